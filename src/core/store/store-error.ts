@@ -1,0 +1,79 @@
+/**
+ * What went wrong, as a closed set. Callers branch on `code`, never on the message.
+ *
+ * `NotFound`: the key does not exist. `ContainerNotFound`: the bucket, container or root folder
+ * does not exist. `AlreadyExists`: a create-only put lost. `PreconditionFailed`: `ifMatch` did not
+ * hold. `Corrupted`: bytes arrived damaged or short. `Closed`: the store was closed.
+ */
+export type StoreErrorCode =
+  | 'NotFound'
+  | 'ContainerNotFound'
+  | 'AlreadyExists'
+  | 'PreconditionFailed'
+  | 'InvalidKey'
+  | 'InvalidArgument'
+  | 'InvalidRange'
+  | 'Unsupported'
+  | 'Unauthenticated'
+  | 'PermissionDenied'
+  | 'Throttled'
+  | 'Unavailable'
+  | 'Timeout'
+  | 'Corrupted'
+  | 'NoSpace'
+  | 'Closed'
+  | 'Unknown'
+
+export interface StoreErrorOptions {
+  /** The operation that failed: `put`, `get`, `head`, `list`, `delete`, `check`, `open`. */
+  readonly op: string
+  readonly key?: string | undefined
+  /** Could the same call succeed later? Default: true for Throttled, Unavailable and Timeout. */
+  readonly retryable?: boolean | undefined
+  /** For writes: did it happen? Default `not-applied`. */
+  readonly outcome?: 'not-applied' | 'unknown' | undefined
+  readonly cause?: unknown
+  readonly httpStatus?: number | undefined
+  readonly requestId?: string | undefined
+  /** How long the store asked callers to wait, in milliseconds (Retry-After). */
+  readonly retryAfterMs?: number | undefined
+  /** One sentence for the operator: what to do about it. */
+  readonly hint?: string | undefined
+}
+
+const BRAND = Symbol.for('walsync/StoreError')
+const RETRYABLE: ReadonlySet<StoreErrorCode> = new Set(['Throttled', 'Unavailable', 'Timeout'])
+
+/** The only error that an `ObjectStore` throws, apart from an aborted signal's own reason. */
+export class StoreError extends Error {
+  readonly code: StoreErrorCode
+  readonly op: string
+  readonly key: string | undefined
+  readonly retryable: boolean
+  readonly outcome: 'not-applied' | 'unknown'
+  readonly httpStatus: number | undefined
+  readonly requestId: string | undefined
+  readonly retryAfterMs: number | undefined
+  readonly hint: string | undefined
+
+  /** @param message Complete sentence without secrets; the key belongs in it where there is one. */
+  constructor(code: StoreErrorCode, message: string, options: StoreErrorOptions) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'StoreError'
+    this.code = code
+    this.op = options.op
+    this.key = options.key
+    this.retryable = options.retryable ?? RETRYABLE.has(code)
+    this.outcome = options.outcome ?? 'not-applied'
+    this.httpStatus = options.httpStatus
+    this.requestId = options.requestId
+    this.retryAfterMs = options.retryAfterMs
+    this.hint = options.hint
+    Object.defineProperty(this, BRAND, { value: true })
+  }
+}
+
+/** Recognises a `StoreError` of any copy of this package: by brand, because two installed copies defeat `instanceof`. */
+export function isStoreError(error: unknown): error is StoreError {
+  return typeof error === 'object' && error !== null && BRAND in error
+}
