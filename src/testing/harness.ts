@@ -1,0 +1,80 @@
+import type { ObjectStore } from '../core/store/index.ts'
+import type { FaultControl } from './faults.ts'
+
+/**
+ * What the contract suite needs to know about one backend. Only `name`, `open` and `close` are
+ * required; each optional member that is missing leaves the cases that need it out, by name.
+ *
+ * The suite works under random prefixes that start with `contract-` and deletes only what it put there.
+ */
+export interface ContractHarness {
+  readonly name: string
+
+  /**
+   * A fresh client on the same container each call, rooted at `prefix` (a key path without a slash
+   * at its end). Two clients with one prefix see the same objects.
+   */
+  open(prefix: string): Promise<ObjectStore>
+
+  /** A client on a container (bucket, folder) that does not exist. Needed by ER01. */
+  openMissingContainer?(): Promise<ObjectStore>
+
+  /** A client whose credentials the service refuses. Needed by ER02. */
+  openRefused?(): Promise<ObjectStore>
+
+  /** Strings that no error, description or log line may show: keys, tokens, signatures. Needed by ER03. */
+  readonly secrets?: readonly string[] | undefined
+
+  /** How a second process opens the same container. Needed by CD06, CL04 and FS15. */
+  readonly child?: ContractChild | undefined
+
+  /** Faults between client and service. Needed by the cases marked F. */
+  readonly faults?: FaultControl | undefined
+
+  /** The retry budget of the stores that `open` gives, or absent if they do not retry. Needed by the cases that await a retry. */
+  readonly retry?: ContractRetry | undefined
+
+  /** Half-written things that the interface hides: unfinished uploads, staged files. Needed by the cases marked Z. */
+  residue?(prefix: string): Promise<readonly string[]>
+
+  readonly limits?: ContractLimits | undefined
+
+  close(): Promise<void>
+}
+
+/** A module that a child process imports; it must export `openStore(prefix, data)`. */
+export interface ContractChild {
+  /** Absolute `file:` URL of the module. */
+  readonly module: string
+  /** Handed to `openStore` as it is; must survive JSON. */
+  readonly data: unknown
+}
+
+/** What the module of `ContractChild` exports. */
+export interface ContractChildModule {
+  openStore(prefix: string, data: unknown): Promise<ObjectStore>
+}
+
+/**
+ * Keep these small, or the suite waits. Good values: 4 attempts, 3,000 ms in all, 400 ms for one
+ * attempt, first delay of at most 20 ms.
+ */
+export interface ContractRetry {
+  readonly attempts: number
+  readonly totalMs: number
+  readonly attemptTimeoutMs: number
+}
+
+/** Sizes of the long cases. Defaults suit a local backend. */
+export interface ContractLimits {
+  /** Size of the big objects, in bytes. Default 64 MiB. */
+  readonly bigObjectBytes?: number | undefined
+  /** Number of keys in the long listing. Default 10,000. */
+  readonly manyKeys?: number | undefined
+  /** Entries on one page of the store's listing. Default 1,000. */
+  readonly pageSize?: number | undefined
+  /** Size at which the backend goes over to uploads in parts, in bytes. Default 8 MiB. */
+  readonly partBytes?: number | undefined
+  /** Keys in a one-winner race. Default 50. */
+  readonly raceRounds?: number | undefined
+}

@@ -1,0 +1,2 @@
+export type * from './faults.ts'
+export type * from './harness.ts'
