@@ -1,0 +1,218 @@
+import { decodeLtxHeader, LTX_HEADER_SIZE, type LtxHeader, type TXID } from '../ltx/index.ts'
+import {
+  type ByteRange,
+  type CallOptions,
+  type DeleteFailure,
+  isStoreError,
+  type ObjectInfo,
+  type ObjectStore,
+  type PutBody,
+  StoreError,
+} from '../store/index.ts'
+import { ReplicaError } from './replica-error.ts'
+import { ltxKey, parseLtxKey, type ReplicaLayout } from './replica-layout.ts'
+
+/** One LTX file of a replica, as a listing tells it. */
+export interface LtxFileInfo {
+  readonly level: number
+  readonly minTxid: TXID
+  readonly maxTxid: TXID
+  /** Relative to the replica's prefix. */
+  readonly key: string
+  /** In bytes. */
+  readonly size: number
+  /** The time that the file's last transaction stands for; `undefined` if the store does not list it. */
+  readonly createdAt: Date | undefined
+  /** The store's clock, often whole seconds; for grace periods, never for ordering. */
+  readonly lastModified: Date
+}
+
+/** LTX files of one replica on top of an object store: what the rest of core uses instead of keys. */
+export class ReplicaClient {
+  readonly store: ObjectStore
+  readonly layout: ReplicaLayout
+
+  /** @param store rooted at the replica's own prefix; stays the caller's to close */
+  constructor(store: ObjectStore, layout: ReplicaLayout) {
+    this.store = store
+    this.layout = layout
+  }
+
+  /**
+   * Every LTX file, by level, then first TXID, then last TXID; one listing of the prefix. Objects
+   * that are no LTX files of this layout are left out.
+   *
+   * @throws StoreError
+   */
+  async list(options: CallOptions = {}): Promise<LtxFileInfo[]> {
+    const files: LtxFileInfo[] = []
+    for await (const object of this.store.list({ signal: options.signal })) {
+      const file = this.#fileInfo(object)
+      if (file !== undefined) files.push(file)
+    }
+    return files.sort(compareFiles)
+  }
+
+  /**
+   * The file of exactly this level and range, or `undefined`. `createdAt` is set here also on
+   * stores that do not list it.
+   *
+   * @throws StoreError
+   */
+  async head(
+    level: number,
+    minTxid: TXID,
+    maxTxid: TXID,
+    options: CallOptions = {},
+  ): Promise<LtxFileInfo | undefined> {
+    const object = await this.store.head(ltxKey(this.layout, level, minTxid, maxTxid), options)
+    return object === undefined ? undefined : this.#fileInfo(object)
+  }
+
+  /**
+   * The file's header, by a ranged read of its first 100 bytes.
+   *
+   * @throws ReplicaError `DamagedObject` if it is no LTX header or contradicts the file's name
+   * @throws StoreError `NotFound` if the object is gone
+   */
+  async readHeader(file: LtxFileInfo, options: CallOptions = {}): Promise<LtxHeader> {
+    if (file.size < LTX_HEADER_SIZE) throw damaged(file, `has only ${file.size} bytes`)
+    const bytes = new Uint8Array(LTX_HEADER_SIZE)
+    let length = 0
+    const range = { start: 0, end: LTX_HEADER_SIZE }
+    for await (const chunk of this.open(file, { ...options, range })) {
+      bytes.set(chunk, length)
+      length += chunk.length
+    }
+    return decodeHeaderOf(file, bytes)
+  }
+
+  /**
+   * The file's bytes. No request is sent before the first chunk is asked for; leaving the loop
+   * frees the connection.
+   *
+   * @throws ReplicaError `ObjectChanged` if the object's size is not the listed one
+   * @throws StoreError `NotFound` if the object is gone
+   */
+  async *open(
+    file: LtxFileInfo,
+    options: CallOptions & { readonly range?: ByteRange | undefined } = {},
+  ): AsyncIterable<Uint8Array> {
+    const { info, range, body } = await this.#get(file, options)
+    const start = options.range?.start ?? 0
+    const end = Math.min(options.range?.end ?? file.size, file.size)
+    let wrong: ReplicaError | undefined
+    if (info.size !== file.size) wrong = changed(file, `${info.size} bytes`)
+    else if (range.start !== start || range.end !== end) {
+      wrong = changed(file, `the bytes ${range.start} to ${range.end} for ${start} to ${end}`)
+    }
+    for await (const chunk of body) {
+      // Thrown from inside, because only leaving a loop frees the connection.
+      if (wrong !== undefined) throw wrong
+      yield chunk
+    }
+    if (wrong !== undefined) throw wrong
+  }
+
+  /**
+   * Stores a new file; never replaces one. A create-only put where the store has one. Elsewhere a
+   * look before the put, which two writers can pass at the same moment.
+   *
+   * @param options `createdAt`: the time of the file's last transaction, equal to its header's
+   * @returns `lastModified` by the local clock
+   * @throws StoreError `AlreadyExists` if the slot is taken, also by an earlier try of the same put
+   *   whose outcome was unknown
+   */
+  async put(
+    level: number,
+    minTxid: TXID,
+    maxTxid: TXID,
+    body: PutBody,
+    options: CallOptions & { readonly createdAt: Date },
+  ): Promise<LtxFileInfo> {
+    const key = ltxKey(this.layout, level, minTxid, maxTxid)
+    const { createdAt, signal } = options
+    let size: number
+    if (this.store.capabilities.ifAbsent === 'atomic') {
+      size = (await this.store.put(key, body, { createdAt, signal, ifAbsent: true })).size
+    } else {
+      if ((await this.store.head(key, { signal })) !== undefined) throw taken(key)
+      size = (await this.store.put(key, body, { createdAt, signal })).size
+    }
+    return { level, minTxid, maxTxid, key, size, createdAt, lastModified: new Date() }
+  }
+
+  /** Deletes files; a file already gone is a success. Returns those that are still there, and why. */
+  async delete(
+    files: Iterable<LtxFileInfo>,
+    options: CallOptions = {},
+  ): Promise<readonly DeleteFailure[]> {
+    const keys = Array.from(files, (file) => file.key)
+    const failures: DeleteFailure[] = []
+    for await (const failure of this.store.deleteMany(keys, options)) failures.push(failure)
+    return failures
+  }
+
+  async #get(
+    file: LtxFileInfo,
+    options: CallOptions & { readonly range?: ByteRange | undefined },
+  ): ReturnType<ObjectStore['get']> {
+    try {
+      return await this.store.get(file.key, options)
+    } catch (cause) {
+      if (!isStoreError(cause) || cause.code !== 'InvalidRange') throw cause
+      throw changed(file, 'fewer bytes than listed', cause)
+    }
+  }
+
+  #fileInfo(object: ObjectInfo): LtxFileInfo | undefined {
+    const parsed = parseLtxKey(this.layout, object.key)
+    if (parsed === undefined) return undefined
+    const { key, size, createdAt, lastModified } = object
+    return { ...parsed, key, size, createdAt, lastModified }
+  }
+}
+
+/** Level, then first TXID, then last TXID. */
+export function compareFiles(a: LtxFileInfo, b: LtxFileInfo): number {
+  if (a.level !== b.level) return a.level - b.level
+  if (a.minTxid !== b.minTxid) return a.minTxid < b.minTxid ? -1 : 1
+  if (a.maxTxid !== b.maxTxid) return a.maxTxid < b.maxTxid ? -1 : 1
+  return 0
+}
+
+/**
+ * Decodes a header and holds it against the file's name: the name drives the plan, the header the
+ * pages, so they must agree.
+ *
+ * @throws ReplicaError `DamagedObject`
+ */
+export function decodeHeaderOf(file: LtxFileInfo, bytes: Uint8Array): LtxHeader {
+  let header: LtxHeader
+  try {
+    header = decodeLtxHeader(bytes)
+  } catch (cause) {
+    throw damaged(file, 'has no valid LTX header', cause)
+  }
+  assertHeaderOf(file, header)
+  return header
+}
+
+/** @throws ReplicaError `DamagedObject` if the header's TXIDs are not those of the file's name */
+export function assertHeaderOf(file: LtxFileInfo, header: LtxHeader): void {
+  if (header.minTxid === file.minTxid && header.maxTxid === file.maxTxid) return
+  throw damaged(file, `holds the TXIDs ${header.minTxid} to ${header.maxTxid} by its header`)
+}
+
+function damaged(file: LtxFileInfo, what: string, cause?: unknown): ReplicaError {
+  return new ReplicaError('DamagedObject', file.key, `The object ${file.key} ${what}.`, { cause })
+}
+
+function changed(file: LtxFileInfo, what: string, cause?: unknown): ReplicaError {
+  const message = `The store gave ${what} of ${file.key}, which was listed with ${file.size} bytes.`
+  return new ReplicaError('ObjectChanged', file.key, message, { cause })
+}
+
+function taken(key: string): StoreError {
+  return new StoreError('AlreadyExists', `The object ${key} exists already.`, { op: 'put', key })
+}
