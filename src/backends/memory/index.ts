@@ -1,0 +1,3 @@
+export * from './memory-container.ts'
+export * from './memory-object-store.ts'
+export * from './provider.ts'

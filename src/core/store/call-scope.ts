@@ -1,0 +1,171 @@
+import { StoreError } from './store-error.ts'
+
+export interface Call {
+  readonly op: string
+  readonly key?: string | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Ties each call of a store to its caller's signal and to the store's own life, so that every
+ * backend treats abort and close alike. `work` gets one signal for both and must settle soon after
+ * it aborts; the call then rejects with the caller's own reason, or with `Closed`.
+ */
+export class CallScope {
+  readonly #closing = new AbortController()
+  readonly #running = new Set<Promise<void>>()
+  readonly #idle = new Set<() => Promise<void>>()
+
+  get closed(): boolean {
+    return this.#closing.signal.aborted
+  }
+
+  async run<T>(call: Call, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    this.#throwIfOver(call)
+    const link = linkSignals(call.signal, this.#closing.signal)
+    const finished = this.#track()
+    try {
+      return await work(link.signal)
+    } catch (error) {
+      this.#throwIfOver(call)
+      throw error
+    } finally {
+      link.release()
+      finished()
+    }
+  }
+
+  /**
+   * An iterable for one use. Nothing runs and nothing listens before the first `next()`. When the
+   * signal aborts or the store closes between two steps, `open`'s iterator is returned at once, so
+   * that an abandoned loop holds no handle or socket.
+   */
+  iterate<T>(call: Call, open: (signal: AbortSignal) => AsyncIterable<T>): AsyncIterable<T> {
+    let used = false
+    return {
+      [Symbol.asyncIterator]: () => {
+        if (used) throw usedTwice(call)
+        used = true
+        return this.#iterator(call, open)
+      },
+    }
+  }
+
+  #iterator<T>(call: Call, open: (signal: AbortSignal) => AsyncIterable<T>): AsyncIterator<T> {
+    let inner: AsyncIterator<T> | undefined
+    let link: SignalLink | undefined
+    let over = false
+    const end = async () => {
+      if (over) return
+      over = true
+      link?.signal.removeEventListener('abort', dropNow)
+      link?.release()
+      this.#idle.delete(end)
+      await inner?.return?.()
+    }
+    const dropNow = () => {
+      if (this.#idle.has(end)) end().catch(() => {})
+    }
+    return {
+      next: async () => {
+        if (over && inner === undefined) return { done: true, value: undefined }
+        this.#throwIfOver(call)
+        if (over) return { done: true, value: undefined }
+        link ??= linkSignals(call.signal, this.#closing.signal)
+        const finished = this.#track()
+        this.#idle.delete(end)
+        try {
+          if (inner === undefined) {
+            link.signal.addEventListener('abort', dropNow)
+            inner = open(link.signal)[Symbol.asyncIterator]()
+          }
+          const step = await inner.next()
+          if (step.done === true) await end()
+          else this.#idle.add(end)
+          return step
+        } catch (error) {
+          await end().catch(() => {})
+          this.#throwIfOver(call)
+          throw error
+        } finally {
+          finished()
+        }
+      },
+      return: async () => {
+        await end()
+        return { done: true, value: undefined }
+      },
+    }
+  }
+
+  /** Aborts what is in flight and resolves when all of it has settled. Idempotent. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    const idle = [...this.#idle].map((end) => end().catch(() => {}))
+    await Promise.all([...this.#running, ...idle])
+  }
+
+  #track(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#running.add(promise)
+    return () => {
+      this.#running.delete(promise)
+      resolve()
+    }
+  }
+
+  #throwIfOver(call: Call): void {
+    call.signal?.throwIfAborted()
+    if (!this.closed) return
+    const what = call.key === undefined ? call.op : `${call.op} of ${call.key}`
+    throw new StoreError('Closed', `The store is closed: ${what}.`, { op: call.op, key: call.key })
+  }
+}
+
+export interface SignalLink {
+  readonly signal: AbortSignal
+  /** Removes the listeners. `AbortSignal.any` has no such thing and keeps memory for a long-lived signal. */
+  release(): void
+}
+
+/** One signal that aborts with the first of several, with that one's reason. */
+export function linkSignals(...signals: readonly (AbortSignal | undefined)[]): SignalLink {
+  const controller = new AbortController()
+  const undo: (() => void)[] = []
+  for (const signal of signals) {
+    if (signal === undefined) continue
+    if (signal.aborted) controller.abort(signal.reason)
+    const onAbort = () => controller.abort(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    undo.push(() => signal.removeEventListener('abort', onAbort))
+  }
+  return {
+    signal: controller.signal,
+    release: () => {
+      for (const remove of undo) remove()
+    },
+  }
+}
+
+/** Settles with `promise`, or rejects with the signal's reason as soon as it aborts. */
+export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = () => aborted.reject(signal.reason)
+  if (signal.aborted) onAbort()
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([promise, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+    promise.catch(() => {})
+  }
+}
+
+function usedTwice(call: Call): StoreError {
+  const what = call.key === undefined ? call.op : `${call.op} of ${call.key}`
+  return new StoreError('InvalidArgument', `The result of ${what} was iterated twice.`, {
+    op: call.op,
+    key: call.key,
+    hint: 'It is for a single use: call again for a second pass.',
+  })
+}
