@@ -1,0 +1,18 @@
+import type { ObjectStoreProvider } from '../../core/store/provider.ts'
+import { connectS3 } from './s3-client.ts'
+import { S3ObjectStore } from './s3-object-store.ts'
+import { parseS3Options } from './s3-options.ts'
+
+export { S3ObjectStore } from './s3-object-store.ts'
+
+/** S3, Tigris and services with S3's interface: `s3://bucket/prefix`, `tigris://bucket/prefix`. */
+export const provider: ObjectStoreProvider = {
+  apiVersion: 1,
+  name: 's3',
+  schemes: ['s3', 'tigris'],
+  layout: 'hex',
+  async open(url, env, options) {
+    options.signal?.throwIfAborted()
+    return new S3ObjectStore(await connectS3(parseS3Options(url, env, options)))
+  },
+}

@@ -1,0 +1,76 @@
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import type { S3Client } from '@aws-sdk/client-s3'
+import { loadSdk } from '../shared/load-sdk.ts'
+import type { S3Options } from './s3-options.ts'
+import { requireTigrisConsistency } from './tigris.ts'
+
+export type S3Sdk = typeof import('@aws-sdk/client-s3')
+
+/** The SDK, one client of it, and the connections that belong to it. */
+export interface S3Connection {
+  readonly sdk: S3Sdk
+  readonly client: S3Client
+  readonly options: S3Options
+  destroy(): void
+}
+
+const CONNECT_TIMEOUT_MS = 10_000
+/** Below the idle limit of common load balancers and NAT tables, so that no request meets a dead connection. */
+const IDLE_CONNECTION_MS = 50_000
+
+/**
+ * Loads the SDK and makes a client that never retries: the retry layer above knows which writes may
+ * be repeated, the SDK does not.
+ *
+ * @throws StoreError `Unsupported` if the SDK is not installed
+ */
+export async function connectS3(options: S3Options): Promise<S3Connection> {
+  const sdk = await loadSdk(
+    '@aws-sdk/client-s3',
+    `The store ${options.scheme}://`,
+    () => import('@aws-sdk/client-s3'),
+  )
+  const agentOptions = {
+    keepAlive: true,
+    maxSockets: options.maxSockets,
+    timeout: IDLE_CONNECTION_MS,
+  }
+  const httpAgent = new HttpAgent(agentOptions)
+  const httpsAgent = new HttpsAgent(agentOptions)
+  const client = new sdk.S3Client({
+    ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint.href }),
+    ...(options.region === undefined ? {} : { region: options.region }),
+    ...(options.awsProfile === undefined ? {} : { profile: options.awsProfile }),
+    ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
+    forcePathStyle: options.pathStyle,
+    maxAttempts: 1,
+    requestChecksumCalculation: options.profile.uploadChecksums
+      ? 'WHEN_SUPPORTED'
+      : 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    expectContinueHeader: false,
+    requestHandler: {
+      httpAgent,
+      httpsAgent,
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      socketTimeout: options.timeoutMs,
+    },
+  })
+  if (options.profile.name === 'tigris') requireTigrisConsistency(client)
+  return {
+    sdk,
+    client,
+    options,
+    destroy() {
+      client.destroy()
+      httpAgent.destroy()
+      httpsAgent.destroy()
+    },
+  }
+}
+
+/** The name of a key in the bucket: the URL's prefix in front. */
+export function objectName(options: S3Options, key: string): string {
+  return options.prefix === '' ? key : `${options.prefix}/${key}`
+}

@@ -1,0 +1,193 @@
+import { StoreError, type StoreErrorCode } from '../../core/store/index.ts'
+
+export interface S3ErrorContext {
+  readonly op: string
+  readonly key?: string | undefined
+  readonly bucket: string
+  /** Could the request have changed something? Then a missing answer leaves the outcome unknown. */
+  readonly write?: boolean | undefined
+  readonly condition?: 'ifAbsent' | 'ifMatch' | undefined
+}
+
+interface SdkError {
+  readonly name?: string
+  readonly Code?: string
+  readonly code?: string
+  readonly message?: string
+  readonly Region?: string
+  readonly Endpoint?: string
+  readonly $metadata?: { readonly httpStatusCode?: number; readonly requestId?: string }
+  readonly $response?: { readonly headers?: Readonly<Record<string, string>> }
+}
+
+/** Sent nothing: the connection was never made. */
+const NEVER_SENT = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+])
+/** Parts of a refused signature that have no place in a log. */
+const REVEALING = [
+  'StringToSign',
+  'StringToSignBytes',
+  'SignatureProvided',
+  'CanonicalRequest',
+  'CanonicalRequestBytes',
+]
+
+/** Turns what the SDK throws into a `StoreError`: by HTTP status first, because answers to HEAD have no name. */
+export function mapS3Error(cause: unknown, context: S3ErrorContext): StoreError {
+  const error = (cause ?? {}) as SdkError
+  for (const field of REVEALING) delete (cause as Record<string, unknown>)[field]
+  const status = error.$metadata?.httpStatusCode
+  const name = error.Code ?? error.name ?? ''
+  const { code, hint, outcome, retryable } =
+    status === undefined || status < 300
+      ? withoutAnswer(error, name, context)
+      : answered(status, name, error, context)
+  const subject = context.key === undefined ? `The bucket ${context.bucket}` : context.key
+  const detail = [status, name, error.code].filter((part) => part !== undefined && part !== '')
+  return new StoreError(code, `${subject}: ${context.op} failed, ${code} (${detail.join(' ')}).`, {
+    op: context.op,
+    key: context.key,
+    cause,
+    httpStatus: status,
+    requestId: error.$metadata?.requestId,
+    retryAfterMs: retryAfterMs(error.$response?.headers?.['retry-after']),
+    outcome,
+    retryable,
+    hint,
+  })
+}
+
+interface Verdict {
+  readonly code: StoreErrorCode
+  readonly hint?: string | undefined
+  readonly outcome?: 'unknown' | undefined
+  readonly retryable?: boolean | undefined
+}
+
+/** Codes that mean the same with any status. */
+const BY_NAME: Readonly<Record<string, Verdict>> = {
+  NoSuchBucket: { code: 'ContainerNotFound', hint: 'Check the bucket name, region and endpoint.' },
+  InvalidBucketName: {
+    code: 'ContainerNotFound',
+    hint: 'The service allows no bucket of this name.',
+  },
+  BadDigest: { code: 'Corrupted', retryable: true },
+  XAmzContentChecksumMismatch: { code: 'Corrupted', retryable: true },
+  XAmzContentSHA256Mismatch: { code: 'Corrupted', retryable: true },
+  InvalidDigest: { code: 'Corrupted', retryable: true },
+  IncompleteBody: { code: 'Corrupted', retryable: true },
+  RequestTimeout: { code: 'Timeout' },
+  RequestTimeTooSkewed: {
+    code: 'Unauthenticated',
+    hint: "This machine's clock is off from the service's; set it (NTP).",
+  },
+  InvalidAccessKeyId: {
+    code: 'Unauthenticated',
+    hint: 'The access key is unknown to the service.',
+  },
+  SignatureDoesNotMatch: {
+    code: 'Unauthenticated',
+    hint: 'The secret key does not fit the access key, or the region or endpoint is wrong.',
+  },
+  ExpiredToken: { code: 'Unauthenticated', hint: 'The session token has expired; get a new one.' },
+  InvalidToken: { code: 'Unauthenticated', hint: 'The session token is malformed.' },
+  XMinioStorageFull: { code: 'NoSpace' },
+  QuotaExceeded: { code: 'NoSpace' },
+  SlowDown: { code: 'Throttled' },
+  TooManyRequests: { code: 'Throttled' },
+}
+
+function answered(status: number, name: string, error: SdkError, context: S3ErrorContext): Verdict {
+  const named = BY_NAME[name]
+  if (named !== undefined) return named
+  const unknown = context.write === true ? 'unknown' : undefined
+  switch (status) {
+    case 301:
+    case 307:
+      return wrongPlace(error)
+    case 304:
+      // Old MinIO releases answer a lost create-only put like this.
+      return { code: context.condition === 'ifAbsent' ? 'AlreadyExists' : 'PreconditionFailed' }
+    case 400:
+      if (name === 'AuthorizationHeaderMalformed') return wrongPlace(error)
+      return { code: 'InvalidArgument' }
+    case 401:
+      return { code: 'Unauthenticated' }
+    case 403:
+      return {
+        code: 'PermissionDenied',
+        hint: 'Without s3:ListBucket a missing key also looks like this.',
+      }
+    case 404:
+      return { code: context.condition === 'ifMatch' ? 'PreconditionFailed' : 'NotFound' }
+    case 408:
+      // Tigris sheds load with 408 RequestCanceled.
+      return { code: 'Unavailable', outcome: unknown }
+    case 409:
+      // A conflict in which nothing landed; it does not say that the key exists.
+      return { code: 'Unavailable' }
+    case 412:
+      return { code: context.condition === 'ifAbsent' ? 'AlreadyExists' : 'PreconditionFailed' }
+    case 416:
+      return { code: 'InvalidRange' }
+    case 429:
+      return { code: 'Throttled' }
+    case 405:
+    case 501:
+      return { code: 'Unsupported' }
+    case 507:
+      return { code: 'NoSpace' }
+    case 503:
+      return { code: 'Unavailable', outcome: unknown }
+    default:
+      if (status >= 500) return { code: 'Unavailable', outcome: unknown }
+      return { code: 'Unknown' }
+  }
+}
+
+function withoutAnswer(error: SdkError, name: string, context: S3ErrorContext): Verdict {
+  if (name === 'CredentialsProviderError' || name === 'TokenProviderError') {
+    return {
+      code: 'Unauthenticated',
+      hint: 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where a role is attached.',
+    }
+  }
+  if (/region is missing/i.test(error.message ?? '')) {
+    return { code: 'InvalidArgument', hint: 'Set AWS_REGION or give the region option.' }
+  }
+  const sent = context.write === true && !NEVER_SENT.has(error.code ?? '')
+  const outcome = sent ? 'unknown' : undefined
+  if (name === 'TimeoutError') return { code: 'Timeout', outcome }
+  if (isTransport(error)) return { code: 'Unavailable', outcome }
+  // A damaged answer: the SDK could not read what came back.
+  if (error.$metadata !== undefined) return { code: 'Unavailable', outcome }
+  return { code: 'Unknown', outcome }
+}
+
+function isTransport(error: SdkError): boolean {
+  return (
+    /^(E[A-Z]+|HPE_|UND_|ERR_(STREAM|SSL|TLS|HTTP))/.test(error.code ?? '') ||
+    error.message === 'aborted'
+  )
+}
+
+function wrongPlace(error: SdkError): Verdict {
+  const right = error.Region ?? error.$response?.headers?.['x-amz-bucket-region'] ?? error.Endpoint
+  return {
+    code: 'InvalidArgument',
+    hint: `The bucket is in another region or at another endpoint${right === undefined ? '' : `: ${right}`}.`,
+  }
+}
+
+/** Seconds or an HTTP date. */
+function retryAfterMs(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined
+  const seconds = Number(value)
+  const ms = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(value) - Date.now()
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms)
+}
