@@ -1,4 +1,4 @@
-import { decodeLtxHeader, LTX_HEADER_SIZE, type LtxHeader, type TXID } from '../ltx/index.ts'
+import { decodeLtxHeader, formatTxid, LTX_HEADER_SIZE, type LtxHeader, type TXID } from '../ltx/index.ts'
 import {
   type ByteRange,
   type CallOptions,
@@ -201,7 +201,7 @@ export function decodeHeaderOf(file: LtxFileInfo, bytes: Uint8Array): LtxHeader 
 /** @throws ReplicaError `DamagedObject` if the header's TXIDs are not those of the file's name */
 export function assertHeaderOf(file: LtxFileInfo, header: LtxHeader): void {
   if (header.minTxid === file.minTxid && header.maxTxid === file.maxTxid) return
-  throw damaged(file, `holds the TXIDs ${header.minTxid} to ${header.maxTxid} by its header`)
+  throw damaged(file, `holds ${formatTxid(header.minTxid)} to ${formatTxid(header.maxTxid)} by its header`)
 }
 
 function damaged(file: LtxFileInfo, what: string, cause?: unknown): ReplicaError {
