@@ -1,0 +1,30 @@
+import { Crc64 } from './crc64.ts'
+
+export { Crc64 } from './crc64.ts'
+
+/** Bit 63, set in every stored checksum, so that zero can stand for "none". */
+export const CHECKSUM_FLAG = 1n << 63n
+
+/** Database checksum of an empty database; the start of the rolling checksum. */
+export const EMPTY_DATABASE_CHECKSUM = CHECKSUM_FLAG
+
+/** Checksum of one page: CRC-64 of the page number (u32 big-endian) and the page, with `CHECKSUM_FLAG`. */
+export function pageChecksum(pgno: number, data: Uint8Array): bigint {
+  const number = new Uint8Array(4)
+  new DataView(number.buffer).setUint32(0, pgno)
+  return CHECKSUM_FLAG | new Crc64().update(number).update(data).digest()
+}
+
+/**
+ * Adds a page to a database checksum, or takes it out again: the checksum of a database is the XOR
+ * of its page checksums without the lock page, so both are the same step. To replace a page, toggle
+ * the old checksum and then the new one.
+ */
+export function toggleChecksum(database: bigint, page: bigint): bigint {
+  return CHECKSUM_FLAG | (database ^ page)
+}
+
+/** Is this a stored checksum, as opposed to zero or a value without `CHECKSUM_FLAG`? */
+export function isChecksum(value: bigint): boolean {
+  return value >> 63n === 1n
+}

@@ -1,0 +1,25 @@
+export {
+  CHECKSUM_FLAG,
+  Crc64,
+  EMPTY_DATABASE_CHECKSUM,
+  pageChecksum,
+  toggleChecksum,
+} from './checksum.ts'
+export { lockPage } from './lock-page.ts'
+export { type CompactLtxOptions, compactLtx } from './ltx-compactor.ts'
+export { decodeLtx, LtxDecoder, type LtxDecoderOptions } from './ltx-decoder.ts'
+export { encodeLtx, LtxEncoder, type LtxEncoderOptions } from './ltx-encoder.ts'
+export { LtxError, type LtxErrorCode } from './ltx-error.ts'
+export {
+  decodeLtxHeader,
+  encodeLtxHeader,
+  FLAG_NO_CHECKSUM,
+  isSnapshot,
+  LTX_HEADER_SIZE,
+  type LtxHeader,
+  type WalMark,
+} from './ltx-header.ts'
+export { LTX_TRAILER_SIZE, type LtxTrailer } from './ltx-trailer.ts'
+export type { LtxEncoding, LtxPage } from './page-frame.ts'
+export { decodePageIndex, type PageIndexEntry } from './page-index.ts'
+export { formatTxid, nextTxid, parseTxid, type TXID, txid } from './txid.ts'

@@ -1,0 +1,174 @@
+import { InputCursor } from './input-cursor.ts'
+import { lockPage } from './lock-page.ts'
+import { LtxEncoder } from './ltx-encoder.ts'
+import { LtxError } from './ltx-error.ts'
+import { FLAG_NO_CHECKSUM, isSnapshot, type LtxHeader } from './ltx-header.ts'
+import type { LtxEncoding, LtxPage } from './page-frame.ts'
+import { formatTxid } from './txid.ts'
+
+export interface CompactLtxOptions {
+  /** Default `block`. */
+  readonly encoding?: LtxEncoding | undefined
+  /** Of the output, in milliseconds since the Unix epoch. Default: that of the last input. */
+  readonly timestamp?: number | undefined
+  /** Of the output. Default 0. */
+  readonly nodeId?: bigint | undefined
+  /** Checked around every read; the inputs should observe the same signal. */
+  readonly signal?: AbortSignal | undefined
+  /** Accept gaps and full overlap between the TXID ranges of neighbours. Default false. */
+  readonly allowNonContiguous?: boolean | undefined
+}
+
+/**
+ * Merges LTX files, oldest first, into one that has the same effect. The output carries no database
+ * checksums, no WAL position and no WAL mark.
+ *
+ * A page counts only while no later input shrinks the database below it. Where the inputs shrink
+ * the database and grow it again, every page above the smallest commit must therefore be among
+ * them, and for a snapshot every page: otherwise a restore would bring back stale content.
+ *
+ * Inputs are verified as they are read, and to their end, so an error may come after most of the
+ * output: discard the output unless the generator completes. All inputs are closed in any case.
+ * Holds one chunk and up to 8 MiB of pages per input.
+ *
+ * Throws `NotContiguous`, `PageSizeMismatch`, `MissingPage`, `Unencodable` if the result is an empty
+ * database, `InvalidArgument` without inputs, and what an input's decoding throws.
+ */
+export async function* compactLtx(
+  inputs: readonly AsyncIterable<Uint8Array>[],
+  options: CompactLtxOptions = {},
+): AsyncGenerator<Uint8Array, void, undefined> {
+  if (inputs.length === 0) {
+    throw new LtxError('InvalidArgument', 'Expected at least one LTX file to compact.')
+  }
+  const cursors = inputs.map((input, index) => new InputCursor(input, index + 1, options.signal))
+  try {
+    const headers: LtxHeader[] = []
+    for (const cursor of cursors) headers.push(await cursor.open())
+    checkNeighbours(headers, options.allowNonContiguous ?? false)
+    const encoder = new LtxEncoder(outputHeader(headers, options), { encoding: options.encoding })
+    const growth = new GrowthCheck(headers)
+    for await (const { pgno, data } of mergePages(cursors, aliveLimits(headers))) {
+      growth.accept(pgno)
+      encoder.encodePage(pgno, data)
+      yield* encoder.drain()
+    }
+    growth.complete()
+    encoder.finish()
+    yield* encoder.drain()
+  } finally {
+    // What was read is already verified or discarded: an error of closing cannot change that.
+    await Promise.allSettled(cursors.map((cursor) => cursor.close()))
+  }
+}
+
+function checkNeighbours(headers: readonly LtxHeader[], allowNonContiguous: boolean): void {
+  for (const [index, next] of headers.entries()) {
+    const previous = headers[index - 1]
+    if (previous === undefined) continue
+    if (previous.pageSize !== next.pageSize) {
+      throw new LtxError(
+        'PageSizeMismatch',
+        `The page size changes from ${previous.pageSize} to ${next.pageSize} bytes at TXID ${formatTxid(next.minTxid)}.`,
+      )
+    }
+    const contiguous = next.minTxid <= previous.maxTxid + 1n && next.maxTxid > previous.maxTxid
+    if (!contiguous && !allowNonContiguous) {
+      throw new LtxError('NotContiguous', `${range(next)} does not continue ${range(previous)}.`)
+    }
+  }
+}
+
+function outputHeader(headers: readonly LtxHeader[], options: CompactLtxOptions): LtxHeader {
+  const first = headers[0]!
+  const last = headers.at(-1)!
+  return {
+    flags: FLAG_NO_CHECKSUM,
+    pageSize: first.pageSize,
+    commit: last.commit,
+    minTxid: first.minTxid,
+    maxTxid: last.maxTxid,
+    timestamp: options.timestamp ?? last.timestamp,
+    preApplyChecksum: 0n,
+    walOffset: 0,
+    walSize: 0,
+    walSalt1: 0,
+    walSalt2: 0,
+    nodeId: options.nodeId ?? 0n,
+  }
+}
+
+/** For each input, the highest page that no later input cuts off. */
+function aliveLimits(headers: readonly LtxHeader[]): number[] {
+  const limits: number[] = []
+  let limit = Number.POSITIVE_INFINITY
+  for (const header of headers.toReversed()) {
+    limits.unshift(limit)
+    limit = Math.min(limit, header.commit)
+  }
+  return limits
+}
+
+async function* mergePages(
+  cursors: readonly InputCursor[],
+  limits: readonly number[],
+): AsyncGenerator<LtxPage, void, undefined> {
+  for (;;) {
+    let newest: LtxPage | undefined
+    let limit = 0
+    for (let index = 0; index < cursors.length; index++) {
+      const page = cursors[index]!.page
+      if (page !== undefined && (newest === undefined || page.pgno <= newest.pgno)) {
+        newest = page
+        limit = limits[index]!
+      }
+    }
+    if (newest === undefined) return
+    // Limits never fall from input to input: if the newest version is cut off, so are all others.
+    if (newest.pgno <= limit) yield newest
+    for (const cursor of cursors) {
+      if (cursor.page?.pgno !== newest.pgno) continue
+      const waiting = cursor.advance()
+      if (waiting !== undefined) await waiting
+    }
+  }
+}
+
+/** Demands every page between the smallest database size among the inputs and the final one. */
+class GrowthCheck {
+  readonly #commit: number
+  readonly #lockPage: number
+  #expected: number
+
+  constructor(headers: readonly LtxHeader[]) {
+    const smallest = Math.min(...headers.map((header) => header.commit))
+    this.#commit = headers.at(-1)!.commit
+    this.#lockPage = lockPage(headers[0]!.pageSize)
+    this.#expected = this.#skipLockPage((isSnapshot(headers[0]!) ? 0 : smallest) + 1)
+  }
+
+  accept(pgno: number): void {
+    if (pgno < this.#expected) return
+    if (pgno > this.#expected) throw this.#missing()
+    this.#expected = this.#skipLockPage(pgno + 1)
+  }
+
+  complete(): void {
+    if (this.#expected <= this.#commit) throw this.#missing()
+  }
+
+  #skipLockPage(pgno: number): number {
+    return pgno === this.#lockPage ? pgno + 1 : pgno
+  }
+
+  #missing(): LtxError {
+    return new LtxError(
+      'MissingPage',
+      `The database has ${this.#commit} pages, but no file contains the current page ${this.#expected}.`,
+    )
+  }
+}
+
+function range(header: LtxHeader): string {
+  return `${formatTxid(header.minTxid)}-${formatTxid(header.maxTxid)}`
+}

@@ -1,0 +1,154 @@
+import { EMPTY_DATABASE_CHECKSUM, pageChecksum, toggleChecksum } from './checksum.ts'
+import { ChunkWriter } from './chunk-writer.ts'
+import { Crc64 } from './crc64.ts'
+import { LtxError } from './ltx-error.ts'
+import { encodeLtxHeader, FLAG_NO_CHECKSUM, isSnapshot, type LtxHeader } from './ltx-header.ts'
+import { encodeTrailer, validatePostApply } from './ltx-trailer.ts'
+import { compressBlock, compressBound } from './lz4-block.ts'
+import { encodeFrame, frameBound } from './lz4-frame.ts'
+import {
+  END_OF_PAGES,
+  type LtxEncoding,
+  type LtxPage,
+  PAGE_FLAG_BLOCK,
+  PAGE_HEADER_SIZE,
+  PAGE_LENGTH_SIZE,
+} from './page-frame.ts'
+import { PageIndexBuilder } from './page-index.ts'
+import { PageOrder } from './page-order.ts'
+
+export interface LtxEncoderOptions {
+  /** Default `block`. */
+  readonly encoding?: LtxEncoding | undefined
+}
+
+/**
+ * Encodes one LTX file: pages in, chunks out. An error leaves the file unusable; begin a new one.
+ */
+export class LtxEncoder {
+  readonly #header: LtxHeader
+  readonly #encoding: LtxEncoding
+  readonly #order: PageOrder
+  readonly #index = new PageIndexBuilder()
+  readonly #crc = new Crc64()
+  readonly #output = new ChunkWriter()
+  readonly #frameBound: number
+  #databaseChecksum: bigint | undefined
+  #open = true
+
+  /**
+   * Throws `InvalidHeader`, and `Unencodable` for a commit of 0 with `FLAG_NO_CHECKSUM`: LTX demands
+   * a checksum for an empty database, so wait until it has a page.
+   */
+  constructor(header: LtxHeader, options: LtxEncoderOptions = {}) {
+    if (header.commit === 0 && header.flags === FLAG_NO_CHECKSUM) {
+      throw new LtxError('Unencodable', 'An empty database cannot be encoded without checksums.')
+    }
+    const bytes = encodeLtxHeader(header)
+    this.#header = header
+    this.#encoding = options.encoding ?? 'block'
+    this.#order = new PageOrder(header)
+    this.#frameBound =
+      PAGE_HEADER_SIZE +
+      (this.#encoding === 'block'
+        ? PAGE_LENGTH_SIZE + compressBound(header.pageSize)
+        : frameBound(header.pageSize))
+    if (isSnapshot(header) && header.flags !== FLAG_NO_CHECKSUM) {
+      this.#databaseChecksum = EMPTY_DATABASE_CHECKSUM
+    }
+    this.#append(bytes)
+  }
+
+  /** Size of the file so far, in bytes, whether drained or not. */
+  get bytesWritten(): number {
+    return this.#output.bytesWritten
+  }
+
+  /**
+   * Adds a page; `data` is not kept. Throws `InvalidPage`, `OutOfOrder` or `MissingPage` for a page
+   * that may not come next, `Closed` after `finish`.
+   */
+  encodePage(pgno: number, data: Uint8Array): void {
+    this.#assertOpen()
+    if (data.length !== this.#header.pageSize) {
+      throw new LtxError(
+        'InvalidPage',
+        `Page ${pgno} has ${data.length} bytes instead of ${this.#header.pageSize}.`,
+      )
+    }
+    this.#order.accept(pgno)
+    const offset = this.#output.bytesWritten
+    const target = this.#output.reserve(this.#frameBound)
+    const start = this.#output.position
+    const view = new DataView(target.buffer, target.byteOffset + start)
+    view.setUint32(0, pgno)
+    let prefix = PAGE_HEADER_SIZE
+    let end: number
+    if (this.#encoding === 'block') {
+      prefix += PAGE_LENGTH_SIZE
+      view.setUint16(4, PAGE_FLAG_BLOCK)
+      end = compressBlock(data, target, start + prefix)
+      view.setUint32(PAGE_HEADER_SIZE, end - start - prefix)
+    } else {
+      view.setUint16(4, 0)
+      end = encodeFrame(data, target, start + prefix)
+    }
+    this.#crc.update(target.subarray(start, start + prefix)).update(data)
+    this.#output.advanceTo(end)
+    this.#index.add(pgno, offset, end - start)
+    if (this.#databaseChecksum !== undefined) {
+      this.#databaseChecksum = toggleChecksum(this.#databaseChecksum, pageChecksum(pgno, data))
+    }
+  }
+
+  /**
+   * Ends the file. `postApplyChecksum` is required exactly without `FLAG_NO_CHECKSUM`; for snapshots
+   * it must match the pages. Throws `InvalidTrailer`, `ChecksumMismatch`, or `MissingPage` for an
+   * incomplete snapshot.
+   */
+  finish(postApplyChecksum = 0n): void {
+    this.#assertOpen()
+    this.#order.complete()
+    validatePostApply(this.#header, postApplyChecksum, this.#databaseChecksum)
+    this.#open = false
+    this.#append(END_OF_PAGES)
+    this.#append(this.#index.finish())
+    this.#output.append(encodeTrailer(postApplyChecksum, this.#crc))
+    this.#output.flush()
+  }
+
+  /**
+   * The output completed since the last call, in chunks of up to 256 KiB that the caller owns; the
+   * rest comes after `finish`.
+   */
+  drain(): Uint8Array[] {
+    return this.#output.drain()
+  }
+
+  #append(bytes: Uint8Array): void {
+    this.#crc.update(bytes)
+    this.#output.append(bytes)
+  }
+
+  #assertOpen(): void {
+    if (!this.#open) throw new LtxError('Closed', 'The LTX file is already finished.')
+  }
+}
+
+/** Encodes a whole file into one buffer. For files that fit into memory twice. */
+export function encodeLtx(
+  header: LtxHeader,
+  pages: Iterable<LtxPage>,
+  options: LtxEncoderOptions & { readonly postApplyChecksum?: bigint | undefined } = {},
+): Uint8Array {
+  const encoder = new LtxEncoder(header, options)
+  for (const { pgno, data } of pages) encoder.encodePage(pgno, data)
+  encoder.finish(options.postApplyChecksum)
+  const bytes = new Uint8Array(encoder.bytesWritten)
+  let at = 0
+  for (const chunk of encoder.drain()) {
+    bytes.set(chunk, at)
+    at += chunk.length
+  }
+  return bytes
+}
