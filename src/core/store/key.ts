@@ -20,6 +20,11 @@ export function assertKey(key: string, op: string): void {
   throw new StoreError('InvalidKey', `The key ${shown} ${problem}.`, { op, key: String(key) })
 }
 
+/** Is this text one segment of a legal key? */
+export function isSegment(text: string): boolean {
+  return text.length <= MAX_SEGMENT_BYTES && SEGMENT.test(text)
+}
+
 function keyProblem(key: string): string | undefined {
   if (typeof key !== 'string' || key.length === 0) return 'is empty'
   if (key.length > MAX_KEY_BYTES) return `is longer than ${MAX_KEY_BYTES} bytes`

@@ -1,0 +1,81 @@
+import { unlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import {
+  assertKey,
+  type DeleteFailure,
+  isStoreError,
+  pull,
+  type Version,
+} from '../../core/store/index.ts'
+import { changed, errnoOf, toStoreError } from './file-errors.ts'
+import { fileVersion, statPath, waitForTick } from './file-info.ts'
+import type { FileRoot } from './file-root.ts'
+import { withPathLock } from './path-lock.ts'
+
+/** Keys whose names go before their folders are flushed once. */
+const BATCH = 256
+
+/** Takes the name away, without the folder's flush. Missing, or no regular file: nothing to do. */
+export async function unlinkObject(
+  path: string,
+  key: string,
+  ifMatch: Version | undefined,
+): Promise<void> {
+  await withPathLock(path, async () => {
+    const current = await statPath(path)
+    if (ifMatch !== undefined && (!current?.isFile() || fileVersion(current) !== ifMatch)) {
+      throw changed('delete', key)
+    }
+    if (!current?.isFile()) return
+    await waitForTick(current)
+    await unlink(path).catch((error: unknown) => {
+      if (errnoOf(error) !== 'ENOENT') throw error
+    })
+  })
+}
+
+/** Deletes in batches, with one flush for each folder of a batch. */
+export async function* deleteObjects(
+  root: FileRoot,
+  real: string,
+  keys: Iterable<string> | AsyncIterable<string>,
+  signal: AbortSignal,
+): AsyncGenerator<DeleteFailure> {
+  let batch: string[] = []
+  for await (const key of pull(keys, signal)) {
+    batch.push(key)
+    if (batch.length < BATCH) continue
+    yield* await deleteBatch(root, real, batch)
+    batch = []
+  }
+  yield* await deleteBatch(root, real, batch)
+}
+
+async function deleteBatch(
+  root: FileRoot,
+  real: string,
+  keys: readonly string[],
+): Promise<readonly DeleteFailure[]> {
+  const failures: DeleteFailure[] = []
+  const fail = (key: string, error: unknown) => {
+    const known = toStoreError(error, 'delete', key)
+    if (!isStoreError(known)) throw known
+    failures.push({ key, error: known })
+  }
+  const byDir = new Map<string, string[]>()
+  const remove = async (key: string) => {
+    assertKey(key, 'delete')
+    const path = await root.locate(real, 'delete', key)
+    if (path === undefined) return
+    await unlinkObject(path, key, undefined)
+    const dir = dirname(path)
+    byDir.set(dir, [...(byDir.get(dir) ?? []), key])
+  }
+  await Promise.all(keys.map((key) => remove(key).catch((error) => fail(key, error))))
+  for (const [dir, done] of byDir) {
+    await root.prune(real, dir).catch((error) => {
+      for (const key of done) fail(key, error)
+    })
+  }
+  return failures
+}

@@ -1,0 +1,105 @@
+import { DurableWriteError } from '../../core/fs/durable-error.ts'
+import {
+  isStoreError,
+  StoreError,
+  type StoreErrorCode,
+  type StoreErrorOptions,
+} from '../../core/store/index.ts'
+
+/** errno(3) names that mean the same wherever they come from; ENOENT and EEXIST depend on the call. */
+const CODES: Readonly<Record<string, StoreErrorCode>> = {
+  ENOSPC: 'NoSpace',
+  EDQUOT: 'NoSpace',
+  EACCES: 'PermissionDenied',
+  EPERM: 'PermissionDenied',
+  EROFS: 'PermissionDenied',
+  EISDIR: 'InvalidKey',
+  ENOTDIR: 'InvalidKey',
+  ENAMETOOLONG: 'InvalidKey',
+  ELOOP: 'InvalidKey',
+  EFBIG: 'InvalidArgument',
+  EMFILE: 'Unavailable',
+  ENFILE: 'Unavailable',
+  ENOMEM: 'Unavailable',
+  EAGAIN: 'Unavailable',
+  EBUSY: 'Unavailable',
+  EINTR: 'Unavailable',
+  EIO: 'Unavailable',
+  ESTALE: 'Unavailable',
+  ETIMEDOUT: 'Unavailable',
+  ENOENT: 'Unavailable',
+}
+
+const HINTS: Partial<Record<StoreErrorCode, string>> = {
+  NoSpace: 'Free space on the disk or raise the quota, then run it again.',
+  PermissionDenied:
+    'Check the owner and the mode of the folder, and whether it is mounted read-only.',
+  InvalidKey:
+    'On a file system a name is a file or a folder, not both, and links are not followed.',
+}
+
+export function errnoOf(error: unknown): string | undefined {
+  const cause = error instanceof DurableWriteError ? error.cause : error
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code
+  return typeof code === 'string' ? code : undefined
+}
+
+/** Turns an error of the file system into a `StoreError`; one that is none passes as it is. */
+export function toStoreError(error: unknown, op: string, key: string | undefined): unknown {
+  const errno = errnoOf(error)
+  if (isStoreError(error) || errno === undefined) return error
+  const code = CODES[errno] ?? 'Unknown'
+  const maybe = error instanceof DurableWriteError && error.code === 'MaybeWritten'
+  const what = key === undefined ? op : `${op} of ${key}`
+  const reason = (error as Error).message
+  return storeError(code, `The ${what} failed: ${reason}`, {
+    op,
+    key,
+    cause: error instanceof DurableWriteError ? error.cause : error,
+    outcome: maybe ? 'unknown' : 'not-applied',
+  })
+}
+
+export function alreadyExists(key: string): StoreError {
+  return storeError('AlreadyExists', `The object ${key} exists already.`, { op: 'put', key })
+}
+
+export function notFound(key: string): StoreError {
+  return storeError('NotFound', `There is no object ${key}.`, { op: 'get', key })
+}
+
+export function changed(op: string, key: string): StoreError {
+  const message = `The object ${key} is not the expected version.`
+  return storeError('PreconditionFailed', message, { op, key })
+}
+
+export function isFolder(op: string, key: string): StoreError {
+  const message = `The key ${key} is the name of a folder, link or device.`
+  return storeError('InvalidKey', message, { op, key })
+}
+
+export function leadsOut(op: string, key: string): StoreError {
+  const message = `The path of ${key} leads through a symbolic link.`
+  return storeError('InvalidKey', message, { op, key })
+}
+
+export function rootNotFound(op: string, key: string | undefined, root: string): StoreError {
+  return new StoreError('ContainerNotFound', `The folder ${root} does not exist.`, {
+    op,
+    key,
+    hint: 'Check the path, and that its disk is mounted; a new folder is made with create=1.',
+  })
+}
+
+export function noHardLinks(key: string, cause: unknown): StoreError {
+  return new StoreError('Unsupported', `This file system has no hard links: put of ${key}.`, {
+    op: 'put',
+    key,
+    cause,
+    hint: 'Create-only writes need link(2): use a local disk (ext4, xfs, btrfs, zfs).',
+  })
+}
+
+function storeError(code: StoreErrorCode, message: string, options: StoreErrorOptions): StoreError {
+  return new StoreError(code, message, { ...options, hint: HINTS[code] })
+}

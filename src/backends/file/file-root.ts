@@ -1,0 +1,143 @@
+import { lstat, readdir, realpath, rmdir, unlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { makeDir, syncDir } from '../../core/fs/durable-dir.ts'
+import { type DurableFs, type DurableStats, nodeFs } from '../../core/fs/durable-fs.ts'
+import { isStaleTemp } from '../../core/fs/temp-name.ts'
+import { errnoOf, leadsOut, rootNotFound } from './file-errors.ts'
+import { assertRoot, type FileStoreOptions } from './file-options.ts'
+
+/** Holds staged files. Its name cannot be part of a key, which never starts with a dot. */
+const STAGING = '.walsync-tmp'
+
+/** The folder under a file store: whether it exists, where keys are in it, and what of it is known to be on the disk. */
+export class FileRoot {
+  readonly path: string
+  readonly #create: boolean | undefined
+  readonly #fs: DurableFs
+  /** Folders whose entry in each folder above was flushed, by identity: a folder may be removed and made again. */
+  readonly #settled = new Map<string, string>()
+  #real: Promise<string> | undefined
+  #swept: Promise<void> | undefined
+
+  constructor(options: FileStoreOptions) {
+    assertRoot(options.root)
+    this.path = options.root
+    this.#create = options.create
+    this.#fs = options.fs ?? nodeFs
+  }
+
+  /** The root's own path without links; `undefined` if it is missing and that reads as empty. */
+  async find(op: string, key?: string): Promise<string | undefined> {
+    try {
+      const real = await this.#realPath()
+      const stats = await lstat(real)
+      if (stats.isDirectory()) return real
+    } catch (error) {
+      const errno = errnoOf(error)
+      if (errno !== 'ENOENT' && errno !== 'ENOTDIR') throw error
+      this.#real = undefined
+      if (this.#create === true && errno === 'ENOENT') return undefined
+    }
+    throw rootNotFound(op, key, this.path)
+  }
+
+  /** For writers: makes a missing root, where that is allowed. */
+  async ensure(op: string, key?: string): Promise<string> {
+    if (this.#create === false) {
+      const found = await this.find(op, key)
+      if (found !== undefined) return found
+    }
+    await makeDir(this.path, this.#fs)
+    const real = await this.find(op, key)
+    if (real === undefined) throw rootNotFound(op, key, this.path)
+    return real
+  }
+
+  /**
+   * Path of a key, or `undefined` if its folder does not exist.
+   *
+   * @throws StoreError `InvalidKey` if a folder on the way is a symbolic link, which could lead out of the root
+   */
+  async locate(real: string, op: string, key: string): Promise<string | undefined> {
+    const path = join(real, key)
+    const dir = dirname(path)
+    if (dir === real) return path
+    try {
+      if ((await realpath(dir)) !== dir) throw leadsOut(op, key)
+      return path
+    } catch (error) {
+      const errno = errnoOf(error)
+      if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined
+      throw error
+    }
+  }
+
+  /** Folder for staged files; at the first call, removes what crashed writers left in it. */
+  async staging(real: string): Promise<string> {
+    const dir = join(real, STAGING)
+    this.#swept ??= sweep(dir)
+    await this.#swept
+    return dir
+  }
+
+  /** Makes sure that a flushed folder's own entry, and those of the folders above it, are flushed as well. */
+  async settle(real: string, dir: string, stats: DurableStats): Promise<void> {
+    let current = dir
+    let known = stats
+    while (true) {
+      const identity = `${known.dev}-${known.ino}-${known.birthtimeNs}`
+      if (this.#settled.get(current) === identity) return
+      this.#settled.set(current, identity)
+      if (current === real) break
+      current = dirname(current)
+      known = await syncDir(current, this.#fs)
+    }
+    // The root's own entry. Its parent may be closed to us; then it is not ours to make durable.
+    await syncDir(dirname(real), this.#fs).catch((error: unknown) => {
+      if (errnoOf(error) !== 'EACCES') throw error
+    })
+  }
+
+  /** Removes folders that a delete left empty, and flushes the first that stays. */
+  async prune(real: string, dir: string): Promise<void> {
+    let current = dir
+    while (current !== real && (await removeIfEmpty(current))) {
+      this.#settled.delete(current)
+      current = dirname(current)
+    }
+    await syncDir(current, this.#fs)
+  }
+
+  /** Takes the staging folder away if nobody uses it. */
+  async close(): Promise<void> {
+    if (this.#swept === undefined) return
+    await this.#swept.catch(() => {})
+    await removeIfEmpty(join(await this.#realPath().catch(() => this.path), STAGING))
+  }
+
+  #realPath(): Promise<string> {
+    this.#real ??= realpath(this.path)
+    return this.#real
+  }
+}
+
+async function removeIfEmpty(dir: string): Promise<boolean> {
+  try {
+    await rmdir(dir)
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function sweep(dir: string): Promise<void> {
+  const names = await readdir(dir).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return []
+    throw error
+  })
+  for (const name of names) {
+    const path = join(dir, name)
+    const stats = await lstat(path).catch(() => undefined)
+    if (stats?.isFile() && isStaleTemp(name, stats.ctimeMs)) await unlink(path).catch(() => {})
+  }
+}

@@ -1,0 +1,153 @@
+import { dirname, join } from 'node:path'
+import { makeDir, syncDir } from './durable-dir.ts'
+import { DurableWriteError } from './durable-error.ts'
+import { type DurableFs, type DurableHandle, type DurableStats, nodeFs } from './durable-fs.ts'
+import { tempName } from './temp-name.ts'
+
+/** Owner writes, group reads, nobody else: the files hold databases, and a backup operator's group may copy them. Lowered further by umask. */
+export const FILE_MODE = 0o640
+
+/** Attempts to give the file its name while others remove its empty folder. */
+const PUBLISH_ATTEMPTS = 10
+
+export interface DurableFileOptions {
+  /** Folder of the staged file, on the target's file system. Default: the target's folder. */
+  readonly tempDir?: string | undefined
+  /** Permission bits before umask. Default 0640. */
+  readonly mode?: number | undefined
+  /** Default: Node's own. */
+  readonly fs?: DurableFs | undefined
+}
+
+/**
+ * A file that gets its name only when all of it is on the disk: stage, write, `seal` (fsync and
+ * close), `publish` (rename, or link to create only, then fsync of the folder). Every way out that
+ * is not a success removes the staged file.
+ */
+export class DurableFile {
+  readonly target: string
+  readonly tempPath: string
+  readonly #fs: DurableFs
+  readonly #handle: DurableHandle
+  #state: 'open' | 'sealed' | 'over' = 'open'
+
+  private constructor(target: string, tempPath: string, fs: DurableFs, handle: DurableHandle) {
+    this.target = target
+    this.tempPath = tempPath
+    this.#fs = fs
+    this.#handle = handle
+  }
+
+  /** @throws DurableWriteError `NotWritten` */
+  static async open(target: string, options: DurableFileOptions = {}): Promise<DurableFile> {
+    const { tempDir = dirname(target), mode = FILE_MODE, fs = nodeFs } = options
+    const tempPath = join(tempDir, tempName())
+    try {
+      await makeDir(dirname(target), fs)
+      const create = () => fs.create(tempPath, mode)
+      const handle = await create().catch(async (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error
+        await makeDir(tempDir, fs)
+        return create()
+      })
+      return new DurableFile(target, tempPath, fs, handle)
+    } catch (error) {
+      throw new DurableWriteError('NotWritten', target, error)
+    }
+  }
+
+  /** Appends all of the bytes. */
+  async write(bytes: Uint8Array): Promise<void> {
+    await this.#step(async () => {
+      let done = 0
+      while (done < bytes.byteLength) {
+        const { bytesWritten } = await this.#handle.write(bytes, done, bytes.byteLength - done)
+        done += bytesWritten
+      }
+    })
+  }
+
+  /**
+   * Flushes and closes the staged file. A failed fsync is final: the kernel may have dropped the
+   * pages, and a second fsync would report success for lost bytes (PostgreSQL's "fsyncgate").
+   *
+   * @param mtime modification time to give it; kept to the millisecond, never rounded up
+   */
+  async seal(
+    options: { readonly mtime?: Date | undefined; readonly mode?: number | undefined } = {},
+  ): Promise<DurableStats> {
+    return this.#step(async () => {
+      if (options.mode !== undefined) await this.#handle.chmod(options.mode)
+      if (options.mtime !== undefined) {
+        const seconds = toSeconds(options.mtime)
+        await this.#handle.utimes(seconds, seconds)
+      }
+      await this.#handle.sync()
+      const stats = await this.#handle.stat({ bigint: true })
+      this.#state = 'sealed'
+      await this.#handle.close()
+      return stats
+    })
+  }
+
+  /**
+   * Gives the sealed file its name and flushes the folder.
+   *
+   * @param how `replace` renames over what is there; `create` fails with `EEXIST` in the cause if
+   *   the name is taken, atomically also among processes (link(2))
+   * @returns the folder's stats after the flush
+   * @throws DurableWriteError `NotWritten`, or `MaybeWritten` if only the folder's flush failed
+   */
+  async publish(how: 'replace' | 'create'): Promise<DurableStats> {
+    await this.#step(() => this.#rename(how))
+    this.#state = 'over'
+    // The file has its name; a second name in the staging folder is swept like any leftover.
+    if (how === 'create') await this.#fs.unlink(this.tempPath).catch(() => {})
+    try {
+      return await syncDir(dirname(this.target), this.#fs)
+    } catch (error) {
+      throw new DurableWriteError('MaybeWritten', this.target, error)
+    }
+  }
+
+  /** Removes the staged file. Does nothing after `publish`, successful or not. */
+  async discard(): Promise<void> {
+    if (this.#state === 'over') return
+    const open = this.#state === 'open'
+    this.#state = 'over'
+    // Both best effort: the write has failed already, and a leftover is swept later.
+    if (open) await this.#handle.close().catch(() => {})
+    await this.#fs.unlink(this.tempPath).catch(() => {})
+  }
+
+  async #rename(how: 'replace' | 'create'): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        if (how === 'create') await this.#fs.link(this.tempPath, this.target)
+        else await this.#fs.rename(this.tempPath, this.target)
+        return
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException
+        if (code !== 'ENOENT' || attempt === PUBLISH_ATTEMPTS) throw error
+        await makeDir(dirname(this.target), this.#fs)
+      }
+    }
+  }
+
+  async #step<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      await this.discard()
+      throw new DurableWriteError('NotWritten', this.target, error)
+    }
+  }
+}
+
+/** Seconds as utimes wants them. A double cannot hold each millisecond exactly: take the value just below, so that no reader sees a later time. */
+function toSeconds(time: Date): number {
+  const ms = time.getTime()
+  const seconds = ms / 1000
+  const fraction = seconds - Math.floor(seconds)
+  return fraction * 1e6 > (((ms % 1000) + 1000) % 1000) * 1e3 ? seconds - 2 ** -22 : seconds
+}

@@ -1,0 +1,38 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+
+const NAME = /^\.walsync-([0-9a-f]{8})-(\d+)-[0-9a-f]{16}\.tmp$/
+const HOST = createHash('sha256').update(hostname()).digest('hex').slice(0, 8)
+const DAY_MS = 24 * 60 * 60 * 1000
+
+/** A new name for a staged file. Its length does not depend on the target's, and it tells who made it. */
+export function tempName(): string {
+  return `.walsync-${HOST}-${process.pid}-${randomBytes(8).toString('hex')}.tmp`
+}
+
+/**
+ * Is a file of this name left behind by a writer that is gone? True if that process of this machine
+ * no longer runs, or after a day without a change, which also covers other machines on a shared
+ * folder. Names that `tempName` did not make are never stale.
+ *
+ * @param changedMs the file's ctime, which unlike mtime nobody can set back
+ */
+export function isStaleTemp(name: string, changedMs: number, nowMs: number = Date.now()): boolean {
+  const match = NAME.exec(name)
+  if (match === null) return false
+  if (nowMs - changedMs > DAY_MS) return true
+  if (match[1] !== HOST) return false
+  const pid = Number(match[2])
+  // In a container each run has the same pid: what is older than this process is not its own.
+  if (pid === process.pid) return changedMs < nowMs - process.uptime() * 1000
+  return !isRunning(pid)
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
+  }
+}
