@@ -1,0 +1,17 @@
+#!/usr/bin/env node
+// Only syntax and calls that very old Node versions know: this file must be able to say that one
+// is too old. Everything else is imported after the check.
+const major = Number(process.versions.node.split('.')[0])
+if (major < 24) {
+  process.stderr.write(
+    `error: walsync needs Node 24 or newer; this is Node ${process.versions.node} (${process.execPath}).\n`,
+  )
+  process.exitCode = 2
+} else {
+  import('./main.ts')
+    .then(({ main }) => main(process.argv.slice(2)))
+    .catch((error) => {
+      process.stderr.write(`error: walsync could not start: ${error}\n  try: install it again\n`)
+      process.exitCode = 1
+    })
+}

@@ -1,0 +1,71 @@
+import type { EngineEvent } from '../core/engine/events.ts'
+import { formatBytes } from './format.ts'
+import type { Logger } from './logger.ts'
+
+/** Writes an engine's event to the log, in words, at the level at which an operator wants it. */
+export function logEvent(logger: Logger, event: EngineEvent): void {
+  const [level, message] = inWords(event)
+  logger[level](fields(event), message)
+}
+
+/** One line of `watch --json`. TXIDs become hex digits and errors plain objects when it is written. */
+export function eventLine(event: EngineEvent, now: Date): object {
+  const { type, ...rest } = event
+  return { time: now, event: type, ...rest }
+}
+
+type Words = readonly ['debug' | 'info' | 'warn' | 'error', string]
+
+function inWords(event: EngineEvent): Words {
+  switch (event.type) {
+    case 'waiting':
+      return ['warn', `waiting: ${event.reason}`]
+    case 'resumed':
+      return ['info', 'resumed where the replica ends']
+    case 'adopted':
+      return ['info', 'found its own last object in the store']
+    case 'base':
+      return ['info', `full copy uploaded: ${event.reason}`]
+    case 'snapshot':
+      return ['info', 'snapshot uploaded']
+    case 'synced':
+      return ['debug', 'synced']
+    case 'checkpoint':
+      return ['debug', 'checkpoint']
+    case 'continuity-lost':
+      return ['warn', `continuity lost, a full copy follows: ${event.reason}`]
+    case 'store-error':
+      return ['warn', `the store failed, changes wait in the WAL: ${messageOf(event.error)}`]
+    case 'store-recovered':
+      return ['info', 'the store answers again']
+    case 'database-error':
+      return ['error', `the database cannot be replicated now: ${messageOf(event.error)}`]
+    case 'wal-over-limit':
+      return ['warn', `the WAL has grown to ${formatBytes(event.walBytes)}: ${event.reason}`]
+    case 'spooling':
+      return ['warn', `changes wait in the spool (${formatBytes(event.spoolBytes)})`]
+    case 'spool-full':
+      return ['error', `the spool is full (${formatBytes(event.spoolBytes)}), the WAL grows`]
+    case 'spool-recovered':
+      return ['info', 'found changes in the spool']
+    case 'spool-ignored':
+      return ['warn', `a spool file is not used: ${event.reason}`]
+    case 'fenced':
+      return ['error', event.error.message]
+  }
+}
+
+/** All but what the message says already; TXIDs as in `list`. */
+function fields(event: EngineEvent): object {
+  const shown: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(event)) {
+    if (name === 'type' || name === 'reason') continue
+    if (name === 'error') shown.code = (value as { code?: unknown } | undefined)?.code
+    else shown[name] = typeof value === 'bigint' ? value.toString(16) : value
+  }
+  return shown
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

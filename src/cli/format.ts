@@ -1,0 +1,31 @@
+/** `1.5 MB`; powers of 1,000, as the size flags take them. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`
+  const units = ['kB', 'MB', 'GB', 'TB', 'PB']
+  let value = bytes
+  let unit = ''
+  for (const next of units) {
+    if (value < 999.95) break
+    value /= 1000
+    unit = next
+  }
+  return `${value.toFixed(1)} ${unit}`
+}
+
+/** A table in plain columns; the first row is the heading. Numbers stand at the right. */
+export function formatTable(rows: readonly (readonly string[])[]): string {
+  const [heading = []] = rows
+  const widths = heading.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)))
+  const right = heading.map((_, i) =>
+    rows.slice(1).every((row) => /^[\d.]+( \w+)?$/.test(row[i] ?? '')),
+  )
+  return rows
+    .map((row) => {
+      const cells = row.map((cell, i) => {
+        const width = widths[i] ?? 0
+        return right[i] === true ? cell.padStart(width) : cell.padEnd(width)
+      })
+      return cells.join('  ').trimEnd()
+    })
+    .join('\n')
+}

@@ -1,0 +1,32 @@
+import { jsonLine } from './json-line.ts'
+
+/** Results, on stdout: for people, or with `--json` one JSON value a line. Logs never go here. */
+export class Output {
+  readonly json: boolean
+  readonly #stream: NodeJS.WritableStream
+  #closed = false
+
+  constructor(stream: NodeJS.WritableStream, options: { json: boolean }) {
+    this.#stream = stream
+    this.json = options.json
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      // `walsync watch --json | head` must not end the replication when the reader has gone.
+      if (error.code !== 'EPIPE') throw error
+      this.#closed = true
+    })
+  }
+
+  /** One result in the form that the user asked for. */
+  result(value: object, text: string): void {
+    this.#write(this.json ? jsonLine(value) : `${text}\n`)
+  }
+
+  /** One line of a stream of events; nothing without `--json`. */
+  event(value: object): void {
+    if (this.json) this.#write(jsonLine(value))
+  }
+
+  #write(text: string): void {
+    if (!this.#closed) this.#stream.write(text)
+  }
+}

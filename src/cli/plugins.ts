@@ -1,0 +1,84 @@
+import { createRequire } from 'node:module'
+import { isAbsolute, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { assertProvider, type ObjectStoreProvider } from '../core/store/index.ts'
+import type { Backend } from './composition/backend.ts'
+import { UsageError } from './usage-error.ts'
+
+/**
+ * Loads the plugins that were named with `--plugin`, and no others: a package that merely lies in
+ * node_modules never runs. A path starts with `.` or `/`; anything else is an npm package, resolved
+ * from `cwd`. Plugins run with all rights of this process.
+ *
+ * @throws UsageError that names the plugin and what is wrong with it
+ */
+export async function loadPlugins(names: readonly string[], cwd: string): Promise<Backend[]> {
+  const plugins: Backend[] = []
+  for (const name of names) {
+    const provider = await loadPlugin(name, cwd)
+    plugins.push({ name, schemes: provider.schemes, load: async () => provider })
+  }
+  return plugins
+}
+
+/**
+ * A plugin may not answer for a scheme that another backend serves: the user could not see which
+ * of the two keeps the data.
+ *
+ * @throws UsageError that names the plugin, the scheme and its owner
+ */
+export function refuseTakenSchemes(plugins: readonly Backend[], builtIn: readonly Backend[]): void {
+  const owners = new Map(builtIn.flatMap(({ name, schemes }) => schemes.map((s) => [s, name])))
+  for (const plugin of plugins) {
+    for (const scheme of plugin.schemes) {
+      const owner = owners.get(scheme)
+      if (owner !== undefined) {
+        throw new UsageError(
+          `The plugin ${plugin.name} wants the scheme ${scheme}://, which belongs to ${owner}.`,
+          `change the plugin's scheme, or leave --plugin ${plugin.name} out`,
+        )
+      }
+      owners.set(scheme, plugin.name)
+    }
+  }
+}
+
+async function loadPlugin(name: string, cwd: string): Promise<ObjectStoreProvider> {
+  const path = resolvePlugin(name, cwd)
+  let module: { provider?: unknown }
+  try {
+    module = await import(pathToFileURL(path).href)
+  } catch (cause) {
+    throw new UsageError(
+      `The plugin ${name} failed while it was loaded (${path}): ${reason(cause)}`,
+      'mend the plugin, or leave its --plugin out',
+      { cause },
+    )
+  }
+  try {
+    assertProvider(module.provider, `${name} (${path})`)
+  } catch (cause) {
+    const { hint } = cause as { hint?: string }
+    throw new UsageError(reason(cause), hint ?? 'ask the author of the plugin', { cause })
+  }
+  return module.provider
+}
+
+function resolvePlugin(name: string, cwd: string): string {
+  const path = name.startsWith('.') || isAbsolute(name) ? resolve(cwd, name) : name
+  try {
+    return createRequire(resolve(cwd, 'walsync-plugins.js')).resolve(path)
+  } catch (cause) {
+    throw new UsageError(
+      `The plugin ${name} was not found from ${cwd}.`,
+      path === name
+        ? `run npm install ${name} there, or give the path of a module, such as ./my-store.js`
+        : 'check the path: it is taken from the current folder',
+      { cause },
+    )
+  }
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

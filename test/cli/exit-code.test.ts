@@ -1,0 +1,90 @@
+import { describe, expect, it } from 'vitest'
+import { exitCodeOf } from '../../src/cli/exit-code.ts'
+import { InterruptedError } from '../../src/cli/interrupted-error.ts'
+import { errorText } from '../../src/cli/report-error.ts'
+import { UsageError } from '../../src/cli/usage-error.ts'
+import { DatabaseError } from '../../src/core/db/database-error.ts'
+import { FencedError } from '../../src/core/engine/events.ts'
+import { LtxError } from '../../src/core/ltx/index.ts'
+import { ReplicaError } from '../../src/core/replica/replica-error.ts'
+import { RestoreError, type RestoreErrorCode } from '../../src/core/restore/restore-error.ts'
+import { StoreError } from '../../src/core/store/index.ts'
+
+const RESTORE: Record<RestoreErrorCode, number> = {
+  InvalidTarget: 2,
+  NoReplica: 6,
+  Gap: 6,
+  TargetNotReachable: 6,
+  MissingObject: 6,
+  DamagedObject: 5,
+  MissingPage: 5,
+  PageSizeMismatch: 5,
+  IntegrityCheckFailed: 5,
+  IntegrityCheckIncomplete: 5,
+  TargetExists: 2,
+  StaleSidecar: 2,
+  NotAFile: 2,
+  ParentMissing: 2,
+  NoSpace: 1,
+  NotWritable: 1,
+  WriteFailed: 1,
+}
+
+describe('exitCodeOf', () => {
+  it.each([
+    [new UsageError('m', 'h'), 2],
+    [new StoreError('InvalidArgument', 'm', { op: 'open' }), 2],
+    [new StoreError('Unsupported', 'm', { op: 'open' }), 2],
+    [new DatabaseError('NotWalMode', 'p', 'm'), 3],
+    [new StoreError('Unavailable', 'm', { op: 'put' }), 4],
+    [new StoreError('InvalidArgument', 'm', { op: 'put' }), 4],
+    [new StoreError('ContainerNotFound', 'm', { op: 'list' }), 4],
+    [new StoreError('Corrupted', 'm', { op: 'get' }), 5],
+    [new ReplicaError('DamagedObject', 'k', 'm'), 5],
+    [new LtxError('InvalidTxid', 'm'), 5],
+    [new FencedError('app', 'k', 'm'), 75],
+    [new InterruptedError('SIGINT'), 130],
+    [new InterruptedError('SIGTERM'), 143],
+    [new Error('m'), 1],
+    [new TypeError('m'), 1],
+    ['a string', 1],
+    [undefined, 1],
+  ])('%s', (error, code) => {
+    expect(exitCodeOf(error)).toBe(code)
+  })
+
+  it.each(Object.entries(RESTORE))('RestoreError %s is %d', (code, expected) => {
+    expect(exitCodeOf(new RestoreError(code as RestoreErrorCode, 'm'))).toBe(expected)
+  })
+
+  it("knows a plugin's own copy of StoreError by its brand", () => {
+    class OtherError extends Error {}
+    const error = Object.assign(new OtherError('m'), {
+      [Symbol.for('walsync/StoreError')]: true,
+      code: 'Unavailable',
+      op: 'put',
+    })
+    expect(exitCodeOf(error)).toBe(4)
+  })
+})
+
+describe('errorText', () => {
+  it('says what and what to do, in two lines', () => {
+    expect(errorText(new UsageError('Wrong\n  thing.', 'do this'), { stack: false })).toBe(
+      'error: Wrong thing.\n  try: do this\n',
+    )
+  })
+
+  it('marks an unknown error as a defect and has something to try', () => {
+    const text = errorText(new TypeError('x is not a function'), { stack: false })
+    expect(text).toBe(
+      'error: Unexpected TypeError: x is not a function\n  try: run the command again with --log-level debug and report the output: this is a defect of walsync\n',
+    )
+  })
+
+  it('adds the stacks of the error and its causes only when asked', () => {
+    const error = new UsageError('m', 'h', { cause: new RangeError('inner') })
+    expect(errorText(error, { stack: false })).not.toContain('    at ')
+    expect(errorText(error, { stack: true })).toContain('RangeError: inner')
+  })
+})

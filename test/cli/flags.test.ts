@@ -1,0 +1,90 @@
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { bytes, duration, integer, oneOf, parseFlags, text } from '../../src/cli/flags.ts'
+import { UsageError } from '../../src/cli/usage-error.ts'
+
+describe('duration', () => {
+  it.each([
+    ['500ms', 500],
+    ['1s', 1000],
+    ['1.5s', 1500],
+    ['2m', 120_000],
+    ['1h', 3_600_000],
+    ['24d', 24 * 86_400_000],
+    ['3600', 3_600_000],
+    ['0.25', 250],
+  ])('%s is %d ms', (given, expected) => {
+    expect(duration().parse(given)).toBe(expected)
+  })
+
+  it.each([
+    '',
+    ' ',
+    '0',
+    '0s',
+    '-1s',
+    '-5',
+    'soon',
+    '1x',
+    '25d',
+    '1e3',
+    'Infinity',
+    'NaN',
+    '1s 2s',
+  ])('refuses %j', (given) => {
+    expect(duration().safeParse(given).success).toBe(false)
+  })
+
+  it('takes 0 only where 0 has a meaning', () => {
+    expect(duration({ zero: true }).parse('0')).toBe(0)
+    expect(duration({ zero: true }).safeParse('-1').success).toBe(false)
+  })
+})
+
+describe('bytes', () => {
+  it.each([
+    ['4096', 4096],
+    ['64MB', 64_000_000],
+    ['64mb', 64_000_000],
+    ['64 MB', 64_000_000],
+    ['64M', 64_000_000],
+    ['1.5kB', 1500],
+    ['1KiB', 1024],
+    ['1GiB', 1_073_741_824],
+  ])('%s is %d', (given, expected) => {
+    expect(bytes().parse(given)).toBe(expected)
+  })
+
+  it.each(['', '0', '-1', '64XB', 'MB', '1iB', '1e9', '9999999TB', '0.0001'])(
+    'refuses %j',
+    (given) => {
+      expect(bytes().safeParse(given).success).toBe(false)
+    },
+  )
+})
+
+describe('parseFlags', () => {
+  const schema = z.object({
+    maxWalSize: bytes(),
+    parallelism: integer(1, 64).optional(),
+    integrityCheck: oneOf(['full', 'quick', 'none']).optional(),
+    bucket: text('a replica URL').optional(),
+  })
+
+  it.each([
+    [{ maxWalSize: 'big' }, '--max-wal-size got "big", which is not a size'],
+    [
+      { maxWalSize: '1', parallelism: '65' },
+      '--parallelism got "65", which is not a whole number from 1 to 64',
+    ],
+    [{ maxWalSize: '1', parallelism: '1.5' }, '--parallelism got "1.5"'],
+    [
+      { maxWalSize: '1', integrityCheck: 'fast' },
+      '--integrity-check got "fast", which is not one of full, quick, none',
+    ],
+    [{ maxWalSize: '1', bucket: ' ' }, '--bucket got " ", which is not a replica URL'],
+  ])('says which flag, what it got and what it takes: %j', (raw, message) => {
+    expect(() => parseFlags(schema, raw)).toThrow(UsageError)
+    expect(() => parseFlags(schema, raw)).toThrow(message)
+  })
+})

@@ -1,0 +1,27 @@
+import { describe, expect, it } from 'vitest'
+import { formatBytes, formatTable } from '../../src/cli/format.ts'
+
+describe('formatBytes', () => {
+  it.each([
+    [0, '0 B'],
+    [999, '999 B'],
+    [1000, '1.0 kB'],
+    [1_500_000, '1.5 MB'],
+    [999_999, '1.0 MB'],
+    [64_000_000_000, '64.0 GB'],
+  ])('%d is %s', (bytes, text) => {
+    expect(formatBytes(bytes)).toBe(text)
+  })
+})
+
+describe('formatTable', () => {
+  it('lines columns up, numbers at the right, nothing behind the last cell', () => {
+    expect(
+      formatTable([
+        ['NAME', 'SIZE', 'X'],
+        ['app', '1.0 kB', ''],
+        ['longer name', '12 B', 'y'],
+      ]),
+    ).toBe(['NAME           SIZE  X', 'app          1.0 kB', 'longer name    12 B  y'].join('\n'))
+  })
+})
