@@ -1,4 +1,10 @@
-import { decodeLtxHeader, formatTxid, LTX_HEADER_SIZE, type LtxHeader, type TXID } from '../ltx/index.ts'
+import {
+  decodeLtxHeader,
+  formatTxid,
+  LTX_HEADER_SIZE,
+  type LtxHeader,
+  type TXID,
+} from '../ltx/index.ts'
 import {
   type ByteRange,
   type CallOptions,
@@ -11,6 +17,8 @@ import {
 } from '../store/index.ts'
 import { ReplicaError } from './replica-error.ts'
 import { ltxKey, parseLtxKey, type ReplicaLayout } from './replica-layout.ts'
+
+export { ReplicaError, type ReplicaErrorCode } from './replica-error.ts'
 
 /** One LTX file of a replica, as a listing tells it. */
 export interface LtxFileInfo {
@@ -73,7 +81,8 @@ export class ReplicaClient {
    * The file's header, by a ranged read of its first 100 bytes.
    *
    * @throws ReplicaError `DamagedObject` if it is no LTX header or contradicts the file's name
-   * @throws StoreError `NotFound` if the object is gone
+   * @throws ReplicaError `MissingObject` if the object is gone
+   * @throws StoreError
    */
   async readHeader(file: LtxFileInfo, options: CallOptions = {}): Promise<LtxHeader> {
     if (file.size < LTX_HEADER_SIZE) throw damaged(file, `has only ${file.size} bytes`)
@@ -92,7 +101,8 @@ export class ReplicaClient {
    * frees the connection.
    *
    * @throws ReplicaError `ObjectChanged` if the object's size is not the listed one
-   * @throws StoreError `NotFound` if the object is gone
+   * @throws ReplicaError `MissingObject` if the object is gone
+   * @throws StoreError
    */
   async *open(
     file: LtxFileInfo,
@@ -160,8 +170,10 @@ export class ReplicaClient {
     try {
       return await this.store.get(file.key, options)
     } catch (cause) {
-      if (!isStoreError(cause) || cause.code !== 'InvalidRange') throw cause
-      throw changed(file, 'fewer bytes than listed', cause)
+      if (!isStoreError(cause)) throw cause
+      if (cause.code === 'NotFound') throw missing(file, cause)
+      if (cause.code === 'InvalidRange') throw changed(file, 'fewer bytes than asked for', cause)
+      throw cause
     }
   }
 
@@ -201,7 +213,15 @@ export function decodeHeaderOf(file: LtxFileInfo, bytes: Uint8Array): LtxHeader 
 /** @throws ReplicaError `DamagedObject` if the header's TXIDs are not those of the file's name */
 export function assertHeaderOf(file: LtxFileInfo, header: LtxHeader): void {
   if (header.minTxid === file.minTxid && header.maxTxid === file.maxTxid) return
-  throw damaged(file, `holds ${formatTxid(header.minTxid)} to ${formatTxid(header.maxTxid)} by its header`)
+  throw damaged(
+    file,
+    `holds ${formatTxid(header.minTxid)} to ${formatTxid(header.maxTxid)} by its header`,
+  )
+}
+
+function missing(file: LtxFileInfo, cause: unknown): ReplicaError {
+  const message = `The object ${file.key} was listed and is gone.`
+  return new ReplicaError('MissingObject', file.key, message, { cause })
 }
 
 function damaged(file: LtxFileInfo, what: string, cause?: unknown): ReplicaError {

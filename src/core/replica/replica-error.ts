@@ -1,9 +1,10 @@
 /**
- * `DamagedObject`: an object that is named like an LTX file and is none, or whose header
- * contradicts its name. `ObjectChanged`: an object has another size than the listing said, though
- * LTX files never change.
+ * `MissingObject`: a listed object is gone, which retention explains: list again.
+ * `DamagedObject`: an object that is named like an LTX file and is none, whose header contradicts
+ * its name, or whose bytes do not arrive as they were stored. `ObjectChanged`: an object has
+ * another size than the listing said, though LTX files never change.
  */
-export type ReplicaErrorCode = 'DamagedObject' | 'ObjectChanged'
+export type ReplicaErrorCode = 'MissingObject' | 'DamagedObject' | 'ObjectChanged'
 
 /** An object of the replica is not what its name or the listing says. */
 export class ReplicaError extends Error {

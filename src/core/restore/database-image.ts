@@ -1,0 +1,121 @@
+import type { FileHandle } from 'node:fs/promises'
+import { formatTxid, type LtxDecoder, LtxError, type LtxHeader, lockPage } from '../ltx/index.ts'
+import { assertHeaderOf, type LtxFileInfo } from '../replica/replica-client.ts'
+import { PageSet } from './page-set.ts'
+import { PageWriter } from './page-writer.ts'
+import { RestoreError } from './restore-error.ts'
+import type { RestorePlan } from './restore-plan.ts'
+
+/** Less than the smallest page frame with its index entry. */
+const MIN_PAGE_BYTES = 14
+
+/**
+ * The database under construction, fed with files from the newest to the oldest. A page counts if
+ * no newer file has it, and if every newer file's database still reached that far.
+ */
+export class DatabaseImage {
+  readonly #plan: RestorePlan
+  readonly #handle: FileHandle
+  #newest: LtxHeader | undefined
+  #pages: PageSet | undefined
+  #writer: PageWriter | undefined
+  #lockPage = 0
+  /** Smallest database of the files read before the current one: no older page behind it is alive. */
+  #limit = 0
+  #header: LtxHeader | undefined
+
+  constructor(plan: RestorePlan, handle: FileHandle) {
+    this.#plan = plan
+    this.#handle = handle
+  }
+
+  /** Are all pages there? Then older files have nothing to add. */
+  get complete(): boolean {
+    return this.#pages !== undefined && this.#pages.size === this.#wanted()
+  }
+
+  /** Takes the next bytes of the current file. */
+  async take(file: LtxFileInfo, decoder: LtxDecoder, bytes: Uint8Array): Promise<void> {
+    const pages = decoding(file, () => decoder.write(bytes))
+    if (this.#header === undefined && decoder.header !== undefined)
+      this.#begin(file, decoder.header)
+    for (const { pgno, data } of pages) {
+      if (pgno <= this.#limit && this.#pages!.add(pgno)) await this.#writer!.write(pgno, data)
+    }
+  }
+
+  /** States that the current file is complete, and verifies its checksum. */
+  endFile(file: LtxFileInfo, decoder: LtxDecoder): void {
+    decoding(file, () => decoder.end())
+    this.#limit = Math.min(this.#limit, this.#header!.commit)
+    this.#header = undefined
+  }
+
+  /** Gives the file its size; the newest file's header says what was made. */
+  async finish(): Promise<LtxHeader> {
+    if (!this.complete) throw this.#missingPage(this.#pages!.firstMissing(this.#lockPage)!)
+    await this.#writer!.flush()
+    await this.#handle.truncate(this.#newest!.commit * this.#newest!.pageSize)
+    return this.#newest!
+  }
+
+  /** Waits for writes on their way, so that the file can be closed after a failure too. */
+  async settle(): Promise<void> {
+    await this.#writer?.settle()
+  }
+
+  #begin(file: LtxFileInfo, header: LtxHeader): void {
+    assertHeaderOf(file, header)
+    this.#header = header
+    if (this.#newest === undefined) this.#beginImage(header)
+    else if (header.pageSize !== this.#newest.pageSize) throw this.#otherPageSize(file, header)
+  }
+
+  #beginImage(header: LtxHeader): void {
+    // A made-up size must not become a huge allocation: so many pages have to come from somewhere.
+    if (header.commit > this.#plan.bytes / MIN_PAGE_BYTES + 1) throw this.#tooFewBytes(header)
+    this.#newest = header
+    this.#limit = header.commit
+    this.#lockPage = lockPage(header.pageSize)
+    this.#pages = new PageSet(header.commit)
+    this.#writer = new PageWriter(this.#handle, header.pageSize)
+  }
+
+  #wanted(): number {
+    const { commit } = this.#newest!
+    return this.#lockPage <= commit ? commit - 1 : commit
+  }
+
+  #range(): string {
+    const { files, txid } = this.#plan
+    return `the files from TXID ${formatTxid(files[0]!.minTxid)} to ${formatTxid(txid)}`
+  }
+
+  #missingPage(pgno: number): RestoreError {
+    const message = `Page ${pgno} of ${this.#newest!.commit} is in none of ${this.#range()}.`
+    return new RestoreError('MissingPage', message, { hint: OLDER_STATE })
+  }
+
+  #tooFewBytes(header: LtxHeader): RestoreError {
+    const message = `The database should have ${header.commit} pages, more than ${this.#range()} with their ${this.#plan.bytes} bytes can hold.`
+    return new RestoreError('MissingPage', message, { hint: OLDER_STATE })
+  }
+
+  #otherPageSize(file: LtxFileInfo, header: LtxHeader): RestoreError {
+    const message = `The object ${file.key} has pages of ${header.pageSize} bytes, newer ones of ${this.#newest!.pageSize}.`
+    return new RestoreError('PageSizeMismatch', message, { key: file.key, hint: OLDER_STATE })
+  }
+}
+
+const OLDER_STATE =
+  'The replica was not written correctly there: restore an older state with --txid or --point-in-time.'
+
+function decoding<T>(file: LtxFileInfo, decode: () => T): T {
+  try {
+    return decode()
+  } catch (cause) {
+    if (!(cause instanceof LtxError)) throw cause
+    const message = `The object ${file.key} is damaged: ${cause.message}`
+    throw new RestoreError('DamagedObject', message, { key: file.key, cause })
+  }
+}

@@ -1,0 +1,209 @@
+import { randomBytes } from 'node:crypto'
+import { constants, type Stats } from 'node:fs'
+import { type FileHandle, link, lstat, open, readdir, rename, stat, unlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { isStaleTemp, syncDir, tempName } from '../fs/index.ts'
+import { RestoreError } from './restore-error.ts'
+
+/**
+ * Files that SQLite reads together with a database of this name. A stale one is fatal: SQLite
+ * replays an old WAL into a new database without a word. `-shm` first, because it alone can always
+ * be made again.
+ */
+const SIDECARS = ['-shm', '-wal', '-journal'] as const
+
+/**
+ * Refuses a target that a restore may not write to.
+ *
+ * @throws RestoreError `TargetExists` and `StaleSidecar` without `force`; `NotAFile` for a link,
+ *   folder or device, also with `force`; `ParentMissing`
+ */
+export async function checkOutput(output: string, force: boolean): Promise<void> {
+  if (basename(output) === '' || output.endsWith('/') || output.includes('\0')) {
+    throw new RestoreError('NotAFile', `${JSON.stringify(output)} is no file name.`, {
+      path: output,
+    })
+  }
+  const parent = dirname(output)
+  const folder = await stat(parent).catch(() => undefined)
+  if (!folder?.isDirectory()) {
+    throw new RestoreError('ParentMissing', `The folder ${parent} does not exist.`, {
+      path: parent,
+      hint: 'Make it first, or choose another output.',
+    })
+  }
+  const target = await entryAt(output)
+  if (target !== undefined && !target.isFile()) throw notAFile(output)
+  if (target !== undefined && !force) throw targetExists(output)
+  for (const suffix of SIDECARS) {
+    const sidecar = await entryAt(output + suffix)
+    if (sidecar?.isDirectory()) throw notAFile(output + suffix)
+    if (sidecar !== undefined && !force) throw staleSidecar(output + suffix)
+  }
+}
+
+/** A file under a random name beside the target, readable by its owner only. */
+export interface StagedFile {
+  readonly path: string
+  readonly handle: FileHandle
+}
+
+/**
+ * Makes the file that a restore writes into. First sweeps what killed restores left in the folder.
+ *
+ * @throws RestoreError `NoSpace`, `NotWritable`, `WriteFailed`
+ */
+export async function stageOutput(output: string): Promise<StagedFile> {
+  await sweepStaged(dirname(output))
+  const path = join(dirname(output), tempName())
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+  try {
+    const handle = await open(path, flags, 0o600)
+    return { path, handle }
+  } catch (cause) {
+    throw writeError(output, cause)
+  }
+}
+
+/** Removes a staged file, if it is still there. */
+export async function discardStaged(staged: StagedFile): Promise<void> {
+  await staged.handle.close().catch(ignoreMissing)
+  await unlink(staged.path).catch(ignoreMissing)
+}
+
+/**
+ * Gives the staged file the target's name. Without `force` by link(2), which fails if the name was
+ * taken meanwhile. With it, stale sidecars are first moved aside, then the target is replaced, then
+ * they are deleted: in no order of events does the new database meet an old WAL, and a crash
+ * in between leaves the old database and its sidecars, under names that end in `.before-restore`.
+ *
+ * @throws RestoreError `TargetExists`, `StaleSidecar`, `NoSpace`, `NotWritable`, `WriteFailed`
+ */
+export async function installOutput(staged: string, output: string, force: boolean): Promise<void> {
+  await checkOutput(output, force)
+  const aside = force ? await moveSidecarsAside(output) : []
+  try {
+    if (aside.length > 0) await syncDir(dirname(output))
+    if (force) await rename(staged, output)
+    else await linkNew(staged, output)
+  } catch (cause) {
+    await moveBack(aside)
+    throw cause instanceof RestoreError ? cause : writeError(output, cause)
+  }
+  try {
+    await syncDir(dirname(output))
+    for (const { to } of aside) await unlink(to)
+  } catch (cause) {
+    const message = `The database was restored to ${output}, but its folder could not be flushed or cleaned: ${text(cause)}.`
+    throw new RestoreError('WriteFailed', message, { path: output, cause })
+  }
+}
+
+/** The file system's error as one that says what to do. */
+export function writeError(output: string, cause: unknown): RestoreError {
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? ''
+  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {
+    return new RestoreError('NoSpace', `There is no space for ${output}: ${text(cause)}.`, {
+      path: output,
+      cause,
+      hint: 'Make room in the folder of the output (the database is staged there), or choose another.',
+    })
+  }
+  const denied = code === 'EACCES' || code === 'EPERM' || code === 'EROFS'
+  const message = `The output ${output} cannot be written: ${text(cause)}.`
+  return new RestoreError(denied ? 'NotWritable' : 'WriteFailed', message, {
+    path: output,
+    cause,
+    hint: denied ? 'Check the permissions of the folder.' : undefined,
+  })
+}
+
+interface Moved {
+  readonly from: string
+  readonly to: string
+}
+
+async function moveSidecarsAside(output: string): Promise<Moved[]> {
+  const moved: Moved[] = []
+  const mark = randomBytes(4).toString('hex')
+  try {
+    for (const suffix of SIDECARS) {
+      const from = output + suffix
+      if ((await entryAt(from)) === undefined) continue
+      const to = `${from}.${mark}.before-restore`
+      await rename(from, to)
+      moved.push({ from, to })
+    }
+  } catch (cause) {
+    await moveBack(moved)
+    throw writeError(output, cause)
+  }
+  return moved
+}
+
+async function moveBack(moved: readonly Moved[]): Promise<void> {
+  for (const { from, to } of moved.toReversed()) await rename(to, from)
+}
+
+async function linkNew(staged: string, output: string): Promise<void> {
+  try {
+    await link(staged, output)
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'EEXIST') throw targetExists(output)
+    // No hard links here (FAT, some network shares): the check above is all there is.
+    if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EOPNOTSUPP' && code !== 'ENOSYS') {
+      throw cause
+    }
+    await rename(staged, output)
+    return
+  }
+  await unlink(staged)
+}
+
+async function sweepStaged(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => [])
+  for (const name of names) {
+    if (!name.startsWith('.walsync-')) continue
+    const path = join(folder, name)
+    const entry = await entryAt(path)
+    if (entry?.isFile() && isStaleTemp(name, entry.ctimeMs)) await unlink(path).catch(ignoreMissing)
+  }
+}
+
+async function entryAt(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw writeError(path, cause)
+  }
+}
+
+function targetExists(output: string): RestoreError {
+  return new RestoreError('TargetExists', `The output ${output} exists already.`, {
+    path: output,
+    hint: 'Choose another output, or stop what uses it and add --force to replace it.',
+  })
+}
+
+function staleSidecar(path: string): RestoreError {
+  const message = `The file ${path} is left from another database: SQLite would replay it into the restored one.`
+  return new RestoreError('StaleSidecar', message, {
+    path,
+    hint: 'Choose another output, or add --force to remove it.',
+  })
+}
+
+function notAFile(path: string): RestoreError {
+  return new RestoreError('NotAFile', `${path} is not a regular file.`, {
+    path,
+    hint: 'Links, folders and devices are never replaced: choose another output.',
+  })
+}
+
+function text(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}
+
+function ignoreMissing(): void {}

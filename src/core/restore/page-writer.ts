@@ -1,0 +1,82 @@
+import type { FileHandle } from 'node:fs/promises'
+
+/** Neighbouring pages are joined up to this many bytes. */
+const RUN_BYTES = 1024 * 1024
+/** Writes on their way at one time. More hide nothing: the decoder keeps one core busy meanwhile. */
+const WRITES_UNDERWAY = 4
+
+/**
+ * Writes pages to their places in a file: neighbours that come one after the other become one
+ * write, and a few writes run while the next pages are decoded.
+ */
+export class PageWriter {
+  readonly #handle: FileHandle
+  readonly #pageSize: number
+  readonly #free: Uint8Array[] = []
+  readonly #underway = new Set<Promise<void>>()
+  #run: Uint8Array
+  #runStart = 0
+  #runLength = 0
+  #failure: { readonly error: unknown } | undefined
+
+  /** @param handle stays the caller's to close */
+  constructor(handle: FileHandle, pageSize: number) {
+    this.#handle = handle
+    this.#pageSize = pageSize
+    this.#run = new Uint8Array(RUN_BYTES)
+  }
+
+  /** Takes a page; its bytes are copied. Throws what an earlier write failed with. */
+  async write(pgno: number, data: Uint8Array): Promise<void> {
+    const position = (pgno - 1) * this.#pageSize
+    const adjoins = position === this.#runStart + this.#runLength
+    if (!adjoins || this.#runLength + data.length > RUN_BYTES) {
+      await this.#endRun()
+      this.#runStart = position
+    }
+    this.#run.set(data, this.#runLength)
+    this.#runLength += data.length
+  }
+
+  /** Resolves when everything taken so far is written (not flushed to the disk). */
+  async flush(): Promise<void> {
+    await this.#endRun()
+    await Promise.all(this.#underway)
+    this.#throwFailure()
+  }
+
+  /** Waits for the writes on their way, whatever becomes of them, so that the file can be closed. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#underway)
+  }
+
+  async #endRun(): Promise<void> {
+    this.#throwFailure()
+    if (this.#runLength === 0) return
+    const run = this.#run
+    const write = this.#writeAll(run, this.#runLength, this.#runStart)
+      .catch((error: unknown) => {
+        this.#failure ??= { error }
+      })
+      .then(() => {
+        this.#underway.delete(write)
+        this.#free.push(run)
+      })
+    this.#underway.add(write)
+    this.#runLength = 0
+    if (this.#underway.size >= WRITES_UNDERWAY) await Promise.race(this.#underway)
+    this.#run = this.#free.pop() ?? new Uint8Array(RUN_BYTES)
+  }
+
+  async #writeAll(bytes: Uint8Array, length: number, position: number): Promise<void> {
+    let done = 0
+    while (done < length) {
+      const { bytesWritten } = await this.#handle.write(bytes, done, length - done, position + done)
+      done += bytesWritten
+    }
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+}

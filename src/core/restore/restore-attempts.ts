@@ -1,0 +1,119 @@
+import { type LtxFileInfo, type ReplicaClient, ReplicaError } from '../replica/replica-client.ts'
+import { MAX_RELISTS, planFromListing } from './plan-for.ts'
+import { lastTxid, restorableTo } from './reachable.ts'
+import { RestoreError, restorableSentence } from './restore-error.ts'
+import { planRestore, type RestorePlan } from './restore-plan.ts'
+import type { RestoreTarget } from './restore-target.ts'
+
+/** An object that could not be used, and around which the other objects gave the same state. */
+export interface AvoidedObject {
+  readonly key: string
+  readonly reason: string
+}
+
+/** Objects gone around before giving up: more of them is a replica to repair, not to guess at. */
+const MAX_AVOIDED = 5
+
+/** What a restore knows about the replica, over all its attempts. */
+export class RestoreAttempts {
+  readonly avoided: AvoidedObject[] = []
+  readonly #client: ReplicaClient
+  readonly #target: RestoreTarget
+  readonly #signal: AbortSignal | undefined
+  #files: readonly LtxFileInfo[] | undefined
+  #plan: RestorePlan | undefined
+  #relists = 0
+  #vanished: BadObject | undefined
+
+  constructor(client: ReplicaClient, target: RestoreTarget, signal: AbortSignal | undefined) {
+    this.#client = client
+    this.#target = target
+    this.#signal = signal
+  }
+
+  /** The plan of the next attempt. */
+  async plan(): Promise<RestorePlan> {
+    this.#files ??= this.#usable(await this.#client.list({ signal: this.#signal }))
+    try {
+      this.#plan = await this.#planFrom(this.#files)
+      return this.#plan
+    } catch (error) {
+      if (error instanceof RestoreError && this.#vanished !== undefined) {
+        throw this.#giveUp(this.#vanished)
+      }
+      throw error
+    }
+  }
+
+  /** Returns if another attempt may succeed; throws what the caller should see if not. */
+  async failed(error: unknown): Promise<void> {
+    const bad = badObject(error)
+    if (bad === undefined) throw error
+    if (bad.code !== 'DamagedObject' && (await this.#listsAnew(bad))) return
+    if (this.#plan === undefined || this.avoided.length >= MAX_AVOIDED) throw this.#giveUp(bad)
+    this.avoided.push({ key: bad.key, reason: bad.message })
+    this.#files = this.#usable(this.#files ?? [])
+    try {
+      planRestore(this.#files, { kind: 'txid', txid: this.#plan.txid })
+    } catch {
+      throw this.#giveUp(bad)
+    }
+  }
+
+  async #planFrom(files: readonly LtxFileInfo[]): Promise<RestorePlan> {
+    if (this.avoided.length === 0 || this.#plan === undefined) {
+      return planFromListing(this.#client, files, this.#target, { signal: this.#signal })
+    }
+    // Exactly the state of the plan before: without an object, "latest" would silently be an older one.
+    const { txid, time, target } = this.#plan
+    return { ...planRestore(files, { kind: 'txid', txid }), target, time }
+  }
+
+  /** Lists again for an object that is gone or changed. `false` if the listing still says the same of it. */
+  async #listsAnew(bad: BadObject): Promise<boolean> {
+    if (this.#relists === MAX_RELISTS) return false
+    this.#relists++
+    const before = this.#files?.find((file) => file.key === bad.key)
+    const files = await this.#client.list({ signal: this.#signal })
+    this.#files = this.#usable(files)
+    const now = files.find((file) => file.key === bad.key)
+    if (now !== undefined && now.size === before?.size) return false
+    // Retention only takes what other files cover, so an end that is gone was not taken by it.
+    if (this.#plan !== undefined && lastTxid(this.#files) < this.#plan.txid) throw this.#giveUp(bad)
+    this.#vanished = bad
+    return true
+  }
+
+  #usable(files: readonly LtxFileInfo[]): LtxFileInfo[] {
+    const avoided = new Set(this.avoided.map(({ key }) => key))
+    return files.filter((file) => !avoided.has(file.key))
+  }
+
+  #giveUp(bad: BadObject): RestoreError {
+    const others = (this.#files ?? []).filter((file) => file.key !== bad.key)
+    const point = restorableTo(others, this.#plan?.txid)
+    const code = bad.code === 'DamagedObject' ? 'DamagedObject' : 'MissingObject'
+    return new RestoreError(code, `${bad.message} ${restorableSentence(point)}`, {
+      key: bad.key,
+      cause: bad.cause,
+      restorableTo: point,
+      hint: 'Bring the object back from another copy of the replica, or restore the state before it.',
+    })
+  }
+}
+
+interface BadObject {
+  readonly code: 'MissingObject' | 'DamagedObject' | 'ObjectChanged'
+  readonly key: string
+  readonly message: string
+  readonly cause: Error
+}
+
+function badObject(error: unknown): BadObject | undefined {
+  if (error instanceof ReplicaError) {
+    return { code: error.code, key: error.key, message: error.message, cause: error }
+  }
+  if (!(error instanceof RestoreError) || error.code !== 'DamagedObject') return undefined
+  if (error.key === undefined) return undefined
+  return { code: error.code, key: error.key, message: error.message, cause: error }
+}

@@ -1,0 +1,96 @@
+import { resolve } from 'node:path'
+import type { ReplicaClient } from '../replica/replica-client.ts'
+import type { RestoreProgress } from './apply-plan.ts'
+import type { IntegrityCheck } from './integrity-check.ts'
+import { checkOutput } from './output-file.ts'
+import { type AvoidedObject, RestoreAttempts } from './restore-attempts.ts'
+import type { RestorePlan } from './restore-plan.ts'
+import type { RestoreTarget } from './restore-target.ts'
+import { type RunOptions, runPlan } from './run-plan.ts'
+
+export { planFor } from './plan-for.ts'
+
+export interface RestoreOptions {
+  /** Replace an existing target and remove stale sidecars. Default false. */
+  readonly force?: boolean | undefined
+  /** Default `full`. */
+  readonly integrityCheck?: IntegrityCheck | undefined
+  /** Reads at one time, each of up to 4 MiB held in memory. Default 8. */
+  readonly parallelism?: number | undefined
+  readonly onProgress?: ((progress: RestoreProgress) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface RestoreResult {
+  readonly plan: RestorePlan
+  /** Time of the restored state; `undefined` if the newest header's cannot be a time. */
+  readonly time: Date | undefined
+  readonly pageSize: number
+  /** Size of the database in pages. */
+  readonly commit: number
+  /** Size of the database in bytes. */
+  readonly bytes: number
+  readonly filesRead: number
+  /** Files of the plan whose pages newer files had all: not read, so not verified. */
+  readonly filesSkipped: number
+  readonly bytesRead: number
+  readonly durationMs: number
+  readonly integrityCheck: IntegrityCheck
+  /** Empty unless the replica needs repair. */
+  readonly avoided: readonly AvoidedObject[]
+}
+
+/**
+ * Restores one state of a database to a file. After a crash or error at any moment the output is
+ * the old file, if there was one, or the complete new one.
+ *
+ * Objects that vanish meanwhile (retention) lead to a new listing. A damaged or missing object is
+ * gone around if the others make the very same state, and reported; otherwise it is an error that
+ * says how far a restore gets.
+ *
+ * @throws RestoreError, StoreError; the signal's reason
+ */
+export async function restoreReplica(
+  client: ReplicaClient,
+  target: RestoreTarget,
+  output: string,
+  options: RestoreOptions = {},
+): Promise<RestoreResult> {
+  const started = performance.now()
+  const { force = false, integrityCheck = 'full', parallelism = 8, onProgress, signal } = options
+  if (!Number.isInteger(parallelism) || parallelism < 1) {
+    throw new RangeError(`Expected \`parallelism\` to be a positive integer, got ${parallelism}.`)
+  }
+  signal?.throwIfAborted()
+  const path = resolve(output)
+  await checkOutput(path, force)
+  const run: RunOptions = { force, integrityCheck, parallelism, onProgress, signal }
+  const attempts = new RestoreAttempts(client, target, signal)
+  for (;;) {
+    try {
+      const plan = await attempts.plan()
+      const applied = await runPlan(client, plan, path, run)
+      const { pageSize, commit, filesRead, bytesRead } = applied
+      return {
+        plan,
+        time: plan.time ?? validDate(applied.timestamp),
+        pageSize,
+        commit,
+        bytes: pageSize * commit,
+        filesRead,
+        filesSkipped: plan.files.length - filesRead,
+        bytesRead,
+        durationMs: performance.now() - started,
+        integrityCheck,
+        avoided: attempts.avoided,
+      }
+    } catch (error) {
+      await attempts.failed(error)
+    }
+  }
+}
+
+function validDate(timestamp: number): Date | undefined {
+  const date = new Date(timestamp)
+  return Number.isNaN(date.getTime()) ? undefined : date
+}

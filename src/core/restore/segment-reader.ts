@@ -1,0 +1,129 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type LtxFileInfo, type ReplicaClient, ReplicaError } from '../replica/replica-client.ts'
+import { type ByteRange, isStoreError, type StoreError } from '../store/index.ts'
+
+/** Bytes of one ranged read; times `parallelism` it bounds the memory of a restore. */
+export const SEGMENT_BYTES = 4 * 1024 * 1024
+
+/** Tries of one segment. Backends retry requests by themselves; this covers a body that breaks off. */
+const ATTEMPTS = 3
+const FIRST_DELAY_MS = 100
+
+/** One piece of one file, complete in memory. */
+export interface Segment {
+  readonly file: LtxFileInfo
+  readonly bytes: Uint8Array
+  /** Is this the file's last piece? */
+  readonly last: boolean
+}
+
+export interface SegmentOptions {
+  /** Reads that run or wait to be consumed at one time. */
+  readonly parallelism: number
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Reads files in the order given and hands their pieces out in that order, while the next ones are
+ * on their way. An error comes out only when its piece is due, so that a file that turns out not
+ * to be needed cannot fail a restore. Leaving the loop ends all requests before it resolves.
+ */
+export async function* readSegments(
+  client: ReplicaClient,
+  files: Iterable<LtxFileInfo>,
+  options: SegmentOptions,
+): AsyncGenerator<Segment, void, void> {
+  const left = new AbortController()
+  const signal =
+    options.signal === undefined ? left.signal : AbortSignal.any([options.signal, left.signal])
+  const pieces = piecesOf(files)
+  const underway: Promise<Segment>[] = []
+  try {
+    for (;;) {
+      while (underway.length < options.parallelism) {
+        const { value: piece } = pieces.next()
+        if (piece === undefined) break
+        const segment = readPiece(client, piece, signal)
+        // Seen again when it is due; without this the process would end for an unhandled rejection.
+        segment.catch(() => {})
+        underway.push(segment)
+      }
+      const due = underway[0]
+      if (due === undefined) return
+      const segment = await due
+      void underway.shift()
+      yield segment
+    }
+  } finally {
+    left.abort()
+    await Promise.allSettled(underway)
+  }
+}
+
+interface Piece {
+  readonly file: LtxFileInfo
+  readonly range: Required<ByteRange> & { readonly end: number }
+}
+
+function* piecesOf(files: Iterable<LtxFileInfo>): Generator<Piece, void, void> {
+  for (const file of files) {
+    let start = 0
+    do {
+      const end = Math.min(start + SEGMENT_BYTES, file.size)
+      yield { file, range: { start, end } }
+      start = end
+    } while (start < file.size)
+  }
+}
+
+async function readPiece(
+  client: ReplicaClient,
+  piece: Piece,
+  signal: AbortSignal,
+): Promise<Segment> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await readOnce(client, piece, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      if (attempt === ATTEMPTS && isCorrupted(error)) throw damaged(piece.file, error)
+      if (attempt === ATTEMPTS || !isTransient(error)) throw error
+      await delay(FIRST_DELAY_MS * 2 ** (attempt - 1), undefined, { signal })
+    }
+  }
+}
+
+async function readOnce(
+  client: ReplicaClient,
+  { file, range }: Piece,
+  signal: AbortSignal,
+): Promise<Segment> {
+  const bytes = new Uint8Array(range.end - range.start)
+  if (bytes.length === 0) return { file, bytes, last: true }
+  let length = 0
+  for await (const chunk of client.open(file, { range, signal })) {
+    if (length + chunk.length > bytes.length) throw wrongLength(file, range)
+    bytes.set(chunk, length)
+    length += chunk.length
+  }
+  if (length !== bytes.length) throw wrongLength(file, range)
+  return { file, bytes, last: range.end === file.size }
+}
+
+function isTransient(error: unknown): boolean {
+  return isCorrupted(error) || (isStoreError(error) && error.retryable)
+}
+
+function isCorrupted(error: unknown): error is StoreError {
+  return isStoreError(error) && error.code === 'Corrupted'
+}
+
+function damaged(file: LtxFileInfo, cause: StoreError): ReplicaError {
+  const message = `The object ${file.key} does not arrive as it was stored: ${cause.message}`
+  return new ReplicaError('DamagedObject', file.key, message, { cause })
+}
+
+function wrongLength(file: LtxFileInfo, { start, end }: ByteRange): ReplicaError {
+  const message = `The store gave another number of bytes of ${file.key} than ${start} to ${end}.`
+  return new ReplicaError('ObjectChanged', file.key, message)
+}
