@@ -20,6 +20,11 @@ export class CallScope {
     return this.#closing.signal.aborted
   }
 
+  /** Aborts when the store closes. */
+  get signal(): AbortSignal {
+    return this.#closing.signal
+  }
+
   async run<T>(call: Call, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     this.#throwIfOver(call)
     const link = linkSignals(call.signal, this.#closing.signal)

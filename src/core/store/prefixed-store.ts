@@ -14,7 +14,8 @@ import type {
   PutOptions,
   PutResult,
 } from './object-store.ts'
-import { isStoreError, StoreError } from './store-error.ts'
+import { copyError } from './retry-policy.ts'
+import { isStoreError, type StoreError } from './store-error.ts'
 
 /**
  * A store under a key path of another one: it sees nothing outside `prefix/`, and all keys that go
@@ -162,13 +163,7 @@ export class PrefixedStore implements ObjectStore {
 
   #error(error: StoreError): StoreError {
     if (error.key === undefined) return error
-    const relative = new StoreError(error.code, error.message, {
-      ...error,
-      key: this.#strip(error.key),
-      cause: error.cause,
-    })
-    if (error.stack !== undefined) relative.stack = error.stack
-    return relative
+    return copyError(error, { key: this.#strip(error.key) })
   }
 }
 
