@@ -1,4 +1,6 @@
 import { StoreError, type StoreErrorCode } from '../../core/store/index.ts'
+import { retryAfterMs } from '../shared/retry-after.ts'
+import { transportFailure } from '../shared/transport-error.ts'
 
 export interface S3ErrorContext {
   readonly op: string
@@ -20,14 +22,6 @@ interface SdkError {
   readonly $response?: { readonly headers?: Readonly<Record<string, string>> }
 }
 
-/** Sent nothing: the connection was never made. */
-const NEVER_SENT = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-])
 /** Parts of a refused signature that have no place in a log. */
 const REVEALING = [
   'StringToSign',
@@ -160,20 +154,12 @@ function withoutAnswer(error: SdkError, name: string, context: S3ErrorContext): 
   if (/region is missing/i.test(error.message ?? '')) {
     return { code: 'InvalidArgument', hint: 'Set AWS_REGION or give the region option.' }
   }
-  const sent = context.write === true && !NEVER_SENT.has(error.code ?? '')
-  const outcome = sent ? 'unknown' : undefined
-  if (name === 'TimeoutError') return { code: 'Timeout', outcome }
-  if (isTransport(error)) return { code: 'Unavailable', outcome }
+  const failure = transportFailure(error)
+  const outcome = context.write === true && failure?.sent !== false ? 'unknown' : undefined
+  if (failure !== undefined) return { code: failure.code, outcome }
   // A damaged answer: the SDK could not read what came back.
   if (error.$metadata !== undefined) return { code: 'Unavailable', outcome }
   return { code: 'Unknown', outcome }
-}
-
-function isTransport(error: SdkError): boolean {
-  return (
-    /^(E[A-Z]+|HPE_|UND_|ERR_(STREAM|SSL|TLS|HTTP))/.test(error.code ?? '') ||
-    error.message === 'aborted'
-  )
 }
 
 function wrongPlace(error: SdkError): Verdict {
@@ -182,12 +168,4 @@ function wrongPlace(error: SdkError): Verdict {
     code: 'InvalidArgument',
     hint: `The bucket is in another region or at another endpoint${right === undefined ? '' : `: ${right}`}.`,
   }
-}
-
-/** Seconds or an HTTP date. */
-function retryAfterMs(value: string | undefined): number | undefined {
-  if (value === undefined) return undefined
-  const seconds = Number(value)
-  const ms = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(value) - Date.now()
-  return Number.isNaN(ms) ? undefined : Math.max(0, ms)
 }

@@ -67,7 +67,7 @@ async function sendBody(
     // A body always has a first part, if only an empty one.
     const part = first.value as PutPart
     if (part.last) return await putOne(put, part.bytes, writeId)
-    return await putMultipart(put, part, parts, size, writeId)
+    return await putMultipart(put, part, parts, writeId)
   } finally {
     await parts.return()
   }

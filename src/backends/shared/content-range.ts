@@ -1,0 +1,74 @@
+import type { Readable } from 'node:stream'
+import { StoreError } from '../../core/store/index.ts'
+
+/** What an answer's body carries of an object, in bytes; `end` is exclusive. */
+export interface CarriedRange {
+  readonly start: number
+  readonly end: number
+  /** The whole object. */
+  readonly size: number
+}
+
+/**
+ * Reads Content-Range (`bytes 0-9/100`, last byte inclusive) or else Content-Length.
+ *
+ * @param asked first byte of the range that was asked for, or `undefined` for the whole object
+ * @param stream the body, destroyed if the answer is refused
+ * @throws StoreError `Unsupported` if a range was asked for and the answer carries something else;
+ * `Unavailable` if the answer does not say how long it is
+ */
+export function carriedRange(
+  key: string,
+  asked: number | undefined,
+  contentRange: string | undefined,
+  contentLength: number | undefined,
+  stream: Readable,
+): CarriedRange {
+  try {
+    return carried(key, asked, contentRange, contentLength)
+  } catch (error) {
+    stream.destroy()
+    throw error
+  }
+}
+
+function carried(
+  key: string,
+  asked: number | undefined,
+  contentRange: string | undefined,
+  contentLength: number | undefined,
+): CarriedRange {
+  const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange ?? '')
+  if (match !== null) {
+    const said = {
+      start: Number(match[1]),
+      end: Number(match[2]) + 1,
+      size: Number(match[3]),
+    }
+    if (asked === undefined || said.start === asked) return said
+  }
+  if (asked !== undefined) throw rangeIgnored(key)
+  if (contentLength === undefined || Number.isNaN(contentLength)) throw lengthMissing(key)
+  return { start: 0, end: contentLength, size: contentLength }
+}
+
+/** The header that asks for a range; half-open here, inclusive there. */
+export function rangeHeader(start: number, end: number | undefined): string {
+  return `bytes=${start}-${end === undefined ? '' : end - 1}`
+}
+
+function rangeIgnored(key: string): StoreError {
+  return new StoreError(
+    'Unsupported',
+    `A range of ${key} was asked for and the answer carries something else.`,
+    { op: 'get', key, hint: 'Something between here and the service drops the Range header.' },
+  )
+}
+
+function lengthMissing(key: string): StoreError {
+  return new StoreError('Unavailable', `The answer for ${key} does not say how long it is.`, {
+    op: 'get',
+    key,
+    hint: 'Something between here and the service rewrites answers.',
+  })
+}

@@ -1,0 +1,92 @@
+import { abortable, isStoreError, linkSignals, StoreError } from '../../core/store/index.ts'
+import { delay } from './delay.ts'
+import type { PutPart } from './put-parts.ts'
+
+export interface PartUpload {
+  readonly key: string
+  /** Parts under way at once. */
+  readonly concurrency: number
+  readonly maxParts: number
+  readonly signal: AbortSignal
+  /** Sends part `number`, counted from 1. Throws StoreErrors or the signal's reason. */
+  send(number: number, bytes: Uint8Array, signal: AbortSignal): Promise<void>
+}
+
+/** Tries of one part: the whole object must not go up again because one part of many failed. */
+const PART_TRIES = 4
+const PART_RETRY_MS = 100
+
+/**
+ * Sends all parts of a body, several at once. Memory is bounded by the parts under way plus the one
+ * that is read. The first part that fails for good stops the others.
+ *
+ * @returns the number of parts and of bytes
+ */
+export async function uploadParts(
+  upload: PartUpload,
+  first: PutPart,
+  rest: AsyncIterator<PutPart, void>,
+): Promise<{ readonly count: number; readonly bytes: number }> {
+  const running = new Set<Promise<void>>()
+  const failed = new AbortController()
+  const link = linkSignals(upload.signal, failed.signal)
+  const { signal } = link
+  let count = 0
+  let bytes = 0
+  try {
+    for (let part: PutPart | undefined = first; part !== undefined; ) {
+      count++
+      bytes += part.bytes.length
+      if (count > upload.maxParts) throw tooManyParts(upload, bytes)
+      const task: Promise<void> = sendPart(upload, count, part.bytes, signal)
+        .catch((error: unknown) => failed.abort(error))
+        .finally(() => running.delete(task))
+      running.add(task)
+      if (running.size >= upload.concurrency) await Promise.race(running)
+      signal.throwIfAborted()
+      part = part.last ? undefined : ((await abortable(rest.next(), signal)).value as PutPart)
+    }
+    await Promise.all(running)
+    signal.throwIfAborted()
+    return { count, bytes }
+  } catch (error) {
+    failed.abort(error)
+    await Promise.all(running)
+    throw error
+  } finally {
+    link.release()
+  }
+}
+
+async function sendPart(
+  upload: PartUpload,
+  number: number,
+  bytes: Uint8Array,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await upload.send(number, bytes, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!isStoreError(error)) throw error
+      if (attempt === PART_TRIES || !error.retryable) throw notApplied(error)
+      await delay(error.retryAfterMs ?? Math.random() * PART_RETRY_MS * 2 ** attempt, signal)
+    }
+  }
+}
+
+/** Whatever became of a part: without the commit no object changed. */
+export function notApplied(error: StoreError): StoreError {
+  return new StoreError(error.code, error.message, {
+    ...error,
+    cause: error.cause,
+    outcome: 'not-applied',
+  })
+}
+
+function tooManyParts({ key, maxParts }: PartUpload, bytes: number): StoreError {
+  const message = `${key} needs more than ${maxParts} parts (${bytes} bytes so far).`
+  const hint = 'Give the size of the source, or a larger partBytes.'
+  return new StoreError('InvalidArgument', message, { op: 'put', key, hint })
+}
