@@ -46,6 +46,8 @@ export interface WalMark {
   /** Cumulative checksum of the last covered frame. */
   readonly checksum1: number
   readonly checksum2: number
+  /** Tells one boot of the writing machine from another; 0 where unknown. */
+  readonly bootId: number
 }
 
 const MAGIC = 0x4c545831 // "LTX1"
@@ -94,6 +96,7 @@ export function encodeLtxHeader(header: LtxHeader): Uint8Array {
     view.setUint32(MARK + 4, header.walMark.sequence)
     view.setUint32(MARK + 8, header.walMark.checksum1)
     view.setUint32(MARK + 12, header.walMark.checksum2)
+    view.setUint32(MARK + 16, header.walMark.bootId)
   }
   return bytes
 }
@@ -134,11 +137,12 @@ export function decodeLtxHeader(bytes: Uint8Array): LtxHeader {
 }
 
 function decodeWalMark(view: DataView): WalMark | undefined {
-  if (view.getUint32(MARK) !== WAL_MARK_TAG || view.getUint32(MARK + 16) !== 0) return undefined
+  if (view.getUint32(MARK) !== WAL_MARK_TAG) return undefined
   return {
     sequence: view.getUint32(MARK + 4),
     checksum1: view.getUint32(MARK + 8),
     checksum2: view.getUint32(MARK + 12),
+    bootId: view.getUint32(MARK + 16),
   }
 }
 
@@ -160,8 +164,8 @@ function validate(header: LtxHeader): void {
   if (!Number.isSafeInteger(header.timestamp)) {
     throw invalid('timestamp', 'be a safe integer', header.timestamp)
   }
-  const { sequence, checksum1, checksum2 } = header.walMark ?? EMPTY_MARK
-  for (const value of [header.walSalt1, header.walSalt2, sequence, checksum1, checksum2]) {
+  const { sequence, checksum1, checksum2, bootId } = header.walMark ?? EMPTY_MARK
+  for (const value of [header.walSalt1, header.walSalt2, sequence, checksum1, checksum2, bootId]) {
     if (!isU32(value)) throw invalid('WAL salt or mark', 'be 0 to 2^32 - 1', value)
   }
   if (!isU64(header.nodeId)) throw invalid('node id', 'be 0 to 2^64 - 1', header.nodeId)
@@ -177,7 +181,7 @@ function validate(header: LtxHeader): void {
   }
 }
 
-const EMPTY_MARK: WalMark = { sequence: 0, checksum1: 0, checksum2: 0 }
+const EMPTY_MARK: WalMark = { sequence: 0, checksum1: 0, checksum2: 0, bootId: 0 }
 
 function isPageSize(value: number): boolean {
   return isU32(value) && value >= 512 && value <= 65536 && (value & (value - 1)) === 0
