@@ -1,19 +1,18 @@
-import { pino } from 'pino'
-import pretty from 'pino-pretty'
+import { type Logger, pino } from 'pino'
+import type { LogFormat, LogLevel } from './log-options.ts'
 
 export type { Logger } from 'pino'
-
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
-export const LOG_FORMATS = ['pretty', 'json'] as const
-export type LogFormat = (typeof LOG_FORMATS)[number]
 
 /**
  * The program's log, on stderr. Written synchronously: the last lines before an exit are the ones
  * that matter.
  */
-export function createLogger(options: { level: LogLevel; format: LogFormat }) {
+export async function createLogger(options: {
+  readonly level: LogLevel
+  readonly format: LogFormat
+}): Promise<Logger> {
   if (options.format === 'pretty') {
+    const { default: pretty } = await import('pino-pretty')
     return pino({ level: options.level, base: null }, pretty(prettyOptions()))
   }
   return pino(

@@ -1,4 +1,12 @@
-import { type ObjectStore, type ObjectStoreProvider, RetryingStore } from '../core/store/index.ts'
+import { statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import {
+  type ObjectStore,
+  type ObjectStoreProvider,
+  PrefixedStore,
+  RetryingStore,
+  type RetryOptions,
+} from '../core/store/index.ts'
 import type { Backend } from './composition/backend.ts'
 import type { ShutdownStack } from './composition/shutdown-stack.ts'
 import type { Surroundings } from './composition/tokens.ts'
@@ -12,15 +20,29 @@ export interface OpenedStore {
   readonly layout: ObjectStoreProvider['layout']
 }
 
+export interface OpenStoreOptions {
+  readonly signal: AbortSignal
+  /**
+   * The caller is about to write, so a folder that is not there yet is made. Without it, a mistyped
+   * path is an error and no empty store.
+   */
+  readonly create: boolean
+  /** How long one call tries again; default: the store layer's own patience. */
+  readonly retry?: RetryOptions | undefined
+}
+
 /**
  * Opens what `-b` names. Transient errors are retried inside; the store is closed when the command ends.
  *
  * @throws UsageError for a URL that cannot be meant, or a scheme that no backend has
+ * @throws StoreError `InvalidArgument` for a URL or flag that the backend refuses
  */
-export type OpenStore = (
-  url: string,
-  options: { readonly signal: AbortSignal },
-) => Promise<OpenedStore>
+export type OpenStore = (url: string, options: OpenStoreOptions) => Promise<OpenedStore>
+
+/** The part of a store that holds one replica. */
+export function replicaStore({ store }: OpenedStore, prefix: string): ObjectStore {
+  return prefix === '' ? store : new PrefixedStore(store, prefix)
+}
 
 /** Schemes meet backends here and nowhere else. */
 export function createOpenStore(
@@ -29,13 +51,16 @@ export function createOpenStore(
   shutdown: ShutdownStack,
   logger: Logger,
 ): OpenStore {
-  return async (text, { signal }) => {
-    const url = withFlags(parseReplicaUrl(text, surroundings.cwd), surroundings)
-    const provider = await loadBackend(backendFor(url, backends))
-    const opened = await provider.open(url, surroundings.env, { signal })
-    const store = new RetryingStore(opened)
+  return async (text, { signal, create, retry }) => {
+    const url = parseReplicaUrl(text, surroundings.cwd)
+    const backend = backendFor(url, backends)
+    warnOfFolder(text, url, surroundings.cwd, logger)
+    const options = backendOptions(url, surroundings, create)
+    const provider = await backend.load()
+    const inner = await provider.open(url, surroundings.env, { ...options, signal })
+    const store = new RetryingStore(inner, retry)
     shutdown.push(store.description, () => store.close())
-    logger.debug({ store: store.description, backend: provider.name }, 'store opened')
+    logger.debug({ store: store.description, backend: backend.name }, 'store opened')
     return { store, layout: provider.layout }
   }
 }
@@ -51,37 +76,26 @@ function backendFor(url: URL, backends: readonly Backend[]): Backend {
   )
 }
 
-async function loadBackend(backend: Backend): Promise<ObjectStoreProvider> {
-  try {
-    return await backend.load()
-  } catch (error) {
-    const missing = missingPackage(error)
-    if (missing === undefined) throw error
-    throw new UsageError(
-      `The ${backend.name} backend needs the package ${missing}, which is not installed.`,
-      `run npm install ${missing} beside walsync`,
-      { cause: error },
-    )
-  }
-}
-
-function missingPackage(error: unknown): string | undefined {
-  const { code, message } = error as NodeJS.ErrnoException
-  if (code !== 'ERR_MODULE_NOT_FOUND') return undefined
-  return /Cannot find package '([^']+)'/.exec(message)?.[1]
+/** A bare name is a bucket, as in walsync 0.1; who has a folder of that name may have meant the folder. */
+function warnOfFolder(text: string, url: URL, cwd: string, logger: Logger): void {
+  if (url.protocol !== 's3:' || /^s3:/i.test(text)) return
+  if (statSync(resolve(cwd, text), { throwIfNoEntry: false })?.isDirectory() !== true) return
+  logger.warn(`"${text}" is taken for an S3 bucket; for the folder of that name write ./${text}`)
 }
 
 /** Flags win over the URL's own query, as everywhere on a command line. */
-function withFlags(url: URL, { endpoint, region }: Surroundings): URL {
-  for (const [name, value] of Object.entries({ endpoint, region })) {
-    if (value === undefined) continue
-    if (url.protocol === 'file:') {
-      throw new UsageError(
-        `--${name} has no meaning for a folder (${url.pathname}).`,
-        `leave --${name} out`,
-      )
-    }
-    url.searchParams.set(name, value)
+function backendOptions(
+  url: URL,
+  { endpoint, region }: Surroundings,
+  create: boolean,
+): Record<string, unknown> {
+  const given = Object.entries({ endpoint, region }).filter(([, value]) => value !== undefined)
+  if (url.protocol !== 'file:') return Object.fromEntries(given)
+  for (const [name] of given) {
+    throw new UsageError(
+      `--${name} has no meaning for a folder (${url.pathname}).`,
+      `leave --${name} out`,
+    )
   }
-  return url
+  return create && !url.searchParams.has('create') ? { create: true } : {}
 }

@@ -1,5 +1,5 @@
 import { Command, CommanderError, Option } from 'commander'
-import { LOG_FORMATS, LOG_LEVELS } from './logger.ts'
+import { LOG_FORMATS, LOG_LEVELS } from './log-options.ts'
 import { UsageError } from './usage-error.ts'
 
 export const COMMANDS = ['watch', 'snapshot', 'restore', 'list'] as const
@@ -44,9 +44,15 @@ function buildProgram(version: string, found: (invocation: Invocation) => void):
     .helpCommand(false)
     .exitOverride()
     .configureOutput({ writeErr: () => undefined })
+    .configureHelp({ showGlobalOptions: true, helpWidth: 100 })
     .option('--endpoint <url>', "the store's address, for S3-compatible stores and emulators")
     .option('--region <region>', "the store's region")
-    .option('--plugin <name...>', 'a package or module that brings a store of its own')
+    .addOption(
+      new Option(
+        '--plugin <name>',
+        'a package or module that brings a store of its own; may be given again',
+      ).argParser((name: string, earlier: string[] = []) => [...earlier, name]),
+    )
     .option('--json', 'machine-readable results: one JSON value a line on stdout')
     .option('-q, --quiet', 'no progress, and only errors in the log')
     .addOption(

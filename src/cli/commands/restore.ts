@@ -1,0 +1,127 @@
+import { resolve } from 'node:path'
+import { z } from 'zod'
+import { listReplicas } from '../../core/replica/list-replicas.ts'
+import { ReplicaClient } from '../../core/replica/replica-client.ts'
+import { parsePointInTime } from '../../core/restore/point-in-time.ts'
+import { planToJson, renderPlan } from '../../core/restore/render-plan.ts'
+import { planFor, type RestoreResult, restoreReplica } from '../../core/restore/restore.ts'
+import { RestoreError } from '../../core/restore/restore-error.ts'
+import { parseTxidTarget, type RestoreTarget } from '../../core/restore/restore-target.ts'
+import type { CommandContext } from '../command-context.ts'
+import { integer, oneOf, parseFlags, text } from '../flags.ts'
+import { formatBytes } from '../format.ts'
+import { type OpenedStore, replicaStore } from '../open-store.ts'
+import { createProgress } from '../progress.ts'
+import { displayName, prefixOf } from '../replica-names.ts'
+import { UsageError } from '../usage-error.ts'
+import { bucketFlags } from './bucket-flags.ts'
+
+const restoreFlags = bucketFlags.extend({
+  output: text('a file'),
+  pointInTime: text('a time').optional(),
+  txid: text('a TXID').optional(),
+  force: z.boolean().optional(),
+  dryRun: z.boolean().optional(),
+  integrityCheck: oneOf(['full', 'quick', 'none']),
+  parallelism: integer(1, 64),
+})
+type RestoreFlags = z.output<typeof restoreFlags>
+
+/** `walsync restore`: brings one database back to the latest state, a time or a TXID. */
+export async function restore(
+  context: CommandContext,
+  [name = '']: readonly string[],
+  rawFlags: Readonly<Record<string, unknown>>,
+): Promise<number> {
+  const flags = parseFlags(restoreFlags, rawFlags)
+  const target = targetOf(flags)
+  const prefix = prefixOf(name)
+  const { signal } = context
+  const opened = await context.openStore(flags.bucket, { signal, create: false })
+  const client = new ReplicaClient(replicaStore(opened, prefix), opened.layout)
+  try {
+    if (flags.dryRun === true) await printPlan(context, client, target)
+    else await run(context, client, target, { name, flags })
+  } catch (error) {
+    if (!(error instanceof RestoreError) || error.code !== 'NoReplica') throw error
+    throw await noReplica(error, name, opened, signal)
+  }
+  return 0
+}
+
+async function printPlan(
+  { output, signal }: CommandContext,
+  client: ReplicaClient,
+  target: RestoreTarget,
+): Promise<void> {
+  const plan = await planFor(client, target, { signal })
+  output.result(planToJson(plan), renderPlan(plan))
+}
+
+async function run(
+  context: CommandContext,
+  client: ReplicaClient,
+  target: RestoreTarget,
+  { name, flags }: { readonly name: string; readonly flags: RestoreFlags },
+): Promise<void> {
+  const path = resolve(context.cwd, flags.output)
+  const progress = createProgress('restore', context.progress)
+  let result: RestoreResult
+  try {
+    result = await restoreReplica(client, target, path, {
+      force: flags.force,
+      integrityCheck: flags.integrityCheck,
+      parallelism: flags.parallelism,
+      signal: context.signal,
+      onProgress: ({ bytesDone, bytesTotal }) => progress.update(bytesDone, bytesTotal),
+    })
+  } finally {
+    progress.stop()
+  }
+  for (const { key, reason } of result.avoided) {
+    context.logger.warn({ key }, `the replica needs repair: ${reason}`)
+  }
+  context.output.result(resultJson(name, path, result), resultText(name, path, result))
+}
+
+function resultJson(name: string, path: string, { plan, time, ...result }: RestoreResult): object {
+  return { name, path, txid: plan.txid, time, ...result }
+}
+
+function resultText(name: string, path: string, result: RestoreResult): string {
+  const { plan, time, bytes, filesRead, bytesRead, durationMs, integrityCheck } = result
+  const state = `TXID ${plan.txid.toString(16)}${time === undefined ? '' : `, ${time.toISOString()}`}`
+  const checked =
+    integrityCheck === 'none' ? 'not checked by SQLite' : `${integrityCheck} integrity check ok`
+  return [
+    `restored ${name} to ${path}`,
+    `  state: ${state}`,
+    `  database: ${formatBytes(bytes)}, ${checked}`,
+    `  read: ${formatBytes(bytesRead)} from ${filesRead} files in ${Math.round(durationMs)} ms`,
+  ].join('\n')
+}
+
+/** The usual reason is a name that is almost right, so the error lists those that exist. */
+async function noReplica(
+  cause: RestoreError,
+  name: string,
+  { store, layout }: OpenedStore,
+  signal: AbortSignal,
+): Promise<RestoreError> {
+  const names = (await listReplicas(store, layout, { signal })).map(displayName)
+  const shown = names.slice(0, 10).join(', ')
+  const hint =
+    names.length === 0
+      ? 'the store holds no database: check the URL given with -b'
+      : `one of: ${shown}${names.length > 10 ? ', … (walsync list shows all)' : ''}`
+  const message = `There is no database "${name}" in ${store.description}.`
+  return new RestoreError('NoReplica', message, { hint, cause })
+}
+
+function targetOf({ pointInTime, txid }: RestoreFlags): RestoreTarget {
+  if (pointInTime !== undefined && txid !== undefined) {
+    throw new UsageError('--point-in-time and --txid name two targets.', 'give one of them')
+  }
+  if (pointInTime !== undefined) return parsePointInTime(pointInTime)
+  return txid === undefined ? { kind: 'latest' } : parseTxidTarget(txid)
+}
