@@ -1,0 +1,113 @@
+import { DatabaseSync } from 'node:sqlite'
+import { parentPort } from 'node:worker_threads'
+import type { CheckpointReply, CheckpointRequest } from './checkpointer.ts'
+
+interface Connections {
+  readonly writer: DatabaseSync
+  readonly checkpointer: DatabaseSync
+}
+
+/** Connections kept open at once; the longest unused are closed. */
+const MAX_OPEN = 16
+/** A write lock is never held longer than this, whatever happens to the main thread. In milliseconds. */
+const MAX_LOCK_MS = 1000
+
+const open = new Map<string, Connections>()
+const unlockTimers = new Map<string, NodeJS.Timeout>()
+const port = parentPort
+if (port === null) throw new Error('checkpoint-worker runs as a worker thread')
+
+port.on('message', (request: CheckpointRequest) => {
+  let reply: CheckpointReply
+  try {
+    reply = { id: request.id, ...perform(request) }
+  } catch (error) {
+    const { message, errcode } = error as Error & { errcode?: number }
+    reply = { id: request.id, error: message, busy: ((errcode ?? 0) & 0xff) === 5 }
+  }
+  port.postMessage(reply)
+})
+
+function perform(request: CheckpointRequest): Omit<CheckpointReply, 'id'> {
+  switch (request.op) {
+    case 'passive':
+      return { busy: !checkpoint(request.path, request.timeoutMs) }
+    case 'lock':
+      return { busy: !lock(request.path, request.timeoutMs) }
+    case 'unlock':
+      unlock(request.path)
+      return { busy: false }
+    case 'forget':
+      forget(request.path)
+      return { busy: false }
+  }
+}
+
+/** Waits for a checkpoint of the application's own, which it runs outside its transactions. */
+function checkpoint(path: string, timeoutMs: number): boolean {
+  const passive = connections(path).checkpointer.prepare('PRAGMA wal_checkpoint(PASSIVE)')
+  return tryUntil(timeoutMs, 1, () => (passive.get() as { busy: number }).busy === 0)
+}
+
+/** Tries often, because a busy writer leaves the lock free for microseconds only. */
+function lock(path: string, timeoutMs: number): boolean {
+  const { writer } = connections(path)
+  const locked = tryUntil(timeoutMs, 0.2, () => {
+    try {
+      writer.exec('BEGIN IMMEDIATE')
+      return true
+    } catch (error) {
+      if ((((error as { errcode?: number }).errcode ?? 0) & 0xff) !== 5) throw error
+      return false
+    }
+  })
+  const release = () => unlock(path)
+  if (locked) unlockTimers.set(path, setTimeout(release, MAX_LOCK_MS))
+  return locked
+}
+
+const pause = new Int32Array(new SharedArrayBuffer(4))
+
+function tryUntil(timeoutMs: number, pauseMs: number, attempt: () => boolean): boolean {
+  const deadline = performance.now() + timeoutMs
+  while (!attempt()) {
+    if (performance.now() >= deadline) return false
+    Atomics.wait(pause, 0, 0, pauseMs)
+  }
+  return true
+}
+
+function unlock(path: string): void {
+  clearTimeout(unlockTimers.get(path))
+  unlockTimers.delete(path)
+  const writer = open.get(path)?.writer
+  if (writer?.isTransaction) writer.exec('ROLLBACK')
+}
+
+function connections(path: string): Connections {
+  const known = open.get(path)
+  if (known !== undefined) {
+    open.delete(path)
+    open.set(path, known)
+    return known
+  }
+  if (open.size >= MAX_OPEN) forget(open.keys().next().value!)
+  const made = { writer: connect(path), checkpointer: connect(path) }
+  open.set(path, made)
+  return made
+}
+
+function connect(path: string): DatabaseSync {
+  const db = new DatabaseSync(path, { timeout: 0 })
+  db.exec('PRAGMA cache_size = 16; PRAGMA mmap_size = 0; PRAGMA wal_autocheckpoint = 0')
+  return db
+}
+
+/** Closing is safe here: the read guard of the main thread keeps its connections open. */
+function forget(path: string): void {
+  unlock(path)
+  const known = open.get(path)
+  open.delete(path)
+  known?.writer.close()
+  known?.checkpointer.close()
+}

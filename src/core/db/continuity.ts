@@ -1,0 +1,125 @@
+import {
+  extendWalChecksum,
+  isNextRun,
+  isSameRun,
+  startOfRun,
+  WAL_FRAME_HEADER_SIZE,
+  type WalHeader,
+  type WalPosition,
+  walFrameOffset,
+  walFrameSize,
+} from '../wal/index.ts'
+
+/** Where a replica's newest file ends in the WAL, as its header says. */
+export interface WalAnchor {
+  readonly pageSize: number
+  readonly sequence: number
+  readonly salt1: number
+  readonly salt2: number
+  /** Frames of that run that lie before the end. */
+  readonly frame: number
+  /** Running checksum of the last of them; of the WAL header if there is none. */
+  readonly checksum1: number
+  readonly checksum2: number
+  /** Tells one boot of the machine from another; 0 where unknown. */
+  readonly bootId: number
+}
+
+/** The WAL as it is now. */
+export interface WalView {
+  readonly header: WalHeader | undefined
+  /** Frames that the WAL index has published. */
+  readonly published: number
+  readonly bootId: number
+  /** Fills `into` from byte `offset` of the WAL; returns the bytes read. */
+  read(into: Uint8Array, offset: number): number
+}
+
+export type Continuity =
+  | { readonly proven: true; readonly header: WalHeader; readonly position: WalPosition }
+  | { readonly proven: false; readonly reason: string }
+
+/**
+ * Decides whether everything that was committed after `anchor` can still be read from the WAL.
+ *
+ * Same run: the last consumed frame must stand where it stood, with its checksum, which covers all
+ * frames before it. One restart since: the run must be the very next one (salt-1 and sequence grown
+ * by one) and the old run must be proven to have ended at the anchor: the bytes behind it are still
+ * of an older time and do not continue it. If the new run has reached them, if the file was cut off
+ * there, or if they do continue the old run, commits may be missing for good, and the answer is no.
+ * A machine that has been booted in between may have lost frames that were never synced, so a
+ * restart counts only within one boot.
+ */
+export function proveContinuity(anchor: WalAnchor, wal: WalView): Continuity {
+  const { header } = wal
+  if (header === undefined) return no('the WAL that the replica ends in is gone')
+  if (header.pageSize !== anchor.pageSize) return no('the page size has changed')
+  const old: WalHeader = { ...header, ...anchor }
+  if (isSameRun(header, old)) return sameRun(anchor, header, wal)
+  if (isNextRun(old, header)) return nextRun(anchor, header, wal)
+  return no('the WAL has been restarted more than once, or made anew')
+}
+
+function sameRun(anchor: WalAnchor, header: WalHeader, wal: WalView): Continuity {
+  if (wal.published < anchor.frame) return no('the WAL is shorter than what the replica holds')
+  if (!holdsLastFrame(anchor, header, wal)) {
+    return no('the last replicated frame is no longer in the WAL')
+  }
+  const { frame, checksum1, checksum2 } = anchor
+  return { proven: true, header, position: { frame, checksum1, checksum2 } }
+}
+
+function nextRun(anchor: WalAnchor, header: WalHeader, wal: WalView): Continuity {
+  if (anchor.bootId === 0 || anchor.bootId !== wal.bootId) {
+    return no('the WAL was restarted, and the machine booted, since the last replicated commit')
+  }
+  if (anchor.frame === 0 || !holdsLastFrame(anchor, header, wal)) {
+    return no('the WAL was restarted and has overwritten the last replicated frame')
+  }
+  const size = walFrameSize(anchor.pageSize)
+  const next = new Uint8Array(size)
+  if (wal.read(next, walFrameOffset(anchor.frame, anchor.pageSize)) < size) {
+    return no(
+      'the WAL was restarted and ends at the last replicated frame, where it may have been cut off',
+    )
+  }
+  const view = new DataView(next.buffer)
+  const salts = [view.getUint32(8), view.getUint32(12)]
+  if (salts[0] === header.salt1 && salts[1] === header.salt2) {
+    return no('the WAL was restarted and has overwritten what followed the last replicated frame')
+  }
+  if (continues(anchor, header.bigEndian, next)) {
+    return no('the WAL was restarted before all of it had been replicated')
+  }
+  return { proven: true, header, position: startOfRun(header) }
+}
+
+/** Does the frame before the anchor still stand there? Only its header is read: the checksum in it covers the rest. */
+function holdsLastFrame(anchor: WalAnchor, header: WalHeader, wal: WalView): boolean {
+  if (anchor.frame === 0) {
+    return header.checksum1 === anchor.checksum1 && header.checksum2 === anchor.checksum2
+  }
+  const bytes = new Uint8Array(WAL_FRAME_HEADER_SIZE)
+  const offset = walFrameOffset(anchor.frame - 1, anchor.pageSize)
+  if (wal.read(bytes, offset) < WAL_FRAME_HEADER_SIZE) return false
+  const view = new DataView(bytes.buffer)
+  return (
+    view.getUint32(8) === anchor.salt1 &&
+    view.getUint32(12) === anchor.salt2 &&
+    view.getUint32(16) === anchor.checksum1 &&
+    view.getUint32(20) === anchor.checksum2
+  )
+}
+
+function continues(anchor: WalAnchor, bigEndian: boolean, frame: Uint8Array): boolean {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength)
+  if (view.getUint32(8) !== anchor.salt1 || view.getUint32(12) !== anchor.salt2) return false
+  const sum = { s1: anchor.checksum1, s2: anchor.checksum2 }
+  extendWalChecksum(sum, frame, 0, 8, bigEndian)
+  extendWalChecksum(sum, frame, WAL_FRAME_HEADER_SIZE, frame.length, bigEndian)
+  return sum.s1 === view.getUint32(16) && sum.s2 === view.getUint32(20)
+}
+
+function no(reason: string): Continuity {
+  return { proven: false, reason }
+}

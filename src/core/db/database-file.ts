@@ -1,0 +1,128 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readSync,
+  realpathSync,
+  statSync,
+} from 'node:fs'
+import { DatabaseError } from './database-error.ts'
+
+/** What page 1 says. SQLite file format, section 1.3. */
+export interface DatabaseHeader {
+  /** In bytes. */
+  readonly pageSize: number
+  /** Bytes 18 and 19: 2 and 2 in WAL mode. */
+  readonly isWal: boolean
+}
+
+const HEADER_STRING = 'SQLite format 3\0'
+
+/**
+ * The main file of one database, held by one descriptor for as long as walsync has SQLite
+ * connections to it. POSIX locks belong to the process: closing any descriptor of the file would
+ * drop the locks of every SQLite connection in this process.
+ */
+export class DatabaseFile {
+  /** Links resolved: two spellings of one file are one path. */
+  readonly path: string
+  readonly device: number
+  readonly inode: number
+  readonly #fd: number
+
+  private constructor(path: string, fd: number) {
+    const stat = fstatSync(fd)
+    this.path = path
+    this.device = stat.dev
+    this.inode = stat.ino
+    this.#fd = fd
+  }
+
+  /** @throws DatabaseError `MissingFile`, `NotAFile`, `Unreadable` */
+  static open(path: string): DatabaseFile {
+    const real = resolve(path)
+    let fd: number
+    try {
+      // Opened for writing too: SQLite needs that for its locks, so a file that refuses it cannot be replicated.
+      fd = openSync(real, constants.O_RDWR)
+    } catch (cause) {
+      throw new DatabaseError(
+        'Unreadable',
+        path,
+        `${path} cannot be opened for reading and writing.`,
+        {
+          cause,
+          hint: 'Run walsync as a user that may read and write the database and its folder: SQLite takes its locks in the -shm file beside it.',
+        },
+      )
+    }
+    return new DatabaseFile(real, fd)
+  }
+
+  /**
+   * Reads page 1's header. `undefined` for a file of no bytes, which SQLite takes for an empty database.
+   *
+   * @throws DatabaseError `NotADatabase`
+   */
+  readHeader(): DatabaseHeader | undefined {
+    const bytes = Buffer.alloc(100)
+    const length = readSync(this.#fd, bytes, 0, 100, 0)
+    if (length === 0) return undefined
+    if (length < 100 || bytes.toString('latin1', 0, 16) !== HEADER_STRING) {
+      throw new DatabaseError(
+        'NotADatabase',
+        this.path,
+        `${this.path} is not an SQLite database.`,
+        {
+          hint: 'Give the path of the main database file. Encrypted databases cannot be replicated.',
+        },
+      )
+    }
+    const stored = bytes.readUInt16BE(16)
+    return { pageSize: stored === 1 ? 65536 : stored, isWal: bytes[18] === 2 && bytes[19] === 2 }
+  }
+
+  /** Fills `into` from byte `offset`; returns the bytes read, fewer at the end of the file. */
+  read(into: Uint8Array, offset: number): number {
+    return readSync(this.#fd, into, 0, into.length, offset)
+  }
+
+  /** In bytes. */
+  size(): number {
+    return fstatSync(this.#fd).size
+  }
+
+  /** Is this file still the one at its path? */
+  isCurrent(): boolean {
+    const stat = statSync(this.path, { throwIfNoEntry: false })
+    return stat !== undefined && stat.dev === this.device && stat.ino === this.inode
+  }
+
+  /** Only after every SQLite connection to the file has been closed. */
+  close(): void {
+    closeSync(this.#fd)
+  }
+}
+
+function resolve(path: string): string {
+  try {
+    const real = realpathSync(path)
+    if (!statSync(real).isFile()) {
+      throw new DatabaseError('NotAFile', path, `${path} is not a regular file.`, {
+        hint: 'Give the path of the main database file.',
+      })
+    }
+    return real
+  } catch (cause) {
+    if (cause instanceof DatabaseError) throw cause
+    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
+    if (missing) {
+      throw new DatabaseError('MissingFile', path, `There is no database at ${path}.`, {
+        cause,
+        hint: 'Check the path; walsync does not create databases.',
+      })
+    }
+    throw new DatabaseError('Unreadable', path, `${path} cannot be reached.`, { cause })
+  }
+}

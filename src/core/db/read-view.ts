@@ -1,0 +1,116 @@
+import { isSameRun, WAL_FRAME_HEADER_SIZE, type WalHeader, walFrameOffset } from '../wal/index.ts'
+import { DatabaseError } from './database-error.ts'
+import type { DatabaseFile } from './database-file.ts'
+import type { DatabaseView, WalChange } from './wal-capture.ts'
+import type { WalFile } from './wal-file.ts'
+
+/** One page. `data` is valid until the next page is asked for. */
+export interface PageImage {
+  readonly pgno: number
+  readonly data: Uint8Array
+}
+
+/** The files of a database. */
+export interface PageSource {
+  readonly file: DatabaseFile
+  readonly wal: WalFile
+  /** In bytes. */
+  readonly pageSize: number
+}
+
+const BATCH_BYTES = 1 << 20
+
+/**
+ * All pages of a database as one held read transaction sees it (`WalCapture.anchor`), in ascending
+ * order, without the lock page: from the WAL where it has them, else from the file. While the mark
+ * is held no checkpoint copies anything newer into the file.
+ *
+ * If the log is restarted meanwhile, the held mark is 0: all of the view has been copied into the
+ * file and stays there, so the WAL is not needed any more.
+ *
+ * @throws DatabaseError `Damaged` if the file ends before the page count says so
+ */
+export function* readView(
+  source: PageSource,
+  view: DatabaseView,
+  lockPage: number,
+): Generator<PageImage> {
+  const { pageSize, file } = source
+  const { commit, run } = view
+  const batch = Math.max(1, Math.floor(BATCH_BYTES / pageSize))
+  const buffer = new Uint8Array(batch * pageSize)
+  let overlay = run && view.pages && { run, pages: view.pages }
+  for (let first = 1; first <= commit; first += batch) {
+    const count = Math.min(batch, commit - first + 1)
+    const read = file.read(buffer.subarray(0, count * pageSize), (first - 1) * pageSize)
+    if (overlay !== undefined && !overlayWal(source, overlay, buffer, first, count)) {
+      overlay = undefined
+      first -= batch
+      continue
+    }
+    for (let i = 0; i < count; i++) {
+      const pgno = first + i
+      if (pgno === lockPage) continue
+      if ((i + 1) * pageSize > read && !overlay?.pages.has(pgno))
+        throw shortFile(file, pgno, commit)
+      yield { pgno, data: buffer.subarray(i * pageSize, (i + 1) * pageSize) }
+    }
+  }
+}
+
+/** The changed pages of `change`, ascending, without the lock page, each read from its WAL frame. */
+export function* readChange(
+  change: WalChange,
+  wal: WalFile,
+  pageSize: number,
+  lockPage: number,
+): Generator<PageImage> {
+  const data = new Uint8Array(pageSize)
+  const pgnos = Uint32Array.from(change.pages.keys()).sort()
+  for (const pgno of pgnos) {
+    if (pgno === lockPage) continue
+    readFrame(wal, change.pages.get(pgno)!, pageSize, data)
+    yield { pgno, data }
+  }
+}
+
+interface Overlay {
+  readonly run: WalHeader
+  readonly pages: ReadonlyMap<number, number>
+}
+
+/** False if the log was restarted before the pages had been read. */
+function overlayWal(
+  { pageSize, wal }: PageSource,
+  { run, pages }: Overlay,
+  buffer: Uint8Array,
+  first: number,
+  count: number,
+): boolean {
+  let overlaid = false
+  for (let i = 0; i < count; i++) {
+    const frame = pages.get(first + i)
+    if (frame === undefined) continue
+    overlaid = true
+    readFrame(wal, frame, pageSize, buffer.subarray(i * pageSize, (i + 1) * pageSize))
+  }
+  if (!overlaid) return true
+  const header = wal.readHeader()
+  return header !== undefined && isSameRun(header, run)
+}
+
+function readFrame(wal: WalFile, frame: number, pageSize: number, into: Uint8Array): void {
+  const offset = walFrameOffset(frame, pageSize) + WAL_FRAME_HEADER_SIZE
+  if (wal.read(into, offset) !== pageSize) {
+    throw new DatabaseError('Damaged', wal.path, `${wal.path} ends before frame ${frame + 1}.`)
+  }
+}
+
+function shortFile(file: DatabaseFile, pgno: number, commit: number): DatabaseError {
+  return new DatabaseError(
+    'Damaged',
+    file.path,
+    `${file.path} ends before page ${pgno} of ${commit}.`,
+    { hint: 'Run PRAGMA integrity_check on the database.' },
+  )
+}

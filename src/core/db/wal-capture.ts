@@ -1,0 +1,343 @@
+import { setTimeout as delay, setImmediate as yieldToEventLoop } from 'node:timers/promises'
+import {
+  isLaterRun,
+  isSameRun,
+  startOfRun,
+  type WalHeader,
+  type WalPosition,
+  WalScanner,
+  walFrameOffset,
+  walFrameSize,
+} from '../wal/index.ts'
+import { type Continuity, proveContinuity, type WalAnchor } from './continuity.ts'
+import { DatabaseError } from './database-error.ts'
+import type { ReadGuard } from './read-guard.ts'
+import type { WalFile } from './wal-file.ts'
+
+/** A place in the history of a database: a run of the WAL (none yet: `undefined`), a position in it, and the database size there in pages. */
+export interface CapturePosition {
+  readonly run: WalHeader | undefined
+  readonly wal: WalPosition
+  readonly commit: number
+}
+
+/** Whole transactions behind a position, not yet read into memory: `pages` says which WAL frame holds each changed page's newest content. */
+export interface WalChange {
+  readonly run: WalHeader
+  readonly from: WalPosition
+  readonly to: WalPosition
+  /** Database size in pages at `to`. */
+  readonly commit: number
+  /** Smallest database size in the range: pages above it must all be present up to `commit`. */
+  readonly smallestCommit: number
+  readonly pages: ReadonlyMap<number, number>
+}
+
+/** The whole database at one position: its pages stand in the WAL where `pages` says so, else in the file. */
+export interface DatabaseView extends CapturePosition {
+  /** Newest frame index of each page that must be read from the WAL; `undefined` if none must. */
+  readonly pages: ReadonlyMap<number, number> | undefined
+}
+
+/** Bytes of WAL read between two turns of the event loop. */
+const CHUNK_BYTES = 2 << 20
+/** A change stops growing at this many bytes of distinct pages, so that one file stays moderate. */
+const CHANGE_BYTES = 64 << 20
+/** How long to look for a consistent view, in milliseconds. */
+const ANCHOR_MS = 60_000
+/** How long published frames may stay unreadable before continuity is given up, in milliseconds. */
+const UNREADABLE_MS = 5000
+
+const NOWHERE: CapturePosition = {
+  run: undefined,
+  wal: { frame: 0, checksum1: 0, checksum2: 0 },
+  commit: 0,
+}
+
+/**
+ * Follows one database's WAL from commit to commit, guarded by a read mark.
+ *
+ * Frames beyond what the WAL index has published are never read: they may be of a transaction that
+ * is being written, or whose writer died before it counted.
+ */
+export class WalCapture {
+  readonly #wal: WalFile
+  readonly #guard: ReadGuard
+  readonly #pageSize: number
+  readonly #path: string
+  readonly #chunk: Uint8Array
+  #position = NOWHERE
+  /** Upper bound of the held read mark, in frames of the present run. */
+  #mark = 0
+  /** Was every published frame captured when the held transaction began? Only then may the log restart under it. */
+  #sealed = false
+  #unreadableSince: number | undefined
+  #settled = { published: -1, backfilled: -1 }
+
+  constructor(path: string, wal: WalFile, guard: ReadGuard, pageSize: number) {
+    this.#path = path
+    this.#wal = wal
+    this.#guard = guard
+    this.#pageSize = pageSize
+    const frames = Math.max(1, Math.floor(CHUNK_BYTES / walFrameSize(pageSize)))
+    this.#chunk = new Uint8Array(frames * walFrameSize(pageSize))
+  }
+
+  /**
+   * Lets checkpoints of others go as far as they can while nothing is left to capture. Cheap, and
+   * does nothing if nothing has changed; without it a FULL, RESTART or TRUNCATE checkpoint of the
+   * application would wait for walsync until its busy timeout.
+   */
+  settle(): void {
+    const { published, backfilled } = this.#guard.state()
+    if (published !== this.#position.wal.frame) return
+    const changed = published !== this.#settled.published || backfilled !== this.#settled.backfilled
+    if (changed && (published > this.#mark || backfilled === published) && this.hold()) {
+      this.#settled = { published, backfilled }
+    }
+  }
+
+  /** Everything up to here has been captured. */
+  get position(): CapturePosition {
+    return this.#position
+  }
+
+  /** Has everything under the held read mark been captured? A view of the database needs that. */
+  get coversMark(): boolean {
+    return this.#position.wal.frame >= this.#mark
+  }
+
+  /** Published frames of the present run, in bytes of WAL: what a restart of the log would give back. */
+  walBytes(): number {
+    return walFrameOffset(this.#guard.state().published, this.#pageSize)
+  }
+
+  /**
+   * Takes the guard, and starts where a replica ends if that place is proven to be continued by the WAL.
+   *
+   * @param commit Database size in pages at the anchor.
+   */
+  resume(anchor: WalAnchor, commit: number, bootId: number): Continuity {
+    const before = this.#guard.state()
+    this.#guard.take()
+    const { published } = this.#guard.state()
+    this.#wal.refresh()
+    const result = proveContinuity(anchor, {
+      header: this.#wal.readHeader(),
+      published,
+      bootId,
+      read: (into, offset) => this.#wal.read(into, offset),
+    })
+    if (!result.proven) return result
+    this.#position = { run: result.header, wal: result.position, commit }
+    this.#mark = published
+    this.#sealed = before.published === result.position.frame && published >= before.published
+    return result
+  }
+
+  /**
+   * Finds a position at which the held read transaction sees the database exactly: the place for a
+   * copy of the whole database. The view can be read (`readView`) until `hold` is called the next time.
+   */
+  async anchor(signal?: AbortSignal): Promise<DatabaseView> {
+    this.#wal.refresh()
+    const deadline = Date.now() + ANCHOR_MS
+    let scanner: WalScanner | undefined
+    let run: WalHeader | undefined
+    while (Date.now() < deadline) {
+      signal?.throwIfAborted()
+      const { published } = this.#guard.state()
+      const header = published === 0 ? undefined : this.#wal.readHeader()
+      if (header === undefined) scanner = undefined
+      else if (scanner?.ended !== false || run === undefined || !isSameRun(run, header)) {
+        scanner = new WalScanner(header, startOfRun(header), 0)
+      }
+      run = header
+      if (run !== undefined && scanner !== undefined) {
+        await this.#read(run, scanner, published, Number.POSITIVE_INFINITY)
+      }
+      if ((scanner?.position.frame ?? 0) !== published) {
+        await delay(1)
+        continue
+      }
+      this.#guard.take()
+      const after = this.#guard.state()
+      const now = after.published === 0 ? undefined : this.#wal.readHeader()
+      const unchanged =
+        run === undefined ? now === undefined : now !== undefined && isSameRun(run, now)
+      if (after.published === published && unchanged) return this.#anchored(run, scanner, published)
+    }
+    throw new DatabaseError(
+      'Damaged',
+      this.#path,
+      `The WAL of ${this.#path} does not verify: no consistent view in ${ANCHOR_MS / 1000} s.`,
+      { hint: 'Run PRAGMA integrity_check on the database.' },
+    )
+  }
+
+  /** Reads what was committed since the position. `undefined`: nothing that can be read now. The position stays until `advance`. */
+  async scan(): Promise<WalChange | undefined> {
+    let { published } = this.#guard.state()
+    const header = this.#wal.readHeader()
+    if (header === undefined) return this.#unreadable(published)
+    const { run } = this.#position
+    if (run === undefined || !isSameRun(run, header)) {
+      // Asked again: the first answer may have been of the run before this header.
+      published = this.#guard.state().published
+      if (published === 0) return undefined
+      this.#acceptRestart(run, header)
+    }
+    const from = this.#position.wal
+    if (published <= from.frame) {
+      this.#unreadableSince = undefined
+      return undefined
+    }
+    const scanner = await this.#read(
+      header,
+      new WalScanner(header, from, this.#position.commit),
+      published,
+      CHANGE_BYTES / this.#pageSize,
+    )
+    if (scanner.position.frame === from.frame) return this.#unreadable(published)
+    this.#unreadableSince = undefined
+    return {
+      run: header,
+      from,
+      to: scanner.position,
+      commit: scanner.commit,
+      smallestCommit: scanner.smallestCommit,
+      pages: scanner.pages,
+    }
+  }
+
+  /**
+   * The whole database as it is at the position, for a copy of it while capturing goes on; good
+   * until the next `hold`. If the log was restarted in between, all of the view is in the file.
+   */
+  async view(): Promise<DatabaseView> {
+    const position = this.#position
+    const { run, wal } = position
+    if (run === undefined || wal.frame === 0) return { ...position, pages: undefined }
+    if (!this.coversMark) throw new TypeError('a view needs every frame under the mark captured')
+    const scanner = await this.#read(
+      run,
+      new WalScanner(run, startOfRun(run), 0),
+      wal.frame,
+      Number.POSITIVE_INFINITY,
+    )
+    const header = this.#wal.readHeader()
+    if (header !== undefined && !isSameRun(run, header)) return { ...position, pages: undefined }
+    const { checksum1, checksum2 } = scanner.position
+    if (checksum1 !== wal.checksum1 || checksum2 !== wal.checksum2) {
+      throw this.#lost('captured frames of the WAL have changed')
+    }
+    return { ...position, pages: scanner.pages }
+  }
+
+  /** Moves to another file's end if that is proven to lie in the guarded run: this database's own history, written by another process. */
+  adopt(anchor: WalAnchor, commit: number): Continuity {
+    const { published } = this.#guard.state()
+    const result = proveContinuity(anchor, {
+      header: this.#wal.readHeader(),
+      published,
+      bootId: 0,
+      read: (into, offset) => this.#wal.read(into, offset),
+    })
+    if (!result.proven) return result
+    this.#position = { run: result.header, wal: result.position, commit }
+    this.#sealed = false
+    return result
+  }
+
+  /** Counts a change as captured: its bytes are in a store, a spool or memory, so its frames may go. */
+  advance(change: WalChange): void {
+    this.#position = { run: change.run, wal: change.to, commit: change.commit }
+  }
+
+  /**
+   * Moves the read mark up to the present end of the log, so that checkpoints may copy that far;
+   * where all has been copied, the next writer may restart the log. Returns false, and changes
+   * nothing, while frames under the held mark have not been captured.
+   */
+  hold(): boolean {
+    const before = this.#guard.state()
+    const header = this.#wal.readHeader()
+    const { run, wal } = this.#position
+    const sameRun =
+      run === undefined ? before.published === 0 : header !== undefined && isSameRun(run, header)
+    if (!sameRun || wal.frame < this.#mark) return false
+    this.#guard.take()
+    this.#sealed = before.published === wal.frame
+    const after = this.#guard.state()
+    const now = this.#wal.readHeader()
+    const still = run === undefined || (now !== undefined && isSameRun(run, now))
+    this.#mark = still ? after.published : 0
+    return true
+  }
+
+  #anchored(
+    run: WalHeader | undefined,
+    scanner: WalScanner | undefined,
+    published: number,
+  ): DatabaseView {
+    const commit = this.#guard.pageCount()
+    this.#position = { run, wal: scanner?.position ?? NOWHERE.wal, commit }
+    this.#mark = published
+    this.#sealed = true
+    this.#unreadableSince = undefined
+    return { ...this.#position, pages: scanner?.pages }
+  }
+
+  /**
+   * Under mark 0 nothing is copied, so a run with frames cannot be restarted: runs in between, as
+   * repeated TRUNCATE checkpoints make them, were empty.
+   */
+  #acceptRestart(run: WalHeader | undefined, header: WalHeader): void {
+    const follows = run === undefined || isLaterRun(run, header)
+    if (!this.#sealed || !follows) {
+      throw this.#lost('the WAL was restarted before all of it had been captured')
+    }
+    this.#position = { run: header, wal: startOfRun(header), commit: this.#position.commit }
+    this.#mark = 0
+    this.#sealed = false
+  }
+
+  async #read(
+    run: WalHeader,
+    scanner: WalScanner,
+    published: number,
+    maxPages: number,
+  ): Promise<WalScanner> {
+    const size = walFrameSize(this.#pageSize)
+    const perChunk = this.#chunk.length / size
+    while (scanner.frame < published && !scanner.ended) {
+      const frames = Math.min(perChunk, published - scanner.frame)
+      const chunk = this.#chunk.subarray(0, frames * size)
+      const read = this.#wal.read(chunk, walFrameOffset(scanner.frame, run.pageSize))
+      const whole = Math.floor(read / size) * size
+      if (whole === 0) break
+      scanner.scan(chunk.subarray(0, whole))
+      if (scanner.pages.size >= maxPages && scanner.position.frame > 0) break
+      if (frames === perChunk) await yieldToEventLoop()
+    }
+    return scanner
+  }
+
+  #unreadable(published: number): undefined {
+    if (published <= this.#position.wal.frame && this.#position.run !== undefined) return undefined
+    if (published === 0) return undefined
+    this.#unreadableSince ??= Date.now()
+    if (Date.now() - this.#unreadableSince > UNREADABLE_MS) {
+      throw this.#lost('committed frames of the WAL do not verify')
+    }
+    return undefined
+  }
+
+  #lost(reason: string): DatabaseError {
+    return new DatabaseError(
+      'ContinuityLost',
+      this.#path,
+      `Continuity of ${this.#path} is lost: ${reason}.`,
+    )
+  }
+}

@@ -1,0 +1,58 @@
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
+import { decodeWalHeader, WAL_HEADER_SIZE, type WalHeader } from '../wal/index.ts'
+
+/**
+ * The `-wal` file beside a database. SQLite takes no locks on it, so it may be opened and closed
+ * freely, unlike the main file and the `-shm`.
+ */
+export class WalFile {
+  readonly path: string
+  #fd: number | undefined
+  readonly #headerBytes = new Uint8Array(WAL_HEADER_SIZE)
+
+  constructor(databasePath: string) {
+    this.path = `${databasePath}-wal`
+  }
+
+  /** The header of the present run; `undefined` where there is no (valid) header. */
+  readHeader(): WalHeader | undefined {
+    return this.read(this.#headerBytes, 0) < WAL_HEADER_SIZE
+      ? undefined
+      : decodeWalHeader(this.#headerBytes)
+  }
+
+  /** Fills `into` from byte `offset`; returns the bytes read, fewer at the end of the file. */
+  read(into: Uint8Array, offset: number): number {
+    const fd = this.#open()
+    return fd === undefined ? 0 : readSync(fd, into, 0, into.length, offset)
+  }
+
+  /** In bytes; 0 if there is no file. Says nothing about content: older frames stay behind newer ones. */
+  size(): number {
+    const fd = this.#open()
+    return fd === undefined ? 0 : fstatSync(fd).size
+  }
+
+  /** Forgets the descriptor if another file has taken the path. */
+  refresh(): void {
+    if (this.#fd === undefined) return
+    const held = fstatSync(this.#fd)
+    const there = statSync(this.path, { throwIfNoEntry: false })
+    if (there === undefined || there.ino !== held.ino || there.dev !== held.dev) this.close()
+  }
+
+  close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd)
+    this.#fd = undefined
+  }
+
+  #open(): number | undefined {
+    if (this.#fd !== undefined) return this.#fd
+    try {
+      this.#fd = openSync(this.path, 'r')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
+    return this.#fd
+  }
+}

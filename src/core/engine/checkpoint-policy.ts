@@ -1,0 +1,126 @@
+import type { Checkpointer, SourceDatabase, WalChange } from '../db/index.ts'
+import { type WalPosition, walFrameOffset } from '../wal/index.ts'
+
+/** WAL pages from which a checkpoint is worth its two fsyncs: SQLite's own default. */
+const MIN_PAGES = 1000
+/** How long to wait for the write lock, in milliseconds. */
+const LOCK_TIMEOUT_MS = 200
+/** How long to wait for a checkpoint of the application's own to end, in milliseconds. */
+const PASSIVE_TIMEOUT_MS = 200
+const FIRST_PAUSE_MS = 250
+const MAX_PAUSE_MS = 10_000
+
+export interface CheckpointOutcome {
+  readonly walBytes: number
+  /** All of the WAL was copied and the read mark let go: the next writer restarts it. */
+  readonly complete: boolean
+  /** Were writers kept out for the last step? */
+  readonly guarded: boolean
+}
+
+/**
+ * Keeps the WAL bounded. Below a quarter of the limit it takes what it can get between two commits;
+ * above, it keeps writers out for the few milliseconds that the last step needs, because under
+ * constant writes that step is never reached otherwise.
+ */
+export class CheckpointPolicy {
+  readonly #source: SourceDatabase
+  readonly #checkpointer: Checkpointer
+  readonly #maxWalBytes: number
+  /** A pause after a fruitless try: one for each way, so that a busy database below the pressure line does not delay the guarded way. */
+  readonly #easy = new Pause()
+  /** Where the log may already be restarted: nothing is left to do there. */
+  #doneAt: WalPosition | undefined
+  readonly #hard = new Pause()
+
+  /** @param maxWalBytes the limit that the WAL should stay under */
+  constructor(source: SourceDatabase, checkpointer: Checkpointer, maxWalBytes: number) {
+    this.#source = source
+    this.#checkpointer = checkpointer
+    this.#maxWalBytes = maxWalBytes
+  }
+
+  /** WAL size from which syncs are brought forward so that a checkpoint can follow. */
+  get pressureBytes(): number {
+    return this.#maxWalBytes / 4
+  }
+
+  /** Is the WAL so long that it must be shipped and checkpointed now? */
+  pressing(now: number, walBytes: number): boolean {
+    if (this.#source.capture.position.wal === this.#doneAt) return false
+    return walBytes >= this.pressureBytes && this.#hard.isOver(now)
+  }
+
+  /** Is a checkpoint worth while? */
+  due(now: number, walBytes: number): boolean {
+    if (this.#source.capture.position.wal === this.#doneAt) return false
+    if (walBytes >= this.pressureBytes) return this.#hard.isOver(now)
+    return walBytes >= walFrameOffset(MIN_PAGES, this.#source.pageSize) && this.#easy.isOver(now)
+  }
+
+  /**
+   * Copies the WAL into the database as far as read marks allow, and lets it restart if all was
+   * copied and captured. Everything up to the capture's position must be out of the WAL.
+   *
+   * @param keep takes what was committed since, out of the WAL at once, and advances the capture
+   */
+  async run(
+    now: number,
+    keep: (change: WalChange) => Promise<void> | void,
+  ): Promise<CheckpointOutcome> {
+    const { capture } = this.#source
+    const walBytes = capture.walBytes()
+    const guarded = walBytes >= this.pressureBytes
+    const complete = guarded ? await this.#guarded(keep) : await this.#unguarded()
+    const pause = guarded ? this.#hard : this.#easy
+    pause.record(now, complete)
+    this.#doneAt = complete ? capture.position.wal : undefined
+    return { walBytes, complete, guarded }
+  }
+
+  async #unguarded(): Promise<boolean> {
+    const { capture, path } = this.#source
+    if (!capture.hold()) return false
+    await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
+    return this.#letGo()
+  }
+
+  async #guarded(keep: (change: WalChange) => Promise<void> | void): Promise<boolean> {
+    const { capture, path } = this.#source
+    // The bulk is copied while writers go on, so that the lock is held for the rest only.
+    if (!capture.hold()) return false
+    await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
+    if (!(await this.#checkpointer.lock(path, LOCK_TIMEOUT_MS))) return false
+    try {
+      for (let change = await capture.scan(); change !== undefined; change = await capture.scan()) {
+        await keep(change)
+      }
+      if (!capture.hold()) return false
+      await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
+      return this.#letGo()
+    } finally {
+      await this.#checkpointer.unlock(path)
+    }
+  }
+
+  #letGo(): boolean {
+    const { capture, guard } = this.#source
+    const { published, backfilled } = guard.state()
+    if (published !== backfilled || published !== capture.position.wal.frame) return false
+    return capture.hold()
+  }
+}
+
+class Pause {
+  #ms = 0
+  #until = 0
+
+  isOver(now: number): boolean {
+    return now >= this.#until
+  }
+
+  record(now: number, success: boolean): void {
+    this.#ms = success ? 0 : Math.min(MAX_PAUSE_MS, Math.max(FIRST_PAUSE_MS, this.#ms * 2))
+    this.#until = success ? 0 : now + this.#ms
+  }
+}

@@ -1,0 +1,103 @@
+import { randomBytes } from 'node:crypto'
+import { Checkpointer, currentBootId, DatabaseError } from '../db/index.ts'
+import type { ReplicaLayout } from '../replica/replica-layout.ts'
+import type { ObjectStore } from '../store/index.ts'
+import type { EngineEvent } from './events.ts'
+import { Limiter } from './limiter.ts'
+import type { DatabaseStatus, TrackerOptions } from './tracker-options.ts'
+import { WalTracker } from './wal-tracker.ts'
+
+export interface EngineDatabase extends TrackerOptions {
+  /** Rooted at the replica's prefix; stays the caller's to close. */
+  readonly store: ObjectStore
+  readonly layout: ReplicaLayout
+}
+
+export interface EngineOptions {
+  readonly databases: readonly EngineDatabase[]
+  readonly onEvent: (event: EngineEvent) => void
+}
+
+/** Uploads of whole databases that run at once. */
+const HEAVY_AT_ONCE = 4
+
+/** Replicates many databases in one process; each has a loop of its own, so that one in trouble delays no other. */
+export class Engine {
+  readonly #trackers: readonly WalTracker[]
+  readonly #checkpointer = new Checkpointer()
+
+  constructor({ databases, onEvent }: EngineOptions) {
+    const limiter = new Limiter(HEAVY_AT_ONCE)
+    const context = {
+      checkpointer: this.#checkpointer,
+      heavy: <T>(work: () => Promise<T>) => limiter.run(work),
+      onEvent,
+      nodeId: randomBytes(8).readBigUInt64BE(),
+      bootId: currentBootId(),
+    }
+    this.#trackers = databases.map(
+      ({ store, layout, ...options }) => new WalTracker(store, layout, options, context),
+    )
+  }
+
+  /**
+   * Opens every database, and only if all can be opened starts to write. Resolves when each replica
+   * is being kept up to date, or its store is known to be out of reach for now.
+   *
+   * @throws DatabaseError for a database that cannot be replicated, or that was given twice
+   * @throws StoreError that trying again cannot mend
+   */
+  async start(): Promise<void> {
+    for (const tracker of this.#trackers) tracker.open()
+    this.#refuseTwins()
+    const results = await Promise.allSettled(this.#trackers.map((tracker) => tracker.start()))
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+  }
+
+  /** Settles when every tracker has ended. @throws FencedError as soon as one database has been taken over */
+  async done(): Promise<void> {
+    await Promise.all(this.#trackers.map((tracker) => tracker.done()))
+  }
+
+  /**
+   * Ships what was committed until now, for all databases at once, and ends. SQLite connections stay
+   * open until the process ends or `close` is called.
+   *
+   * @returns names of the databases that could not be shipped in full within the time
+   */
+  async stop(timeoutMs: number): Promise<string[]> {
+    const results = await Promise.allSettled(
+      this.#trackers.map((tracker) => tracker.stop(timeoutMs)),
+    )
+    return this.#trackers
+      .filter((_, i) => !(results[i]?.status === 'fulfilled' && results[i].value))
+      .map(({ name }) => name)
+  }
+
+  /** Closes the SQLite connections, for a process that goes on after `stop`. */
+  async close(): Promise<void> {
+    for (const tracker of this.#trackers) await tracker.close()
+    await this.#checkpointer.close()
+  }
+
+  status(): DatabaseStatus[] {
+    return this.#trackers.map((tracker) => tracker.status())
+  }
+
+  #refuseTwins(): void {
+    const seen = new Map<string, WalTracker>()
+    for (const tracker of this.#trackers) {
+      const { identity } = tracker
+      if (identity === undefined) continue
+      const twin = seen.get(identity)
+      if (twin !== undefined) {
+        const message = `${twin.name} and ${tracker.name} are the same database file.`
+        throw new DatabaseError('Unsupported', tracker.status().path, message, {
+          hint: 'Give each database once.',
+        })
+      }
+      seen.set(identity, tracker)
+    }
+  }
+}

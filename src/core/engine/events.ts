@@ -1,0 +1,61 @@
+import type { TXID } from '../ltx/index.ts'
+
+/** What happens to one database. Core prints nothing: whoever composes decides what to show. */
+export type EngineEvent = { readonly database: string } & (
+  | { readonly type: 'waiting'; readonly reason: string }
+  | { readonly type: 'resumed'; readonly txid: TXID }
+  | {
+      readonly type: 'base'
+      readonly txid: TXID
+      readonly reason: string
+      readonly bytes: number
+      readonly pages: number
+      readonly ms: number
+    }
+  | {
+      readonly type: 'synced'
+      readonly txid: TXID
+      readonly bytes: number
+      readonly pages: number
+      readonly ms: number
+    }
+  | {
+      readonly type: 'snapshot'
+      readonly txid: TXID
+      readonly bytes: number
+      readonly pages: number
+      readonly ms: number
+    }
+  | {
+      readonly type: 'checkpoint'
+      readonly walBytes: number
+      readonly complete: boolean
+      readonly guarded: boolean
+    }
+  | { readonly type: 'continuity-lost'; readonly reason: string }
+  | { readonly type: 'adopted'; readonly txid: TXID }
+  | { readonly type: 'store-error'; readonly error: unknown; readonly retryInMs: number }
+  | { readonly type: 'store-recovered'; readonly outageMs: number }
+  | { readonly type: 'database-error'; readonly error: unknown; readonly retryInMs: number }
+  | { readonly type: 'wal-over-limit'; readonly walBytes: number; readonly reason: string }
+  | { readonly type: 'spooling'; readonly txid: TXID; readonly spoolBytes: number }
+  | { readonly type: 'spool-full'; readonly spoolBytes: number; readonly maxBytes: number }
+  | { readonly type: 'spool-recovered'; readonly files: number }
+  | { readonly type: 'spool-ignored'; readonly path: string; readonly reason: string }
+  | { readonly type: 'fenced'; readonly error: FencedError }
+)
+
+/** Another writer owns the replica: its objects stand where this one's would go, and are not of this database's history. */
+export class FencedError extends Error {
+  readonly database: string
+  readonly key: string
+  readonly hint =
+    'Only one watcher may write to a replica. Stop the other one, or give this database a prefix of its own.'
+
+  constructor(database: string, key: string, message: string) {
+    super(message)
+    this.name = 'FencedError'
+    this.database = database
+    this.key = key
+  }
+}

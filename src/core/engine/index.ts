@@ -1,0 +1,5 @@
+export * from './engine.ts'
+export * from './events.ts'
+export { SnapshotPolicy } from './snapshot-policy.ts'
+export type { DatabaseStatus, TrackerOptions } from './tracker-options.ts'
+export { WalTracker } from './wal-tracker.ts'

@@ -1,0 +1,119 @@
+import {
+  type DatabaseView,
+  readChange,
+  readView,
+  type SourceDatabase,
+  type WalAnchor,
+  type WalChange,
+} from '../db/index.ts'
+import { FLAG_NO_CHECKSUM, LtxEncoder, type LtxHeader, lockPage, type TXID } from '../ltx/index.ts'
+import type { PutSource } from '../store/index.ts'
+import { type WalHeader, walFrameOffset, walFrameSize } from '../wal/index.ts'
+
+/** Who wrote a file, and when. */
+export interface Stamp {
+  /** The time that the file stands for, in milliseconds. */
+  readonly timestamp: number
+  /** Identifies the writing process. */
+  readonly nodeId: bigint
+  /** Tells one boot of the machine from another; 0 where unknown. */
+  readonly bootId: number
+}
+
+/** An LTX file that can be encoded any number of times to the same bytes, while its frames stand in the WAL. */
+export interface LtxFile extends PutSource {
+  readonly header: LtxHeader
+  /** Pages that it holds, at most. */
+  readonly pages: number
+}
+
+/** The file of one sync: the changed pages of `change`. */
+export function changeFile(
+  source: SourceDatabase,
+  change: WalChange,
+  txid: TXID,
+  stamp: Stamp,
+): LtxFile {
+  const { pageSize, wal } = source
+  const header = headerOf(pageSize, change, { minTxid: txid, maxTxid: txid }, stamp)
+  return {
+    header,
+    pages: change.pages.size,
+    open: () => encode(header, readChange(change, wal, pageSize, lockPage(pageSize))),
+  }
+}
+
+/** A file of the whole database as `view` sees it. */
+export function fullFile(
+  source: SourceDatabase,
+  view: DatabaseView,
+  txids: { readonly minTxid: TXID; readonly maxTxid: TXID },
+  stamp: Stamp,
+): LtxFile {
+  const { pageSize } = source
+  const { run, wal: to, commit } = view
+  const from = { frame: 0, checksum1: 0, checksum2: 0 }
+  const header = headerOf(pageSize, { run, from, to, commit }, txids, stamp)
+  return {
+    header,
+    pages: commit,
+    open: () => encode(header, readView(source, view, lockPage(pageSize))),
+  }
+}
+
+/** The whole file in memory. */
+export function fileBytes(file: LtxFile): Uint8Array {
+  return Buffer.concat([...(file.open() as Iterable<Uint8Array>)])
+}
+
+/** Where a file ends in the WAL; `undefined` if its header does not say so exactly enough to go on from there. */
+export function anchorOf(header: LtxHeader): WalAnchor | undefined {
+  const { walMark, walOffset, walSize, pageSize } = header
+  if (walMark === undefined || walOffset === 0) return undefined
+  const frame = (walOffset + walSize - walFrameOffset(0, pageSize)) / walFrameSize(pageSize)
+  if (!Number.isInteger(frame) || frame < 0) return undefined
+  return { pageSize, salt1: header.walSalt1, salt2: header.walSalt2, frame, ...walMark }
+}
+
+/** A stretch of one run of the WAL; no run: the database had no WAL yet. */
+type Span = Pick<WalChange, 'from' | 'to' | 'commit'> & { readonly run: WalHeader | undefined }
+
+function headerOf(
+  pageSize: number,
+  { run, from, to, commit }: Span,
+  txids: { readonly minTxid: TXID; readonly maxTxid: TXID },
+  stamp: Stamp,
+): LtxHeader {
+  return {
+    ...txids,
+    flags: FLAG_NO_CHECKSUM,
+    pageSize,
+    commit,
+    timestamp: stamp.timestamp,
+    preApplyChecksum: 0n,
+    nodeId: stamp.nodeId,
+    walOffset: run === undefined ? 0 : walFrameOffset(from.frame, pageSize),
+    walSize: run === undefined ? 0 : (to.frame - from.frame) * walFrameSize(pageSize),
+    walSalt1: run?.salt1 ?? 0,
+    walSalt2: run?.salt2 ?? 0,
+    walMark: run && {
+      sequence: run.sequence,
+      checksum1: to.checksum1,
+      checksum2: to.checksum2,
+      bootId: stamp.bootId,
+    },
+  }
+}
+
+function* encode(
+  header: LtxHeader,
+  pages: Iterable<{ pgno: number; data: Uint8Array }>,
+): Generator<Uint8Array> {
+  const encoder = new LtxEncoder(header)
+  for (const { pgno, data } of pages) {
+    encoder.encodePage(pgno, data)
+    yield* encoder.drain()
+  }
+  encoder.finish()
+  yield* encoder.drain()
+}

@@ -1,0 +1,214 @@
+import type { DatabaseView, SourceDatabase, WalChange } from '../db/index.ts'
+import { LtxError, nextTxid, type TXID, txid as toTxid } from '../ltx/index.ts'
+import { ReplicaClient } from '../replica/replica-client.ts'
+import { type ReplicaLayout, SNAPSHOT_LEVEL } from '../replica/replica-layout.ts'
+import type { ObjectStore } from '../store/index.ts'
+import type { EngineEvent } from './events.ts'
+import { locateHead, type ReplicaHead } from './locate.ts'
+import { changeFile, fileBytes, fullFile, type LtxFile, type Stamp } from './ltx-file.ts'
+import {
+  type PendingFile,
+  pendingOf,
+  Shipper,
+  type ShipperHooks,
+  setSpooled,
+  spoolPending,
+} from './shipper.ts'
+import type { Spool } from './spool.ts'
+
+/** Whole databases up to this many bytes are encoded in memory: one plain put. */
+const MEMORY_BASE_BYTES = 8 << 20
+
+export interface BaseResult {
+  readonly txid: TXID
+  readonly pages: number
+  readonly bytes: number
+}
+
+/**
+ * Numbers, stamps and queues what goes into one replica. Knows which TXID comes next, in the store
+ * and behind it; every file gets a slot of its own, create-only.
+ */
+export class ReplicaWriter {
+  readonly client: ReplicaClient
+  readonly shipper: Shipper
+  readonly spool: Spool
+  readonly #database: string
+  readonly #nodeId: bigint
+  readonly #bootId: number
+  readonly #onEvent: (event: EngineEvent) => void
+  #captured: TXID | undefined
+  #lastTimestamp = 0
+  /** Page size of the newest file, in bytes. */
+  #pageSize: number | undefined
+
+  constructor(
+    database: string,
+    store: ObjectStore,
+    layout: ReplicaLayout,
+    spool: Spool,
+    writer: { readonly nodeId: bigint; readonly bootId: number },
+    hooks: ShipperHooks,
+  ) {
+    this.#database = database
+    this.client = new ReplicaClient(store, layout)
+    this.shipper = new Shipper(database, this.client, hooks)
+    this.spool = spool
+    this.#nodeId = writer.nodeId
+    this.#bootId = writer.bootId
+    this.#onEvent = hooks.onEvent
+  }
+
+  /** Newest TXID given out, shipped or pending. */
+  get captured(): TXID | undefined {
+    return this.#captured
+  }
+
+  /** A time for the next file: now, but never before the last file's. */
+  stamp(): Stamp {
+    this.#lastTimestamp = Math.max(this.#lastTimestamp + 1, Date.now())
+    return { timestamp: this.#lastTimestamp, nodeId: this.#nodeId, bootId: this.#bootId }
+  }
+
+  /** Learns where the replica ends: its newest file, or the newest file of an earlier process's spool that continues it. */
+  async locate(signal?: AbortSignal): Promise<ReplicaHead> {
+    const head = await locateHead(this.client, { signal })
+    const spooled = this.shipper.pending.length > 0 ? undefined : await this.#recoverSpool(head)
+    const newest = spooled ?? head
+    this.#captured = newest.txid
+    this.#pageSize = newest.header?.pageSize
+    this.#lastTimestamp = Math.max(this.#lastTimestamp, newest.header?.timestamp ?? 0)
+    return newest
+  }
+
+  /** Gives a change its TXID and queues it; a large one stays in the WAL until it is shipped. */
+  queue(source: SourceDatabase, change: WalChange, noticedAt: number): PendingFile {
+    const pending = pendingOf(this.#changeFile(source, change), change, noticedAt)
+    if (pending.uncaptured === undefined) source.capture.advance(change)
+    this.shipper.add(pending)
+    return pending
+  }
+
+  /** Gives a change its TXID and takes it out of the WAL into memory. */
+  queueInMemory(source: SourceDatabase, change: WalChange, noticedAt: number): void {
+    const file = this.#changeFile(source, change)
+    const { header, pages } = file
+    this.shipper.add({ txid: header.maxTxid, header, pages, noticedAt, body: fileBytes(file) })
+    source.capture.advance(change)
+  }
+
+  /** Gives a change its TXID and takes it out of the WAL into the spool. */
+  async queueInSpool(source: SourceDatabase, change: WalChange, noticedAt: number): Promise<void> {
+    const file = this.#changeFile(source, change)
+    const { header, pages } = file
+    const pending: PendingFile = { txid: header.maxTxid, header, pages, noticedAt, body: file }
+    setSpooled(pending, await this.spool.add(pending.txid, file.open() as Iterable<Uint8Array>))
+    this.shipper.add(pending)
+    source.capture.advance(change)
+    const spoolBytes = this.spool.bytes
+    this.#onEvent({ type: 'spooling', database: this.#database, txid: pending.txid, spoolBytes })
+  }
+
+  /** Moves all pending files into the spool. */
+  async spoolPending(source: SourceDatabase): Promise<void> {
+    for (const file of this.shipper.pending) {
+      const { uncaptured } = file
+      await spoolPending(file, this.spool)
+      if (uncaptured !== undefined) source.capture.advance(uncaptured)
+    }
+  }
+
+  /** Takes pending files out of the WAL into memory, before the WAL is let go. */
+  async releaseWal(source: SourceDatabase): Promise<void> {
+    for (const file of this.shipper.pending) {
+      if (file.uncaptured === undefined || file.body instanceof Uint8Array) continue
+      await this.shipper.interrupt(new Error('the WAL is let go'))
+      file.body = Buffer.concat([...(file.body.open() as Iterable<Uint8Array>)])
+      source.capture.advance(file.uncaptured)
+      file.uncaptured = undefined
+    }
+  }
+
+  /**
+   * Stores the database at the capture's fresh anchor: the first file of a replica as a snapshot,
+   * a later base as the next level-0 file, in the slot that any other writer would need too.
+   * A page size other than the replica's gets a snapshot as well, for one restore cannot mix two.
+   *
+   * @throws StoreError `AlreadyExists` if the slot is taken
+   */
+  async putBase(
+    source: SourceDatabase,
+    view: DatabaseView,
+    signal?: AbortSignal,
+  ): Promise<BaseResult> {
+    const first = this.#captured === undefined
+    const txid = this.#captured === undefined ? toTxid(1) : nextTxid(this.#captured)
+    const stamp = this.stamp()
+    const file = fullFile(source, view, { minTxid: txid, maxTxid: txid }, stamp)
+    const bytes = await this.#putFull(first ? SNAPSHOT_LEVEL : 0, file, signal)
+    if (!first && this.#pageSize !== undefined && this.#pageSize !== source.pageSize) {
+      const txids = { minTxid: toTxid(1), maxTxid: txid }
+      await this.#putFull(SNAPSHOT_LEVEL, fullFile(source, view, txids, stamp), signal)
+    }
+    this.#captured = txid
+    this.#pageSize = source.pageSize
+    return { txid, pages: file.pages, bytes }
+  }
+
+  async #putFull(level: number, file: LtxFile, signal?: AbortSignal): Promise<number> {
+    const { minTxid, maxTxid, timestamp, commit, pageSize } = file.header
+    const body = commit * pageSize <= MEMORY_BASE_BYTES ? fileBytes(file) : file
+    const options = { createdAt: new Date(timestamp), signal }
+    return (await this.client.put(level, minTxid, maxTxid, body, options)).size
+  }
+
+  #changeFile(source: SourceDatabase, change: WalChange): LtxFile {
+    if (this.#captured === undefined) throw new TypeError('a change needs a base before it')
+    this.#captured = nextTxid(this.#captured)
+    return changeFile(source, change, this.#captured, this.stamp())
+  }
+
+  /** Files of the spool count if they follow the replica's end without a gap and the same process wrote that end. */
+  async #recoverSpool(head: ReplicaHead): Promise<ReplicaHead | undefined> {
+    let found: Awaited<ReturnType<Spool['load']>>
+    try {
+      found = await this.spool.load()
+    } catch (error) {
+      if (!(error instanceof LtxError)) throw error
+      return await this.#ignoreSpool(`a file of it is damaged: ${error.message}`)
+    }
+    const waiting = found.filter(({ file }) => head.txid === undefined || file.txid > head.txid)
+    for (const { file } of found) {
+      if (head.txid !== undefined && file.txid <= head.txid) await this.spool.remove(file)
+    }
+    const last = waiting.at(-1)
+    if (last === undefined) return undefined
+    const continues =
+      head.txid !== undefined &&
+      head.header !== undefined &&
+      waiting.every(({ file, header }, i) => {
+        const expected = head.txid! + BigInt(i) + 1n
+        return file.txid === expected && header.nodeId === head.header!.nodeId
+      })
+    if (!continues) return await this.#ignoreSpool('it does not continue the replica')
+    for (const { file, header } of waiting) {
+      const pending: PendingFile = {
+        txid: file.txid,
+        header,
+        pages: 0,
+        noticedAt: header.timestamp,
+        body: new Uint8Array(),
+      }
+      setSpooled(pending, file)
+      this.shipper.add(pending)
+    }
+    this.#onEvent({ type: 'spool-recovered', database: this.#database, files: waiting.length })
+    return { txid: last.file.txid, header: last.header, files: head.files }
+  }
+
+  async #ignoreSpool(reason: string): Promise<undefined> {
+    const path = await this.spool.setAside(Date.now())
+    this.#onEvent({ type: 'spool-ignored', database: this.#database, path, reason })
+    return undefined
+  }
+}

@@ -1,0 +1,197 @@
+import { createReadStream } from 'node:fs'
+import type { WalChange } from '../db/index.ts'
+import { formatTxid, type LtxHeader, type TXID } from '../ltx/index.ts'
+import type { ReplicaClient } from '../replica/replica-client.ts'
+import { isStoreError, type PutBody } from '../store/index.ts'
+import { type EngineEvent, FencedError } from './events.ts'
+import { fileBytes, type LtxFile } from './ltx-file.ts'
+import type { Spool, SpooledFile } from './spool.ts'
+
+/** A level-0 file that has a TXID and is not in the store yet. */
+export interface PendingFile {
+  readonly txid: TXID
+  readonly header: LtxHeader
+  readonly pages: number
+  /** When the change was noticed, in milliseconds. */
+  readonly noticedAt: number
+  body: PutBody
+  /** Set while the bytes are read from the WAL: its frames must stay until then. */
+  uncaptured?: WalChange | undefined
+  spooled?: SpooledFile | undefined
+}
+
+export interface ShipperHooks {
+  /** The file is in the store. */
+  readonly onShipped: (file: PendingFile, bytes: number) => void
+  /** The slot holds another writer's file. Resolves if that is this database's own history; else throws `FencedError`. */
+  readonly onTaken: (file: PendingFile) => Promise<void>
+  readonly onEvent: (event: EngineEvent) => void
+  /** Something has changed; look again. */
+  readonly wake: () => void
+}
+
+const FIRST_RETRY_MS = 250
+const MAX_RETRY_MS = 30_000
+
+/**
+ * Puts pending files into the store, in order, one at a time. While the store fails it tries again
+ * without end, with growing, jittered pauses: the queue is the WAL, and then the spool.
+ */
+export class Shipper {
+  readonly #database: string
+  readonly #client: ReplicaClient
+  readonly #hooks: ShipperHooks
+  readonly #queue: PendingFile[] = []
+  #uploading: Promise<void> | undefined
+  #abort = new AbortController()
+  #startedAt = 0
+  #failures = 0
+  #failingSince: number | undefined
+  #retryAt = 0
+  #fatal: unknown
+
+  constructor(database: string, client: ReplicaClient, hooks: ShipperHooks) {
+    this.#database = database
+    this.#client = client
+    this.#hooks = hooks
+  }
+
+  get pending(): readonly PendingFile[] {
+    return this.#queue
+  }
+
+  /** When the next try is allowed, in milliseconds of the clock; 0 at once. */
+  get retryAt(): number {
+    return this.#retryAt
+  }
+
+  /** For how long the store has not taken the first pending file, in milliseconds. */
+  stuckFor(now: number): number {
+    if (this.#failingSince !== undefined) return now - this.#failingSince
+    return this.#uploading === undefined ? 0 : now - this.#startedAt
+  }
+
+  add(file: PendingFile): void {
+    this.#queue.push(file)
+  }
+
+  /** Starts the next upload if none runs and no pause is due. @throws what ended the last one for good */
+  pump(now: number): void {
+    if (this.#fatal !== undefined) throw this.#fatal
+    const file = this.#queue[0]
+    if (file === undefined || this.#uploading !== undefined || now < this.#retryAt) return
+    this.#startedAt = now
+    this.#abort = new AbortController()
+    this.#uploading = this.#upload(file, this.#abort.signal).finally(() => {
+      this.#uploading = undefined
+      this.#hooks.wake()
+    })
+  }
+
+  /** Resolves when no upload runs. @throws what ended it for good */
+  async settled(): Promise<void> {
+    await this.#uploading
+    if (this.#fatal !== undefined) throw this.#fatal
+  }
+
+  /** Ends a running upload; the file stays pending. */
+  async interrupt(reason: Error): Promise<void> {
+    this.#abort.abort(reason)
+    await this.#uploading
+  }
+
+  /** Tries again at the next `pump`, without waiting for a pause to end. */
+  retryNow(): void {
+    this.#retryAt = 0
+  }
+
+  /** Forgets all pending files: their slots hold this database's history already. */
+  drop(): void {
+    this.#queue.length = 0
+  }
+
+  async #upload(file: PendingFile, signal: AbortSignal): Promise<void> {
+    try {
+      const createdAt = new Date(file.header.timestamp)
+      const { size } = await this.#client.put(0, file.txid, file.txid, file.body, {
+        createdAt,
+        signal,
+      })
+      this.#shipped(file, size)
+    } catch (error) {
+      if (signal.aborted) return
+      if (isStoreError(error) && error.code === 'AlreadyExists') await this.#taken(file, signal)
+      else this.#failed(error)
+    }
+  }
+
+  #shipped(file: PendingFile, bytes: number): void {
+    this.#queue.shift()
+    if (this.#failingSince !== undefined) {
+      const outageMs = Date.now() - this.#failingSince
+      this.#hooks.onEvent({ type: 'store-recovered', database: this.#database, outageMs })
+    }
+    this.#failures = 0
+    this.#failingSince = undefined
+    this.#retryAt = 0
+    this.#hooks.onShipped(file, bytes)
+  }
+
+  /** An earlier try may have landed although its answer was lost; then the object is ours to the byte. */
+  async #taken(file: PendingFile, signal: AbortSignal): Promise<void> {
+    try {
+      const found = await this.#client.head(0, file.txid, file.txid, { signal })
+      if (found === undefined)
+        return this.#failed(new Error(`the slot ${formatTxid(file.txid)} was taken and is empty`))
+      const header = await this.#client.readHeader(found, { signal })
+      const { nodeId, timestamp, walOffset, walSize } = file.header
+      const ours =
+        header.nodeId === nodeId &&
+        header.timestamp === timestamp &&
+        header.walOffset === walOffset &&
+        header.walSize === walSize
+      if (ours) this.#shipped(file, found.size)
+      else await this.#hooks.onTaken(file)
+    } catch (error) {
+      if (signal.aborted) return
+      if (error instanceof FencedError || !isStoreError(error)) this.#fatal = error
+      else this.#failed(error)
+    }
+  }
+
+  #failed(error: unknown): void {
+    const now = Date.now()
+    this.#failingSince ??= now
+    const ceiling = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures)
+    this.#failures = Math.min(this.#failures + 1, 20)
+    const retryInMs = Math.round(ceiling / 2 + (Math.random() * ceiling) / 2)
+    this.#retryAt = now + retryInMs
+    this.#hooks.onEvent({ type: 'store-error', database: this.#database, error, retryInMs })
+  }
+}
+
+/** Writes a pending file into the spool, so that neither memory nor the WAL has to keep it. */
+export async function spoolPending(file: PendingFile, spool: Spool): Promise<void> {
+  if (file.spooled !== undefined) return
+  const { body } = file
+  const chunks = body instanceof Uint8Array ? [body] : (body.open() as Iterable<Uint8Array>)
+  setSpooled(file, await spool.add(file.txid, chunks))
+}
+
+/** A pending file whose bytes are in the spool. */
+export function setSpooled(file: PendingFile, spooled: SpooledFile): void {
+  file.spooled = spooled
+  file.uncaptured = undefined
+  file.body = { size: spooled.bytes, open: () => createReadStream(spooled.path) }
+}
+
+/** Files up to this many bytes of pages are encoded into memory at once; larger ones are read from the WAL as they are sent. */
+const MEMORY_BYTES = 16 << 20
+
+/** Makes a pending file of a change; says by `uncaptured` whether the WAL must stay until it is shipped. */
+export function pendingOf(file: LtxFile, change: WalChange, noticedAt: number): PendingFile {
+  const { header, pages } = file
+  const base = { txid: header.maxTxid, header, pages, noticedAt }
+  if (pages * header.pageSize > MEMORY_BYTES) return { ...base, body: file, uncaptured: change }
+  return { ...base, body: fileBytes(file) }
+}

@@ -1,0 +1,263 @@
+import type { Checkpointer, SourceDatabase, WalChange } from '../db/index.ts'
+import { DatabaseError } from '../db/index.ts'
+import { formatTxid, lockPage, type TXID } from '../ltx/index.ts'
+import { isStoreError } from '../store/index.ts'
+import { missingGrowth } from '../wal/index.ts'
+import { Backoff } from './backoff.ts'
+import { CheckpointPolicy } from './checkpoint-policy.ts'
+import { type EngineEvent, FencedError } from './events.ts'
+import { anchorOf } from './ltx-file.ts'
+import type { ReplicaWriter } from './replica-writer.ts'
+import type { SnapshotPolicy } from './snapshot-policy.ts'
+
+/** An upload that takes longer than this while the WAL is half full moves to the spool, in milliseconds. */
+const STUCK_MS = 500
+
+export interface TrackedDatabaseParts {
+  readonly name: string
+  readonly writer: ReplicaWriter
+  readonly policy: SnapshotPolicy
+  readonly checkpointer: Checkpointer
+  readonly maxWalBytes: number
+  readonly bootId: number
+  readonly heavy: <T>(work: () => Promise<T>) => Promise<T>
+  readonly onEvent: (event: EngineEvent) => void
+}
+
+/** One opened database on its way into its replica: the steps, of which `WalTracker` says when. */
+export class TrackedDatabase {
+  readonly source: SourceDatabase
+  readonly checkpoints: CheckpointPolicy
+  readonly #parts: TrackedDatabaseParts
+  #located = false
+  /** Why a new base is needed; `undefined` if none is. */
+  #baseReason: string | undefined
+  #collisions = 0
+  /** A running snapshot reads the WAL: the read mark must stay. */
+  #snapshot: Promise<void> | undefined
+  #snapshotNotBefore = 0
+  readonly #snapshotBackoff = new Backoff()
+  #overLimit = false
+  #spoolFull = false
+
+  constructor(source: SourceDatabase, parts: TrackedDatabaseParts) {
+    this.source = source
+    this.#parts = parts
+    this.checkpoints = new CheckpointPolicy(source, parts.checkpointer, parts.maxWalBytes)
+  }
+
+  /** Must `prepare` run before changes can be captured? */
+  get needsPreparing(): boolean {
+    return !this.#located || this.#baseReason !== undefined
+  }
+
+  /** Continuity is lost: the next `prepare` takes a base. Pending files that need the WAL are given up. */
+  async loseContinuity(reason: string): Promise<void> {
+    const { shipper } = this.#parts.writer
+    this.#baseReason = reason
+    if (shipper.pending.some((file) => file.uncaptured !== undefined)) {
+      await shipper.interrupt(new Error('continuity is lost'))
+      shipper.drop()
+      this.#located = false
+    }
+    this.#emit({ type: 'continuity-lost', reason })
+  }
+
+  /**
+   * Finds the replica's end and goes on from there, or takes a new base. `empty`: the database has
+   * no page yet, so that there is nothing to take. `again`: the replica has moved on meanwhile.
+   *
+   * @throws StoreError, FencedError
+   */
+  async prepare(signal: AbortSignal): Promise<'ready' | 'empty' | 'again'> {
+    if (!this.#located) await this.#locate(signal)
+    if (this.#baseReason === undefined) return 'ready'
+    await this.#snapshot
+    return await this.#takeBase(this.#baseReason, signal)
+  }
+
+  /** Queues what has been committed since. False if there is nothing. */
+  async capture(noticedAt: number): Promise<boolean> {
+    const change = await this.#scan()
+    if (change === undefined) return false
+    this.#parts.writer.queue(this.source, change, noticedAt)
+    return true
+  }
+
+  /** Lets other connections' checkpoints pass, while nothing is left to capture. */
+  settle(): void {
+    if (this.#snapshot === undefined) this.source.capture.settle()
+  }
+
+  /** Checkpoints if that is due and nothing forbids it. Everything captured must have been shipped. */
+  async checkpoint(now: number): Promise<void> {
+    if (this.#snapshot !== undefined) return
+    if (!this.checkpoints.due(now, this.source.capture.walBytes())) return
+    const { writer } = this.#parts
+    const outcome = await this.checkpoints.run(now, (change) =>
+      writer.queueInMemory(this.source, this.#checked(change), now),
+    )
+    this.#emit({ type: 'checkpoint', ...outcome })
+  }
+
+  /** The store does not keep up: moves what waits, and the WAL behind it, to the spool, so that the WAL can restart. */
+  async relieve(now: number): Promise<void> {
+    const { writer, maxWalBytes } = this.#parts
+    const walBytes = this.source.capture.walBytes()
+    if (walBytes < maxWalBytes / 2) {
+      this.#overLimit = false
+      return
+    }
+    if (this.#snapshot !== undefined || writer.shipper.stuckFor(now) < STUCK_MS) return
+    if (!this.checkpoints.pressing(now, walBytes)) return this.#reportOverLimit(walBytes)
+    if (this.#isSpoolFull(walBytes)) return
+    await writer.shipper.interrupt(new Error('the file moves to the spool'))
+    await writer.spoolPending(this.source)
+    for (let change = await this.#scan(); change !== undefined; change = await this.#scan()) {
+      await writer.queueInSpool(this.source, change, now)
+    }
+    const outcome = await this.checkpoints.run(now, (change) =>
+      writer.queueInSpool(this.source, this.#checked(change), now),
+    )
+    this.#emit({ type: 'checkpoint', ...outcome })
+  }
+
+  /** Starts a snapshot if the policy asks for one; it goes on beside later captures. Everything captured must have been shipped. */
+  startSnapshot(now: number, signal: AbortSignal, onEnd: () => void): void {
+    const { policy, writer } = this.#parts
+    if (this.#snapshot !== undefined || now < this.#snapshotNotBefore) return
+    if (!this.source.capture.coversMark) return
+    if (writer.captured === undefined || !policy.due(now, writer.captured)) return
+    this.#snapshot = this.#takeSnapshot(signal).finally(() => {
+      this.#snapshot = undefined
+      onEnd()
+    })
+  }
+
+  /** Another process wrote the next file. If it is of this database's own history, goes on behind it. @throws FencedError */
+  async adopt(txid: TXID): Promise<void> {
+    const { writer, name } = this.#parts
+    const key = `TXID ${formatTxid(txid)}`
+    const head = await writer.locate()
+    const anchor = head.header && anchorOf(head.header)
+    const result = anchor && this.source.capture.adopt(anchor, head.header!.commit)
+    if (result?.proven !== true) {
+      const reason = result === undefined ? 'it was not written from a WAL' : result.reason
+      throw new FencedError(
+        name,
+        key,
+        `Another writer has taken over the replica of ${name}: ${key} is not of this database's history (${reason}).`,
+      )
+    }
+    writer.shipper.drop()
+    this.#emit({ type: 'adopted', txid: head.txid! })
+  }
+
+  /** Ends the connections. The spool and the replica stay. */
+  async close(): Promise<void> {
+    await this.#parts.checkpointer.forget(this.source.path)
+    this.source.close()
+  }
+
+  async #locate(signal: AbortSignal): Promise<void> {
+    const { writer, policy, bootId } = this.#parts
+    const head = await writer.locate(signal)
+    policy.observe(head.files)
+    this.#located = true
+    if (head.txid === undefined) {
+      this.#baseReason = 'the replica is empty'
+      return
+    }
+    if (this.#baseReason !== undefined) return
+    const anchor = head.header && anchorOf(head.header)
+    const result =
+      anchor === undefined
+        ? { proven: false as const, reason: 'the replica does not say where in the WAL it ends' }
+        : this.source.capture.resume(anchor, head.header!.commit, bootId)
+    if (result.proven) this.#emit({ type: 'resumed', txid: head.txid })
+    else this.#baseReason = result.reason
+  }
+
+  async #takeBase(reason: string, signal: AbortSignal): Promise<'ready' | 'empty' | 'again'> {
+    const { writer, policy, heavy } = this.#parts
+    const startedAt = Date.now()
+    const view = await this.source.capture.anchor(signal)
+    if (view.commit === 0) return 'empty'
+    const first = writer.captured === undefined
+    try {
+      const base = await heavy(() => writer.putBase(this.source, view, signal))
+      if (first) policy.taken(base.txid, startedAt)
+      this.#baseReason = undefined
+      this.#collisions = 0
+      this.#emit({ type: 'base', reason, ms: Date.now() - startedAt, ...base })
+      return 'ready'
+    } catch (error) {
+      if (!isStoreError(error) || error.code !== 'AlreadyExists') throw error
+      // Either an earlier try landed without an answer, or another writer is at work: look again.
+      this.#collisions += 1
+      if (this.#collisions > 3) {
+        const message = `Another writer keeps writing to the replica of ${this.#parts.name}.`
+        throw new FencedError(this.#parts.name, error.key ?? '', message)
+      }
+      this.#located = false
+      this.#baseReason = undefined
+      return 'again'
+    }
+  }
+
+  async #takeSnapshot(signal: AbortSignal): Promise<void> {
+    const { policy, writer, heavy } = this.#parts
+    const startedAt = Date.now()
+    try {
+      // All three at one moment: later captures go on while the snapshot waits for its turn.
+      const [txid, stamp, viewing] = [writer.captured!, writer.stamp(), this.source.capture.view()]
+      const view = await viewing
+      const result = await heavy(() => policy.take(this.source, view, txid, stamp, signal))
+      this.#snapshotBackoff.reset()
+      this.#emit({ type: 'snapshot', ms: Date.now() - startedAt, ...result })
+    } catch (error) {
+      const retryInMs = this.#snapshotBackoff.next()
+      this.#snapshotNotBefore = Date.now() + retryInMs
+      this.#emit({ type: 'store-error', error, retryInMs })
+    }
+  }
+
+  async #scan(): Promise<WalChange | undefined> {
+    const change = await this.source.capture.scan()
+    return change && this.#checked(change)
+  }
+
+  /** Pages that a growing database gained must all be in the change: LTX has no other place for them. */
+  #checked(change: WalChange): WalChange {
+    const missing = missingGrowth(change, lockPage(this.source.pageSize))
+    if (missing.length === 0) return change
+    throw new DatabaseError(
+      'ContinuityLost',
+      this.source.path,
+      `The WAL of ${this.source.path} lacks page ${missing[0]} of ${change.commit}.`,
+    )
+  }
+
+  #isSpoolFull(walBytes: number): boolean {
+    const { spool } = this.#parts.writer
+    const full = spool.bytes + walBytes > spool.maxBytes
+    if (full && !this.#spoolFull) {
+      this.#emit({ type: 'spool-full', spoolBytes: spool.bytes, maxBytes: spool.maxBytes })
+    }
+    this.#spoolFull = full
+    return full
+  }
+
+  #reportOverLimit(walBytes: number): void {
+    if (walBytes < this.#parts.maxWalBytes || this.#overLimit) return
+    this.#overLimit = true
+    const reason = 'another connection holds a read or write transaction open'
+    this.#emit({ type: 'wal-over-limit', walBytes, reason })
+  }
+
+  #emit(event: DistributiveOmit<EngineEvent, 'database'>): void {
+    this.#parts.onEvent({ database: this.#parts.name, ...event } as EngineEvent)
+  }
+}
+
+type DistributiveOmit<T, K extends keyof T> = T extends unknown ? Omit<T, K> : never
