@@ -217,7 +217,7 @@ async function answer(
   await discard(incoming)
   const { headers, body } = dialect.error(status, code)
   const all: OutgoingHttpHeaders = { ...headers }
-  if (retryAfterMs !== undefined) all['retry-after'] = Math.ceil(retryAfterMs / 1000)
+  if (retryAfterMs !== undefined) all['retry-after'] = String(Math.ceil(retryAfterMs / 1000))
   if (seen.method !== 'HEAD') all['content-length'] = Buffer.byteLength(body)
   outgoing.writeHead(status, all)
   outgoing.end(seen.method === 'HEAD' ? undefined : body)

@@ -1,12 +1,6 @@
 import type { _Error } from '@aws-sdk/client-s3'
-import {
-  assertKey,
-  type DeleteFailure,
-  deleteEach,
-  isStoreError,
-  pull,
-  StoreError,
-} from '../../core/store/index.ts'
+import { type DeleteFailure, deleteEach, pull, StoreError } from '../../core/store/index.ts'
+import { keyError } from '../shared/is-key.ts'
 import { objectName, type S3Connection } from './s3-client.ts'
 import { mapS3Error } from './s3-errors.ts'
 
@@ -21,7 +15,7 @@ export async function* deleteManyS3(
 ): AsyncGenerator<DeleteFailure, void> {
   let batch = new Set<string>()
   for await (const key of pull(keys, signal)) {
-    const invalid = keyError(key)
+    const invalid = keyError(key, 'delete')
     if (invalid !== undefined) {
       yield { key, error: invalid }
       continue
@@ -115,14 +109,4 @@ function statusOf(code: string): number {
 
 function forKey(error: StoreError, key: string): StoreError {
   return new StoreError(error.code, error.message, { ...error, cause: error, key })
-}
-
-function keyError(key: string): StoreError | undefined {
-  try {
-    assertKey(key, 'delete')
-    return undefined
-  } catch (error) {
-    if (isStoreError(error)) return error
-    throw error
-  }
 }

@@ -1,13 +1,12 @@
 import type { _Object, CommonPrefix } from '@aws-sdk/client-s3'
 import {
-  assertKey,
   type DirEntry,
-  isStoreError,
   type ListOptions,
   type ObjectInfo,
   StoreError,
   type Version,
 } from '../../core/store/index.ts'
+import { isKey } from '../shared/is-key.ts'
 import { objectName, type S3Connection } from './s3-client.ts'
 import { mapS3Error } from './s3-errors.ts'
 
@@ -76,7 +75,6 @@ function objectsOf(contents: readonly _Object[], rootLength: number): ObjectInfo
   const objects: ObjectInfo[] = []
   for (const object of contents) {
     const key = decodeName(object.Key ?? '').slice(rootLength)
-    // Objects of other programs, such as the consoles' directory markers, are none of this store's.
     if (!isKey(key)) continue
     objects.push({
       key,
@@ -101,16 +99,6 @@ function entryName(entry: DirEntry): string {
 /** Names come back form-encoded, as asked for: XML cannot carry every character. */
 function decodeName(encoded: string): string {
   return decodeURIComponent(encoded.replaceAll('+', ' '))
-}
-
-function isKey(key: string): boolean {
-  try {
-    assertKey(key, 'list')
-    return true
-  } catch (error) {
-    if (isStoreError(error)) return false
-    throw error
-  }
 }
 
 function noToken(bucket: string): StoreError {
