@@ -1,4 +1,4 @@
-import type { ObjectStoreProvider } from '../../core/store/provider.ts'
+import type { ObjectStoreProvider } from '../../core/store/index.ts'
 import { connectS3 } from './s3-client.ts'
 import { S3ObjectStore } from './s3-object-store.ts'
 import { parseS3Options } from './s3-options.ts'

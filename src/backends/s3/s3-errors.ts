@@ -70,6 +70,8 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
     code: 'ContainerNotFound',
     hint: 'The service allows no bucket of this name.',
   },
+  // The upload was aborted or completed by someone else; a repeated put begins a new one.
+  NoSuchUpload: { code: 'Unavailable' },
   BadDigest: { code: 'Corrupted', retryable: true },
   XAmzContentChecksumMismatch: { code: 'Corrupted', retryable: true },
   XAmzContentSHA256Mismatch: { code: 'Corrupted', retryable: true },

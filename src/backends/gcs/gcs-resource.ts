@@ -1,0 +1,46 @@
+import type { ObjectInfo, PutOptions, Version } from '../../core/store/index.ts'
+
+/** The fields of a JSON object resource that a store uses. */
+export interface GcsResource {
+  readonly name: string
+  readonly size: string
+  readonly generation: string
+  readonly updated: string
+  readonly metadata?: Readonly<Record<string, string>> | undefined
+}
+
+export const RESOURCE_FIELDS = 'name,size,generation,updated,metadata'
+
+/** User metadata of a write that is read back after a lost answer. */
+const WRITE_ID = 'walsync-write-id'
+/** Where Litestream reads an object's time on GCS (RFC 3339, UTC). */
+export const CREATED_AT = 'litestream-timestamp'
+
+export function resourceMetadata(
+  { createdAt }: PutOptions,
+  writeId: string | undefined,
+): Record<string, string> {
+  return {
+    ...(writeId === undefined ? {} : { [WRITE_ID]: writeId }),
+    ...(createdAt === undefined ? {} : { [CREATED_AT]: createdAt.toISOString() }),
+  }
+}
+
+export function resourceInfo(key: string, resource: GcsResource): ObjectInfo {
+  return {
+    key,
+    size: Number(resource.size),
+    lastModified: new Date(resource.updated),
+    version: resource.generation as Version,
+    createdAt: parseTime(resource.metadata?.[CREATED_AT]),
+  }
+}
+
+export function resourceWriteId(resource: GcsResource): string | undefined {
+  return resource.metadata?.[WRITE_ID]
+}
+
+export function parseTime(text: string | undefined): Date | undefined {
+  const time = text === undefined ? Number.NaN : Date.parse(text)
+  return Number.isNaN(time) ? undefined : new Date(time)
+}
