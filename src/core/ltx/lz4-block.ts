@@ -127,6 +127,8 @@ export function decompressBlock(
 ): number {
   const end = source.length
   const limit = target.length
+  const from = new DataView(source.buffer, source.byteOffset, end)
+  const to = new DataView(target.buffer, target.byteOffset, limit)
   let at = 0
   let out = start
   while (at < end) {
@@ -141,13 +143,16 @@ export function decompressBlock(
       }
     }
     if (literals > end - at || literals > limit - out) throw malformed('literals')
-    if (literals > 32) {
-      target.set(source.subarray(at, at + literals), out)
-      at += literals
-      out += literals
+    if (literals <= 16 && end - at >= 16 && limit - out >= 16) {
+      // Copying whole words past the end is cheaper; what follows in the target is written later.
+      for (let word = 0; word < literals; word += 4) {
+        to.setInt32(out + word, from.getInt32(at + word))
+      }
     } else {
-      for (const stop = at + literals; at < stop; ) target[out++] = source[at++]!
+      target.set(source.subarray(at, at + literals), out)
     }
+    at += literals
+    out += literals
     if (at === end) return out
     if (end - at < 2) throw malformed('match offset')
     const offset = source[at]! | (source[at + 1]! << 8)
@@ -163,7 +168,13 @@ export function decompressBlock(
       }
     }
     if (length > limit - out) throw malformed('match')
-    copyMatch(target, out, offset, length)
+    if (offset >= 4 && length <= 32 && limit - out >= 32) {
+      for (let word = out; word < out + length; word += 4) {
+        to.setInt32(word, to.getInt32(word - offset))
+      }
+    } else {
+      copyMatch(target, out, offset, length)
+    }
     out += length
   }
   throw malformed('last literals')

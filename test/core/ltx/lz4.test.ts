@@ -142,6 +142,27 @@ describe('LZ4 block', () => {
     )
     expect(rejected).toBeGreaterThan(1000)
   })
+
+  it('never leaves its target on damaged blocks', () => {
+    let rejected = 0
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 700 }).chain(pageData),
+        fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 3 }),
+        (source, edits) => {
+          const block = compress(source)
+          for (const [at, value] of edits) block[at % block.length] = value
+          const target = new Uint8Array(source.length + 64)
+          const inside = target.subarray(32, 32 + source.length)
+          if (errorCode(() => decompressBlock(block, inside)) === 'InvalidPage') rejected++
+          expectSame(target.subarray(0, 32), new Uint8Array(32))
+          expectSame(target.subarray(32 + source.length), new Uint8Array(32))
+        },
+      ),
+      { numRuns: 3000 },
+    )
+    expect(rejected).toBeGreaterThan(500)
+  })
 })
 
 describe('LZ4 frame', () => {
