@@ -39,6 +39,7 @@ export async function startServer(
   const port = await freePort()
   const { command: program, args, env } = command(port, directory)
   const child = spawn('sh', ['-c', GUARD, 'sh', program, ...args], {
+    cwd: directory,
     env: { ...process.env, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   })

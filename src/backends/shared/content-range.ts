@@ -14,7 +14,8 @@ export interface CarriedRange {
  *
  * @param asked first byte of the range that was asked for, or `undefined` for the whole object
  * @param stream the body, destroyed if the answer is refused
- * @throws StoreError `Unsupported` if a range was asked for and the answer carries something else;
+ * @throws StoreError `InvalidRange` if a range of an empty object was asked for; `Unsupported`
+ * if the answer carries something else than the range;
  * `Unavailable` if the answer does not say how long it is
  */
 export function carriedRange(
@@ -47,7 +48,7 @@ function carried(
     }
     if (asked === undefined || said.start === asked) return said
   }
-  if (asked !== undefined) throw rangeIgnored(key)
+  if (asked !== undefined) throw contentLength === 0 ? emptyObject(key) : rangeIgnored(key)
   if (contentLength === undefined || Number.isNaN(contentLength)) throw lengthMissing(key)
   return { start: 0, end: contentLength, size: contentLength }
 }
@@ -55,6 +56,14 @@ function carried(
 /** The header that asks for a range; half-open here, inclusive there. */
 export function rangeHeader(start: number, end: number | undefined): string {
   return `bytes=${start}-${end === undefined ? '' : end - 1}`
+}
+
+/** Azurite answers so; the services themselves say 416. */
+function emptyObject(key: string): StoreError {
+  return new StoreError('InvalidRange', `The object ${key} is empty and has no range.`, {
+    op: 'get',
+    key,
+  })
 }
 
 function rangeIgnored(key: string): StoreError {

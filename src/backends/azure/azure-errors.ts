@@ -1,0 +1,149 @@
+import { StoreError, type StoreErrorCode } from '../../core/store/index.ts'
+import { retryAfterMs } from '../shared/retry-after.ts'
+import { transportFailure } from '../shared/transport-error.ts'
+
+export interface AzureErrorContext {
+  readonly op: string
+  readonly key?: string | undefined
+  readonly container: string
+  /** Could the request have changed something? Then a missing answer leaves the outcome unknown. */
+  readonly write?: boolean | undefined
+  readonly condition?: 'ifAbsent' | 'ifMatch' | undefined
+}
+
+interface SdkError {
+  readonly name?: string
+  readonly message?: string
+  readonly code?: string
+  readonly statusCode?: number
+  readonly details?: { readonly errorCode?: string } | undefined
+  readonly response?:
+    | { readonly headers?: { get(name: string): string | undefined } | undefined }
+    | undefined
+}
+
+/** Turns what the SDK throws into a `StoreError`, by error code where the answer has one, else by status. */
+export function mapAzureError(error: unknown, context: AzureErrorContext): StoreError {
+  const sdk = (error ?? {}) as SdkError
+  const status = sdk.statusCode
+  const name = sdk.details?.errorCode ?? sdk.code ?? ''
+  const { code, hint, outcome, retryable } =
+    status === undefined || status < 300
+      ? withoutAnswer(error, context)
+      : answered(status, name, context)
+  const subject = context.key === undefined ? `The container ${context.container}` : context.key
+  const detail = [status, name].filter((part) => part !== undefined && part !== '').join(' ')
+  return new StoreError(code, `${subject}: ${context.op} failed, ${code} (${detail}).`, {
+    op: context.op,
+    key: context.key,
+    cause: withoutRequest(sdk),
+    httpStatus: status,
+    requestId: sdk.response?.headers?.get('x-ms-request-id'),
+    retryAfterMs: retryAfterMs(sdk.response?.headers?.get('retry-after')),
+    outcome,
+    retryable,
+    hint,
+  })
+}
+
+interface Verdict {
+  readonly code: StoreErrorCode
+  readonly hint?: string | undefined
+  readonly outcome?: 'unknown' | undefined
+  readonly retryable?: boolean | undefined
+}
+
+/** @see https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes */
+const BY_NAME: Readonly<Record<string, Verdict>> = {
+  ContainerNotFound: { code: 'ContainerNotFound', hint: 'Check the container and the account.' },
+  ContainerBeingDeleted: { code: 'ContainerNotFound' },
+  ContainerDisabled: { code: 'PermissionDenied' },
+  BlobNotFound: { code: 'NotFound' },
+  BlobAlreadyExists: { code: 'AlreadyExists' },
+  // Another writer committed this blob, which threw our blocks away; a repeated put sends them again.
+  InvalidBlockList: { code: 'Unavailable' },
+  InvalidRange: { code: 'InvalidRange' },
+  Md5Mismatch: { code: 'Corrupted', retryable: true },
+  Crc64Mismatch: { code: 'Corrupted', retryable: true },
+  AuthenticationFailed: {
+    code: 'Unauthenticated',
+    hint: 'The account key or SAS token is wrong or expired, or the clock of this machine is off.',
+  },
+  NoAuthenticationInformation: { code: 'Unauthenticated' },
+  InvalidAuthenticationInfo: { code: 'Unauthenticated' },
+  ServerBusy: { code: 'Throttled' },
+  OperationTimedOut: { code: 'Timeout' },
+  LeaseIdMissing: {
+    code: 'PermissionDenied',
+    hint: 'The blob is leased by someone; break the lease.',
+  },
+  SnapshotsPresent: {
+    code: 'PermissionDenied',
+    hint: 'The blob has snapshots; delete them first.',
+  },
+  BlobImmutableDueToPolicy: { code: 'PermissionDenied', hint: 'An immutability policy holds it.' },
+}
+
+function answered(status: number, name: string, context: AzureErrorContext): Verdict {
+  const outcome = context.write === true ? 'unknown' : undefined
+  const named = BY_NAME[name]
+  if (named !== undefined) return name === 'OperationTimedOut' ? { ...named, outcome } : named
+  switch (status) {
+    case 400:
+      return { code: 'InvalidArgument' }
+    case 401:
+      return { code: 'Unauthenticated' }
+    case 403:
+      return {
+        code: 'PermissionDenied',
+        hint: 'The role needs to read, write, delete and list blobs (Storage Blob Data Contributor).',
+      }
+    case 404:
+      if (context.condition === 'ifMatch') return { code: 'PreconditionFailed' }
+      // A put needs nothing but its container to be there.
+      return { code: context.op === 'put' ? 'ContainerNotFound' : 'NotFound' }
+    case 408:
+      return { code: 'Unavailable', outcome }
+    case 409:
+      return { code: 'Unavailable' }
+    case 304:
+    case 412:
+      return { code: context.condition === 'ifAbsent' ? 'AlreadyExists' : 'PreconditionFailed' }
+    case 416:
+      return { code: 'InvalidRange' }
+    case 429:
+      return { code: 'Throttled' }
+    case 405:
+    case 501:
+      return { code: 'Unsupported' }
+    case 507:
+      return { code: 'NoSpace' }
+    default:
+      return status >= 500 ? { code: 'Unavailable', outcome } : { code: 'Unknown' }
+  }
+}
+
+function withoutAnswer(error: unknown, context: AzureErrorContext): Verdict {
+  const { name = '' } = (error ?? {}) as SdkError
+  if (/Credential|Authentication(Required)?Error/.test(name)) {
+    return {
+      code: 'Unauthenticated',
+      hint: 'Set AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN, or run az login.',
+    }
+  }
+  const failure = transportFailure(error)
+  const outcome = context.write === true && failure?.sent !== false ? 'unknown' : undefined
+  if (failure !== undefined) return { code: failure.code, outcome }
+  // The SDK's own stream reports a short body, its parser a damaged answer, without a code.
+  return { code: 'Unavailable', outcome }
+}
+
+/** The SDK's error carries the request: its URL may hold a SAS signature. */
+function withoutRequest({ name, message, code, statusCode }: SdkError): Error {
+  const text = String(message ?? '').replace(/([?&]sig=)[^&\s"]*/g, '$1…')
+  return Object.assign(new Error(text), {
+    name: name ?? 'Error',
+    ...(code === undefined ? {} : { code }),
+    ...(statusCode === undefined ? {} : { statusCode }),
+  })
+}

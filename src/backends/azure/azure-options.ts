@@ -1,0 +1,98 @@
+import {
+  type Env,
+  invalidOption,
+  nonEmpty,
+  parseEndpointUrl,
+  parsePrefix,
+  Settings,
+} from '../shared/settings.ts'
+
+/** What an Azure store is opened with. */
+export interface AzureOptions {
+  readonly container: string
+  /** Blob name prefix without a slash at its ends; empty for the whole container. */
+  readonly prefix: string
+  readonly access: AzureAccess
+  /** Size of one block, and the largest body that goes up in one request, in bytes. Default 8 MiB. */
+  readonly partBytes: number
+  /** Connections of this store at most. Default 32. */
+  readonly maxSockets: number
+  /** Longest silence on a connection in milliseconds, sending or receiving. Default 60,000. */
+  readonly timeoutMs: number
+}
+
+/** Where the account is and how to get in. `identity` is the default credential of `@azure/identity`. */
+export type AzureAccess =
+  | { readonly kind: 'connectionString'; readonly connectionString: string }
+  | {
+      readonly kind: 'key'
+      readonly endpoint: URL
+      readonly account: string
+      readonly accountKey: string
+    }
+  | { readonly kind: 'sas'; readonly endpoint: URL; readonly sasToken: string }
+  | { readonly kind: 'identity'; readonly endpoint: URL }
+
+const NAMES = {
+  store: 'An Azure store',
+  inUrl: ['account', 'endpoint'],
+  optionOnly: ['partBytes', 'maxSockets', 'timeoutMs'],
+}
+
+/**
+ * Reads `az://container/prefix` and `abs://container/prefix`; the account may stand in front
+ * (`abs://account@container/prefix`, as Litestream writes it) or in `?account=`. Environment:
+ * `AZURE_STORAGE_CONNECTION_STRING`, or `AZURE_STORAGE_ACCOUNT` with `AZURE_STORAGE_KEY` or
+ * `AZURE_STORAGE_SAS_TOKEN` or neither. A connection string counts unless another account is named.
+ *
+ * @throws StoreError `InvalidArgument`
+ */
+export function parseAzureOptions(
+  url: URL,
+  env: Env,
+  options: Readonly<Record<string, unknown>>,
+): AzureOptions {
+  if (url.password !== '') {
+    throw invalidOption('A store URL must not hold credentials.', 'Set AZURE_STORAGE_KEY.')
+  }
+  if (url.host === '') {
+    throw invalidOption('The URL names no container.', 'Write az://container/prefix.')
+  }
+  const settings = new Settings(url, options, NAMES)
+  return {
+    container: url.host,
+    prefix: parsePrefix(url),
+    access: parseAccess(settings, nonEmpty(url.username), env),
+    partBytes: settings.count('partBytes', 8 * 1024 * 1024, 1024),
+    maxSockets: settings.count('maxSockets', 32, 1),
+    timeoutMs: settings.count('timeoutMs', 60_000, 1),
+  }
+}
+
+function parseAccess(settings: Settings, inUrl: string | undefined, env: Env): AzureAccess {
+  const named = settings.text('account') ?? inUrl
+  const given = settings.text('endpoint')
+  const connectionString = nonEmpty(env.AZURE_STORAGE_CONNECTION_STRING)
+  if (connectionString !== undefined && given === undefined && fits(connectionString, named)) {
+    return { kind: 'connectionString', connectionString }
+  }
+  const account = named ?? nonEmpty(env.AZURE_STORAGE_ACCOUNT)
+  if (account === undefined) {
+    throw invalidOption(
+      'The Azure storage account is unknown.',
+      'Write az://container?account=NAME, or set AZURE_STORAGE_ACCOUNT or AZURE_STORAGE_CONNECTION_STRING.',
+    )
+  }
+  const endpoint = parseEndpointUrl(given ?? `https://${account}.blob.core.windows.net`)
+  const accountKey = nonEmpty(env.AZURE_STORAGE_KEY)
+  if (accountKey !== undefined) return { kind: 'key', endpoint, account, accountKey }
+  const sasToken = nonEmpty(env.AZURE_STORAGE_SAS_TOKEN)
+  if (sasToken !== undefined) return { kind: 'sas', endpoint, sasToken }
+  return { kind: 'identity', endpoint }
+}
+
+function fits(connectionString: string, named: string | undefined): boolean {
+  if (named === undefined) return true
+  const account = /(?:^|;)\s*AccountName=([^;]*)/i.exec(connectionString)?.[1]
+  return account === undefined || account === named
+}

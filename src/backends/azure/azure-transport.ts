@@ -1,0 +1,39 @@
+import type { HttpOperationResponse, IHttpClient, WebResource } from '@azure/storage-blob'
+import { type HttpTransport, readText } from '../shared/http-transport.ts'
+
+/**
+ * Our connections as the SDK's HTTP client: its own shares agents between all clients of the
+ * process, bounds no number of connections and cannot be closed.
+ */
+export function azureHttpClient(transport: HttpTransport): IHttpClient {
+  return {
+    async sendRequest(request: WebResource): Promise<HttpOperationResponse> {
+      const answer = await transport.send({
+        method: request.method,
+        url: new URL(request.url),
+        headers: request.headers.toJson(),
+        body: bodyOf(request.body),
+        signal: (request.abortSignal as AbortSignal | undefined) ?? new AbortController().signal,
+      })
+      const status = answer.statusCode ?? 0
+      const headers = request.headers.clone()
+      for (const name of headers.headerNames()) headers.remove(name)
+      for (const [name, value] of Object.entries(answer.headers)) {
+        if (value !== undefined) headers.set(name, String(value))
+      }
+      const response = { request, status, headers }
+      if (request.streamResponseStatusCodes?.has(status) === true) {
+        return { ...response, readableStreamBody: answer }
+      }
+      return { ...response, bodyAsText: await readText(answer) }
+    },
+  }
+}
+
+/** The store hands the SDK bytes, the SDK makes XML text of its own; there are no other bodies. */
+function bodyOf(body: unknown): readonly Uint8Array[] {
+  if (body === undefined || body === null) return []
+  if (typeof body === 'string') return [Buffer.from(body)]
+  if (body instanceof Uint8Array) return [body]
+  throw new TypeError('unexpected body of a request')
+}
