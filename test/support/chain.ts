@@ -82,7 +82,9 @@ export class ChainWriter {
     const insert = db.prepare('INSERT INTO chain VALUES (?, ?, ?)')
     for (let i = 0; i < rows; i++) {
       seq += 1
-      const payload = String(seq).repeat(Math.ceil(bytes / String(seq).length)).slice(0, bytes)
+      const payload = String(seq)
+        .repeat(Math.ceil(bytes / String(seq).length))
+        .slice(0, bytes)
       hash = chainHash(hash, seq, payload)
       insert.run(seq, payload, hash)
     }

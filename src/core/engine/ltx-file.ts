@@ -49,16 +49,14 @@ export function fullFile(
   view: DatabaseView,
   txids: { readonly minTxid: TXID; readonly maxTxid: TXID },
   stamp: Stamp,
+  onProgress?: (progress: { pagesRead: number; pagesTotal: number }) => void,
 ): LtxFile {
   const { pageSize } = source
   const { run, wal: to, commit } = view
   const from = { frame: 0, checksum1: 0, checksum2: 0 }
   const header = headerOf(pageSize, { run, from, to, commit }, txids, stamp)
-  return {
-    header,
-    pages: commit,
-    open: () => encode(header, readView(source, view, lockPage(pageSize))),
-  }
+  const pages = () => readView(source, view, lockPage(pageSize))
+  return { header, pages: commit, open: () => encode(header, pages(), onProgress) }
 }
 
 /** The whole file in memory. */
@@ -105,15 +103,21 @@ function headerOf(
   }
 }
 
+/** Pages between two progress reports. */
+const PROGRESS_PAGES = 1000
+
 function* encode(
   header: LtxHeader,
   pages: Iterable<{ pgno: number; data: Uint8Array }>,
+  onProgress?: (progress: { pagesRead: number; pagesTotal: number }) => void,
 ): Generator<Uint8Array> {
   const encoder = new LtxEncoder(header)
   for (const { pgno, data } of pages) {
     encoder.encodePage(pgno, data)
+    if (pgno % PROGRESS_PAGES === 0) onProgress?.({ pagesRead: pgno, pagesTotal: header.commit })
     yield* encoder.drain()
   }
   encoder.finish()
+  onProgress?.({ pagesRead: header.commit, pagesTotal: header.commit })
   yield* encoder.drain()
 }

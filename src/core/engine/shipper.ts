@@ -49,6 +49,7 @@ export class Shipper {
   #failingSince: number | undefined
   #retryAt = 0
   #fatal: unknown
+  #lastError: unknown
 
   constructor(database: string, client: ReplicaClient, hooks: ShipperHooks) {
     this.#database = database
@@ -58,6 +59,11 @@ export class Shipper {
 
   get pending(): readonly PendingFile[] {
     return this.#queue
+  }
+
+  /** What made the last try fail; `undefined` after a success. */
+  get lastError(): unknown {
+    return this.#lastError
   }
 
   /** When the next try is allowed, in milliseconds of the clock; 0 at once. */
@@ -134,6 +140,7 @@ export class Shipper {
     this.#failures = 0
     this.#failingSince = undefined
     this.#retryAt = 0
+    this.#lastError = undefined
     this.#hooks.onShipped(file, bytes)
   }
 
@@ -161,6 +168,7 @@ export class Shipper {
 
   #failed(error: unknown): void {
     const now = Date.now()
+    this.#lastError = error
     this.#failingSince ??= now
     const ceiling = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures)
     this.#failures = Math.min(this.#failures + 1, 20)

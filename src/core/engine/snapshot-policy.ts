@@ -19,6 +19,16 @@ export interface SnapshotResult {
   readonly bytes: number
 }
 
+export interface SnapshotProgress {
+  readonly pagesRead: number
+  readonly pagesTotal: number
+}
+
+export interface TakeOptions {
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((progress: SnapshotProgress) => void) | undefined
+}
+
 /**
  * When a replica gets a full copy of its database (level 9), and the taking of it. A snapshot that
  * would add nothing is not taken: the interval counts from the newest one, and something must have
@@ -67,9 +77,9 @@ export class SnapshotPolicy {
     view: DatabaseView,
     txid: TXID,
     stamp: Stamp,
-    signal?: AbortSignal,
+    { signal, onProgress }: TakeOptions = {},
   ): Promise<SnapshotResult> {
-    const file = fullFile(source, view, { minTxid: toTxid(1), maxTxid: txid }, stamp)
+    const file = fullFile(source, view, { minTxid: toTxid(1), maxTxid: txid }, stamp, onProgress)
     const put = { createdAt: new Date(stamp.timestamp), signal }
     let bytes = 0
     try {

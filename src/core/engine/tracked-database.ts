@@ -67,13 +67,24 @@ export class TrackedDatabase {
    * Finds the replica's end and goes on from there, or takes a new base. `empty`: the database has
    * no page yet, so that there is nothing to take. `again`: the replica has moved on meanwhile.
    *
+   * @param options `patient`: takes no base onto a replica that has files, but answers `again`
    * @throws StoreError, FencedError
    */
-  async prepare(signal: AbortSignal): Promise<'ready' | 'empty' | 'again'> {
+  async prepare(
+    signal: AbortSignal,
+    options: { readonly patient?: boolean } = {},
+  ): Promise<'ready' | 'empty' | 'again'> {
     if (!this.#located) await this.#locate(signal)
     if (this.#baseReason === undefined) return 'ready'
+    if (options.patient === true && this.#parts.writer.captured !== undefined) return 'again'
     await this.#snapshot
     return await this.#takeBase(this.#baseReason, signal)
+  }
+
+  /** Forgets where the replica ends: another process may have written to it. Nothing may be pending. */
+  lookAgain(): void {
+    this.#located = false
+    this.#baseReason = undefined
   }
 
   /** Queues what has been committed since. False if there is nothing. */
@@ -212,7 +223,7 @@ export class TrackedDatabase {
       // All three at one moment: later captures go on while the snapshot waits for its turn.
       const [txid, stamp, viewing] = [writer.captured!, writer.stamp(), this.source.capture.view()]
       const view = await viewing
-      const result = await heavy(() => policy.take(this.source, view, txid, stamp, signal))
+      const result = await heavy(() => policy.take(this.source, view, txid, stamp, { signal }))
       this.#snapshotBackoff.reset()
       this.#emit({ type: 'snapshot', ms: Date.now() - startedAt, ...result })
     } catch (error) {

@@ -1,0 +1,153 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Checkpointer, currentBootId, DatabaseError, SourceDatabase } from '../db/index.ts'
+import type { TXID } from '../ltx/index.ts'
+import type { ReplicaLayout } from '../replica/replica-layout.ts'
+import type { ObjectStore } from '../store/index.ts'
+import { ReplicaWriter } from './replica-writer.ts'
+import { SnapshotPolicy, type SnapshotProgress } from './snapshot-policy.ts'
+import { Spool } from './spool.ts'
+import { TrackedDatabase } from './tracked-database.ts'
+
+export interface TakeSnapshotOptions {
+  readonly signal?: AbortSignal | undefined
+  /** How long a running watcher gets to ship what the replica lacks, in milliseconds. Default 3000. */
+  readonly patienceMs?: number | undefined
+  readonly onProgress?: ((progress: SnapshotProgress) => void) | undefined
+}
+
+export interface TakenSnapshot {
+  readonly txid: TXID
+  /** Pages of the database. */
+  readonly pages: number
+  /** Size of the object; 0 if nothing was written. */
+  readonly bytes: number
+  /** The replica has a snapshot of exactly this state already. */
+  readonly skipped: boolean
+}
+
+/**
+ * Stores one full copy of a database in its replica, also beside a running watcher: the snapshot
+ * stands for the TXID at which the replica has the very state that is read. Commits that the
+ * replica lacks, and that no watcher ships in time, are shipped first; where the WAL does not prove
+ * that it continues the replica, a new base goes in as the next TXID.
+ *
+ * The SQLite connections stay open until the process ends: the last one to close would delete the
+ * WAL, and with it that proof.
+ *
+ * @param store rooted at the replica's prefix
+ * @throws DatabaseError, StoreError, FencedError
+ */
+export async function takeSnapshot(
+  name: string,
+  path: string,
+  store: ObjectStore,
+  layout: ReplicaLayout,
+  options: TakeSnapshotOptions = {},
+): Promise<TakenSnapshot> {
+  const source = SourceDatabase.open(path)
+  if (source === undefined) throw emptyDatabase(path)
+  const shot = new OneShot(name, source, store, layout)
+  return await shot.run(path, options)
+}
+
+class OneShot {
+  readonly #source: SourceDatabase
+  readonly #policy: SnapshotPolicy
+  readonly #writer: ReplicaWriter
+  readonly #database: TrackedDatabase
+  readonly #checkpointer = new Checkpointer()
+  #baseBytes = 0
+
+  constructor(name: string, source: SourceDatabase, store: ObjectStore, layout: ReplicaLayout) {
+    const nodeId = randomBytes(8).readBigUInt64BE()
+    const bootId = currentBootId()
+    this.#source = source
+    this.#policy = new SnapshotPolicy(store, layout, { intervalMs: 0 })
+    const ignore = () => undefined
+    // A watcher's spool is its own: this name is never created.
+    const spool = new Spool(join(source.path, 'no-spool'), 0)
+    this.#writer = new ReplicaWriter(
+      name,
+      store,
+      layout,
+      spool,
+      { nodeId, bootId },
+      {
+        onShipped: (file) => file.uncaptured && source.capture.advance(file.uncaptured),
+        onTaken: (file) => this.#database.adopt(file.txid),
+        onEvent: ignore,
+        wake: ignore,
+      },
+    )
+    this.#database = new TrackedDatabase(source, {
+      name,
+      writer: this.#writer,
+      policy: this.#policy,
+      checkpointer: this.#checkpointer,
+      maxWalBytes: Number.POSITIVE_INFINITY,
+      bootId,
+      heavy: (work) => work(),
+      onEvent: (event) => {
+        if (event.type === 'base') this.#baseBytes = event.bytes
+      },
+    })
+  }
+
+  async run(path: string, options: TakeSnapshotOptions): Promise<TakenSnapshot> {
+    const signal = options.signal ?? new AbortController().signal
+    await this.#catchUp(path, options.patienceMs ?? 3000, signal)
+    const txid = this.#writer.captured!
+    const { commit: pages } = this.#source.capture.position
+    if (this.#policy.newest === txid) {
+      return { txid, pages, bytes: this.#baseBytes, skipped: this.#baseBytes === 0 }
+    }
+    const view = await this.#source.capture.view()
+    const stamp = this.#writer.stamp()
+    const { onProgress } = options
+    const { bytes } = await this.#policy.take(this.#source, view, txid, stamp, {
+      signal,
+      onProgress,
+    })
+    return { txid, pages, bytes, skipped: false }
+  }
+
+  /** Brings capture and replica to one state. */
+  async #catchUp(path: string, patienceMs: number, signal: AbortSignal): Promise<void> {
+    const deadline = Date.now() + patienceMs
+    for (;;) {
+      signal.throwIfAborted()
+      const patient = Date.now() < deadline
+      const standing = await this.#database.prepare(signal, { patient })
+      if (standing === 'empty') throw emptyDatabase(path)
+      if (standing === 'ready') {
+        const change = await this.#source.capture.scan()
+        if (change === undefined && this.#source.capture.coversMark) return
+        if (!patient && (await this.#database.capture(Date.now()))) await this.#ship(signal)
+      }
+      if (patient) {
+        await delay(100, undefined, { signal })
+        this.#database.lookAgain()
+      }
+    }
+  }
+
+  async #ship(signal: AbortSignal): Promise<void> {
+    const { shipper } = this.#writer
+    while (shipper.pending.length > 0) {
+      signal.throwIfAborted()
+      shipper.pump(Date.now())
+      await shipper.settled()
+      if (shipper.lastError !== undefined) throw shipper.lastError
+    }
+  }
+}
+
+function emptyDatabase(path: string): DatabaseError {
+  return new DatabaseError(
+    'Unsupported',
+    path,
+    `${path} is an empty database: there is nothing to take.`,
+  )
+}
