@@ -10,6 +10,6 @@ export interface CommandContext {
   readonly openStore: OpenStore
   /** Aborts with an `InterruptedError` at the first SIGINT or SIGTERM. */
   readonly signal: AbortSignal
-  /** Progress bars are drawn only on a terminal, and never with `--quiet` or `--json`. */
-  readonly progress: boolean
+  /** Where progress bars are drawn: a terminal, and never with `--quiet` or `--json`. */
+  readonly terminal: NodeJS.WriteStream | undefined
 }

@@ -1,33 +1,29 @@
 import { Presets, SingleBar } from 'cli-progress'
-import { formatBytes } from './format.ts'
 
-/** How far a transfer is, in bytes. */
+/** How far a command is, in whatever unit it counts. */
 export interface Progress {
   update(done: number, total: number): void
   /** Takes the bar off the screen. */
   stop(): void
 }
 
-/** A bar on stderr, which must be a terminal; `enabled: false` draws nothing. */
-export function createProgress(what: string, enabled: boolean): Progress {
-  if (!enabled) return { update: () => undefined, stop: () => undefined }
+/** A bar on a terminal; nothing is drawn without one. */
+export function createProgress(what: string, terminal: NodeJS.WriteStream | undefined): Progress {
+  if (terminal === undefined) return { update: () => undefined, stop: () => undefined }
   const bar = new SingleBar(
     {
-      format: `${what} {bar} {percentage}% {done} of {all}, {eta_formatted} left`,
-      stream: process.stderr,
+      format: `${what} {bar} {percentage}%, {eta_formatted} left`,
+      stream: terminal,
       clearOnComplete: true,
       hideCursor: true,
     },
     Presets.shades_classic,
   )
-  let started = false
   return {
     update(done, total) {
-      const shown = { done: formatBytes(done), all: formatBytes(total) }
-      if (!started) bar.start(total, done, shown)
-      started = true
+      if (!bar.isActive) bar.start(total, done)
       bar.setTotal(total)
-      bar.update(done, shown)
+      bar.update(done)
     },
     stop: () => bar.stop(),
   }

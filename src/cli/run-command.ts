@@ -50,7 +50,7 @@ export async function runCommand(
     logger,
     openStore: container.get(TOKENS.OpenStore),
     signal,
-    progress: terminal && flags.quiet !== true && !json,
+    terminal: terminal && flags.quiet !== true && !json ? process.stderr : undefined,
   }
   try {
     return await dispatch(context, invocation, child)

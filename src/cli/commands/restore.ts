@@ -65,7 +65,7 @@ async function run(
   { name, flags }: { readonly name: string; readonly flags: RestoreFlags },
 ): Promise<void> {
   const path = resolve(context.cwd, flags.output)
-  const progress = createProgress('restore', context.progress)
+  const progress = createProgress('restore', context.terminal)
   let result: RestoreResult
   try {
     result = await restoreReplica(client, target, path, {

@@ -1,0 +1,40 @@
+import { type TakenSnapshot, takeSnapshot } from '../../core/engine/index.ts'
+import type { CommandContext } from '../command-context.ts'
+import { nameDatabases } from '../database-names.ts'
+import { parseFlags, text } from '../flags.ts'
+import { formatBytes } from '../format.ts'
+import { replicaStore } from '../open-store.ts'
+import { createProgress } from '../progress.ts'
+import { bucketFlags } from './bucket-flags.ts'
+
+const snapshotFlags = bucketFlags.extend({ name: text('a name').optional() })
+
+/** `walsync snapshot`: one full copy of a database now, also beside a running `watch`. */
+export async function snapshot(
+  context: CommandContext,
+  paths: readonly string[],
+  rawFlags: Readonly<Record<string, unknown>>,
+): Promise<number> {
+  const flags = parseFlags(snapshotFlags, rawFlags)
+  const { cwd, output, signal } = context
+  const [database] = nameDatabases(paths, { cwd, name: flags.name })
+  if (database === undefined) throw new TypeError('Expected the path of a database.')
+  const { name, prefix, path } = database
+  const opened = await context.openStore(flags.bucket, { signal, create: true })
+  const progress = createProgress('snapshot', context.terminal)
+  let taken: TakenSnapshot
+  try {
+    taken = await takeSnapshot(name, path, replicaStore(opened, prefix), opened.layout, {
+      signal,
+      onProgress: ({ pagesRead, pagesTotal }) => progress.update(pagesRead, pagesTotal),
+    })
+  } finally {
+    progress.stop()
+  }
+  const txid = taken.txid.toString(16)
+  const text = taken.skipped
+    ? `${name}: a snapshot of this very state is there already, TXID ${txid}`
+    : `${name}: snapshot stored, TXID ${txid}, ${formatBytes(taken.bytes)}`
+  output.result({ name, path, ...taken }, text)
+  return 0
+}

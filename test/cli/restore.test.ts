@@ -1,0 +1,204 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { DatabaseSync } from 'node:sqlite'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { runCli, scratchFolder } from './run-cli.ts'
+import { addRows, rowsOf, sampleDatabase } from './sample-database.ts'
+
+const folder = scratchFolder()
+const cwd = folder.path
+const level9 = join(cwd, 'replica/app/ltx/9')
+let db: DatabaseSync
+/** Rows after each of three snapshots. */
+const states: unknown[][] = []
+const times: string[] = []
+
+beforeAll(async () => {
+  db = sampleDatabase(join(cwd, 'app.db'), 20)
+  for (let i = 0; i < 3; i++) {
+    const taken = await runCli(['snapshot', 'app.db', '-b', './replica'], { cwd })
+    expect(taken).toMatchObject({ code: 0, stderr: '' })
+    states.push(rowsOf(join(cwd, 'app.db')))
+    times.push(new Date().toISOString())
+    addRows(db, 20)
+  }
+}, 120_000)
+afterAll(() => {
+  db.close()
+  folder.remove()
+})
+
+const restore = (...words: string[]) => runCli(['restore', ...words, '-b', './replica'], { cwd })
+
+describe('snapshot', () => {
+  it('says what it stored, and --json says the same', async () => {
+    const other = sampleDatabase(join(cwd, 'other.db'), 5)
+    const first = await runCli(['snapshot', 'other.db', '-b', './snaps'], { cwd })
+    expect(first).toMatchObject({ code: 0, stderr: '' })
+    expect(first.stdout).toMatch(/^other: snapshot stored, TXID 1, [\d.]+ k?B\n$/)
+    const again = await runCli(['snapshot', 'other.db', '-b', './snaps'], { cwd })
+    expect(again.stdout).toBe('other: a snapshot of this very state is there already, TXID 1\n')
+    addRows(other, 1)
+    const json = await runCli(['snapshot', 'other.db', '-b', './snaps', '--json'], { cwd })
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      name: 'other',
+      skipped: false,
+      bytes: expect.any(Number),
+    })
+    other.close()
+  })
+
+  it('refuses what is no database in WAL mode, with 3 and without writing', async () => {
+    writeFileSync(
+      join(cwd, 'text.db'),
+      'not a database, but long enough to look like one'.repeat(100),
+    )
+    const { code, stderr } = await runCli(['snapshot', 'text.db', '-b', './never'], { cwd })
+    expect(code).toBe(3)
+    expect(stderr).toMatch(/^error: .*text\.db.*\n {2}try: /)
+    expect(existsSync(join(cwd, 'never'))).toBe(false)
+  })
+})
+
+describe('list', () => {
+  it('shows snapshots, files, size, newest time and what can be restored', async () => {
+    const { code, stdout, stderr } = await runCli(['list', '-b', './replica'], { cwd })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const [heading, row] = stdout.split('\n')
+    expect(heading).toMatch(
+      /^DATABASE +SNAPSHOTS +FILES +SIZE +NEWEST +RESTORABLE FROM +TO +TXIDS$/,
+    )
+    expect(row).toMatch(/^app +3 +\d+ +[\d.]+ k?B +\d{4}-\S+Z +\d{4}-\S+Z +\d{4}-\S+Z +1 to \w+$/)
+  })
+
+  it('says the same as JSON', async () => {
+    const { stdout } = await runCli(['list', '-b', './replica', '--json'], { cwd })
+    const { databases } = JSON.parse(stdout) as { databases: Record<string, unknown>[] }
+    expect(databases).toHaveLength(1)
+    expect(databases[0]).toMatchObject({
+      name: 'app',
+      snapshots: 3,
+      gaps: [],
+      restorable: { from: '0000000000000001', to: expect.stringMatching(/^[0-9a-f]{16}$/) },
+    })
+  })
+
+  it('says plainly that a store is empty, and that a folder is missing', async () => {
+    mkdirSync(join(cwd, 'empty'))
+    const empty = await runCli(['list', '-b', './empty'], { cwd })
+    expect(empty).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^No databases in file:.*empty\.\n$/),
+    })
+    const missing = await runCli(['list', '-b', './nowhere'], { cwd })
+    expect(missing).toMatchObject({
+      code: 4,
+      stdout: '',
+      stderr: expect.stringContaining('nowhere does not exist'),
+    })
+  })
+})
+
+describe('restore', () => {
+  it('brings back the last state, prints what it did, and draws no bar into a pipe', async () => {
+    const { code, stdout, stderr } = await restore('app', '-o', 'latest.db')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch(
+      /^restored app to .*latest\.db\n {2}state: TXID \w+, \S+Z\n {2}database: .*full integrity check ok\n/,
+    )
+    expect(rowsOf(join(cwd, 'latest.db'))).toEqual(states[2])
+  })
+
+  it('brings back a TXID and a time', async () => {
+    expect(await restore('app', '-o', 'txid.db', '--txid', '1')).toMatchObject({ code: 0 })
+    expect(rowsOf(join(cwd, 'txid.db'))).toEqual(states[0])
+    expect(await restore('app', '-o', 'time.db', '--point-in-time', times[1]!)).toMatchObject({
+      code: 0,
+    })
+    expect(rowsOf(join(cwd, 'time.db'))).toEqual(states[1])
+  })
+
+  it('says the same as JSON', async () => {
+    const { stdout } = await restore('app', '-o', 'json.db', '--json', '--integrity-check', 'none')
+    expect(JSON.parse(stdout)).toMatchObject({
+      name: 'app',
+      path: join(cwd, 'json.db'),
+      txid: expect.stringMatching(/^[0-9a-f]{16}$/),
+      integrityCheck: 'none',
+      avoided: [],
+    })
+  })
+
+  it('refuses an existing file without --force, and leaves it as it is', async () => {
+    writeFileSync(join(cwd, 'precious.db'), 'precious')
+    const refused = await restore('app', '-o', 'precious.db')
+    expect(refused).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining('--force'),
+    })
+    expect(readFileSync(join(cwd, 'precious.db'), 'utf8')).toBe('precious')
+    expect(await restore('app', '-o', 'precious.db', '--force')).toMatchObject({ code: 0 })
+    expect(rowsOf(join(cwd, 'precious.db'))).toEqual(states[2])
+  })
+
+  it('prints the plan and writes nothing with --dry-run', async () => {
+    const before = readdirSync(cwd)
+    const { code, stdout } = await restore('app', '-o', 'dry.db', '--dry-run')
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^Restore the latest state: TXID [0-9a-f]{16}/)
+    const json = await restore('app', '-o', 'dry.db', '--dry-run', '--json')
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      files: expect.any(Array),
+      bytes: expect.any(Number),
+    })
+    expect(readdirSync(cwd)).toEqual(before)
+  })
+
+  it.each([
+    [
+      'a name that is not there',
+      ['ap'],
+      /^error: There is no database "ap" in .*\n {2}try: one of: app\n$/,
+    ],
+    [
+      'a time before the first state',
+      ['app', '--point-in-time', '2001-01-01T00:00:00Z'],
+      /^error: .+\n {2}try: .+\n$/,
+    ],
+    ['a TXID that does not exist', ['app', '--txid', '0xffff'], /^error: .+\n {2}try: .+\n$/],
+  ])('%s: 6, and no file', async (_what, words, says) => {
+    const { code, stderr } = await restore(...words, '-o', 'unreachable.db')
+    expect(code).toBe(6)
+    expect(stderr).toMatch(says)
+    expect(readdirSync(cwd).filter((name) => name.includes('unreachable'))).toEqual([])
+  })
+
+  it('a damaged object: 5, its name in the error, and no file', async () => {
+    const damaged = await damage((bytes) => {
+      bytes[bytes.length >> 1]! ^= 0xff
+    })
+    const { code, stderr } = await runCli(
+      ['restore', 'app', '-b', damaged.url, '-o', 'damaged.db'],
+      { cwd },
+    )
+    expect(code).toBe(5)
+    expect(stderr).toContain(damaged.file)
+    expect(
+      readdirSync(cwd).filter(
+        (name) => name.startsWith('damaged.db') || name.includes('.damaged.db'),
+      ),
+    ).toEqual([])
+  })
+})
+
+/** A replica of one snapshot, spoilt. */
+async function damage(spoil: (bytes: Buffer) => void): Promise<{ url: string; file: string }> {
+  const target = join(cwd, 'spoilt/app/ltx/9')
+  mkdirSync(target, { recursive: true })
+  const file = readdirSync(level9)[0]!
+  const bytes = readFileSync(join(level9, file))
+  spoil(bytes)
+  writeFileSync(join(target, file), bytes)
+  return { url: './spoilt', file }
+}
