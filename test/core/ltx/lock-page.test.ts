@@ -60,5 +60,5 @@ describe('lock page', () => {
     expect(decoder.end().postApplyChecksum).toBe(0xc19b668c376662c7n)
     expect(count).toBe(commit - 1)
     expect(decoder.header?.flags).not.toBe(FLAG_NO_CHECKSUM)
-  })
+  }, 180_000)
 })

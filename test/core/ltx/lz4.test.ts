@@ -236,6 +236,14 @@ describe('LZ4 frame', () => {
     else expect(['InvalidPage', 'ChecksumMismatch']).toContain(errorCode(read))
   })
 
+  it('that never fills its page is rejected before its end', () => {
+    // A block of one token without literals or match adds nothing.
+    const start = build('6440 HC')
+    const empty = hex('01000000 00')
+    const endless = concat([start, ...Array.from({ length: 100 }, () => empty)])
+    expect(errorCode(() => requiredFrameBytes(endless, 16))).toBe('InvalidPage')
+  })
+
   function build(spec: string): Uint8Array {
     const sum = new Uint8Array(4)
     new DataView(sum.buffer).setUint32(0, xxh32(content), true)
