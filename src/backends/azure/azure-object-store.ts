@@ -36,8 +36,7 @@ export class AzureObjectStore implements ObjectStore {
     ifMatch: 'atomic',
     deleteIfMatch: 'atomic',
     consistency: 'strong',
-    // Accounts with a hierarchical namespace refuse a blob whose name is another one's directory.
-    flatNamespace: false,
+    flatNamespace: true,
     listsCreatedAt: true,
     maxObjectBytes: 190 * 1024 ** 4,
     maxKeyBytes: MAX_KEY_BYTES,
