@@ -62,8 +62,9 @@ export async function restoreReplica(
     throw new RangeError(`Expected \`parallelism\` to be a positive integer, got ${parallelism}.`)
   }
   signal?.throwIfAborted()
+  // Before it is made absolute, which would drop the slash at the end of a folder's name.
+  await checkOutput(output, force)
   const path = resolve(output)
-  await checkOutput(path, force)
   const run: RunOptions = { force, integrityCheck, parallelism, onProgress, signal }
   const attempts = new RestoreAttempts(client, target, signal)
   for (;;) {

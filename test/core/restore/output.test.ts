@@ -1,0 +1,258 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { FileObjectStore } from '../../../src/backends/file/index.ts'
+import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
+import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
+import { restoreReplica } from '../../../src/core/restore/restore.ts'
+import type { RestoreTarget } from '../../../src/core/restore/restore-target.ts'
+import { growingStates, level0, putChain } from './chain.ts'
+import { FailingStore } from './store-wrappers.ts'
+
+const LATEST: RestoreTarget = { kind: 'latest' }
+const PAGE_SIZE = 1024
+const states = growingStates(8, PAGE_SIZE)
+const newest = states[7] as Buffer
+
+let client: ReplicaClient
+let folder: string
+let output: string
+beforeAll(async () => {
+  client = new ReplicaClient(new MemoryObjectStore(), 'ltx')
+  await putChain(client, states, PAGE_SIZE, level0(1, 8))
+})
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'walsync-output-'))
+  output = join(folder, 'app.db')
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const codeOf = (restoring: Promise<unknown>): Promise<unknown> =>
+  restoring.then(
+    () => 'restored',
+    (error: { code?: unknown }) => error.code ?? error,
+  )
+
+describe('stale sidecars', () => {
+  const grid = ['-wal', '-shm', '-journal'].flatMap((suffix) =>
+    [true, false].map((exists) => ({ suffix, exists })),
+  )
+
+  it.each(grid)('$suffix with the database there: $exists', async ({ suffix, exists }) => {
+    if (exists) writeFileSync(output, 'old')
+    writeFileSync(output + suffix, 'stale')
+    const before = readdirSync(folder)
+    const refused = exists ? 'TargetExists' : 'StaleSidecar'
+    expect(await codeOf(restoreReplica(client, LATEST, output))).toBe(refused)
+    expect(readdirSync(folder)).toEqual(before)
+    expect(readFileSync(output + suffix, 'utf8')).toBe('stale')
+
+    await restoreReplica(client, LATEST, output, { force: true })
+    expect(readdirSync(folder)).toEqual(['app.db'])
+    expect(readFileSync(output).equals(newest)).toBe(true)
+  })
+
+  it('a real WAL of an older database is not replayed into the restored one', async () => {
+    const path = join(folder, 'app.db')
+    const old = new DatabaseSync(path)
+    old.exec('PRAGMA journal_mode=WAL; CREATE TABLE old (x); INSERT INTO old VALUES (1)')
+    const wal = readFileSync(`${path}-wal`)
+    old.close()
+    rmSync(path)
+    writeFileSync(`${path}-wal`, wal)
+    await restoreReplica(client, LATEST, output, { force: true })
+    using database = new DatabaseSync(output)
+    const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all()
+    expect(tables).toEqual([{ name: 't' }])
+  })
+
+  it('a folder in the place of a sidecar is refused with force, too', async () => {
+    mkdirSync(`${output}-wal`)
+    expect(await codeOf(restoreReplica(client, LATEST, output, { force: true }))).toBe('NotAFile')
+  })
+})
+
+describe('targets that are no plain file', () => {
+  it.each([true, false])(
+    'a link is refused and what it points at kept (force: %s)',
+    async (force) => {
+      const other = join(folder, 'other')
+      writeFileSync(other, 'precious')
+      symlinkSync(other, output)
+      expect(await codeOf(restoreReplica(client, LATEST, output, { force }))).toBe('NotAFile')
+      expect(readFileSync(other, 'utf8')).toBe('precious')
+      expect(lstatSync(output).isSymbolicLink()).toBe(true)
+    },
+  )
+
+  it('a dangling link, a folder and a FIFO are refused', async () => {
+    symlinkSync(join(folder, 'nothing'), join(folder, 'link'))
+    mkdirSync(join(folder, 'dir'))
+    execFileSync('mkfifo', [join(folder, 'fifo')])
+    for (const name of ['link', 'dir', 'fifo']) {
+      const restoring = restoreReplica(client, LATEST, join(folder, name), { force: true })
+      expect(await codeOf(restoring)).toBe('NotAFile')
+    }
+    expect(readdirSync(folder)).toEqual(['dir', 'fifo', 'link'])
+  })
+
+  it('a missing parent is named, and not made', async () => {
+    const path = join(folder, 'none', 'app.db')
+    const error = await restoreReplica(client, LATEST, path).catch((e: unknown) => e)
+    expect(error).toMatchObject({ code: 'ParentMissing', path: join(folder, 'none') })
+    expect(readdirSync(folder)).toEqual([])
+  })
+
+  it('a parent that is a file, and a path that ends in a slash', async () => {
+    writeFileSync(join(folder, 'file'), '')
+    expect(await codeOf(restoreReplica(client, LATEST, join(folder, 'file', 'app.db')))).toBe(
+      'ParentMissing',
+    )
+    for (const path of [`${folder}/app.db/`, `${folder}/\0`, '']) {
+      expect(await codeOf(restoreReplica(client, LATEST, path))).toBe('NotAFile')
+    }
+  })
+})
+
+describe('what changes during the restore', () => {
+  it('a target that appears meanwhile is not overwritten', async () => {
+    const store = new FailingStore()
+    const slow = new ReplicaClient(store, 'ltx')
+    await putChain(slow, states, PAGE_SIZE, level0(1, 8))
+    store.beforeGet = () => {
+      if (!existsSync(output)) writeFileSync(output, 'new work')
+    }
+    expect(await codeOf(restoreReplica(slow, LATEST, output))).toBe('TargetExists')
+    expect(readFileSync(output, 'utf8')).toBe('new work')
+    expect(readdirSync(folder)).toEqual(['app.db'])
+  })
+
+  it('an abort at any read ends with its reason, the old target and no leftovers', async () => {
+    for (let at = 1; at <= 8; at++) {
+      const store = new FailingStore()
+      const slow = new ReplicaClient(store, 'ltx')
+      await putChain(slow, states, PAGE_SIZE, level0(1, 8))
+      writeFileSync(output, 'old')
+      const abort = new AbortController()
+      const reason = new Error('stop')
+      let reads = 0
+      store.beforeGet = () => {
+        if (++reads === at) abort.abort(reason)
+      }
+      const restoring = restoreReplica(slow, LATEST, output, { force: true, signal: abort.signal })
+      await expect(restoring).rejects.toBe(reason)
+      expect(readFileSync(output, 'utf8')).toBe('old')
+      expect(readdirSync(folder)).toEqual(['app.db'])
+    }
+  })
+
+  it('an abort during the integrity check ends its process', async () => {
+    const abort = new AbortController()
+    const reason = new Error('stop')
+    const restoring = restoreReplica(client, LATEST, output, {
+      signal: abort.signal,
+      onProgress: ({ phase }) => {
+        if (phase === 'check') setImmediate(() => abort.abort(reason))
+      },
+    })
+    await expect(restoring).rejects.toBe(reason)
+    expect(readdirSync(folder)).toEqual([])
+  })
+
+  it('an aborted signal does nothing at all', async () => {
+    const signal = AbortSignal.abort(new Error('before'))
+    const restoring = restoreReplica(client, LATEST, output, { signal })
+    await expect(restoring).rejects.toBe(signal.reason)
+  })
+})
+
+const isRoot = process.getuid?.() === 0
+
+describe('a place that cannot be written', () => {
+  it.skipIf(!isRoot)(
+    'a full disk (needs root, for a small tmpfs): NoSpace, nothing left',
+    async (context) => {
+      const disk = join(folder, 'disk')
+      mkdirSync(disk)
+      try {
+        execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'tmpfs', disk], { stdio: 'pipe' })
+      } catch {
+        context.skip('no permission to mount a tmpfs')
+      }
+      try {
+        const path = join(disk, 'app.db')
+        expect(await codeOf(restoreReplica(client, LATEST, path))).toBe('NoSpace')
+        expect(readdirSync(disk)).toEqual([])
+      } finally {
+        execFileSync('umount', [disk])
+      }
+    },
+  )
+
+  it.skipIf(isRoot)('a read-only folder (not as root, who may write): NotWritable', async () => {
+    chmodSync(folder, 0o500)
+    expect(await codeOf(restoreReplica(client, LATEST, output))).toBe('NotWritable')
+    chmodSync(folder, 0o700)
+  })
+})
+
+/** More than a restore prints lines, so that its end is among the moments. */
+const STEPS = 9
+const KILLS = 2 * STEPS
+
+describe('SIGKILL', () => {
+  it('at any moment leaves the old target or the complete new one', async () => {
+    const root = join(folder, 'replica')
+    const stored = new ReplicaClient(new FileObjectStore({ root }), 'ltx')
+    await putChain(stored, states, PAGE_SIZE, level0(1, 8))
+    const target = join(folder, 'target')
+    mkdirSync(target)
+    const path = join(target, 'app.db')
+    const script = fileURLToPath(new URL('./restore-child.ts', import.meta.url))
+    const old = states[3] as Buffer
+    let [kept, replaced] = [0, 0]
+    for (let kill = 0; kill < KILLS; kill++) {
+      writeFileSync(path, old)
+      const child = spawn(process.execPath, ['--no-warnings', script, root, path], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      // Each line is a step of the restore, the last one its end: killed at or soon after each of them.
+      const wanted = kill % STEPS
+      let step = 0
+      for await (const line of createInterface(child.stdout)) {
+        if (step++ === wanted || line === 'end') break
+      }
+      await delay((kill * 7) % 30)
+      child.kill('SIGKILL')
+      await once(child, 'close')
+      const now = readFileSync(path)
+      if (now.equals(old)) kept++
+      else if (now.equals(newest)) replaced++
+      else throw new Error(`Kill ${kill} left a target of ${now.length} bytes.`)
+    }
+    expect(kept).toBeGreaterThan(KILLS / 4)
+    expect(replaced).toBeGreaterThan(0)
+    expect(kept + replaced).toBe(KILLS)
+    // The next restore sweeps what the killed ones staged.
+    await restoreReplica(stored, LATEST, path, { force: true })
+    expect(readdirSync(target)).toEqual(['app.db'])
+  }, 120_000)
+})
