@@ -10,7 +10,10 @@ export interface PointInTimeOptions {
 }
 
 const CLOCK = '(\\d{2}):(\\d{2})(?::(\\d{2})(?:[.,](\\d{1,9}))?)?'
-const ABSOLUTE = new RegExp(`^(\\d{4})-(\\d{2})-(\\d{2})[T ]${CLOCK} ?(Z|[+-]\\d{2}:\\d{2})?$`, 'i')
+const ABSOLUTE = new RegExp(
+  `^(\\d{4})-(\\d{2})-(\\d{2})[T ]${CLOCK} ?(Z|[+-](?:[01]\\d|2[0-3]):[0-5]\\d)?$`,
+  'i',
+)
 const DAY = new RegExp(`^(today|yesterday) ${CLOCK}$`, 'i')
 const AGO = /^((?:\d{1,9} ?[a-z]{1,7},? ?(?:and )?){1,5}) ago$/i
 const PART = /(\d{1,9}) ?([a-z]{1,7})/gi
