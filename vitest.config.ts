@@ -31,5 +31,5 @@ export default defineConfig({
 })
 
 function shared(name: string) {
-  return { name, pool: 'forks' as const, testTimeout: 30_000, hookTimeout: 60_000 }
+  return { name, pool: 'forks' as const, testTimeout: 60_000, hookTimeout: 120_000 }
 }

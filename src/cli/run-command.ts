@@ -38,10 +38,10 @@ export async function runCommand(
     format: flags.logFormat ?? (terminal ? 'pretty' : 'json'),
   })
   const plugins = await loadPlugins(flags.plugin ?? [], cwd)
-  for (const plugin of plugins) logger.info({ plugin: plugin.name }, 'plugin loaded')
   const { endpoint, region } = flags
   const surroundings = { cwd, env: process.env, endpoint, region }
   const container = createContainer({ surroundings, logger, plugins })
+  for (const { name, schemes } of plugins) logger.info({ plugin: name, schemes }, 'plugin loaded')
   const shutdown = container.get(TOKENS.ShutdownStack)
   const json = flags.json === true
   const context: CommandContext = {

@@ -1,0 +1,9 @@
+import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
+
+export const provider = {
+  apiVersion: 1,
+  name: 'good-store',
+  schemes: ['good'],
+  layout: 'ltx',
+  open: async () => new MemoryObjectStore(),
+}
