@@ -15,7 +15,7 @@ export interface RestoreOptions {
   readonly force?: boolean | undefined
   /** Default `full`. */
   readonly integrityCheck?: IntegrityCheck | undefined
-  /** Reads at one time, each of up to 4 MiB held in memory. Default 8. */
+  /** Reads at one time, each of up to 2 MiB held in memory. Default 8. */
   readonly parallelism?: number | undefined
   readonly onProgress?: ((progress: RestoreProgress) => void) | undefined
   readonly signal?: AbortSignal | undefined

@@ -3,7 +3,7 @@ import { type LtxFileInfo, type ReplicaClient, ReplicaError } from '../replica/r
 import { type ByteRange, isStoreError, type StoreError } from '../store/index.ts'
 
 /** Bytes of one ranged read; times `parallelism` it bounds the memory of a restore. */
-export const SEGMENT_BYTES = 4 * 1024 * 1024
+export const SEGMENT_BYTES = 2 * 1024 * 1024
 
 /** Tries of one segment. Backends retry requests by themselves; this covers a body that breaks off. */
 const ATTEMPTS = 3
