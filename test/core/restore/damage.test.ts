@@ -295,6 +295,21 @@ describe('integrity check', () => {
     expect(readFileSync(output).equals(corrupt())).toBe(true)
   })
 
+  it('that needs a function of the app is told from damage', async () => {
+    const [state] = databaseStates([
+      (database) => {
+        database.function('f', { deterministic: true }, (x) => x)
+        database.exec('CREATE TABLE t (x); CREATE INDEX i ON t (f(x)); INSERT INTO t VALUES (1)')
+      },
+    ])
+    const client = new ReplicaClient(new MemoryObjectStore(), 'ltx')
+    await putChain(client, [state as Buffer], 4096, level0(1, 1))
+    const error = await restoreReplica(client, { kind: 'latest' }, output).catch((e: unknown) => e)
+    expect(error).toMatchObject({ code: 'IntegrityCheckIncomplete' })
+    expect((error as Error).message).toContain('unknown function: f()')
+    expect(readdirSync(folder)).toEqual([])
+  })
+
   it('an index that misses a row is found by full, not by quick', async () => {
     const [good] = databaseStates([
       (database) => {

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FileObjectStore } from '../../../src/backends/file/index.ts'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
@@ -8,6 +9,7 @@ import { encodeLtx, txid } from '../../../src/core/ltx/index.ts'
 import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
 import type { RestoreProgress } from '../../../src/core/restore/apply-plan.ts'
 import { restoreReplica } from '../../../src/core/restore/restore.ts'
+import type { RestoreError } from '../../../src/core/restore/restore-error.ts'
 import type { RestoreTarget } from '../../../src/core/restore/restore-target.ts'
 import { growingStates, headerOf, level0, putChain, timeOfTxid } from './chain.ts'
 
@@ -103,6 +105,45 @@ describe('restore', () => {
       expect(report.bytesDone).toBeGreaterThanOrEqual(read[i]?.bytesDone as number)
     }
   })
+
+  it('from any mixture of levels and overlaps gives exactly the state asked for, or none', async () => {
+    const file = fc
+      .tuple(fc.nat({ max: 9 }), fc.integer({ min: 1, max: 20 }), fc.nat({ max: 8 }))
+      .map(([level, min, length]) => ({ level, min, max: Math.min(min + length, 20) }))
+    const files = fc.uniqueArray(file, {
+      selector: ({ level, min, max }) => `${level} ${min} ${max}`,
+      minLength: 4,
+      maxLength: 30,
+    })
+    let restored = 0
+    await fc.assert(
+      fc.asyncProperty(files, fc.integer({ min: 1, max: 20 }), async (tiling, n) => {
+        const client = newClient()
+        await putChain(
+          client,
+          states,
+          PAGE_SIZE,
+          [{ level: 9, min: 1, max: 3 }, ...tiling].filter(
+            ({ level, min, max }, i, all) =>
+              all.findIndex((f) => f.level === level && f.min === min && f.max === max) === i,
+          ),
+        )
+        rmSync(output, { force: true })
+        try {
+          await restoreReplica(client, { kind: 'txid', txid: txid(n) }, output, {
+            integrityCheck: 'none',
+          })
+        } catch (error) {
+          expect(['Gap', 'TargetNotReachable']).toContain((error as RestoreError).code)
+          return
+        }
+        restored++
+        expect(readFileSync(output).equals(states[n - 1] as Buffer)).toBe(true)
+      }),
+      { numRuns: 150 },
+    )
+    expect(restored).toBeGreaterThan(20)
+  }, 120_000)
 
   it('refuses a parallelism below 1', async () => {
     const restoring = restoreReplica(newClient(), LATEST, output, { parallelism: 0 })
