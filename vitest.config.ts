@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 const report = process.env.VITEST_JSON
 
 /** Real processes, kills and timings: one file at a time, or they disturb what they measure. */
-const SERIAL = ['test/e2e/**/*.test.ts', 'test/crash/**/*.test.ts']
+const SERIAL = ['test/e2e/**/*.test.ts', 'test/crash/**/*.test.ts', 'test/cli/demo.test.ts']
 
 export default defineConfig({
   test: {

@@ -30,10 +30,10 @@ async function run(argv: readonly string[], signal: AbortSignal): Promise<number
 
 /** Exactly one error on stderr, and with `--json` the same as a line on stdout. */
 function fail(error: unknown, argv: readonly string[]): number {
-  const stack = wantsStack(argv)
-  process.stderr.write(errorText(error, { stack }))
+  const { own } = splitChildCommand(argv)
+  process.stderr.write(errorText(error, { stack: wantsStack(own) }))
   const report = errorReport(error)
-  if (argv.includes('--json')) process.stdout.write(`${JSON.stringify({ error: report })}\n`)
+  if (own.includes('--json')) process.stdout.write(`${JSON.stringify({ error: report })}\n`)
   return report.exitCode
 }
 

@@ -52,11 +52,15 @@ export async function runCommand(
     signal,
     terminal: terminal && flags.quiet !== true && !json ? process.stderr : undefined,
   }
+  let exitCode: number
   try {
-    return await dispatch(context, invocation, child)
-  } finally {
-    await shutdown.unwind()
+    exitCode = await dispatch(context, invocation, child)
+  } catch (error) {
+    await shutdown.unwind().catch((err) => logger.debug({ err }, 'closing failed, too'))
+    throw error
   }
+  await shutdown.unwind()
+  return exitCode
 }
 
 /** Commands are imported when used: `list` needs no engine. */

@@ -1,9 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { runCli, scratchFolder } from './run-cli.ts'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { runCli, scratchFolder, startCli } from './run-cli.ts'
 import { addRows, rowsOf, sampleDatabase } from './sample-database.ts'
+
+const STUCK = fileURLToPath(new URL('plugins/stuck-store.ts', import.meta.url))
 
 const folder = scratchFolder()
 const cwd = folder.path
@@ -172,6 +175,23 @@ describe('restore', () => {
     expect(code).toBe(6)
     expect(stderr).toMatch(says)
     expect(readdirSync(cwd).filter((name) => name.includes('unreachable'))).toEqual([])
+  })
+
+  it.each([
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+  ] as const)('%s in the middle: %d, one error, and nothing left behind', async (signal, code) => {
+    const url = `stuck://${encodeURI(join(cwd, 'replica'))}`
+    const before = readdirSync(cwd)
+    const args = ['restore', 'app', '-b', url, '--plugin', STUCK, '-o', 'cut.db', '-q']
+    const cli = startCli(args, { cwd })
+    await vi.waitFor(() => expect(readdirSync(cwd).length).toBeGreaterThan(before.length), 20_000)
+    cli.process.kill(signal)
+    expect(await cli.ended).toMatchObject({
+      code,
+      stderr: `error: Interrupted by ${signal}.\n  try: nothing is half-written; run the command again\n`,
+    })
+    expect(readdirSync(cwd)).toEqual(before)
   })
 
   it('a damaged object: 5, its name in the error, and no file', async () => {

@@ -94,9 +94,10 @@ describe('watch', () => {
     })
   })
 
-  it('goes on when the reader of its events is gone', async () => {
-    const cli = await watch()
+  it('goes on when the readers of its events and of its log are gone', async () => {
+    const cli = await watch('--log-level', 'debug')
     cli.process.stdout?.destroy()
+    cli.process.stderr?.destroy()
     for (let i = 0; i < 3; i++) {
       addRows(db, 1)
       await new Promise((resolve) => setTimeout(resolve, 1100))

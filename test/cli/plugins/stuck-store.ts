@@ -1,7 +1,11 @@
 import { FileObjectStore } from '../../../src/backends/file/index.ts'
-import type { ObjectStore, ObjectStoreProvider } from '../../../src/core/store/index.ts'
+import type {
+  CallOptions,
+  ObjectStore,
+  ObjectStoreProvider,
+} from '../../../src/core/store/index.ts'
 
-/** `stuck:///folder`: a folder that takes full copies, and never finishes to store a change. */
+/** `stuck:///folder`: a folder that takes full copies, never finishes to store a change, and gives no object back. */
 export const provider: ObjectStoreProvider = {
   apiVersion: 1,
   name: 'stuck-store',
@@ -13,6 +17,8 @@ export const provider: ObjectStoreProvider = {
     return new Proxy<ObjectStore>(store, {
       get(target, name) {
         if (name === 'put') return put
+        if (name === 'get')
+          return (...[, options]: Parameters<ObjectStore['get']>) => never(options)
         const value = Reflect.get(target, name, target)
         return typeof value === 'function' ? value.bind(target) : value
       },
@@ -21,10 +27,14 @@ export const provider: ObjectStoreProvider = {
     function put(...args: Parameters<ObjectStore['put']>): ReturnType<ObjectStore['put']> {
       const [key, , options] = args
       if (!key.includes('/0/')) return store.put(...args)
-      return new Promise((_resolve, reject) => {
-        const { signal } = options ?? {}
-        signal?.addEventListener('abort', () => reject(signal.reason))
-      })
+      return never(options)
     }
   },
+}
+
+function never(options: CallOptions | undefined): Promise<never> {
+  const { signal } = options ?? {}
+  return new Promise((_resolve, reject) => {
+    signal?.addEventListener('abort', () => reject(signal.reason))
+  })
 }
