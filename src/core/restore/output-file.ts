@@ -65,10 +65,13 @@ export async function stageOutput(output: string): Promise<StagedFile> {
   }
 }
 
-/** Removes a staged file, if it is still there. */
+/**
+ * Closes and removes a staged file, if it is still there. Best effort, since the restore has its
+ * own error or its result by then: a leftover is swept by the next restore into the folder.
+ */
 export async function discardStaged(staged: StagedFile): Promise<void> {
-  await staged.handle.close().catch(ignoreMissing)
-  await unlink(staged.path).catch(ignoreMissing)
+  await staged.handle.close().catch(() => {})
+  await unlink(staged.path).catch(() => {})
 }
 
 /**
@@ -142,7 +145,15 @@ async function moveSidecarsAside(output: string): Promise<Moved[]> {
 }
 
 async function moveBack(moved: readonly Moved[]): Promise<void> {
-  for (const { from, to } of moved.toReversed()) await rename(to, from)
+  for (const { from, to } of moved.toReversed()) {
+    try {
+      await rename(to, from)
+    } catch (cause) {
+      const message = `The restore failed, and ${to} could not be renamed back to ${from}: ${text(cause)}.`
+      const hint = 'Rename it by hand before the old database is opened.'
+      throw new RestoreError('WriteFailed', message, { path: to, cause, hint })
+    }
+  }
 }
 
 async function linkNew(staged: string, output: string): Promise<void> {
@@ -161,13 +172,14 @@ async function linkNew(staged: string, output: string): Promise<void> {
   await unlink(staged)
 }
 
+/** Best effort: what cannot be removed does not stand in the way of a restore. */
 async function sweepStaged(folder: string): Promise<void> {
   const names = await readdir(folder).catch(() => [])
   for (const name of names) {
     if (!name.startsWith('.walsync-')) continue
     const path = join(folder, name)
     const entry = await entryAt(path)
-    if (entry?.isFile() && isStaleTemp(name, entry.ctimeMs)) await unlink(path).catch(ignoreMissing)
+    if (entry?.isFile() && isStaleTemp(name, entry.ctimeMs)) await unlink(path).catch(() => {})
   }
 }
 
@@ -205,5 +217,3 @@ function notAFile(path: string): RestoreError {
 function text(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause)
 }
-
-function ignoreMissing(): void {}

@@ -22,6 +22,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { FileObjectStore } from '../../../src/backends/file/index.ts'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
+import { installOutput } from '../../../src/core/restore/output-file.ts'
 import { restoreReplica } from '../../../src/core/restore/restore.ts'
 import type { RestoreTarget } from '../../../src/core/restore/restore-target.ts'
 import { growingStates, level0, putChain } from './chain.ts'
@@ -181,6 +182,36 @@ describe('what changes during the restore', () => {
     const signal = AbortSignal.abort(new Error('before'))
     const restoring = restoreReplica(client, LATEST, output, { signal })
     await expect(restoring).rejects.toBe(signal.reason)
+  })
+})
+
+describe('installOutput', () => {
+  it('without force lets exactly one of several at once have the name', async () => {
+    for (let round = 0; round < 10; round++) {
+      const staged = Array.from({ length: 8 }, (_, i) => join(folder, `staged ${round} ${i}`))
+      for (const path of staged) writeFileSync(path, path)
+      const target = join(folder, `target ${round}`)
+      const ends = await Promise.allSettled(
+        staged.map((path) => installOutput(path, target, false)),
+      )
+      const winner = ends.findIndex((end) => end.status === 'fulfilled')
+      expect(ends.filter((end) => end.status === 'fulfilled')).toHaveLength(1)
+      expect(readFileSync(target, 'utf8')).toBe(staged[winner])
+      const codes = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason.code] : []))
+      expect(new Set(codes)).toEqual(new Set(['TargetExists']))
+    }
+  })
+
+  it('that fails puts the old sidecars back', async () => {
+    writeFileSync(output, 'old')
+    for (const suffix of ['-wal', '-shm', '-journal']) writeFileSync(output + suffix, suffix)
+    const installing = installOutput(join(folder, 'nothing staged'), output, true)
+    expect(await codeOf(installing)).toBe('WriteFailed')
+    expect(readFileSync(output, 'utf8')).toBe('old')
+    for (const suffix of ['-wal', '-shm', '-journal']) {
+      expect(readFileSync(output + suffix, 'utf8')).toBe(suffix)
+    }
+    expect(readdirSync(folder)).toHaveLength(4)
   })
 })
 
