@@ -1,2 +1,8 @@
+export type * from './contract-case.ts'
+export { facets } from './facets.ts'
 export type * from './faults.ts'
+export * from './faulty-store.ts'
 export type * from './harness.ts'
+export * from './run-contract.ts'
+export * from './suite.ts'
+export * from './wrap-harness.ts'

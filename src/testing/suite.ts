@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { facets } from './facets.ts'
+import type { ContractHarness } from './harness.ts'
+import { type CaseResult, runCase, summarize } from './run-contract.ts'
+
+/** The three functions of a test runner, as node:test, vitest, jest and mocha have them. */
+export interface ContractRunner {
+  readonly describe: (name: string, body: () => void) => unknown
+  // biome-ignore lint/suspicious/noExplicitAny: each runner types its own test context
+  readonly it: (name: string, body: (this: any, context?: any) => any, timeout?: number) => unknown
+  readonly after: (body: () => Promise<void>) => unknown
+}
+
+const RUNNER_TIMEOUT_MS = 70_000
+
+/**
+ * Registers every case of the contract as a test. A case whose need is not met is marked as
+ * skipped with its reason, and the last test prints the counts.
+ */
+export function objectStoreContract(runner: ContractRunner, harness: ContractHarness): void {
+  const results: CaseResult[] = []
+  runner.describe(`object store contract: ${harness.name}`, () => {
+    for (const facet of facets) {
+      runner.describe(facet.name, () => {
+        for (const one of facet.cases) {
+          runner.it(
+            `${one.id} ${one.promise}`,
+            async function (context) {
+              const result = await runCase(harness, facet.name, one)
+              results.push(result)
+              if (result.status === 'failed') throw result.error
+              if (result.status === 'skipped') skip(this, context, `skipped: ${result.reason}`)
+            },
+            RUNNER_TIMEOUT_MS,
+          )
+        }
+      })
+    }
+    runner.it('summary', () => {
+      const { passed, failed, skipped } = summarize(harness.name, results)
+      const skips = results.filter((r) => r.status === 'skipped')
+      const lines = skips.map((r) => `  ${r.id} skipped: ${r.reason}`)
+      const line = `${harness.name}: ${passed} passed, ${failed} failed, ${skipped} skipped`
+      process.stdout.write(`${[line, ...lines].join('\n')}\n`)
+      assert.ok(passed > 0, 'no case has run')
+    })
+    runner.after(() => harness.close())
+  })
+}
+
+interface Skippable {
+  readonly skip?: (reason?: string) => void
+}
+
+/** node:test and vitest hand the skip in, mocha has it on `this`; jest has none at run time, so the name says it. */
+function skip(self: Skippable | undefined, context: Skippable | undefined, reason: string): void {
+  if (typeof context?.skip === 'function') context.skip(reason)
+  else if (typeof self?.skip === 'function') self.skip(reason)
+  else process.stdout.write(`${reason}\n`)
+}
+
+/**
+ * The same under another name, in vitest unless other functions are given. Await it at the top of
+ * a test file: vitest is imported only here.
+ */
+export async function describeObjectStore(
+  name: string,
+  harness: ContractHarness,
+  runner?: ContractRunner,
+): Promise<void> {
+  const named: ContractHarness = new Proxy(harness, {
+    get: (target, property) => (property === 'name' ? name : Reflect.get(target, property, target)),
+  })
+  objectStoreContract(runner ?? (await vitestRunner()), named)
+}
+
+async function vitestRunner(): Promise<ContractRunner> {
+  const { describe, it, afterAll } = await import('vitest')
+  return { describe, it, after: afterAll }
+}
