@@ -81,6 +81,8 @@ export const gcsDialect: FaultDialect = {
     }
     if (method === 'DELETE' && query.has('upload_id')) return undefined
     if (method === 'GET' && /\/o\/?$/.test(url.pathname)) return 'list'
+    // XML interface: /bucket/name.
+    if (!url.pathname.startsWith('/storage/')) return method === 'GET' ? 'get' : undefined
     if (!/\/o\/./.test(url.pathname)) return undefined
     if (method === 'GET') return query.get('alt') === 'media' ? 'get' : 'head'
     return method === 'DELETE' ? 'delete' : undefined

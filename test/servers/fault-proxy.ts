@@ -36,7 +36,7 @@ export interface ServiceHelp {
   /** Answers a batch delete in which `refused` keys are not deleted. */
   deleteBatch?(
     request: SeenRequest,
-    body: Uint8Array,
+    body: Buffer,
     refused: ReadonlySet<string>,
   ): Promise<{ headers: OutgoingHttpHeaders; body: string }>
 }
@@ -158,10 +158,7 @@ async function handle(
 }
 
 /** Sends the request on as it is; a signature also covers its Host header. */
-async function forward(
-  { target, incoming }: Exchange,
-  body?: Uint8Array,
-): Promise<IncomingMessage> {
+async function forward({ target, incoming, outgoing }: Exchange): Promise<IncomingMessage> {
   const url = new URL(target)
   const onward = request({
     host: url.hostname,
@@ -171,10 +168,13 @@ async function forward(
     headers: incoming.rawHeaders,
     agent: false,
   })
-  incoming.socket.once('close', () => onward.destroy())
+  onward.on('error', () => {})
+  // A client that goes away takes its request with it; one that got its answer does not.
+  outgoing.once('close', () => {
+    if (!outgoing.writableFinished) onward.destroy()
+  })
   const response = once(onward, 'response')
-  if (body === undefined) incoming.pipe(onward)
-  else onward.end(body)
+  incoming.pipe(onward)
   const [answered] = (await response) as [IncomingMessage]
   return answered
 }

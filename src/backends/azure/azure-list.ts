@@ -1,20 +1,22 @@
 import type { BlobItem, BlobPrefix } from '@azure/storage-blob'
 import type { DirEntry, ListOptions, ObjectInfo } from '../../core/store/index.ts'
 import { isKey } from '../shared/is-key.ts'
+import { levelEntries, startFolder } from '../shared/level.ts'
+import { canBegin, safeStart } from '../shared/list-bounds.ts'
 import { type AzureConnection, blobName } from './azure-client.ts'
 import { containerError } from './azure-container.ts'
 import { mapAzureError } from './azure-errors.ts'
 import { blobInfo } from './azure-get.ts'
 
-/** Azure sends up to 5,000; 1,000 keeps a page's memory as small as the other stores'. */
-const PAGE_SIZE = 1000
-
 /** Every blob under a prefix, page by page, in the order that Azure promises. */
 export async function* listAzure(
   connection: AzureConnection,
-  { prefix = '', startAfter = '' }: ListOptions,
+  options: ListOptions,
   abortSignal: AbortSignal,
 ): AsyncGenerator<ObjectInfo, void> {
+  const { prefix = '', startAfter = '' } = options
+  if (!canBegin(prefix)) return
+  const start = safeStart(options)
   const root = blobName(connection.options, '')
   const pages = connection.container
     .listBlobsFlat({
@@ -22,9 +24,9 @@ export async function* listAzure(
       includeMetadata: true,
       abortSignal,
       // Inclusive, and overlooked by older services: what comes before is left out below as well.
-      ...(startAfter === '' ? {} : { startFrom: root + startAfter }),
+      ...(start === '' ? {} : { startFrom: root + start }),
     })
-    .byPage({ maxPageSize: PAGE_SIZE })
+    .byPage({ maxPageSize: connection.options.pageSize })
   for await (const page of mapped(connection, pages)) {
     yield* objectsOf(page.segment.blobItems, root.length, startAfter)
   }
@@ -33,20 +35,20 @@ export async function* listAzure(
 /** One level, blobs and prefixes merged into one order. */
 export async function* listDirAzure(
   connection: AzureConnection,
-  { prefix = '', startAfter = '' }: ListOptions,
+  options: ListOptions,
   abortSignal: AbortSignal,
 ): AsyncGenerator<DirEntry, void> {
+  const { prefix = '', startAfter = '' } = options
+  if (!canBegin(prefix)) return
+  yield* startFolder(options, (below) => listAzure(connection, below, abortSignal))
   const root = blobName(connection.options, '')
   const pages = connection.container
     .listBlobsByHierarchy('/', { prefix: root + prefix, includeMetadata: true, abortSignal })
-    .byPage({ maxPageSize: PAGE_SIZE })
+    .byPage({ maxPageSize: connection.options.pageSize })
   for await (const page of mapped(connection, pages)) {
     const objects = objectsOf(page.segment.blobItems, root.length, startAfter)
-    const entries: DirEntry[] = [
-      ...objects.map((object) => ({ kind: 'object' as const, object })),
-      ...prefixesOf(page.segment.blobPrefixes ?? [], root.length, startAfter),
-    ]
-    yield* entries.sort((a, b) => (entryName(a) < entryName(b) ? -1 : 1))
+    const prefixes = prefixesOf(page.segment.blobPrefixes ?? [], root.length)
+    yield* levelEntries(objects, prefixes, startAfter)
   }
 }
 
@@ -83,17 +85,8 @@ function isDirectory({ metadata, properties }: BlobItem): boolean {
   return metadata?.hdi_isfolder === 'true' || type === 'directory'
 }
 
-function prefixesOf(
-  prefixes: readonly BlobPrefix[],
-  rootLength: number,
-  startAfter: string,
-): DirEntry[] {
+function prefixesOf(prefixes: readonly BlobPrefix[], rootLength: number): string[] {
   return prefixes
     .map(({ name }) => name.slice(rootLength))
-    .filter((prefix) => prefix > startAfter && isKey(prefix.slice(0, -1)))
-    .map((prefix) => ({ kind: 'prefix' as const, prefix }))
-}
-
-function entryName(entry: DirEntry): string {
-  return entry.kind === 'object' ? entry.object.key : entry.prefix
+    .filter((prefix) => isKey(prefix.slice(0, -1)))
 }

@@ -15,6 +15,8 @@ export interface AzureOptions {
   readonly access: AzureAccess
   /** Size of one block, and the largest body that goes up in one request, in bytes. Default 8 MiB. */
   readonly partBytes: number
+  /** Entries on one page of a listing. Default and most 1,000. */
+  readonly pageSize: number
   /** Connections of this store at most. Default 32. */
   readonly maxSockets: number
   /** Longest silence on a connection in milliseconds, sending or receiving. Default 60,000. */
@@ -36,7 +38,7 @@ export type AzureAccess =
 const NAMES = {
   store: 'An Azure store',
   inUrl: ['account', 'endpoint'],
-  optionOnly: ['partBytes', 'maxSockets', 'timeoutMs'],
+  optionOnly: ['partBytes', 'pageSize', 'maxSockets', 'timeoutMs'],
 }
 
 /**
@@ -64,6 +66,7 @@ export function parseAzureOptions(
     prefix: parsePrefix(url),
     access: parseAccess(settings, nonEmpty(url.username), env),
     partBytes: settings.count('partBytes', 8 * 1024 * 1024, 1024),
+    pageSize: Math.min(1000, settings.count('pageSize', 1000, 1)),
     maxSockets: settings.count('maxSockets', 32, 1),
     timeoutMs: settings.count('timeoutMs', 60_000, 1),
   }

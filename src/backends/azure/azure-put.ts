@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { BlobRequestConditions, BlockBlobClient } from '@azure/storage-blob'
 import type { PutBody, PutOptions, PutResult, StoreError, Version } from '../../core/store/index.ts'
-import { bodySize } from '../../core/store/index.ts'
+import { bodySize, isStoreError } from '../../core/store/index.ts'
 import type { ConditionalWrites, StoredWrite } from '../shared/conditional-write.ts'
 import { type PutPart, putParts } from '../shared/put-parts.ts'
 import { uploadParts } from '../shared/upload-parts.ts'
@@ -20,6 +20,7 @@ interface AzurePut {
 /** Azure's limit on the blocks of one blob. */
 const MAX_BLOCKS = 50_000
 const BLOCK_CONCURRENCY = 2
+const COMMIT_TRIES = 3
 /** User metadata of a write that is read back after a lost answer; names must be C# identifiers. */
 const WRITE_ID = 'walsyncwriteid'
 /** Where Litestream reads an object's time on Azure (RFC 3339, UTC). */
@@ -37,13 +38,13 @@ export async function putAzure(
   const blob = connection.container.getBlockBlobClient(blobName(connection.options, key))
   const put: AzurePut = { connection, blob, key, options, signal }
   const { ifAbsent, ifMatch } = options
-  if (ifAbsent === undefined && ifMatch === undefined) return await sendBody(put, body, undefined)
+  if (ifAbsent === undefined && ifMatch === undefined) return await sendAgain(put, body, undefined)
   return await writes.write({
     key,
     body,
     condition: ifAbsent === true ? { ifAbsent } : { ifMatch: ifMatch as Version },
     signal,
-    send: (writeId) => sendBody(put, body, writeId),
+    send: (writeId) => sendAgain(put, body, writeId),
     readBack: () => readBack(put),
   })
 }
@@ -52,6 +53,25 @@ export function createdAtOf(metadata: Record<string, string> | undefined): Date 
   const text = metadata?.[CREATED_AT]
   const time = text === undefined ? Number.NaN : Date.parse(text)
   return Number.isNaN(time) ? undefined : new Date(time)
+}
+
+/** A commit by another writer throws our staged blocks away without a word: they are sent anew. */
+async function sendAgain(
+  put: AzurePut,
+  body: PutBody,
+  writeId: string | undefined,
+): Promise<PutResult> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await sendBody(put, body, writeId)
+    } catch (error) {
+      const cause = isStoreError(error)
+        ? (error.cause as { code?: unknown } | undefined)
+        : undefined
+      if (cause?.code !== 'InvalidBlockList' || attempt === COMMIT_TRIES) throw error
+      put.signal.throwIfAborted()
+    }
+  }
 }
 
 async function sendBody(

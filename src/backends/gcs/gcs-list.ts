@@ -6,11 +6,13 @@ import {
   StoreError,
 } from '../../core/store/index.ts'
 import { isKey } from '../shared/is-key.ts'
+import { levelEntries, startFolder } from '../shared/level.ts'
+import { canBegin, safeStart } from '../shared/list-bounds.ts'
 import type { GcsClient } from './gcs-client.ts'
 import { mapGcsError } from './gcs-errors.ts'
 import { type GcsResource, RESOURCE_FIELDS, resourceInfo } from './gcs-resource.ts'
 
-/** Every object under a prefix, one page of at most 1,000 at a time, in the order that GCS promises. */
+/** Every object under a prefix, page by page, in the order that GCS promises. */
 export async function* listGcs(
   client: GcsClient,
   options: ListOptions,
@@ -25,12 +27,9 @@ export async function* listDirGcs(
   options: ListOptions,
   signal: AbortSignal,
 ): AsyncGenerator<DirEntry, void> {
+  yield* startFolder(options, (below) => listGcs(client, below, signal))
   for await (const page of pages(client, options, '/', signal)) {
-    const entries: DirEntry[] = [
-      ...page.objects.map((object) => ({ kind: 'object' as const, object })),
-      ...page.prefixes.map((prefix) => ({ kind: 'prefix' as const, prefix })),
-    ]
-    yield* entries.sort((a, b) => (entryName(a) < entryName(b) ? -1 : 1))
+    yield* levelEntries(page.objects, page.prefixes, options.startAfter)
   }
 }
 
@@ -47,11 +46,14 @@ interface ListAnswer {
 
 async function* pages(
   client: GcsClient,
-  { prefix = '', startAfter = '' }: ListOptions,
+  listed: ListOptions,
   delimiter: '/' | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<Page, void> {
+  const { prefix = '', startAfter = '' } = listed
+  if (!canBegin(prefix)) return
   const root = client.objectName('')
+  const start = safeStart(listed)
   let pageToken: string | undefined
   do {
     const answer: ListAnswer = await client
@@ -62,9 +64,9 @@ async function* pages(
           prefix: root + prefix,
           delimiter,
           pageToken,
-          maxResults: '1000',
+          maxResults: String(client.options.pageSize),
           fields: `items(${RESOURCE_FIELDS}),prefixes,nextPageToken`,
-          ...(startAfter === '' ? {} : { startOffset: root + startAfter }),
+          ...(start === '' ? {} : { startOffset: root + start }),
         },
         signal,
       })
@@ -76,7 +78,7 @@ async function* pages(
       objects: objectsOf(answer.items ?? [], root.length, startAfter),
       prefixes: (answer.prefixes ?? [])
         .map((name) => name.slice(root.length))
-        .filter((name) => name > startAfter && isKey(name.slice(0, -1))),
+        .filter((name) => isKey(name.slice(0, -1))),
     }
     pageToken = answer.nextPageToken === '' ? undefined : answer.nextPageToken
   } while (pageToken !== undefined)
@@ -103,8 +105,4 @@ function mapListError(client: GcsClient, error: unknown): StoreError {
     httpStatus: mapped.httpStatus,
     hint: 'Check the name of the bucket.',
   })
-}
-
-function entryName(entry: DirEntry): string {
-  return entry.kind === 'object' ? entry.object.key : entry.prefix
 }

@@ -20,6 +20,8 @@ export interface GcsOptions {
   readonly keyFile: string | undefined
   /** Size of one chunk of a resumable upload, and the largest body that goes up in one request, in bytes. Default 8 MiB; a multiple of 256 KiB. */
   readonly partBytes: number
+  /** Entries on one page of a listing. Default and most 1,000. */
+  readonly pageSize: number
   /** Connections of this store at most. Default 32. */
   readonly maxSockets: number
   /** Longest silence on a connection in milliseconds, sending or receiving. Default 60,000. */
@@ -32,7 +34,7 @@ const CHUNK_UNIT = 256 * 1024
 const NAMES = {
   store: 'A GCS store',
   inUrl: ['endpoint'],
-  optionOnly: ['keyFile', 'partBytes', 'maxSockets', 'timeoutMs'],
+  optionOnly: ['keyFile', 'partBytes', 'pageSize', 'maxSockets', 'timeoutMs'],
 }
 
 /**
@@ -73,6 +75,7 @@ export function parseGcsOptions(
     emulator: emulatorHost !== undefined,
     keyFile: settings.text('keyFile') ?? nonEmpty(env.GOOGLE_APPLICATION_CREDENTIALS),
     partBytes,
+    pageSize: Math.min(1000, settings.count('pageSize', 1000, 1)),
     maxSockets: settings.count('maxSockets', 32, 1),
     timeoutMs: settings.count('timeoutMs', 60_000, 1),
   }

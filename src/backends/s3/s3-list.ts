@@ -7,10 +7,12 @@ import {
   type Version,
 } from '../../core/store/index.ts'
 import { isKey } from '../shared/is-key.ts'
+import { levelEntries, startFolder } from '../shared/level.ts'
+import { canBegin, safeStart } from '../shared/list-bounds.ts'
 import { objectName, type S3Connection } from './s3-client.ts'
 import { mapS3Error } from './s3-errors.ts'
 
-/** Every object under a prefix, one page of at most 1,000 at a time, in the order that S3 promises. */
+/** Every object under a prefix, page by page, in the order that S3 promises. */
 export async function* listS3(
   connection: S3Connection,
   options: ListOptions,
@@ -27,13 +29,9 @@ export async function* listDirS3(
   options: ListOptions,
   signal: AbortSignal,
 ): AsyncGenerator<DirEntry, void> {
+  yield* startFolder(options, (below) => listS3(connection, below, signal))
   for await (const page of pages(connection, options, '/', signal)) {
-    const entries: DirEntry[] = [
-      ...page.objects.map((object) => ({ kind: 'object' as const, object })),
-      ...page.prefixes.map((prefix) => ({ kind: 'prefix' as const, prefix })),
-    ]
-    entries.sort((a, b) => (entryName(a) < entryName(b) ? -1 : 1))
-    yield* entries
+    yield* levelEntries(page.objects, page.prefixes, options.startAfter)
   }
 }
 
@@ -44,11 +42,14 @@ interface Page {
 
 async function* pages(
   { sdk, client, options }: S3Connection,
-  { prefix = '', startAfter = '' }: ListOptions,
+  listed: ListOptions,
   delimiter: '/' | undefined,
   abortSignal: AbortSignal,
 ): AsyncGenerator<Page, void> {
+  const { prefix = '', startAfter = '' } = listed
+  if (!canBegin(prefix)) return
   const root = objectName(options, '')
+  const start = safeStart(listed)
   let token: string | undefined
   do {
     const command = new sdk.ListObjectsV2Command({
@@ -57,13 +58,14 @@ async function* pages(
       EncodingType: 'url',
       ...(delimiter === undefined ? {} : { Delimiter: delimiter }),
       ...(token === undefined ? {} : { ContinuationToken: token }),
-      ...(token === undefined && startAfter !== '' ? { StartAfter: root + startAfter } : {}),
+      MaxKeys: options.pageSize,
+      ...(token === undefined && start !== '' ? { StartAfter: root + start } : {}),
     })
     const answer = await client.send(command, { abortSignal }).catch((error: unknown) => {
       throw mapS3Error(error, { op: 'list', bucket: options.bucket })
     })
     yield {
-      objects: objectsOf(answer.Contents ?? [], root.length),
+      objects: objectsOf(answer.Contents ?? [], root.length, startAfter),
       prefixes: prefixesOf(answer.CommonPrefixes ?? [], root.length),
     }
     token = answer.IsTruncated === true ? answer.NextContinuationToken : undefined
@@ -71,11 +73,15 @@ async function* pages(
   } while (token !== undefined)
 }
 
-function objectsOf(contents: readonly _Object[], rootLength: number): ObjectInfo[] {
+function objectsOf(
+  contents: readonly _Object[],
+  rootLength: number,
+  startAfter: string,
+): ObjectInfo[] {
   const objects: ObjectInfo[] = []
   for (const object of contents) {
     const key = decodeName(object.Key ?? '').slice(rootLength)
-    if (!isKey(key)) continue
+    if (key <= startAfter || !isKey(key)) continue
     objects.push({
       key,
       size: object.Size ?? 0,
@@ -90,10 +96,6 @@ function prefixesOf(prefixes: readonly CommonPrefix[], rootLength: number): stri
   return prefixes
     .map(({ Prefix = '' }) => decodeName(Prefix).slice(rootLength))
     .filter((prefix) => isKey(prefix.slice(0, -1)))
-}
-
-function entryName(entry: DirEntry): string {
-  return entry.kind === 'object' ? entry.object.key : entry.prefix
 }
 
 /** Names come back form-encoded, as asked for: XML cannot carry every character. */

@@ -28,6 +28,8 @@ export interface S3Options {
   readonly consistency: 'strong' | 'same-region'
   /** Size of one part, and the largest body that goes up in one request, in bytes. Default 8 MiB, least 5 MiB. */
   readonly partBytes: number
+  /** Entries on one page of a listing. Default and most 1,000. */
+  readonly pageSize: number
   /** Connections of this store at most. Default 32. */
   readonly maxSockets: number
   /** Longest silence on a connection in milliseconds, sending or receiving. Default 60,000. */
@@ -44,7 +46,7 @@ const MIN_PART_BYTES = 5 * 1024 * 1024
 const NAMES = {
   store: 'An S3 store',
   inUrl: ['endpoint', 'region', 'profile', 'forcePathStyle', 'consistency'],
-  optionOnly: ['partBytes', 'maxSockets', 'timeoutMs'],
+  optionOnly: ['partBytes', 'pageSize', 'maxSockets', 'timeoutMs'],
 }
 
 /**
@@ -88,6 +90,7 @@ export function parseS3Options(
     pathStyle: settings.flag('forcePathStyle') ?? (profile.pathStyle || bucket.includes('.')),
     consistency: parseConsistency(settings, profile),
     partBytes: settings.count('partBytes', 8 * 1024 * 1024, MIN_PART_BYTES),
+    pageSize: Math.min(1000, settings.count('pageSize', 1000, 1)),
     maxSockets: settings.count('maxSockets', 32, 1),
     timeoutMs: settings.count('timeoutMs', 60_000, 1),
   }

@@ -22,10 +22,12 @@ export function transportFailure(error: unknown): TransportFailure | undefined {
       readonly message?: unknown
       readonly cause?: unknown
     }
-    if (name === 'TimeoutError' || code === 'ETIMEDOUT') return { code: 'Timeout', sent: true }
+    // The AWS SDK calls a reset connection a TimeoutError as well, so the code is asked first.
+    if (code === 'ETIMEDOUT') return { code: 'Timeout', sent: true }
     if (typeof code === 'string' && /^(E[A-Z]+$|HPE_|ERR_(STREAM|SSL|TLS|HTTP))/.test(code)) {
       return { code: 'Unavailable', sent: !NEVER_SENT.has(code) }
     }
+    if (name === 'TimeoutError') return { code: 'Timeout', sent: true }
     if (message === 'aborted') return { code: 'Unavailable', sent: true }
     at = cause
   }

@@ -1,0 +1,17 @@
+import { afterAll, describe, it } from 'vitest'
+import { behindPrefix, behindRetry, objectStoreContract } from '../../src/testing/index.ts'
+import { minioUploads, s3Contract } from '../servers/s3-contract.ts'
+import { startMinio } from '../servers/s3-servers.ts'
+import { describeWithServers, serverPath } from '../servers/server-path.ts'
+
+const runner = { describe, it, after: afterAll }
+const contract =
+  serverPath('minio') && (await s3Contract('S3 on MinIO', await startMinio(), minioUploads))
+
+describeWithServers(['minio'], 'S3 on MinIO', () => {
+  if (!contract) return
+  objectStoreContract(runner, contract.harness)
+  objectStoreContract(runner, behindPrefix(contract.harness))
+  objectStoreContract(runner, behindRetry(contract.harness))
+  afterAll(() => contract.stop())
+})

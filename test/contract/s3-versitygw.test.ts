@@ -1,0 +1,18 @@
+import { afterAll, describe, it } from 'vitest'
+import { behindPrefix, behindRetry, objectStoreContract } from '../../src/testing/index.ts'
+import { listedUploads, s3Contract } from '../servers/s3-contract.ts'
+import { startVersitygw } from '../servers/s3-servers.ts'
+import { describeWithServers, serverPath } from '../servers/server-path.ts'
+
+const runner = { describe, it, after: afterAll }
+const contract =
+  serverPath('versitygw') &&
+  (await s3Contract('S3 on VersityGW', await startVersitygw(), listedUploads))
+
+describeWithServers(['versitygw'], 'S3 on VersityGW', () => {
+  if (!contract) return
+  objectStoreContract(runner, contract.harness)
+  objectStoreContract(runner, behindPrefix(contract.harness))
+  objectStoreContract(runner, behindRetry(contract.harness))
+  afterAll(() => contract.stop())
+})

@@ -1,0 +1,55 @@
+import type { ObjectStoreProvider } from '../../src/core/store/index.ts'
+import type { ContractHarness } from '../../src/testing/harness.ts'
+import type { ChildStore } from './child-store.ts'
+import type { FaultProxy } from './fault-proxy.ts'
+
+export interface HttpHarnessOptions {
+  readonly name: string
+  readonly provider: ObjectStoreProvider
+  readonly backend: ChildStore['backend']
+  /** URL of the container, without a prefix. */
+  readonly url: string
+  /** The same with a container that does not exist. */
+  readonly missingUrl: string
+  readonly proxy: FaultProxy
+  /** Environment of a client behind the proxy. */
+  readonly env: Readonly<Record<string, string>>
+  /** Environment with credentials that the service refuses; `undefined` if it refuses none. */
+  readonly refusedEnv?: Readonly<Record<string, string>> | undefined
+  readonly secrets?: readonly string[] | undefined
+  readonly partBytes: number
+  residue?(prefix: string): Promise<readonly string[]>
+}
+
+/** Small, so that listings of several pages need few objects. */
+const PAGE_SIZE = 60
+
+/** The contract's harness for a backend whose requests go through the fault proxy. */
+export function httpHarness(options: HttpHarnessOptions): ContractHarness {
+  const { name, provider, backend, url, missingUrl, proxy, env, refusedEnv, partBytes } = options
+  const settings = { partBytes, pageSize: PAGE_SIZE }
+  return {
+    name,
+    open: (prefix) => provider.open(new URL(`${url}/${prefix}`), env, settings),
+    openMissingContainer: () => provider.open(new URL(missingUrl), env, settings),
+    ...(refusedEnv && {
+      openRefused: () => provider.open(new URL(url), refusedEnv, settings),
+    }),
+    secrets: options.secrets,
+    child: {
+      module: new URL('./child-store.ts', import.meta.url).href,
+      data: { backend, url, env } satisfies ChildStore,
+    },
+    faults: proxy.faults,
+    ...(options.residue && { residue: options.residue }),
+    // Fewer keys and bytes than the suite's own: each costs a request on two cores.
+    limits: {
+      partBytes,
+      bigObjectBytes: 32 * 1024 * 1024,
+      manyKeys: 1500,
+      pageSize: PAGE_SIZE,
+      raceRounds: 20,
+    },
+    close: async () => {},
+  }
+}
