@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ObjectStore } from '../../core/store/index.ts'
 import type { CaseContext } from '../case-context.ts'
 import type { ContractCase, Facet } from '../contract-case.ts'
@@ -53,6 +54,7 @@ const cases: readonly ContractCase[] = [
           const key = `s/${String(i).padStart(6, '0')}.${n}`
           await client.put(key, text('x'))
           await client.delete(key)
+          await nextTurn()
         }
       }
       const writers = [0, 1, 2, 3].map(writer)
