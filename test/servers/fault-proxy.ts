@@ -197,7 +197,9 @@ async function passCut(
     delete headers['content-length']
   }
   outgoing.writeHead(response.statusCode ?? 502, headers)
-  const body = (await collect(response)).subarray(0, bytes)
+  const whole = await collect(response)
+  // A body that is shorter anyway loses its last byte: a fault that was counted must be felt.
+  const body = whole.subarray(0, Math.min(bytes, Math.max(0, whole.length - 1)))
   await new Promise<void>((resolve) => outgoing.write(body.length > 0 ? body : '', () => resolve()))
   if (cleanly) {
     outgoing.end()
