@@ -35,6 +35,7 @@ export function behindPrefix(harness: ContractHarness): ContractHarness {
   return wrapHarness(harness, name, wrap, {
     open: async (prefix) => new PrefixedStore(await harness.open('prefixed'), prefix),
     child: undefined,
+    ...(harness.residue && { residue: () => harness.residue!('prefixed') }),
   })
 }
 

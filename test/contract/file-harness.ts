@@ -10,13 +10,13 @@ export async function fileHarness(): Promise<ContractHarness> {
   const base = await mkdtemp(join(tmpdir(), 'walsync-contract-'))
   return {
     name: 'file',
-    limits: { bigObjectBytes: 128 * 1024 * 1024, manyKeys: 5000, pageSize: 500, raceRounds: 20 },
+    limits: { bigObjectBytes: 128 * 1024 * 1024, manyKeys: 1500, pageSize: 150, raceRounds: 20 },
     child: { module: new URL('./file-child.ts', import.meta.url).href, data: base },
     open: async (prefix) => new FileObjectStore({ root: join(base, prefix), create: true }),
     openMissingContainer: async () => new FileObjectStore({ root: join(base, 'none') }),
     async residue(prefix) {
       const names = readdirSync(join(base, prefix), { recursive: true }) as string[]
-      return names.filter((name) => name.endsWith('.tmp'))
+      return names.filter((name) => name.includes('.walsync-tmp/'))
     },
     close: () => rm(base, { recursive: true, force: true }),
   }

@@ -15,29 +15,33 @@ import { withPathLock } from './path-lock.ts'
 /** Keys whose names go before their folders are flushed once. */
 const BATCH = 256
 
-/** Takes the name away, without the folder's flush. Missing, or no regular file: nothing to do. */
+/** Takes the name away, without the folder's flush. Missing, or no regular file: nothing to do, and false. */
 export async function unlinkObject(
   path: string,
   key: string,
   ifMatch: Version | undefined,
-): Promise<void> {
-  await withPathLock(path, async () => {
+): Promise<boolean> {
+  return withPathLock(path, async () => {
     const current = await statPath(path)
     if (ifMatch !== undefined && (!current?.isFile() || fileVersion(current) !== ifMatch)) {
       throw changed('delete', key)
     }
-    if (!current?.isFile()) return
+    if (!current?.isFile()) return false
     await waitForTick(current)
-    await unlink(path).catch((error: unknown) => {
-      if (errnoOf(error) !== 'ENOENT') throw error
-    })
+    try {
+      await unlink(path)
+      return true
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return false
+      throw error
+    }
   })
 }
 
-/** Deletes in batches, with one flush for each folder of a batch. */
+/** Deletes in batches, with one flush for each folder of a batch. Without a root nothing is there to delete. */
 export async function* deleteObjects(
   root: FileRoot,
-  real: string,
+  real: string | undefined,
   keys: Iterable<string> | AsyncIterable<string>,
   signal: AbortSignal,
 ): AsyncGenerator<DeleteFailure> {
@@ -53,7 +57,7 @@ export async function* deleteObjects(
 
 async function deleteBatch(
   root: FileRoot,
-  real: string,
+  real: string | undefined,
   keys: readonly string[],
 ): Promise<readonly DeleteFailure[]> {
   const failures: DeleteFailure[] = []
@@ -65,15 +69,14 @@ async function deleteBatch(
   const byDir = new Map<string, string[]>()
   const remove = async (key: string) => {
     assertKey(key, 'delete')
-    const path = await root.locate(real, 'delete', key)
-    if (path === undefined) return
-    await unlinkObject(path, key, undefined)
+    const path = real === undefined ? undefined : await root.locate(real, 'delete', key)
+    if (path === undefined || !(await unlinkObject(path, key, undefined))) return
     const dir = dirname(path)
     byDir.set(dir, [...(byDir.get(dir) ?? []), key])
   }
   await Promise.all(keys.map((key) => remove(key).catch((error) => fail(key, error))))
   for (const [dir, done] of byDir) {
-    await root.prune(real, dir).catch((error) => {
+    await root.prune(real ?? dir, dir).catch((error) => {
       for (const key of done) fail(key, error)
     })
   }

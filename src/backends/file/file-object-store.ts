@@ -125,8 +125,8 @@ export class FileObjectStore implements ObjectStore {
         if (options?.ifMatch !== undefined) throw changed('delete', key)
         return
       }
-      await unlinkObject(path, key, options?.ifMatch)
-      await this.#root.prune(real, dirname(path))
+      const removed = await unlinkObject(path, key, options?.ifMatch)
+      if (removed) await this.#root.prune(real, dirname(path))
     })
   }
 
@@ -137,7 +137,7 @@ export class FileObjectStore implements ObjectStore {
     const root = this.#root
     return this.#iterate({ op: 'delete', signal: options?.signal }, async function* (signal) {
       const real = await root.find('delete')
-      if (real !== undefined) yield* deleteObjects(root, real, keys, signal)
+      yield* deleteObjects(root, real, keys, signal)
     })
   }
 

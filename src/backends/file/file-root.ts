@@ -101,11 +101,15 @@ export class FileRoot {
   /** Removes folders that a delete left empty, and flushes the first that stays. */
   async prune(real: string, dir: string): Promise<void> {
     let current = dir
-    while (current !== real && (await removeIfEmpty(current))) {
-      this.#settled.delete(current)
+    while (current !== real) {
+      if (await removeIfEmpty(current)) {
+        this.#settled.delete(current)
+      } else if (await flushed(current, this.#fs)) {
+        return
+      }
       current = dirname(current)
     }
-    await syncDir(current, this.#fs)
+    await syncDir(real, this.#fs)
   }
 
   /** Takes the staging folder away if nobody uses it. */
@@ -118,6 +122,17 @@ export class FileRoot {
   #realPath(): Promise<string> {
     this.#real ??= realpath(this.path)
     return this.#real
+  }
+}
+
+/** False if the folder is gone: another delete has removed it meanwhile. */
+async function flushed(dir: string, fs: DurableFs): Promise<boolean> {
+  try {
+    await syncDir(dir, fs)
+    return true
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false
+    throw error
   }
 }
 

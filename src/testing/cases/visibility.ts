@@ -50,8 +50,8 @@ const cases: readonly ContractCase[] = [
         const seen: [string, number][] = []
         const client = await context.client()
         while (writing) {
-        // A store in memory answers without leaving the event loop's turn: let timers run, too.
-        await nextTurn()
+          // A store in memory answers without leaving the event loop's turn: let timers run, too.
+          await nextTurn()
           const { info, body } = await client.get('k')
           const got = await drain(body).catch(() => undefined)
           if (got === undefined) continue
