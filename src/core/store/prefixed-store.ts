@@ -82,14 +82,11 @@ export class PrefixedStore implements ObjectStore {
     keys: Iterable<string> | AsyncIterable<string>,
     options?: CallOptions,
   ): AsyncIterable<DeleteFailure> {
-    // A bad key is reported as it was given: prefixed, `/x` would be another bad key and `` a good one.
-    const bad: DeleteFailure[] = []
-    const failures = this.#inner.deleteMany(this.#fullKeys(keys, bad), options)
+    // An illegal key stays one with the prefix before it: the inner store reports it.
+    const failures = this.#inner.deleteMany(this.#fullKeys(keys), options)
     for await (const failure of this.#relative(failures)) {
       yield { key: this.#strip(failure.key), error: this.#error(failure.error) }
-      while (bad.length > 0) yield bad.shift()!
     }
-    yield* bad
   }
 
   async close(): Promise<void> {
@@ -109,20 +106,8 @@ export class PrefixedStore implements ObjectStore {
     }
   }
 
-  async *#fullKeys(
-    keys: Iterable<string> | AsyncIterable<string>,
-    bad: DeleteFailure[],
-  ): AsyncGenerator<string> {
-    for await (const key of keys) {
-      try {
-        assertKey(key, 'delete')
-      } catch (error) {
-        if (!isStoreError(error)) throw error
-        bad.push({ key, error })
-        continue
-      }
-      yield this.#root + key
-    }
+  async *#fullKeys(keys: Iterable<string> | AsyncIterable<string>): AsyncGenerator<string> {
+    for await (const key of keys) yield this.#root + key
   }
 
   #relative<T>(items: AsyncIterable<T>): AsyncIterable<T> {
