@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { CompletedPart } from '@aws-sdk/client-s3'
 import { type PutResult, StoreError, type Version } from '../../core/store/index.ts'
+import { delay } from '../shared/delay.ts'
 import type { PutPart } from '../shared/put-parts.ts'
 import { notApplied, uploadParts } from '../shared/upload-parts.ts'
 import { objectName } from './s3-client.ts'
@@ -8,6 +9,9 @@ import { mapPutError, putCondition, putMetadata, readBack, type S3Put } from './
 
 /** S3's limit on the parts of one upload. */
 export const MAX_PARTS = 10_000
+const ABANDON_MS = 5000
+const ABANDON_TRIES = 4
+const ABANDON_PAUSE_MS = 30
 
 interface Upload {
   readonly put: S3Put
@@ -116,15 +120,22 @@ async function complete(
   }
 }
 
-/** Best effort without the caller's signal: an abort is the usual reason to be here. */
-async function abandon(upload: Upload): Promise<void> {
-  const { sdk, client } = upload.put.connection
+/**
+ * Aborts until the service knows the upload no more: a part that was under way when the first abort
+ * came may land after it (AWS says so of AbortMultipartUpload, VersityGW does it). Best effort
+ * without the caller's signal, because an abort is the usual reason to be here.
+ */
+async function abandon({ put, target }: Upload): Promise<void> {
+  const { sdk, client } = put.connection
+  const abortSignal = AbortSignal.timeout(ABANDON_MS)
   try {
-    await client.send(new sdk.AbortMultipartUploadCommand(upload.target), {
-      abortSignal: AbortSignal.timeout(5000),
-    })
+    for (let attempt = 1; attempt <= ABANDON_TRIES; attempt++) {
+      await client.send(new sdk.AbortMultipartUploadCommand(target), { abortSignal })
+      await delay(ABANDON_PAUSE_MS * attempt, abortSignal)
+    }
   } catch {
-    // The put's own error is what the caller must see; the bucket's lifecycle rule removes what is left.
+    // Usually NoSuchUpload, the good end. Anything else is left to the bucket's lifecycle rule: the
+    // put's own error is what the caller must see.
   }
 }
 
