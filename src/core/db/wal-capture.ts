@@ -69,8 +69,8 @@ export class WalCapture {
   #position = NOWHERE
   /** Upper bound of the held read mark, in frames of the present run. */
   #mark = 0
-  /** Was every published frame captured when the held transaction began? Only then may the log restart under it. */
-  #sealed = false
+  /** False after a restart, until the mark is taken anew: a second restart would mean that the guard was lost. */
+  #mayRestart = true
   #unreadableSince: number | undefined
   #settled = { published: -1, backfilled: -1 }
 
@@ -118,7 +118,6 @@ export class WalCapture {
    * @param commit Database size in pages at the anchor.
    */
   resume(anchor: WalAnchor, commit: number, bootId: number): Continuity {
-    const before = this.#guard.state()
     this.#guard.take()
     const { published } = this.#guard.state()
     this.#wal.refresh()
@@ -131,7 +130,7 @@ export class WalCapture {
     if (!result.proven) return result
     this.#position = { run: result.header, wal: result.position, commit }
     this.#mark = published
-    this.#sealed = before.published === result.position.frame && published >= before.published
+    this.#mayRestart = true
     return result
   }
 
@@ -245,7 +244,6 @@ export class WalCapture {
     })
     if (!result.proven) return result
     this.#position = { run: result.header, wal: result.position, commit }
-    this.#sealed = false
     return result
   }
 
@@ -267,11 +265,11 @@ export class WalCapture {
       run === undefined ? before.published === 0 : header !== undefined && isSameRun(run, header)
     if (!sameRun || wal.frame < this.#mark) return false
     this.#guard.take()
-    this.#sealed = before.published === wal.frame
     const after = this.#guard.state()
     const now = this.#wal.readHeader()
     const still = run === undefined || (now !== undefined && isSameRun(run, now))
     this.#mark = still ? after.published : 0
+    this.#mayRestart = true
     return true
   }
 
@@ -283,23 +281,24 @@ export class WalCapture {
     const commit = this.#guard.pageCount()
     this.#position = { run, wal: scanner?.position ?? NOWHERE.wal, commit }
     this.#mark = published
-    this.#sealed = true
+    this.#mayRestart = true
     this.#unreadableSince = undefined
     return { ...this.#position, pages: scanner?.pages }
   }
 
   /**
-   * Under mark 0 nothing is copied, so a run with frames cannot be restarted: runs in between, as
-   * repeated TRUNCATE checkpoints make them, were empty.
+   * A restart means that the held mark is 0: the old run ended where the mark was taken, and what
+   * lies before that must have been captured. Under mark 0 nothing is copied, so a run with frames
+   * cannot be restarted: runs in between, as repeated TRUNCATE checkpoints make them, were empty.
    */
   #acceptRestart(run: WalHeader | undefined, header: WalHeader): void {
     const follows = run === undefined || isLaterRun(run, header)
-    if (!this.#sealed || !follows) {
+    if (!this.#mayRestart || !this.coversMark || !follows) {
       throw this.#lost('the WAL was restarted before all of it had been captured')
     }
     this.#position = { run: header, wal: startOfRun(header), commit: this.#position.commit }
     this.#mark = 0
-    this.#sealed = false
+    this.#mayRestart = false
   }
 
   async #read(

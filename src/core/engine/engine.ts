@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Checkpointer, currentBootId, DatabaseError } from '../db/index.ts'
+import type { TXID } from '../ltx/index.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'
 import type { EngineEvent } from './events.ts'
@@ -55,9 +56,16 @@ export class Engine {
     if (failed !== undefined) throw failed.reason
   }
 
-  /** Settles when every tracker has ended. @throws FencedError as soon as one database has been taken over */
+  /** Settles when every tracker has ended; one that was fenced does not end the others. @throws FencedError if one was */
   async done(): Promise<void> {
-    await Promise.all(this.#trackers.map((tracker) => tracker.done()))
+    const results = await Promise.allSettled(this.#trackers.map((tracker) => tracker.done()))
+    const fenced = results.find((result) => result.status === 'rejected')
+    if (fenced !== undefined) throw fenced.reason
+  }
+
+  /** Ships at once. Resolves with each replica's TXID, in the order given, when all that was committed before the call is in the stores. */
+  sync(): Promise<(TXID | undefined)[]> {
+    return Promise.all(this.#trackers.map((tracker) => tracker.sync()))
   }
 
   /**

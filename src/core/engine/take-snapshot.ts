@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Checkpointer, currentBootId, DatabaseError, SourceDatabase } from '../db/index.ts'
 import type { TXID } from '../ltx/index.ts'
@@ -66,8 +65,8 @@ class OneShot {
     this.#source = source
     this.#policy = new SnapshotPolicy(store, layout, { intervalMs: 0 })
     const ignore = () => undefined
-    // A watcher's spool is its own: this name is never created.
-    const spool = new Spool(join(source.path, 'no-spool'), 0)
+    // A watcher's spool is its own; a bound of 0 never writes one.
+    const spool = new Spool(`${source.path}-no-spool`, 0)
     this.#writer = new ReplicaWriter(
       name,
       store,

@@ -44,6 +44,7 @@ export class WalTracker {
   #watcher: WalWatcher | undefined
   #loop: Promise<void> | undefined
   #stopping = false
+  readonly #syncWaiters: ((txid: TXID | undefined) => void)[] = []
   #shippedSomething = true
   #nextSyncAt = 0
   #nextCheckAt = 0
@@ -128,6 +129,17 @@ export class WalTracker {
     this.#loop.catch(() => undefined)
   }
 
+  /**
+   * Ships at once, whatever the interval. Resolves with the replica's TXID when everything that was
+   * committed before the call is in the store; waits as long as the store is away, or the database.
+   */
+  sync(): Promise<TXID | undefined> {
+    return new Promise((resolve) => {
+      this.#syncWaiters.push(resolve)
+      this.#wakeup.call()
+    })
+  }
+
   /** Settles when the tracker has ended. @throws FencedError */
   async done(): Promise<void> {
     await this.#loop
@@ -150,6 +162,7 @@ export class WalTracker {
       await this.#loop
       return await this.#finalSync()
     } finally {
+      for (const done of this.#syncWaiters.splice(0)) done(this.#shipped)
       clearTimeout(timer)
       this.#watcher?.disarm()
       this.#state = this.#state === 'fenced' ? 'fenced' : 'stopped'
@@ -209,11 +222,14 @@ export class WalTracker {
       database.startSnapshot(now, this.#abort.signal, () => this.#wakeup.call())
     }
     const walBytes = database.source.capture.walBytes()
-    if (now < this.#nextSyncAt && !database.checkpoints.pressing(now, walBytes)) {
+    const mayWait = this.#syncWaiters.length === 0 && !database.checkpoints.pressing(now, walBytes)
+    if (now < this.#nextSyncAt && mayWait) {
       database.settle()
       return Math.min(BUSY_TICK_MS, this.#nextSyncAt - now)
     }
+    const waiting = this.#syncWaiters.length
     if (await this.#captureNow(database, now)) return 0
+    for (const done of this.#syncWaiters.splice(0, waiting)) done(this.#shipped)
     return await this.#beQuiet(database, now)
   }
 
