@@ -1,6 +1,7 @@
 import { afterAll, describe, it } from 'vitest'
-import { behindPrefix, behindRetry, objectStoreContract } from '../../src/testing/index.ts'
+import { objectStoreContract } from '../../src/testing/index.ts'
 import { azureContract } from '../servers/azure-contract.ts'
+import { bareAndWrapped } from '../servers/contract-harness.ts'
 import { describeWithServers, serverPath } from '../servers/server-path.ts'
 
 const runner = { describe, it, after: afterAll }
@@ -8,8 +9,6 @@ const contract = serverPath('azurite') && (await azureContract())
 
 describeWithServers(['azurite'], 'Azure on Azurite', () => {
   if (!contract) return
-  objectStoreContract(runner, contract.harness)
-  objectStoreContract(runner, behindPrefix(contract.harness))
-  objectStoreContract(runner, behindRetry(contract.harness))
+  for (const harness of bareAndWrapped(contract.harness)) objectStoreContract(runner, harness)
   afterAll(() => contract.stop())
 })

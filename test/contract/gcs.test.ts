@@ -1,5 +1,6 @@
 import { afterAll, describe, it } from 'vitest'
-import { behindPrefix, behindRetry, objectStoreContract } from '../../src/testing/index.ts'
+import { objectStoreContract } from '../../src/testing/index.ts'
+import { bareAndWrapped } from '../servers/contract-harness.ts'
 import { gcsContract } from '../servers/gcs-contract.ts'
 import { describeWithServers, serverPath } from '../servers/server-path.ts'
 
@@ -8,8 +9,6 @@ const contract = serverPath('fake-gcs-server') && (await gcsContract())
 
 describeWithServers(['fake-gcs-server'], 'GCS on fake-gcs-server', () => {
   if (!contract) return
-  objectStoreContract(runner, contract.harness)
-  objectStoreContract(runner, behindPrefix(contract.harness))
-  objectStoreContract(runner, behindRetry(contract.harness))
+  for (const harness of bareAndWrapped(contract.harness)) objectStoreContract(runner, harness)
   afterAll(() => contract.stop())
 })

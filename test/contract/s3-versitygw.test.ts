@@ -1,5 +1,6 @@
 import { afterAll, describe, it } from 'vitest'
-import { behindPrefix, behindRetry, objectStoreContract } from '../../src/testing/index.ts'
+import { objectStoreContract } from '../../src/testing/index.ts'
+import { bareAndWrapped } from '../servers/contract-harness.ts'
 import { withKnownLimits } from '../servers/known-limits.ts'
 import { listedUploads, s3Contract } from '../servers/s3-contract.ts'
 import { startVersitygw } from '../servers/s3-servers.ts'
@@ -15,8 +16,6 @@ const contract =
 
 describeWithServers(['versitygw'], 'S3 on VersityGW', () => {
   if (!contract) return
-  objectStoreContract(runner, contract.harness)
-  objectStoreContract(runner, behindPrefix(contract.harness))
-  objectStoreContract(runner, behindRetry(contract.harness))
+  for (const harness of bareAndWrapped(contract.harness)) objectStoreContract(runner, harness)
   afterAll(() => contract.stop())
 })

@@ -1,5 +1,5 @@
 import type { ObjectStoreProvider } from '../../src/core/store/index.ts'
-import type { ContractHarness } from '../../src/testing/harness.ts'
+import { behindPrefix, behindRetry, type ContractHarness } from '../../src/testing/index.ts'
 import type { ChildStore } from './child-store.ts'
 import type { FaultProxy } from './fault-proxy.ts'
 
@@ -52,4 +52,12 @@ export function httpHarness(options: HttpHarnessOptions): ContractHarness {
     },
     close: async () => {},
   }
+}
+
+/** A server behind a proxy on a busy machine is slower than the suite's own budget allows for. */
+const RETRY = { attemptTimeoutMs: 1500, totalMs: 8000 }
+
+/** The backend by itself, and behind each wrapper. */
+export function bareAndWrapped(harness: ContractHarness): readonly ContractHarness[] {
+  return [harness, behindPrefix(harness), behindRetry(harness, RETRY)]
 }

@@ -19,7 +19,7 @@ const PART_BYTES = 5 * 1024 * 1024
 export async function s3Contract(
   name: string,
   server: S3Server,
-  residue: (server: S3Server, client: S3Client) => Promise<readonly string[]>,
+  residue: (server: S3Server, prefix: string) => Promise<readonly string[]>,
 ): Promise<{ readonly harness: ContractHarness; stop(): Promise<void> }> {
   const client = server.client()
   const proxy = await startFaultProxy(server.url, s3Dialect, s3Help(client))
@@ -35,7 +35,7 @@ export async function s3Contract(
     refusedEnv: { ...env, AWS_SECRET_ACCESS_KEY: 'this-is-not-the-secret-key' },
     secrets: [server.secretAccessKey, 'this-is-not-the-secret-key'],
     partBytes: PART_BYTES,
-    residue: () => residue(server, client),
+    residue: (prefix) => residue(server, prefix),
   })
   return {
     harness,
@@ -48,12 +48,12 @@ export async function s3Contract(
 }
 
 /** Unfinished uploads as the service lists them. */
-export async function listedUploads(
-  server: S3Server,
-  client: S3Client,
-): Promise<readonly string[]> {
+export async function listedUploads(server: S3Server, prefix: string): Promise<readonly string[]> {
+  const client = server.client()
   const answer = await client.send(new ListMultipartUploadsCommand({ Bucket: server.bucket }))
-  return (answer.Uploads ?? []).map(({ Key = '' }) => Key)
+  client.destroy()
+  const keys = (answer.Uploads ?? []).map(({ Key = '' }) => Key)
+  return keys.filter((key) => key.includes(`${prefix}/`))
 }
 
 /** Unfinished uploads in MinIO's folder: it lists those of one object only. */

@@ -5,12 +5,14 @@ import { delay } from '../shared/delay.ts'
 import type { PutPart } from '../shared/put-parts.ts'
 import { notApplied, uploadParts } from '../shared/upload-parts.ts'
 import { objectName } from './s3-client.ts'
+import { mapS3Error } from './s3-errors.ts'
 import { mapPutError, putCondition, putMetadata, readBack, type S3Put } from './s3-put.ts'
 
 /** S3's limit on the parts of one upload. */
 export const MAX_PARTS = 10_000
+const BEGIN_GRACE_MS = 300
 const ABANDON_MS = 5000
-const ABANDON_TRIES = 4
+const ABANDON_TRIES = 6
 const ABANDON_PAUSE_MS = 30
 
 interface Upload {
@@ -30,7 +32,9 @@ export async function putMultipart(
 ): Promise<PutResult> {
   const writeId = givenId ?? randomUUID()
   const upload = await begin(put, writeId)
+  let settled = false
   try {
+    put.signal.throwIfAborted()
     const parts: CompletedPart[] = []
     const { bytes } = await uploadParts(
       {
@@ -46,9 +50,10 @@ export async function putMultipart(
       first,
       rest,
     )
+    settled = true
     return await complete(upload, parts, writeId, bytes)
   } catch (error) {
-    await abandon(upload)
+    await abandon(upload, settled ? 1 : ABANDON_TRIES)
     throw error
   }
 }
@@ -73,17 +78,28 @@ async function sendPart(
   }
 }
 
+/**
+ * Opens an upload. An abort waits a moment for the answer, because an upload whose id nobody knows
+ * can be removed by nobody.
+ */
 async function begin(put: S3Put, writeId: string): Promise<Upload> {
   const { sdk, client, options } = put.connection
   const object = { Bucket: options.bucket, Key: objectName(options, put.key) }
+  const ended = new AbortController()
+  const onAbort = () => {
+    setTimeout(() => ended.abort(put.signal.reason), BEGIN_GRACE_MS)
+  }
+  put.signal.addEventListener('abort', onAbort, { once: true })
   try {
     const answer = await client.send(
       new sdk.CreateMultipartUploadCommand({ ...object, Metadata: putMetadata(put, writeId) }),
-      { abortSignal: put.signal },
+      { abortSignal: ended.signal },
     )
     return { put, target: { ...object, UploadId: answer.UploadId ?? '' } }
   } catch (error) {
     throw notApplied(mapPutError({ ...put, condition: {} }, error))
+  } finally {
+    put.signal.removeEventListener('abort', onAbort)
   }
 }
 
@@ -121,21 +137,25 @@ async function complete(
 }
 
 /**
- * Aborts until the service knows the upload no more: a part that was under way when the first abort
+ * Aborts, after interrupted parts until the service knows the upload no more: one
+ * of them that was under way when the first abort
  * came may land after it (AWS says so of AbortMultipartUpload, VersityGW does it). Best effort
  * without the caller's signal, because an abort is the usual reason to be here.
  */
-async function abandon({ put, target }: Upload): Promise<void> {
+async function abandon({ put, target }: Upload, tries: number): Promise<void> {
   const { sdk, client } = put.connection
   const abortSignal = AbortSignal.timeout(ABANDON_MS)
-  try {
-    for (let attempt = 1; attempt <= ABANDON_TRIES; attempt++) {
+  for (let attempt = 1; attempt <= tries; attempt++) {
+    try {
       await client.send(new sdk.AbortMultipartUploadCommand(target), { abortSignal })
-      await delay(ABANDON_PAUSE_MS * attempt, abortSignal)
+    } catch (error) {
+      const context = { op: 'put', key: put.key, bucket: target.Bucket }
+      // NoSuchUpload is the good end. What cannot be aborted is left to the bucket's lifecycle rule:
+      // the put's own error is what the caller must see.
+      const gone = (error as { name?: string }).name === 'NoSuchUpload'
+      if (gone || abortSignal.aborted || !mapS3Error(error, context).retryable) return
     }
-  } catch {
-    // Usually NoSuchUpload, the good end. Anything else is left to the bucket's lifecycle rule: the
-    // put's own error is what the caller must see.
+    if (attempt < tries) await delay(ABANDON_PAUSE_MS * attempt, abortSignal).catch(() => {})
   }
 }
 
