@@ -137,10 +137,9 @@ async function complete(
 }
 
 /**
- * Aborts, after interrupted parts until the service knows the upload no more: one
- * of them that was under way when the first abort
- * came may land after it (AWS says so of AbortMultipartUpload, VersityGW does it). Best effort
- * without the caller's signal, because an abort is the usual reason to be here.
+ * Aborts the upload; with several tries until the service knows it no more, because a part that was
+ * under way when the first abort came may land after it (AWS says so of AbortMultipartUpload,
+ * VersityGW does it). Best effort without the caller's signal: an abort is the usual reason to be here.
  */
 async function abandon({ put, target }: Upload, tries: number): Promise<void> {
   const { sdk, client } = put.connection

@@ -14,7 +14,9 @@ export async function loadSdk<T>(
   try {
     return await load()
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
+    const { code, message } = error as NodeJS.ErrnoException
+    // A package that the SDK itself misses is another matter than the SDK.
+    if (code !== 'ERR_MODULE_NOT_FOUND' || !message.includes(`'${packageName}'`)) throw error
     throw new StoreError('Unsupported', `${purpose} needs the package ${packageName}.`, {
       op: 'open',
       cause: error,
