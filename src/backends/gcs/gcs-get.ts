@@ -29,7 +29,7 @@ export async function getGcs(
     try {
       const answer = await client.send({
         method: 'GET',
-        path: `/${encodeURIComponent(bucket)}/${encodeURI(client.objectName(key))}`,
+        path: xmlPath(bucket, client.objectName(key)),
         headers: {
           ...(range === undefined ? {} : { range: rangeHeader(range.start, range.end) }),
           ...(ifMatch === undefined ? {} : { 'x-goog-if-generation-match': ifMatch }),
@@ -71,6 +71,10 @@ export async function getGcs(
       throw mapped
     }
   })
+}
+
+function xmlPath(bucket: string, name: string): string {
+  return `/${[bucket, ...name.split('/')].map(encodeURIComponent).join('/')}`
 }
 
 function changed(key: string): StoreError {
