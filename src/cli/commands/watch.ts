@@ -56,11 +56,12 @@ export async function watch(
       output.event(eventLine(event, new Date()))
     },
   })
-  await Promise.race([engine.start(), rejectOnAbort(signal)])
-  logger.info({ databases: named.length, store: opened.store.description }, 'watching')
   let exitCode: number
   try {
-    exitCode = await untilEnd(engine, signal, command)
+    await Promise.race([engine.start(), aborted(signal)])
+    const { description: store } = opened.store
+    if (!signal.aborted) logger.info({ databases: named.length, store }, 'watching')
+    exitCode = signal.aborted ? 0 : await untilEnd(engine, signal, command)
   } catch (error) {
     await engine.stop(flags.shutdownTimeout)
     throw error
@@ -120,9 +121,4 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve()
     else signal.addEventListener('abort', () => resolve(), { once: true })
   })
-}
-
-async function rejectOnAbort(signal: AbortSignal): Promise<never> {
-  await aborted(signal)
-  throw signal.reason
 }

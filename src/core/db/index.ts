@@ -1,3 +1,4 @@
+export type * from './capture-position.ts'
 export * from './checkpointer.ts'
 export * from './continuity.ts'
 export * from './database-error.ts'

@@ -1,7 +1,7 @@
 import { isSameRun, WAL_FRAME_HEADER_SIZE, type WalHeader, walFrameOffset } from '../wal/index.ts'
+import type { DatabaseView, WalChange } from './capture-position.ts'
 import { DatabaseError } from './database-error.ts'
 import type { DatabaseFile } from './database-file.ts'
-import type { DatabaseView, WalChange } from './wal-capture.ts'
 import type { WalFile } from './wal-file.ts'
 
 /** One page. `data` is valid until the next page is asked for. */

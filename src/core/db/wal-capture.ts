@@ -1,58 +1,30 @@
-import { setTimeout as delay, setImmediate as yieldToEventLoop } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   isLaterRun,
   isSameRun,
   startOfRun,
   type WalHeader,
-  type WalPosition,
   WalScanner,
   walFrameOffset,
-  walFrameSize,
 } from '../wal/index.ts'
+import {
+  type CapturePosition,
+  type DatabaseView,
+  NOWHERE,
+  type WalChange,
+} from './capture-position.ts'
 import { type Continuity, proveContinuity, type WalAnchor } from './continuity.ts'
 import { DatabaseError } from './database-error.ts'
 import type { ReadGuard } from './read-guard.ts'
 import type { WalFile } from './wal-file.ts'
+import { WalRangeReader } from './wal-range-reader.ts'
 
-/** A place in the history of a database: a run of the WAL (none yet: `undefined`), a position in it, and the database size there in pages. */
-export interface CapturePosition {
-  readonly run: WalHeader | undefined
-  readonly wal: WalPosition
-  readonly commit: number
-}
-
-/** Whole transactions behind a position, not yet read into memory: `pages` says which WAL frame holds each changed page's newest content. */
-export interface WalChange {
-  readonly run: WalHeader
-  readonly from: WalPosition
-  readonly to: WalPosition
-  /** Database size in pages at `to`. */
-  readonly commit: number
-  /** Smallest database size in the range: pages above it must all be present up to `commit`. */
-  readonly smallestCommit: number
-  readonly pages: ReadonlyMap<number, number>
-}
-
-/** The whole database at one position: its pages stand in the WAL where `pages` says so, else in the file. */
-export interface DatabaseView extends CapturePosition {
-  /** Newest frame index of each page that must be read from the WAL; `undefined` if none must. */
-  readonly pages: ReadonlyMap<number, number> | undefined
-}
-
-/** Bytes of WAL read between two turns of the event loop. */
-const CHUNK_BYTES = 2 << 20
 /** A change stops growing at this many bytes of distinct pages, so that one file stays moderate. */
 const CHANGE_BYTES = 64 << 20
 /** How long to look for a consistent view, in milliseconds. */
 const ANCHOR_MS = 60_000
 /** How long published frames may stay unreadable before continuity is given up, in milliseconds. */
 const UNREADABLE_MS = 5000
-
-const NOWHERE: CapturePosition = {
-  run: undefined,
-  wal: { frame: 0, checksum1: 0, checksum2: 0 },
-  commit: 0,
-}
 
 /**
  * Follows one database's WAL from commit to commit, guarded by a read mark.
@@ -65,7 +37,7 @@ export class WalCapture {
   readonly #guard: ReadGuard
   readonly #pageSize: number
   readonly #path: string
-  readonly #chunk: Uint8Array
+  readonly #reader: WalRangeReader
   #position = NOWHERE
   /** Upper bound of the held read mark, in frames of the present run. */
   #mark = 0
@@ -79,8 +51,7 @@ export class WalCapture {
     this.#wal = wal
     this.#guard = guard
     this.#pageSize = pageSize
-    const frames = Math.max(1, Math.floor(CHUNK_BYTES / walFrameSize(pageSize)))
-    this.#chunk = new Uint8Array(frames * walFrameSize(pageSize))
+    this.#reader = new WalRangeReader(wal, pageSize)
   }
 
   /**
@@ -153,7 +124,7 @@ export class WalCapture {
       }
       run = header
       if (run !== undefined && scanner !== undefined) {
-        await this.#read(run, scanner, published, Number.POSITIVE_INFINITY)
+        await this.#reader.read(run, scanner, published, Number.POSITIVE_INFINITY)
       }
       if ((scanner?.position.frame ?? 0) !== published) {
         await delay(1)
@@ -191,7 +162,7 @@ export class WalCapture {
       this.#unreadableSince = undefined
       return undefined
     }
-    const scanner = await this.#read(
+    const scanner = await this.#reader.read(
       header,
       new WalScanner(header, from, this.#position.commit),
       published,
@@ -218,7 +189,7 @@ export class WalCapture {
     const { run, wal } = position
     if (run === undefined || wal.frame === 0) return { ...position, pages: undefined }
     if (!this.coversMark) throw new TypeError('a view needs every frame under the mark captured')
-    const scanner = await this.#read(
+    const scanner = await this.#reader.read(
       run,
       new WalScanner(run, startOfRun(run), 0),
       wal.frame,
@@ -299,27 +270,6 @@ export class WalCapture {
     this.#position = { run: header, wal: startOfRun(header), commit: this.#position.commit }
     this.#mark = 0
     this.#mayRestart = false
-  }
-
-  async #read(
-    run: WalHeader,
-    scanner: WalScanner,
-    published: number,
-    maxPages: number,
-  ): Promise<WalScanner> {
-    const size = walFrameSize(this.#pageSize)
-    const perChunk = this.#chunk.length / size
-    while (scanner.frame < published && !scanner.ended) {
-      const frames = Math.min(perChunk, published - scanner.frame)
-      const chunk = this.#chunk.subarray(0, frames * size)
-      const read = this.#wal.read(chunk, walFrameOffset(scanner.frame, run.pageSize))
-      const whole = Math.floor(read / size) * size
-      if (whole === 0) break
-      scanner.scan(chunk.subarray(0, whole))
-      if (scanner.pages.size >= maxPages && scanner.position.frame > 0) break
-      if (frames === perChunk) await yieldToEventLoop()
-    }
-    return scanner
   }
 
   #unreadable(published: number): undefined {

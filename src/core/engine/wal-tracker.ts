@@ -1,26 +1,20 @@
 import { basename, dirname, join } from 'node:path'
-import { DatabaseError, SourceDatabase, WalWatcher } from '../db/index.ts'
+import { DatabaseError, SourceDatabase } from '../db/index.ts'
 import { formatTxid, type TXID } from '../ltx/index.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'
 import { Backoff } from './backoff.ts'
 import { FencedError } from './events.ts'
+import { finalSync } from './final-sync.ts'
 import { ReplicaWriter } from './replica-writer.ts'
 import type { PendingFile } from './shipper.ts'
 import { SnapshotPolicy } from './snapshot-policy.ts'
 import { Spool } from './spool.ts'
+import { BUSY_TICK_MS, SyncPace } from './sync-pace.ts'
 import { TrackedDatabase } from './tracked-database.ts'
+import { TrackerJournal } from './tracker-journal.ts'
 import type { DatabaseStatus, TrackerContext, TrackerOptions } from './tracker-options.ts'
 import { Wakeup } from './wakeup.ts'
-
-/** How often a busy database is looked at between two syncs, in milliseconds: its WAL may fill quickly. */
-const BUSY_TICK_MS = 25
-/** After a file event the commit may not be published yet: looked for again after 1, 2, 4 … ms, up to this. */
-const LAST_PROBE_MS = 256
-/** A database that has become quiet is looked at again after 8, 16, 32 … ms: a checkpoint of the application may be waiting for the read mark. */
-const FIRST_QUIET_PROBE_MS = 8
-/** A final sync under writes that never pause ends after this, in milliseconds. */
-const FINAL_SYNC_MS = 5000
 
 /**
  * Tracks one database's WAL into its replica: looks at once on a file event, then at most once per
@@ -41,20 +35,14 @@ export class WalTracker {
   readonly #backoff = new Backoff()
   readonly #abort = new AbortController()
   #database: TrackedDatabase | undefined
-  #watcher: WalWatcher | undefined
+  #pace: SyncPace | undefined
+  #starting: Promise<void> | undefined
   #loop: Promise<void> | undefined
   #stopping = false
   readonly #syncWaiters: ((txid: TXID | undefined) => void)[] = []
   #shippedSomething = true
-  #nextSyncAt = 0
   #nextCheckAt = 0
-  #noticedAt: number | undefined
-  #probeMs = LAST_PROBE_MS * 2
-  #waitingFor: string | undefined
-  #state: DatabaseStatus['state'] = 'starting'
-  #shipped: TXID | undefined
-  #lastSyncAt: Date | undefined
-  #lastError: string | undefined
+  readonly #journal: TrackerJournal
 
   /** @param store rooted at the replica's prefix */
   constructor(
@@ -70,6 +58,7 @@ export class WalTracker {
     this.#pollMs = options.pollIntervalMs ?? 1000
     this.#maxWalBytes = options.maxWalBytes ?? 64 << 20
     this.#context = context
+    this.#journal = new TrackerJournal(name, context.onEvent)
     const spoolDir = options.spoolDir ?? join(dirname(path), `.${basename(path)}-walsync`)
     const spool = new Spool(spoolDir, options.maxSpoolBytes ?? 1 << 30)
     const intervalMs = options.snapshotIntervalMs ?? 3_600_000
@@ -90,11 +79,12 @@ export class WalTracker {
   open(): void {
     const source = SourceDatabase.open(this.#path)
     if (source === undefined) {
-      this.#wait('the database is empty')
+      this.#journal.waiting('the database is empty')
       return
     }
-    this.#watcher = new WalWatcher(source.wal.path, () => this.#onFileEvent())
-    this.#waitingFor = undefined
+    const wake = () => this.#wakeup.call()
+    this.#pace = new SyncPace(source.wal.path, this.#syncMs, this.#pollMs, wake)
+    this.#journal.opened()
     this.#database = new TrackedDatabase(source, {
       name: this.name,
       writer: this.#writer,
@@ -117,14 +107,8 @@ export class WalTracker {
    * @throws StoreError that trying again cannot mend: no such bucket, no permission; FencedError
    */
   async start(): Promise<void> {
-    if (this.#database !== undefined) {
-      try {
-        await this.#prepare(this.#database)
-      } catch (error) {
-        if ((error as { retryable?: boolean }).retryable !== true) throw error
-        await this.#recover(error)
-      }
-    }
+    this.#starting = this.#prepareFirst()
+    await this.#starting
     this.#loop = this.#run()
     this.#loop.catch(() => undefined)
   }
@@ -152,6 +136,7 @@ export class WalTracker {
    * @returns whether everything was shipped within the time
    */
   async stop(timeoutMs: number): Promise<boolean> {
+    if (this.#starting === undefined) return true
     this.#stopping = true
     this.#wakeup.call()
     const timer = setTimeout(
@@ -159,13 +144,14 @@ export class WalTracker {
       timeoutMs,
     )
     try {
+      await this.#starting
       await this.#loop
-      return await this.#finalSync()
+      return await finalSync(this.#database, this.#writer.shipper, this.#wakeup, this.#abort.signal)
     } finally {
-      for (const done of this.#syncWaiters.splice(0)) done(this.#shipped)
+      for (const done of this.#syncWaiters.splice(0)) done(this.#journal.shipped)
       clearTimeout(timer)
-      this.#watcher?.disarm()
-      this.#state = this.#state === 'fenced' ? 'fenced' : 'stopped'
+      this.#pace?.stop()
+      this.#journal.stopped()
     }
   }
 
@@ -176,17 +162,26 @@ export class WalTracker {
   }
 
   status(): DatabaseStatus {
+    const { summary } = this.#journal
     const pendingFiles = this.#writer.shipper.pending.length
     return {
+      ...summary,
       name: this.name,
       path: this.#path,
-      state: this.#state === 'replicating' && pendingFiles > 1 ? 'behind' : this.#state,
-      txid: this.#shipped,
-      lastSyncAt: this.#lastSyncAt,
+      state: summary.state === 'replicating' && pendingFiles > 1 ? 'behind' : summary.state,
       pendingFiles,
       walBytes: this.#database?.source.capture.walBytes() ?? 0,
       spoolBytes: this.#writer.spool.bytes,
-      lastError: this.#lastError,
+    }
+  }
+
+  async #prepareFirst(): Promise<void> {
+    if (this.#database === undefined) return
+    try {
+      await this.#prepare(this.#database)
+    } catch (error) {
+      if ((error as { retryable?: boolean }).retryable !== true) throw error
+      await this.#recover(error)
     }
   }
 
@@ -222,23 +217,21 @@ export class WalTracker {
       database.startSnapshot(now, this.#abort.signal, () => this.#wakeup.call())
     }
     const walBytes = database.source.capture.walBytes()
+    const untilSync = this.#pace?.untilSync(now) ?? 0
     const mayWait = this.#syncWaiters.length === 0 && !database.checkpoints.pressing(now, walBytes)
-    if (now < this.#nextSyncAt && mayWait) {
+    if (untilSync > 0 && mayWait) {
       database.settle()
-      return Math.min(BUSY_TICK_MS, this.#nextSyncAt - now)
+      return Math.min(BUSY_TICK_MS, untilSync)
     }
     const waiting = this.#syncWaiters.length
     if (await this.#captureNow(database, now)) return 0
-    for (const done of this.#syncWaiters.splice(0, waiting)) done(this.#shipped)
+    for (const done of this.#syncWaiters.splice(0, waiting)) done(this.#journal.shipped)
     return await this.#beQuiet(database, now)
   }
 
   async #captureNow(database: TrackedDatabase, now: number): Promise<boolean> {
-    if (!(await database.capture(this.#noticedAt ?? now))) return false
-    this.#noticedAt = undefined
-    this.#probeMs = FIRST_QUIET_PROBE_MS
-    this.#watcher?.disarm()
-    this.#nextSyncAt = now + this.#syncMs
+    if (!(await database.capture(this.#pace?.noticedAt(now) ?? now))) return false
+    this.#pace?.captured(now)
     this.#writer.shipper.pump(now)
     return true
   }
@@ -246,17 +239,10 @@ export class WalTracker {
   /** Nothing to ship: waits for the next file event, with polling behind it. */
   async #beQuiet(database: TrackedDatabase, now: number): Promise<number> {
     database.settle()
-    if (this.#probeMs <= LAST_PROBE_MS) {
-      const waitMs = this.#probeMs
-      this.#probeMs *= 2
-      return waitMs
-    }
-    if (this.#watcher?.isArmed === false && this.#watcher.arm()) {
-      // A commit may have come before the watch stood.
-      if (await this.#captureNow(database, now)) return 0
-    }
+    const { waitMs, armed } = this.#pace?.quiet() ?? { waitMs: this.#pollMs, armed: false }
+    if (armed && (await this.#captureNow(database, now))) return 0
     this.#shippedSomething = true
-    return this.#pollMs
+    return waitMs
   }
 
   async #whileShipping(database: TrackedDatabase | undefined, now: number): Promise<number> {
@@ -268,13 +254,11 @@ export class WalTracker {
   async #prepare(database: TrackedDatabase): Promise<number> {
     const outcome = await database.prepare(this.#abort.signal)
     if (outcome === 'empty') {
-      this.#wait('the database is empty')
+      this.#journal.waiting('the database is empty')
       return this.#pollMs
     }
     if (outcome === 'again') return 0
-    this.#waitingFor = undefined
-    this.#state = 'replicating'
-    this.#shipped = this.#writer.captured
+    this.#journal.replicating(this.#writer.captured)
     this.#backoff.reset()
     return 0
   }
@@ -285,10 +269,10 @@ export class WalTracker {
     if (database === undefined) return
     if (!database.needsPreparing) await this.#captureNow(database, Date.now())
     await this.#writer.releaseWal(database.source)
-    this.#watcher?.disarm()
+    this.#pace?.stop()
     this.#database = undefined
     await database.close()
-    this.#wait('the database was replaced or deleted')
+    this.#journal.waiting('the database was replaced or deleted')
   }
 
   #reopen(): void {
@@ -296,24 +280,15 @@ export class WalTracker {
       this.open()
     } catch (error) {
       if (!(error instanceof DatabaseError) || error.code !== 'MissingFile') throw error
-      this.#wait('there is no database at the path')
+      this.#journal.waiting('there is no database at the path')
     }
-  }
-
-  #wait(reason: string): void {
-    this.#state = 'waiting'
-    if (this.#waitingFor === reason) return
-    this.#waitingFor = reason
-    this.#context.onEvent({ type: 'waiting', database: this.name, reason })
   }
 
   /** Errors end nothing but fencing: they are told, and the same is tried again after a pause. Returns the pause. */
   async #recover(error: unknown): Promise<number> {
     if (this.#stopping) return 0
-    this.#lastError = error instanceof Error ? error.message : String(error)
     if (error instanceof FencedError) {
-      this.#state = 'fenced'
-      this.#context.onEvent({ type: 'fenced', database: this.name, error })
+      this.#journal.fenced(error)
       throw error
     }
     if (error instanceof DatabaseError && error.code === 'ContinuityLost') {
@@ -321,37 +296,8 @@ export class WalTracker {
       return 0
     }
     const retryInMs = this.#backoff.next()
-    const type = isFromStore(error) ? 'store-error' : 'database-error'
-    this.#context.onEvent({ type, database: this.name, error, retryInMs })
+    this.#journal.failed(error, retryInMs)
     return retryInMs
-  }
-
-  async #finalSync(): Promise<boolean> {
-    const database = this.#database
-    const { shipper } = this.#writer
-    const until = Date.now() + FINAL_SYNC_MS
-    const { signal } = this.#abort
-    while (!signal.aborted) {
-      const now = Date.now()
-      shipper.pump(now)
-      if (shipper.pending.length > 0) {
-        await Promise.race([
-          this.#wakeup.sleep(Math.max(1, shipper.retryAt - now)),
-          aborted(signal),
-        ])
-        continue
-      }
-      if (database === undefined) return true
-      try {
-        if (database.needsPreparing) {
-          if ((await database.prepare(signal)) === 'empty') return true
-        } else if (now > until || !(await database.capture(now))) return true
-      } catch (error) {
-        if (!(error instanceof DatabaseError) || error.code !== 'ContinuityLost') throw error
-        await database.loseContinuity(error.message)
-      }
-    }
-    return false
   }
 
   async #onTaken(file: PendingFile): Promise<void> {
@@ -360,32 +306,9 @@ export class WalTracker {
     throw new FencedError(this.name, formatTxid(file.txid), message)
   }
 
-  #onFileEvent(): void {
-    this.#noticedAt ??= Date.now()
-    this.#probeMs = 1
-    this.#wakeup.call()
-  }
-
   #onShipped(file: PendingFile, bytes: number): void {
-    const now = Date.now()
     if (file.uncaptured !== undefined) this.#database?.source.capture.advance(file.uncaptured)
-    this.#shipped = file.txid
-    this.#lastSyncAt = new Date(now)
     this.#shippedSomething = true
-    this.#lastError = undefined
-    const ms = now - file.noticedAt
-    const { txid, pages } = file
-    this.#context.onEvent({ type: 'synced', database: this.name, txid, bytes, pages, ms })
+    this.#journal.synced(file, bytes)
   }
-}
-
-function isFromStore(error: unknown): boolean {
-  return (error as { name?: string } | undefined)?.name === 'StoreError'
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

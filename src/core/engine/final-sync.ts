@@ -1,0 +1,74 @@
+import { DatabaseError } from '../db/index.ts'
+import { Backoff } from './backoff.ts'
+import { FencedError } from './events.ts'
+import type { Shipper } from './shipper.ts'
+import type { TrackedDatabase } from './tracked-database.ts'
+import type { Wakeup } from './wakeup.ts'
+
+/** Under writes that never pause the final sync ends after this, in milliseconds. */
+const FINAL_SYNC_MS = 5000
+/** How often to look whether an upload has ended, in milliseconds. */
+const TICK_MS = 25
+
+/**
+ * Ships what was committed until now, trying again while the store fails, until `signal` ends it.
+ *
+ * @returns whether everything is in the store
+ * @throws FencedError
+ */
+export async function finalSync(
+  database: TrackedDatabase | undefined,
+  shipper: Shipper,
+  wakeup: Wakeup,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const until = Date.now() + FINAL_SYNC_MS
+  const backoff = new Backoff()
+  const late = aborted(signal)
+  while (!signal.aborted) {
+    const now = Date.now()
+    let waitMs = 0
+    shipper.pump(now)
+    if (shipper.pending.length > 0) {
+      waitMs = Math.max(TICK_MS, shipper.retryAt - now)
+    } else {
+      try {
+        if (database === undefined || (await isDone(database, now > until, signal))) return true
+      } catch (error) {
+        waitMs = await pauseAfter(error, database, backoff)
+      }
+    }
+    await Promise.race([wakeup.sleep(waitMs), late])
+  }
+  return false
+}
+
+/** Captures what is left; true if there was nothing more. */
+async function isDone(
+  database: TrackedDatabase,
+  isLate: boolean,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (database.needsPreparing) return (await database.prepare(signal)) === 'empty'
+  return isLate || !(await database.capture(Date.now()))
+}
+
+async function pauseAfter(
+  error: unknown,
+  database: TrackedDatabase | undefined,
+  backoff: Backoff,
+): Promise<number> {
+  if (error instanceof FencedError) throw error
+  if (error instanceof DatabaseError && error.code === 'ContinuityLost') {
+    await database?.loseContinuity(error.message)
+    return 0
+  }
+  return backoff.next()
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -1,0 +1,68 @@
+import { WalWatcher } from '../db/index.ts'
+
+/** How often a busy database is looked at between two syncs, in milliseconds: its WAL may fill quickly. */
+export const BUSY_TICK_MS = 25
+/** After a file event the commit may not be published yet: looked for again after 1, 2, 4 … ms, up to this. */
+const LAST_PROBE_MS = 256
+/** A database that has become quiet is looked at again after 8, 16, 32 … ms: a checkpoint of the application may be waiting for the read mark. */
+const FIRST_QUIET_PROBE_MS = 8
+
+/**
+ * When to look at one database's WAL: at once on a file event, at most once per sync interval while
+ * writes go on, and every poll interval when no event comes. A busy database is not watched.
+ */
+export class SyncPace {
+  readonly #syncMs: number
+  readonly #pollMs: number
+  readonly #watcher: WalWatcher
+  #nextSyncAt = 0
+  #noticedAt: number | undefined
+  #probeMs = LAST_PROBE_MS * 2
+
+  constructor(walPath: string, syncMs: number, pollMs: number, wake: () => void) {
+    this.#syncMs = syncMs
+    this.#pollMs = pollMs
+    this.#watcher = new WalWatcher(walPath, () => {
+      this.#noticedAt ??= Date.now()
+      this.#probeMs = 1
+      wake()
+    })
+  }
+
+  /** How long the interval since the last sync still forbids the next, in milliseconds. */
+  untilSync(now: number): number {
+    return Math.max(0, this.#nextSyncAt - now)
+  }
+
+  /** When what is being captured was first noticed, in milliseconds. */
+  noticedAt(now: number): number {
+    return this.#noticedAt ?? now
+  }
+
+  /** A change was captured: the interval begins. */
+  captured(now: number): void {
+    this.#noticedAt = undefined
+    this.#probeMs = FIRST_QUIET_PROBE_MS
+    this.#watcher.disarm()
+    this.#nextSyncAt = now + this.#syncMs
+  }
+
+  /**
+   * Nothing was there to capture. Returns how long to wait, in milliseconds; `armed` if file events
+   * have just been asked for, so that one more look is due: a commit may have come before.
+   */
+  quiet(): { readonly waitMs: number; readonly armed: boolean } {
+    if (this.#probeMs <= LAST_PROBE_MS) {
+      const waitMs = this.#probeMs
+      this.#probeMs *= 2
+      return { waitMs, armed: false }
+    }
+    const armed = !this.#watcher.isArmed && this.#watcher.arm()
+    return { waitMs: this.#pollMs, armed }
+  }
+
+  /** Ends the file events. */
+  stop(): void {
+    this.#watcher.disarm()
+  }
+}
