@@ -1,0 +1,18 @@
+// Preloaded into the built CLI where a test lets requests hang: no flag sets the time after which an
+// attempt counts as failed, and with its 30 s each hang would cost more than the test may last. Only
+// that default is replaced; what then happens is the program's own doing.
+import { registerHooks } from 'node:module'
+
+const ms = Number(process.env.WALSYNC_TEST_ATTEMPT_MS)
+if (!(ms > 0)) throw new Error('WALSYNC_TEST_ATTEMPT_MS is not set')
+
+registerHooks({
+  load(url, context, nextLoad) {
+    const loaded = nextLoad(url, context)
+    if (!url.endsWith('/core/store/retry-policy.js')) return loaded
+    const before = String(loaded.source)
+    const source = before.replace(/(attemptTimeoutMs \?\? )30_?000\b/, `$1${ms}`)
+    if (source === before) throw new Error(`${url} has no attempt timeout of 30 s any more`)
+    return { ...loaded, source }
+  },
+})
