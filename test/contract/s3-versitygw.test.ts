@@ -8,7 +8,7 @@ import { describeWithServers, serverPath } from '../servers/server-path.ts'
 
 const runner = withKnownLimits(
   { describe, it, after: afterAll },
-  { KY05: 'VersityGW keeps objects in folders: with `a` there, `a/b` is not listed' },
+  { KY05: 'VersityGW keeps objects in folders: with `a` there, `a/b` is refused' },
 )
 const contract =
   serverPath('versitygw') &&

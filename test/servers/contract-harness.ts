@@ -55,7 +55,7 @@ export function httpHarness(options: HttpHarnessOptions): ContractHarness {
 }
 
 /** A server behind a proxy on a busy machine is slower than the suite's own budget allows for. */
-const RETRY = { attemptTimeoutMs: 1500, totalMs: 8000 }
+const RETRY = { attemptTimeoutMs: 3000, totalMs: 15_000 }
 
 /** The backend by itself, and behind each wrapper. */
 export function bareAndWrapped(harness: ContractHarness): readonly ContractHarness[] {

@@ -72,6 +72,11 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
   },
   // The upload was aborted or completed by someone else; a repeated put begins a new one.
   NoSuchUpload: { code: 'Unavailable' },
+  // Servers that keep objects in folders: a name is an object or a folder, not both.
+  ObjectParentIsFile: { code: 'InvalidKey' },
+  ExistingObjectIsDirectory: { code: 'InvalidKey' },
+  XMinioParentIsObject: { code: 'InvalidKey' },
+  XMinioObjectExistsAsDirectory: { code: 'InvalidKey' },
   BadDigest: { code: 'Corrupted', retryable: true },
   XAmzContentChecksumMismatch: { code: 'Corrupted', retryable: true },
   XAmzContentSHA256Mismatch: { code: 'Corrupted', retryable: true },

@@ -207,6 +207,7 @@ describe('S3 on the wire', () => {
     [429, 'TooManyRequests', {}, 'Throttled'],
     [500, 'InternalError', {}, 'Unavailable'],
     [501, 'NotImplemented', {}, 'Unsupported'],
+    [409, 'ObjectParentIsFile', { ifAbsent: true }, 'InvalidKey'],
     [503, 'SlowDown', {}, 'Throttled'],
     [503, 'ServiceUnavailable', {}, 'Unavailable'],
     [507, 'XMinioStorageFull', {}, 'NoSpace'],
