@@ -58,6 +58,14 @@ export class ReplicaRig implements AsyncDisposable {
     if (unshipped.length > 0) throw new Error('the final sync was not complete')
   }
 
+  /** Ends the engine as a kill would: without a final sync. */
+  async kill(): Promise<void> {
+    const engine = this.#engine
+    this.#engine = undefined
+    await engine?.stop(0).catch(() => undefined)
+    await engine?.close()
+  }
+
   get engine(): Engine {
     if (this.#engine === undefined) throw new Error('the engine is not running')
     return this.#engine

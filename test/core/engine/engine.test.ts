@@ -1,0 +1,107 @@
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
+import { Engine, type EngineEvent } from '../../../src/core/engine/index.ts'
+import { PrefixedStore, StoreError } from '../../../src/core/store/index.ts'
+import { SwitchedStore } from '../../support/switched-store.ts'
+
+let folder: string
+let events: EngineEvent[]
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'walsync engine '))
+  events = []
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+function database(name: string): DatabaseSync {
+  const db = new DatabaseSync(join(folder, `${name}.db`), { timeout: 5000 })
+  db.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (a); INSERT INTO t VALUES (1)')
+  return db
+}
+
+function engineOf(
+  paths: Record<string, string>,
+  store = new MemoryObjectStore(),
+  switched?: SwitchedStore,
+) {
+  return new Engine({
+    databases: Object.entries(paths).map(([name, path]) => ({
+      name,
+      path,
+      store: name === 'ill' && switched ? switched : new PrefixedStore(store, name),
+      layout: 'ltx' as const,
+      syncIntervalMs: 10,
+      pollIntervalMs: 10,
+    })),
+    onEvent: (event) => events.push(event),
+  })
+}
+
+describe('many databases in one process', () => {
+  it('go on while the store of one is away', async () => {
+    const [well, ill] = [database('well'), database('ill')]
+    const switched = new SwitchedStore(new MemoryObjectStore())
+    const paths = { well: join(folder, 'well.db'), ill: join(folder, 'ill.db') }
+    const engine = engineOf(paths, undefined, switched)
+    await engine.start()
+    switched.failure = new StoreError('Unavailable', 'away', { op: 'put' })
+    ill.exec('INSERT INTO t VALUES (2)')
+    while (!events.some((event) => event.type === 'store-error')) await tick()
+    for (let i = 0; i < 5; i++) {
+      const before = engine.status()[0]!.txid!
+      well.exec(`INSERT INTO t VALUES (${i})`)
+      while (engine.status()[0]!.txid === before) await tick()
+    }
+    expect(engine.status()[1]!.pendingFiles).toBe(1)
+    switched.failure = undefined
+    await engine.sync()
+    expect(await engine.stop(5000)).toEqual([])
+    await engine.close()
+  })
+
+  it('are refused, and nothing is written, if one of them cannot be replicated', async () => {
+    database('good')
+    const text = join(folder, 'text.db')
+    writeFileSync(text, 'x'.repeat(5000))
+    const rollback = new DatabaseSync(join(folder, 'rollback.db'))
+    rollback.exec('CREATE TABLE t (a)')
+    const store = new MemoryObjectStore()
+    const bad = {
+      NotADatabase: text,
+      NotWalMode: join(folder, 'rollback.db'),
+      MissingFile: join(folder, 'none.db'),
+      NotAFile: folder,
+    }
+    for (const [code, path] of Object.entries(bad)) {
+      const engine = engineOf({ good: join(folder, 'good.db'), bad: path }, store)
+      await expect(engine.start()).rejects.toMatchObject({ name: 'DatabaseError', code })
+      await engine.stop(100)
+      await engine.close()
+    }
+    for await (const object of store.list()) throw new Error(`${object.key} was written`)
+  })
+
+  it('are refused if two are one file', async () => {
+    database('one')
+    symlinkSync(join(folder, 'one.db'), join(folder, 'two.db'))
+    const engine = engineOf({ one: join(folder, 'one.db'), two: join(folder, 'two.db') })
+    await expect(engine.start()).rejects.toThrow(/same database file/)
+    await engine.close()
+  })
+
+  it('that the store refuses for good end the start with its error', async () => {
+    database('ill')
+    const switched = new SwitchedStore(new MemoryObjectStore())
+    switched.failure = new StoreError('PermissionDenied', 'no', { op: 'list' })
+    const engine = engineOf({ ill: join(folder, 'ill.db') }, undefined, switched)
+    await expect(engine.start()).rejects.toMatchObject({ code: 'PermissionDenied' })
+    await engine.close()
+  })
+})
+
+function tick(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 2))
+}
