@@ -52,7 +52,13 @@ export class ReplicaWriter {
   ) {
     this.#database = database
     this.client = new ReplicaClient(store, layout)
-    this.shipper = new Shipper(database, this.client, hooks)
+    this.shipper = new Shipper(database, this.client, {
+      ...hooks,
+      onShipped: async (file, bytes) => {
+        await hooks.onShipped(file, bytes)
+        if (file.spooled !== undefined) await spool.remove(file.spooled)
+      },
+    })
     this.spool = spool
     this.#nodeId = writer.nodeId
     this.#bootId = writer.bootId

@@ -22,7 +22,7 @@ export interface PendingFile {
 
 export interface ShipperHooks {
   /** The file is in the store. */
-  readonly onShipped: (file: PendingFile, bytes: number) => void
+  readonly onShipped: (file: PendingFile, bytes: number) => Promise<void> | void
   /** The slot holds another writer's file. Resolves if that is this database's own history; else throws `FencedError`. */
   readonly onTaken: (file: PendingFile) => Promise<void>
   readonly onEvent: (event: EngineEvent) => void
@@ -123,7 +123,7 @@ export class Shipper {
         createdAt,
         signal,
       })
-      this.#shipped(file, size)
+      await this.#shipped(file, size)
     } catch (error) {
       if (signal.aborted) return
       if (isStoreError(error) && error.code === 'AlreadyExists') await this.#taken(file, signal)
@@ -131,7 +131,7 @@ export class Shipper {
     }
   }
 
-  #shipped(file: PendingFile, bytes: number): void {
+  async #shipped(file: PendingFile, bytes: number): Promise<void> {
     this.#queue.shift()
     if (this.#failingSince !== undefined) {
       const outageMs = Date.now() - this.#failingSince
@@ -141,7 +141,7 @@ export class Shipper {
     this.#failingSince = undefined
     this.#retryAt = 0
     this.#lastError = undefined
-    this.#hooks.onShipped(file, bytes)
+    await this.#hooks.onShipped(file, bytes)
   }
 
   /** An earlier try may have landed although its answer was lost; then the object is ours to the byte. */
@@ -157,7 +157,7 @@ export class Shipper {
         header.timestamp === timestamp &&
         header.walOffset === walOffset &&
         header.walSize === walSize
-      if (ours) this.#shipped(file, found.size)
+      if (ours) await this.#shipped(file, found.size)
       else await this.#hooks.onTaken(file)
     } catch (error) {
       if (signal.aborted) return
