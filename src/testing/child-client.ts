@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { CaseContext } from './case-context.ts'
-import { within } from './expect.ts'
+import { background, within } from './expect.ts'
 
 /** What a child does with its store; see `child.ts`. */
 export type ChildJob = { readonly job: 'race'; readonly rounds: number } | { readonly job: 'touch' }
@@ -16,19 +16,25 @@ export async function runChildren(
   count: number,
   job: ChildJob,
 ): Promise<unknown[]> {
-  return Promise.all(
-    Array.from({ length: count }, async (_, index) => {
-      const child = startChild(context, index, job)
-      const { report } = await within(CHILD_LIMIT_MS, 'a child process', child.done)
-      return report
-    }),
-  )
+  const children = Array.from({ length: count }, (_, index) => startChild(context, index, job))
+  try {
+    const all = Promise.all(children.map((child) => child.done))
+    const ready = Promise.all(children.map((child) => child.ready))
+    await within(CHILD_LIMIT_MS, 'the start of the child processes', Promise.race([ready, all]))
+    const startAt = Date.now() + 100
+    for (const child of children) child.go(startAt)
+    return await within(CHILD_LIMIT_MS, 'the child processes', all)
+  } finally {
+    for (const child of children) child.kill()
+  }
 }
 
 /** A child opens a store, uses it and closes it: then nothing may keep it alive. */
 export async function childEnds(context: CaseContext): Promise<void> {
   const child = startChild(context, 0, { job: 'touch' })
   try {
+    await within(CHILD_LIMIT_MS, 'the start of the child', child.ready)
+    child.go(Date.now())
     await within(CHILD_LIMIT_MS, 'the work of the child', child.closed)
     await within(EXIT_LIMIT_MS, 'the end of the process after close', child.done)
   } finally {
@@ -42,21 +48,34 @@ function startChild(context: CaseContext, index: number, job: ChildJob) {
   const self = import.meta.url
   const script = fileURLToPath(new URL(`./child${self.endsWith('.ts') ? '.ts' : '.js'}`, self))
   const task = JSON.stringify({ ...spec, prefix: context.prefix, index, ...job })
-  const child = spawn(process.execPath, [script, task], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [script, task], { stdio: ['pipe', 'pipe', 'inherit'] })
+  // A child that died early closes its end; `done` says so.
+  child.stdin.on('error', () => {})
+  const ready = Promise.withResolvers<void>()
   const closed = Promise.withResolvers<void>()
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk.toString()
-    if (output.includes('\n')) closed.resolve()
+    const lines = output.split('\n').length - 1
+    if (lines >= 1) ready.resolve()
+    if (lines >= 2) closed.resolve()
   })
-  const done = new Promise<{ readonly report: unknown }>((resolve, reject) => {
+  const done = new Promise<unknown>((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (code) => {
-      if (code === 0) resolve({ report: JSON.parse(output) })
+      if (code === 0) resolve(JSON.parse(output.split('\n')[1] ?? ''))
       else reject(new assert.AssertionError({ message: `a child ended with ${code}` }))
     })
   })
-  done.catch((error) => closed.reject(error))
-  closed.promise.catch(() => {})
-  return { closed: closed.promise, done, kill: () => child.kill() }
+  done.catch((error) => {
+    ready.reject(error)
+    closed.reject(error)
+  })
+  return {
+    ready: background(ready.promise),
+    closed: background(closed.promise),
+    done: background(done),
+    go: (startAt: number) => child.stdin.end(`${startAt}\n`),
+    kill: () => child.kill(),
+  }
 }

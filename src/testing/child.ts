@@ -1,12 +1,18 @@
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isStoreError, type ObjectStore } from '../core/store/index.ts'
 import type { ChildJob } from './child-client.ts'
 import type { ContractChild, ContractChildModule } from './harness.ts'
 
 type Task = ContractChild & ChildJob & { readonly prefix: string; readonly index: number }
 
+const ROUND_MS = 20
+
 const task = JSON.parse(process.argv[2] ?? '') as Task
 const { openStore } = (await import(task.module)) as ContractChildModule
 const store = await openStore(task.prefix, task.data)
+process.stdout.write('ready\n')
+const startAt = Number(await text(process.stdin))
 const report = task.job === 'race' ? await race(store, task.rounds) : await touch(store)
 await store.close()
 process.stdout.write(`${JSON.stringify(report)}\n`)
@@ -16,6 +22,8 @@ async function race(store: ObjectStore, rounds: number): Promise<number[]> {
   const won: number[] = []
   const body = new TextEncoder().encode(`child ${task.index}`)
   for (let round = 0; round < rounds; round++) {
+    // In step with the siblings: otherwise one is through before the next has begun.
+    await sleep(Math.max(0, startAt + round * ROUND_MS - Date.now()))
     try {
       await store.put(`race/${round}`, body, { ifAbsent: true })
       won.push(round)

@@ -61,6 +61,12 @@ export async function within<T>(ms: number, what: string, promise: Promise<T>): 
   }
 }
 
+/** For work in the background: if the case fails before it is awaited, its own failure is no unhandled rejection. */
+export function background<T>(work: Promise<T>): Promise<T> {
+  work.catch(() => {})
+  return work
+}
+
 /** Repeatable bytes that no two seeds share, of any length. */
 export function bytes(length: number, seed = 1): Uint8Array {
   const out = new Uint8Array(length)

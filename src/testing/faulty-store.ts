@@ -67,7 +67,8 @@ export class FaultyStore implements ObjectStore {
   async get(key: string, options?: GetOptions): Promise<GetResult> {
     assertKey(key, 'get')
     assertGetOptions(key, options)
-    const call = { op: 'get', key, signal: options?.signal }
+    const ranged = options?.range !== undefined
+    const call = { op: 'get', key, signal: options?.signal, ranged }
     let cut: { readonly bytes: number; readonly cleanly: boolean } | undefined
     const result = await this.#run(
       'get',
@@ -175,7 +176,7 @@ export class FaultyStore implements ObjectStore {
 
   #run<T>(
     target: FaultTarget,
-    call: Call,
+    call: Call & { readonly ranged?: boolean },
     work: (signal: AbortSignal) => Promise<T>,
     onCut?: (bytes: number, cleanly: boolean) => void,
   ): Promise<T> {
@@ -192,6 +193,7 @@ export class FaultyStore implements ObjectStore {
           await work(signal)
           throw broken(call, 'Unavailable')
         case 'ignoreRange':
+          if (call.ranged !== true) return work(signal)
           throw broken(call, 'Corrupted')
         case 'before':
           await fault.hook()

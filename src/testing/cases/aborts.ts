@@ -3,6 +3,7 @@ import { getEventListeners } from 'node:events'
 import type { CaseContext } from '../case-context.ts'
 import type { ContractCase, Facet } from '../contract-case.ts'
 import {
+  background,
   bytes,
   collect,
   drain,
@@ -83,7 +84,7 @@ const cases: readonly ContractCase[] = [
       const why = reason()
       const controller = new AbortController()
       const paused = pausedSource(text('never'), text('ends'), 9)
-      const put = store.put('k', paused.body, { signal: controller.signal })
+      const put = background(store.put('k', paused.body, { signal: controller.signal }))
       await within(10_000, 'reading the source', paused.reached)
       controller.abort(why)
       assert.equal(await within(PROMPT_MS, 'the abort', rejection(put)), why)
@@ -102,7 +103,7 @@ const cases: readonly ContractCase[] = [
       const size = 2 * (context.harness.limits?.partBytes ?? 500_000) + 1
       const controller = new AbortController()
       const paused = pausedSource(bytes(size), text('more'), size + 4)
-      const put = context.store.put('k', paused.body, { signal: controller.signal })
+      const put = background(context.store.put('k', paused.body, { signal: controller.signal }))
       await within(60_000, 'reading the source', paused.reached)
       controller.abort(reason())
       await rejection(put)
@@ -179,7 +180,7 @@ const cases: readonly ContractCase[] = [
         yield 'k'
         await new Promise(() => {})
       })()
-      const work = collect(store.deleteMany(keys, { signal: controller.signal }))
+      const work = background(collect(store.deleteMany(keys, { signal: controller.signal })))
       setTimeout(() => controller.abort(why), 50)
       assert.equal(await within(PROMPT_MS + 50, 'the abort', rejection(work)), why)
     },
@@ -192,7 +193,7 @@ const cases: readonly ContractCase[] = [
       faults.answer(503, { times: Number.POSITIVE_INFINITY, retryAfterMs: 2000 })
       const why = reason()
       const controller = new AbortController()
-      const head = store.head('k', { signal: controller.signal })
+      const head = background(store.head('k', { signal: controller.signal }))
       setTimeout(() => controller.abort(why), 100)
       assert.equal(await within(PROMPT_MS, 'the abort', rejection(head)), why)
     },

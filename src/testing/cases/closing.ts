@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { childEnds } from '../child-client.ts'
 import type { ContractCase, Facet } from '../contract-case.ts'
 import {
+  background,
   bytes,
   collect,
   drain,
@@ -58,7 +59,7 @@ const cases: readonly ContractCase[] = [
       const store = await context.client()
       await store.put('big', bytes(4 * 1024 * 1024))
       const paused = pausedSource(text('never'), text('ends'), 9)
-      const put = rejectsWith('Closed', store.put('k', paused.body))
+      const put = background(rejectsWith('Closed', store.put('k', paused.body)))
       const { body } = await store.get('big')
       const reader = body[Symbol.asyncIterator]()
       await reader.next()

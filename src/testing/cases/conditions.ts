@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { ObjectStore, PutOptions, Version } from '../../core/store/index.ts'
 import type { ContractCase, Facet } from '../contract-case.ts'
-import { collect, keysOf, readText, rejectsWith, text } from '../expect.ts'
+import { background, collect, keysOf, readText, rejectsWith, text } from '../expect.ts'
 
 const GARBAGE = '"no-such-version"' as Version
 
@@ -186,19 +186,16 @@ const cases: readonly ContractCase[] = [
     async run({ store }) {
       const started = Promise.withResolvers<void>()
       const go = Promise.withResolvers<void>()
-      const slow = store.put(
-        'k',
-        {
-          size: 4,
-          async *open() {
-            yield text('sl')
-            started.resolve()
-            await go.promise
-            yield text('ow')
-          },
+      const body = {
+        size: 4,
+        async *open() {
+          yield text('sl')
+          started.resolve()
+          await go.promise
+          yield text('ow')
         },
-        { ifAbsent: true },
-      )
+      }
+      const slow = background(store.put('k', body, { ifAbsent: true }))
       await Promise.race([started.promise, slow])
       await store.put('k', text('fast'), { ifAbsent: true })
       go.resolve()

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict'
 import type { DirEntry, ListOptions, ObjectStore } from '../../core/store/index.ts'
 import type { ContractCase, Facet } from '../contract-case.ts'
-import { collect, keysOf, pausedSource, putAll, rejection, text, within } from '../expect.ts'
+import {
+  background,
+  collect,
+  keysOf,
+  pausedSource,
+  putAll,
+  rejection,
+  text,
+  within,
+} from '../expect.ts'
 import { numbered } from './lists.ts'
 
 const cases: readonly ContractCase[] = [
@@ -49,7 +58,7 @@ const cases: readonly ContractCase[] = [
       const { store } = context
       await store.put('dir/whole', text('x'))
       const paused = pausedSource(text('ha'), text('lf'), 4)
-      const put = store.put('dir/half', paused.body)
+      const put = background(store.put('dir/half', paused.body))
       await within(10_000, 'reading the source', paused.reached)
       assert.deepEqual(await keysOf(store), ['dir/whole'])
       assert.deepEqual(await level(store), ['dir/'])

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ObjectStore } from '../../core/store/index.ts'
 import type { CaseContext } from '../case-context.ts'
 import type { ContractCase, Facet } from '../contract-case.ts'
-import { keysOf, putAll, text } from '../expect.ts'
+import { background, keysOf, putAll, text } from '../expect.ts'
 import { numbered } from './lists.ts'
 
 const cases: readonly ContractCase[] = [
@@ -57,7 +57,7 @@ const cases: readonly ContractCase[] = [
           await nextTurn()
         }
       }
-      const writers = [0, 1, 2, 3].map(writer)
+      const writers = [0, 1, 2, 3].map((n) => background(writer(n)))
       try {
         for (let i = 0; i < 20; i++) {
           const got = await keysOf(context.store)

@@ -3,7 +3,7 @@ import { isStoreError, type ObjectStore, probeConditionalWrites } from '../../co
 import type { CaseContext } from '../case-context.ts'
 import { runChildren } from '../child-client.ts'
 import type { ContractCase, Facet } from '../contract-case.ts'
-import { bytes, read, readText, rejectsWith, sameBytes, text } from '../expect.ts'
+import { background, bytes, read, readText, rejectsWith, sameBytes, text } from '../expect.ts'
 
 const WRITERS = 32
 const CLIENTS = 4
@@ -50,9 +50,11 @@ const cases: readonly ContractCase[] = [
       for (let i = 0; i < 40; i++) {
         const key = `race/${i}`
         let acknowledged = false
-        const plain = other.put(key, text('plain')).then(() => {
-          acknowledged = true
-        })
+        const plain = background(
+          other.put(key, text('plain')).then(() => {
+            acknowledged = true
+          }),
+        )
         const before = acknowledged
         const created = await context.store.put(key, text('created'), { ifAbsent: true }).then(
           () => true,

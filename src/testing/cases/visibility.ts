@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ContractCase, Facet } from '../contract-case.ts'
 import {
+  background,
   bytes,
   drain,
   keysOf,
@@ -65,7 +66,7 @@ const cases: readonly ContractCase[] = [
         }
         return seen
       }
-      const readers = [reader(), reader(), reader()]
+      const readers = [reader(), reader(), reader()].map(background)
       // Real time between the rounds, or the readers never get in between.
       for (let i = 1; i <= 30; i++) {
         await write(i)
@@ -101,7 +102,7 @@ const cases: readonly ContractCase[] = [
       await store.put('old', text('old'))
       const fresh = pausedSource(text('half '), text('done'), 9)
       const over = pausedSource(text('half '), text('done'), 9)
-      const puts = [store.put('fresh', fresh.body), store.put('old', over.body)]
+      const puts = [store.put('fresh', fresh.body), store.put('old', over.body)].map(background)
       await within(10_000, 'reading the sources', Promise.all([fresh.reached, over.reached]))
       assert.equal(await store.head('fresh'), undefined)
       await rejectsWith('NotFound', store.get('fresh'))
