@@ -4,12 +4,7 @@ import {
   MemoryObjectStore,
   provider as memoryProvider,
 } from '../../../src/backends/memory/index.ts'
-import {
-  assertProvider,
-  ObservedStore,
-  PrefixedStore,
-  probeConditionalWrites,
-} from '../../../src/core/store/index.ts'
+import { assertProvider, ObservedStore, PrefixedStore } from '../../../src/core/store/index.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
@@ -62,19 +57,5 @@ describe('PrefixedStore', () => {
     const store = new PrefixedStore(new MemoryObjectStore(undefined, 'room'), 'a/b')
     expect(store.capabilities.maxKeyBytes).toBe(512 - 4)
     expect(store.description).toBe('mem://room/a/b')
-  })
-})
-
-describe('probeConditionalWrites', () => {
-  it('finds both conditions of an honest store', async () => {
-    const found = await probeConditionalWrites(new MemoryObjectStore(), 'p')
-    expect(found).toEqual({ ifAbsent: true, ifMatch: true })
-  })
-
-  it('finds a store that ignores them', async () => {
-    const store = new MemoryObjectStore()
-    const put = store.put.bind(store)
-    store.put = (key, body) => put(key, body)
-    expect(await probeConditionalWrites(store, 'p')).toEqual({ ifAbsent: false, ifMatch: false })
   })
 })
