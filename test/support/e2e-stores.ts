@@ -77,9 +77,6 @@ export const FOLDER: E2eStoreKind = {
   start: async () => ({ url: './the replica', env: () => ({}), stop: () => delay(0) }),
 }
 
-export const HTTP_STORES: readonly HttpStoreKind[] = [MINIO, VERSITYGW, FAKE_GCS, AZURITE]
-export const ALL_STORES: readonly E2eStoreKind[] = [...HTTP_STORES, FOLDER]
-
 async function startS3(start: () => Promise<S3Server>): Promise<HttpStore> {
   const server = await start()
   const { url: endpoint, env, stop } = server
