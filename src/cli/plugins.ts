@@ -1,21 +1,22 @@
-import { createRequire } from 'node:module'
+import { createRequire, registerHooks } from 'node:module'
 import { isAbsolute, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { assertProvider, type ObjectStoreProvider } from '../core/store/index.ts'
 import type { Backend } from './composition/backend.ts'
+import { guardPlugin, PLUGIN_AUTHOR } from './guard-plugin.ts'
 import { UsageError } from './usage-error.ts'
 
 /**
  * Loads the plugins that were named with `--plugin`, and no others: a package that merely lies in
  * node_modules never runs. A path starts with `.` or `/`; anything else is an npm package, resolved
- * from `cwd`. Plugins run with all rights of this process.
+ * from `cwd` as an `import` there would be. Plugins run with all rights of this process.
  *
  * @throws UsageError that names the plugin and what is wrong with it
  */
 export async function loadPlugins(names: readonly string[], cwd: string): Promise<Backend[]> {
   const plugins: Backend[] = []
   for (const name of names) {
-    const provider = await loadPlugin(name, cwd)
+    const provider = guardPlugin(name, await loadPlugin(name, cwd))
     plugins.push({ name, schemes: provider.schemes, load: async () => provider })
   }
   return plugins
@@ -55,19 +56,33 @@ async function loadPlugin(name: string, cwd: string): Promise<ObjectStoreProvide
       { cause },
     )
   }
+  const { provider } = module
   try {
-    assertProvider(module.provider, `${name} (${path})`)
+    assertProvider(provider, `${name} (${path})`)
   } catch (cause) {
-    const { hint } = cause as { hint?: string }
-    throw new UsageError(reason(cause), hint ?? 'ask the author of the plugin', { cause })
+    throw new UsageError(reason(cause), hintFor(provider), { cause })
   }
-  return module.provider
+  return provider
 }
 
+/** Another version of the interface is nobody's mistake, so it gets a hint of its own. */
+function hintFor(provider: unknown): string {
+  const { apiVersion } = (provider ?? {}) as { apiVersion?: unknown }
+  if (typeof apiVersion !== 'number' || apiVersion <= 1) return PLUGIN_AUTHOR
+  return 'update walsync, or install a version of the plugin that was made for this one'
+}
+
+/** As an `import` in `cwd` would: a package may export itself to `import` alone, which plain `require.resolve` does not see. */
 function resolvePlugin(name: string, cwd: string): string {
   const path = name.startsWith('.') || isAbsolute(name) ? resolve(cwd, name) : name
+  const hooks = registerHooks({
+    resolve: (specifier, context, next) =>
+      next(specifier, { ...context, conditions: ['node', 'import', 'module-sync', 'node-addons'] }),
+  })
   try {
-    return createRequire(resolve(cwd, 'walsync-plugins.js')).resolve(path)
+    const found = createRequire(resolve(cwd, 'walsync-plugins.js')).resolve(path)
+    if (isAbsolute(found)) return found
+    throw new Error(`${found} is a module of Node itself.`)
   } catch (cause) {
     throw new UsageError(
       `The plugin ${name} was not found from ${cwd}.`,
@@ -76,6 +91,8 @@ function resolvePlugin(name: string, cwd: string): string {
         : 'check the path: it is taken from the current folder',
       { cause },
     )
+  } finally {
+    hooks.deregister()
   }
 }
 

@@ -101,6 +101,96 @@ describe('loadPlugins', () => {
   })
 })
 
+describe('a plugin that is loaded', () => {
+  const options = { signal: new AbortController().signal }
+  const url = new URL('p://host/x')
+  const open = async (name: string, body: string) => {
+    const path = module(name, `export const provider = ${VALID.replace('({})', body)}`)
+    const [plugin] = await loadPlugins([path], cwd)
+    return (await plugin!.load()).open(url, {}, options)
+  }
+  const whole = (change = '') => `{ const all = { description: 'x', capabilities: {
+    ifAbsent: 'atomic', ifMatch: 'none', deleteIfMatch: 'none', consistency: 'strong',
+    flatNamespace: true, listsCreatedAt: true, maxObjectBytes: 1, maxKeyBytes: 512 } }
+    for (const m of ['check', 'put', 'get', 'head', 'list', 'listDir', 'delete', 'deleteMany', 'close']) all[m] = () => {}
+    ${change}
+    return all }`
+
+  it('is blamed for what it throws in open, with the URL', async () => {
+    const failure = open('throws-in-open.mjs', "{ throw new TypeError('no such disk') }")
+    await expect(failure).rejects.toBeInstanceOf(UsageError)
+    await expect(failure).rejects.toThrow(
+      'The plugin ./throws-in-open.mjs failed to open p://host/x: no such disk',
+    )
+  })
+
+  it('may refuse a URL with a StoreError of its own', async () => {
+    const failure = open(
+      'refuses.mjs',
+      "{ throw Object.assign(new Error('bad URL'), { code: 'InvalidArgument', op: 'open', [Symbol.for('walsync/StoreError')]: true }) }",
+    )
+    await expect(failure).rejects.toMatchObject({ code: 'InvalidArgument', message: 'bad URL' })
+  })
+
+  it('gives its store back as it is', async () => {
+    expect(await open('whole.mjs', whole())).toMatchObject({ description: 'x' })
+  })
+
+  it.each([
+    ['nothing', '{}', 'The store of the plugin ./nothing.mjs is no object.'],
+    [
+      'no-list',
+      whole('delete all.list'),
+      'The store of the plugin ./no-list.mjs has no method list.',
+    ],
+    ['no-name', whole('delete all.description'), 'has no description'],
+    ['no-capabilities', whole('delete all.capabilities'), 'capability ifAbsent as undefined'],
+    [
+      'bad-capability',
+      whole("all.capabilities.ifAbsent = 'yes'"),
+      'declares the capability ifAbsent as "yes", expected atomic or none.',
+    ],
+  ])('is refused with a store that has %s', async (name, body, message) => {
+    const failure = open(`${name}.mjs`, body)
+    await expect(failure).rejects.toBeInstanceOf(UsageError)
+    await expect(failure).rejects.toThrow(message)
+  })
+
+  it('of another version gets a hint to update, not to mend', async () => {
+    const path = module(
+      'v3.mjs',
+      `export const provider = ${VALID.replace('apiVersion: 1', 'apiVersion: 3')}`,
+    )
+    await expect(loadPlugins([path], cwd)).rejects.toMatchObject({
+      message: expect.stringContaining('`apiVersion` 3, this version of walsync knows 1'),
+      hint: expect.stringContaining('update walsync'),
+    })
+  })
+})
+
+describe('resolution', () => {
+  it('sees a package that exports itself to import alone', async () => {
+    const path = join(cwd, 'node_modules', 'esm-only')
+    mkdirSync(path, { recursive: true })
+    const exports = { '.': { types: './x.d.ts', import: './main.js' } }
+    writeFileSync(
+      join(path, 'package.json'),
+      JSON.stringify({ name: 'esm-only', type: 'module', exports }),
+    )
+    writeFileSync(join(path, 'main.js'), `export const provider = ${VALID}`)
+    expect(await loadPlugins(['esm-only'], cwd)).toHaveLength(1)
+  })
+
+  it('takes no file of the current folder for a name, and no module of Node', async () => {
+    module('walsync-plugins.js', 'process.exit(98)')
+    module('bare-name.js', 'process.exit(97)')
+    for (const name of ['bare-name', 'bare-name.js', 'fs', 'node:fs']) {
+      await expect(loadPlugins([name], cwd)).rejects.toThrow(`The plugin ${name} was not found`)
+    }
+    expect(await loadPlugins([], cwd)).toEqual([])
+  })
+})
+
 describe('--plugin', () => {
   it('brings its scheme, for this run', async () => {
     const without = await runCli(['list', '-b', 'good://x'], { cwd })
