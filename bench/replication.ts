@@ -32,15 +32,6 @@ interface WriterResult {
   readonly max: number
 }
 
-const wanted = process.argv.slice(2)
-const wants = (name: string) => wanted.length === 0 || wanted.includes(name)
-const programs = ['walsync', ...(existsSync(LITESTREAM) ? ['litestream'] : [])]
-
-if (wants('lag')) for (const program of programs) await lag(program)
-if (wants('paced')) for (const program of programs) await paced(program)
-if (wants('full')) for (const program of programs) await fullSpeed(program)
-if (wants('idle')) for (const program of programs) await idle(program)
-
 class Bed {
   readonly folder = mkdtempSync(join(tmpdir(), 'walsync-bench-'))
   readonly path = join(this.folder, 'app.db')
@@ -206,3 +197,12 @@ function print(program: string, what: string, figures: Record<string, number>): 
   )
   console.log(`${program.padEnd(11)}${what}: ${text.join(' · ')}`)
 }
+
+const wanted = process.argv.slice(2)
+const wants = (name: string) => wanted.length === 0 || wanted.includes(name)
+const programs = ['walsync', ...(existsSync(LITESTREAM) ? ['litestream'] : [])]
+
+if (wants('lag')) for (const program of programs) await lag(program)
+if (wants('paced')) for (const program of programs) await paced(program)
+if (wants('full')) for (const program of programs) await fullSpeed(program)
+if (wants('idle')) for (const program of programs) await idle(program)

@@ -8,7 +8,12 @@ if (major < 24) {
   )
   process.exitCode = 2
 } else {
-  import('./main.ts')
+  import('node:v8')
+    .then((v8) => {
+      // A watcher allocates little and for long: a young generation that stays small saves a tenth of its memory.
+      if (process.argv.includes('watch')) v8.setFlagsFromString('--semi-space-growth-factor=1')
+      return import('./main.ts')
+    })
     .then(({ main }) => main(process.argv.slice(2)))
     .catch((error) => {
       process.stderr.write(`error: walsync could not start: ${error}\n  try: install it again\n`)

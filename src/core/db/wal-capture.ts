@@ -68,6 +68,19 @@ export class WalCapture {
     }
   }
 
+  /**
+   * After a restart of the log, takes a mark in the new run. Under mark 0 every commit of an application beyond
+   * its autocheckpoint limit would sort all frames of the WAL, only to find that nothing may be copied.
+   */
+  regrip(): void {
+    if (this.#mark > 0) return
+    const header = this.#wal.readHeader()
+    const { run } = this.#position
+    if (header === undefined || this.#guard.state().published === 0) return
+    if (run === undefined || !isSameRun(run, header)) this.#acceptRestart(run, header)
+    this.hold()
+  }
+
   /** Everything up to here has been captured. */
   get position(): CapturePosition {
     return this.#position

@@ -3,7 +3,7 @@ import { type WalHeader, type WalScanner, walFrameOffset, walFrameSize } from '.
 import type { WalFile } from './wal-file.ts'
 
 /** Bytes of WAL read between two turns of the event loop. */
-const CHUNK_BYTES = 2 << 20
+const CHUNK_BYTES = 1 << 20
 
 /** Feeds frames from a WAL file to a scanner, in chunks, so that a long stretch does not keep other databases waiting. */
 export class WalRangeReader {

@@ -97,7 +97,9 @@ export class TrackedDatabase {
 
   /** Lets other connections' checkpoints pass, while nothing is left to capture. */
   settle(): void {
-    if (this.#snapshot === undefined) this.source.capture.settle()
+    if (this.#snapshot !== undefined) return
+    this.source.capture.regrip()
+    this.source.capture.settle()
   }
 
   /** Checkpoints if that is due and nothing forbids it. Everything captured must have been shipped. */

@@ -206,6 +206,7 @@ export class WalTracker {
     }
     const database = this.#database
     const { shipper } = this.#writer
+    if (database?.needsPreparing === false) database.settle()
     shipper.pump(now)
     if (shipper.pending.length > 0) return await this.#whileShipping(database, now)
     if (database === undefined) return this.#pollMs
@@ -220,7 +221,6 @@ export class WalTracker {
     const untilSync = this.#pace?.untilSync(now) ?? 0
     const mayWait = this.#syncWaiters.length === 0 && !database.checkpoints.pressing(now, walBytes)
     if (untilSync > 0 && mayWait) {
-      database.settle()
       return Math.min(BUSY_TICK_MS, untilSync)
     }
     const waiting = this.#syncWaiters.length
@@ -238,7 +238,6 @@ export class WalTracker {
 
   /** Nothing to ship: waits for the next file event, with polling behind it. */
   async #beQuiet(database: TrackedDatabase, now: number): Promise<number> {
-    database.settle()
     const { waitMs, armed } = this.#pace?.quiet() ?? { waitMs: this.#pollMs, armed: false }
     if (armed && (await this.#captureNow(database, now))) return 0
     this.#shippedSomething = true
