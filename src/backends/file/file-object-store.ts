@@ -81,7 +81,7 @@ export class FileObjectStore implements ObjectStore {
     return this.#run({ op: 'put', key, signal: options?.signal }, async (signal) => {
       const real = await this.#root.ensure('put', key)
       const write = async () => {
-        // A missing folder has no link in it; what DurableFile makes has none either.
+        // A folder that is missing is made, without links in it.
         const path = await this.#root.locate(real, 'put', key)
         const put = { root: this.#root, real, key, fs: this.#fs, signal }
         return writeObject({ ...put, path: path ?? `${real}/${key}` }, body, options)

@@ -56,20 +56,23 @@ export class FileRoot {
   /**
    * Path of a key, or `undefined` if its folder does not exist.
    *
-   * @throws StoreError `InvalidKey` if a folder on the way is a symbolic link, which could lead out of the root
+   * @throws StoreError `InvalidKey` if a folder on the way is a symbolic link, which could lead out
+   *   of the root; also above a folder that is yet to be made
    */
   async locate(real: string, op: string, key: string): Promise<string | undefined> {
     const path = join(real, key)
-    const dir = dirname(path)
-    if (dir === real) return path
-    try {
-      if ((await realpath(dir)) !== dir) throw leadsOut(op, key)
-      return path
-    } catch (error) {
-      const errno = errnoOf(error)
-      if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined
-      throw error
+    let missing = false
+    for (let dir = dirname(path); dir !== real; dir = dirname(dir)) {
+      try {
+        if ((await realpath(dir)) !== dir) throw leadsOut(op, key)
+        break
+      } catch (error) {
+        const errno = errnoOf(error)
+        if (errno !== 'ENOENT' && errno !== 'ENOTDIR') throw error
+        missing = true
+      }
     }
+    return missing ? undefined : path
   }
 
   /** Folder for staged files; at the first call, removes what crashed writers left in it. */
