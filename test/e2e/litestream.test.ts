@@ -61,7 +61,8 @@ function restoresOurs(kind: E2eStoreKind): void {
       kind === FOLDER
         ? ['-config', configFor(cwd, database, join(cwd, store.url, 'app')), ...words, database]
         : [...words, `${store.url}/app?endpoint=${store.env().AWS_ENDPOINT_URL_S3}`]
-    const env = { ...process.env, ...store.env() }
+    // Nothing of this machine's own AWS settings.
+    const env = { PATH: process.env.PATH ?? '', HOME: folder.path, ...store.env() }
     await execute(requireServer('litestream'), ['restore', '-o', output, ...from], { cwd, env })
     return read(output)
   }
