@@ -18,6 +18,8 @@ import { UsageError } from './usage-error.ts'
 export interface OpenedStore {
   readonly store: ObjectStore
   readonly layout: ObjectStoreProvider['layout']
+  /** Name of the backend or plugin. */
+  readonly backend: string
 }
 
 export interface OpenStoreOptions {
@@ -40,7 +42,7 @@ export interface OpenStoreOptions {
 export type OpenStore = (url: string, options: OpenStoreOptions) => Promise<OpenedStore>
 
 /** The part of a store that holds one replica. */
-export function replicaStore({ store }: OpenedStore, prefix: string): ObjectStore {
+export function replicaStore({ store }: Omit<OpenedStore, 'backend'>, prefix: string): ObjectStore {
   return prefix === '' ? store : new PrefixedStore(store, prefix)
 }
 
@@ -61,7 +63,7 @@ export function createOpenStore(
     const store = new RetryingStore(inner, retry)
     shutdown.push(store.description, () => store.close())
     logger.debug({ store: store.description, backend: backend.name }, 'store opened')
-    return { store, layout: provider.layout }
+    return { store, layout: provider.layout, backend: backend.name }
   }
 }
 

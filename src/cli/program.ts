@@ -2,7 +2,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { LOG_FORMATS, LOG_LEVELS } from './log-options.ts'
 import { UsageError } from './usage-error.ts'
 
-export const COMMANDS = ['watch', 'snapshot', 'restore', 'list'] as const
+export const COMMANDS = ['watch', 'snapshot', 'restore', 'list', 'doctor'] as const
 export type CommandName = (typeof COMMANDS)[number]
 
 /** A parsed command line; flag values are still the text that the user typed. */
@@ -62,7 +62,7 @@ function buildProgram(version: string, found: (invocation: Invocation) => void):
     )
     .option('--log-format <format>', `${LOG_FORMATS.join(' or ')} (default: pretty on a terminal)`)
     .addHelpText('after', EXIT_CODES)
-  for (const command of [watch(), snapshot(), restore(), list()]) {
+  for (const command of [watch(), snapshot(), restore(), list(), doctor()]) {
     command.copyInheritedSettings(program)
     command.action((...args: unknown[]) => {
       const operands = args.slice(0, -2).flat() as string[]
@@ -98,6 +98,11 @@ function watch(): Command {
     .option('--spool-dir <folder>', 'where changes wait when the store is down and the WAL is full')
     .option('--max-spool-size <size>', 'the most that may wait there, for each database', '1GB')
     .option('--shutdown-timeout <duration>', 'the most that the final sync may take', '30s')
+    .option('--no-probe', 'do not try at start what the store can do')
+    .option(
+      '--require-fencing',
+      'refuse to start unless the store is seen to enforce create-only writes',
+    )
 }
 
 function snapshot(): Command {
@@ -129,6 +134,12 @@ function restore(): Command {
 function list(): Command {
   return withBucket(new Command('list'))
     .description('Show the databases of a store and the times they can be restored to.')
+    .usage('[options] -b URL')
+}
+
+function doctor(): Command {
+  return withBucket(new Command('doctor'))
+    .description('Try a store: credentials, permissions, conditional writes, clock, latency.')
     .usage('[options] -b URL')
 }
 

@@ -78,5 +78,7 @@ async function dispatch(
       return (await import('./commands/restore.ts')).restore(context, operands, flags)
     case 'list':
       return (await import('./commands/list.ts')).list(context, flags)
+    case 'doctor':
+      return (await import('./commands/doctor.ts')).doctor(context, flags)
   }
 }

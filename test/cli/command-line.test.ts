@@ -7,7 +7,7 @@ const cwd = folder.path
 afterAll(() => folder.remove())
 
 describe('help and version', () => {
-  it.each([[], ['watch'], ['snapshot'], ['restore'], ['list']])(
+  it.each([[], ['watch'], ['snapshot'], ['restore'], ['list'], ['doctor']])(
     'walsync %s --help',
     async (...words) => {
       const { code, stdout, stderr } = await runCli([...words, '--help'])

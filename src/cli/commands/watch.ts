@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { z } from 'zod'
 import { Engine } from '../../core/engine/engine.ts'
 import { StoreError } from '../../core/store/index.ts'
 import { type ChildApp, startChild } from '../child-process.ts'
@@ -8,6 +9,8 @@ import { eventLine, logEvent } from '../event-log.ts'
 import { bytes, duration, parseFlags, text } from '../flags.ts'
 import { InterruptedError } from '../interrupted-error.ts'
 import { replicaStore } from '../open-store.ts'
+import { requireFencing, StartProbe, warnOfRegions } from '../start-probe.ts'
+import { UsageError } from '../usage-error.ts'
 import { bucketFlags } from './bucket-flags.ts'
 
 const watchFlags = bucketFlags.extend({
@@ -19,6 +22,8 @@ const watchFlags = bucketFlags.extend({
   spoolDir: text('a folder').optional(),
   maxSpoolSize: bytes(),
   shutdownTimeout: duration(),
+  probe: z.boolean(),
+  requireFencing: z.boolean().optional(),
 })
 
 /**
@@ -34,9 +39,15 @@ export async function watch(
   command: readonly string[],
 ): Promise<number> {
   const flags = parseFlags(watchFlags, rawFlags)
+  if (flags.requireFencing === true && !flags.probe) {
+    throw new UsageError('--require-fencing needs the probe.', 'leave --no-probe out')
+  }
   const { logger, output, signal } = context
   const named = nameDatabases(paths, { cwd: context.cwd, name: flags.name })
   const opened = await context.openStore(flags.bucket, { signal, create: true, retry: RETRY })
+  warnOfRegions(opened.store, context)
+  if (flags.requireFencing === true) await requireFencing(opened.store, context, signal)
+  const probe = new StartProbe(opened.store, context)
   const engine = new Engine({
     databases: named.map(({ name, path, prefix }) => ({
       name,
@@ -58,15 +69,17 @@ export async function watch(
   })
   let exitCode: number
   try {
-    await Promise.race([engine.start(), aborted(signal)])
+    const started = engine.start()
+    if (flags.probe && flags.requireFencing !== true) probe.begin()
+    await Promise.race([started, aborted(signal)])
     const { description: store } = opened.store
     if (!signal.aborted) logger.info({ databases: named.length, store }, 'watching')
     exitCode = signal.aborted ? 0 : await untilEnd(engine, signal, command)
   } catch (error) {
-    await engine.stop(flags.shutdownTimeout)
+    await Promise.all([engine.stop(flags.shutdownTimeout), probe.end()])
     throw error
   }
-  const unshipped = await engine.stop(flags.shutdownTimeout)
+  const [unshipped] = await Promise.all([engine.stop(flags.shutdownTimeout), probe.end()])
   if (unshipped.length === 0) return exitCode
   const error = unfinished(unshipped, flags.shutdownTimeout)
   if (exitCode === 0) throw error

@@ -1,0 +1,108 @@
+import {
+  isStoreError,
+  type ObjectStore,
+  type ProbeReport,
+  probeStore,
+} from '../../core/store/index.ts'
+import type { CommandContext } from '../command-context.ts'
+import { clockFinding, type Finding, probeFindings } from '../doctor-findings.ts'
+import { ExitCode } from '../exit-code.ts'
+import { parseFlags, text } from '../flags.ts'
+import { runtimeFindings } from '../runtime-findings.ts'
+import { bucketFlags } from './bucket-flags.ts'
+
+const doctorFlags = bucketFlags.extend({ region: text('the name of a region').optional() })
+
+/** A doctor's question is short: one more try tells a hiccup from an outage. */
+const RETRY = { attempts: 2, totalMs: 20_000, attemptTimeoutMs: 10_000 }
+
+/**
+ * `walsync doctor`: is this store fit for use, from here, with these credentials? Writes three tiny
+ * objects and removes them.
+ *
+ * @returns 0 if it is, 4 if not
+ */
+export async function doctor(
+  context: CommandContext,
+  rawFlags: Readonly<Record<string, unknown>>,
+): Promise<number> {
+  const { bucket, region } = parseFlags(doctorFlags, rawFlags)
+  const { signal } = context
+  const { store, layout, backend } = await context.openStore(bucket, {
+    signal,
+    create: false,
+    retry: RETRY,
+  })
+  const findings: Finding[] = [
+    ...runtimeFindings(process.versions),
+    { name: 'url', status: 'ok', text: `the backend ${backend}, key layout ${layout}` },
+    { name: 'store', status: 'ok', text: `${store.description}, ${regionText(region)}` },
+  ]
+  findings.push(...regions(store), await credentials(store, signal))
+  const report =
+    findings.at(-1)?.status === 'failed' ? undefined : await probe(store, signal, findings)
+  const fit = findings.every(({ status }) => status !== 'failed')
+  const { latencyMs, clockSkewMs, leftBehind } = report ?? {}
+  const result = {
+    store: store.description,
+    backend,
+    layout,
+    fit,
+    findings,
+    latencyMs,
+    clockSkewMs,
+    leftBehind,
+  }
+  context.output.result(result, render(findings, fit))
+  return fit ? ExitCode.ok : ExitCode.store
+}
+
+/** The backend reads the environment and the URL; here is only what the command line says. */
+function regionText(region: string | undefined): string {
+  return region === undefined ? 'region as the URL or the environment has it' : `region ${region}`
+}
+
+function regions({ capabilities }: ObjectStore): Finding[] {
+  if (capabilities.consistency === 'strong') return []
+  const text = 'consistent within one region only: run every writer of a replica in one region'
+  return [{ name: 'consistency', status: 'warning', text }]
+}
+
+/** A permission that is missing is no end: the probe names each. */
+async function credentials(store: ObjectStore, signal: AbortSignal): Promise<Finding> {
+  const name = 'credentials'
+  try {
+    await store.check({ signal })
+    return { name, status: 'ok', text: 'accepted, and the container is there' }
+  } catch (error) {
+    if (signal.aborted || !isStoreError(error)) throw error
+    const { code, message, hint } = error
+    const text = hint === undefined ? message : `${message} ${hint}`
+    return { name, status: code === 'PermissionDenied' ? 'warning' : 'failed', text }
+  }
+}
+
+async function probe(
+  store: ObjectStore,
+  signal: AbortSignal,
+  findings: Finding[],
+): Promise<ProbeReport | undefined> {
+  try {
+    const report = await probeStore(store, { signal })
+    findings.push(clockFinding(report), ...probeFindings(report))
+    return report
+  } catch (error) {
+    if (signal.aborted || !isStoreError(error)) throw error
+    const text = `The probe did not come to its end: ${error.message}`
+    findings.push({ name: 'probe', status: 'failed', text })
+    return undefined
+  }
+}
+
+function render(findings: readonly Finding[], fit: boolean): string {
+  const width = Math.max(...findings.map(({ name }) => name.length))
+  const lines = findings.map(
+    ({ name, status, text }) => `${status.padEnd(8)} ${name.padEnd(width)}  ${text}`,
+  )
+  return [...lines, fit ? 'fit for use' : 'NOT fit for use'].join('\n')
+}

@@ -1,0 +1,104 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import {
+  enforcesCreateOnly,
+  type ObjectStore,
+  type ProbeReport,
+  probeStore,
+  StoreError,
+} from '../core/store/index.ts'
+import type { CommandContext } from './command-context.ts'
+
+/** What a start-up probe tells through. */
+type Told = Pick<CommandContext, 'logger' | 'output'>
+
+/**
+ * The probe of a starting `watch`, beside the opening of its databases. A store that is out of reach
+ * is a warning: replication waits for it, as it does at any other time.
+ */
+export class StartProbe {
+  readonly #store: ObjectStore
+  readonly #told: Told
+  readonly #abort = new AbortController()
+  #running: Promise<void> | undefined
+
+  constructor(store: ObjectStore, told: Told) {
+    this.#store = store
+    this.#told = told
+  }
+
+  /** Sends nothing before the next turn of the event loop: a start that is refused at once leaves no trace in the store. */
+  begin(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** Ends a probe that still runs and removes its objects. Never rejects. */
+  async end(): Promise<void> {
+    this.#abort.abort()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#abort
+    try {
+      await nextTurn(undefined, { signal })
+      tellProbe(await probeStore(this.#store, { signal }), this.#store, this.#told)
+    } catch (error) {
+      if (signal.aborted) return
+      const { message, code } = error as { message?: unknown; code?: unknown }
+      this.#told.logger.warn({ code }, `the store could not be probed: ${message ?? error}`)
+    }
+  }
+}
+
+/**
+ * The probe of `watch --require-fencing`, before anything else is sent.
+ *
+ * @throws StoreError `Unsupported` if the store was not seen to refuse a second create-only put
+ * @throws StoreError of a store that is out of reach
+ */
+export async function requireFencing(
+  store: ObjectStore,
+  told: Told,
+  signal: AbortSignal,
+): Promise<void> {
+  const report = await probeStore(store, { signal })
+  if (!enforcesCreateOnly(report)) {
+    const seen = report.checks.find(({ name }) => name === 'create-only')?.sentence
+    const message = `${store.description} was not seen to enforce create-only writes. ${seen}`
+    throw new StoreError('Unsupported', message, {
+      op: 'probe',
+      hint: 'use a store that has conditional writes; or make sure that only one walsync writes, and leave --require-fencing out',
+    })
+  }
+  tellProbe(report, store, told)
+}
+
+/** At most one warning about what the store does, and one about what the credentials may not. */
+function tellProbe(report: ProbeReport, store: ObjectStore, { logger, output }: Told): void {
+  const { checks, denied, leftBehind, latencyMs } = report
+  const lacking = checks.filter(
+    ({ name, status }) => status === 'failed' || (name === 'create-only' && status === 'skipped'),
+  )
+  const { description } = store
+  if (lacking.length > 0) {
+    const seen = lacking.map(({ sentence }) => sentence).join(' ')
+    const words = `the store does not do all that walsync relies on. ${seen}`
+    logger.warn({ store: description, checks: lacking.map(({ name }) => name) }, words)
+  }
+  if (denied.length > 0) {
+    const verbs = denied.map(({ verb }) => verb)
+    const left = leftBehind.length === 0 ? '' : `; left behind: ${leftBehind.join(', ')}`
+    logger.warn({ store: description, denied: verbs }, `the credentials may not ${verbs}${left}`)
+  }
+  logger.debug({ store: description, checks, latencyMs }, 'store probed')
+  output.event({ time: new Date(), event: 'store-probed', ...report })
+}
+
+/** Once at start; Tigris's Global buckets are the case. */
+export function warnOfRegions({ capabilities, description }: ObjectStore, { logger }: Told): void {
+  if (capabilities.consistency !== 'same-region') return
+  logger.warn(
+    { store: description },
+    'the store is consistent within one region only: run every writer of a replica in one region, or two could overwrite each other unseen (on Tigris, ?consistency=strong says that the bucket is not Global)',
+  )
+}

@@ -1,0 +1,159 @@
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { DatabaseSync } from 'node:sqlite'
+import { fileURLToPath } from 'node:url'
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type RunningCli, runCli, scratchFolder, startCli } from './run-cli.ts'
+import { addRows, rowsOf, sampleDatabase } from './sample-database.ts'
+
+const ODD = fileURLToPath(new URL('plugins/odd-store.ts', import.meta.url))
+
+const folder = scratchFolder()
+let cwd: string
+let count = 0
+let db: DatabaseSync
+let started: RunningCli[] = []
+
+beforeEach(() => {
+  cwd = join(folder.path, String(++count))
+  mkdirSync(cwd)
+  db = sampleDatabase(join(cwd, 'app.db'), 10)
+})
+afterEach(() => {
+  for (const { process: child } of started) child.kill('SIGKILL')
+  started = []
+  if (db.isOpen) db.close()
+})
+afterAll(() => folder.remove())
+
+const urlOf = (what: string) => `odd://${what}${encodeURI(join(cwd, 'replica'))}`
+
+function start(what: string, ...words: string[]): RunningCli {
+  const args = ['watch', 'app.db', '--json', '-b', urlOf(what), '--plugin', ODD, ...words]
+  const cli = startCli(args, { cwd })
+  started.push(cli)
+  return cli
+}
+
+async function end(cli: RunningCli): Promise<{ code: number | null; warnings: string[] }> {
+  cli.process.kill('SIGTERM')
+  const { code, stderr } = await cli.ended
+  const lines = stderr.split('\n').filter((line) => line.startsWith('{'))
+  const entries = lines.map((line) => JSON.parse(line) as { level: string; msg: string })
+  return {
+    code,
+    warnings: entries.filter(({ level }) => level === 'warn').map(({ msg }) => msg),
+  }
+}
+
+const based = (cli: RunningCli) => cli.line((line) => line.includes('"event":"base"'))
+const probed = (cli: RunningCli) => cli.line((line) => line.includes('"event":"store-probed"'))
+
+describe('the probe of a starting watch', () => {
+  it('is silent where all is well, leaves nothing, and list does not show it', async () => {
+    const cli = start('sound')
+    await based(cli)
+    const line = JSON.parse(await probed(cli)) as { checks: { status: string }[] }
+    expect(line.checks.map(({ status }) => status)).toEqual(Array(5).fill('ok'))
+    expect(readdirSync(join(cwd, 'replica')).filter((name) => name !== '.walsync-tmp')).toEqual([
+      'app',
+    ])
+    expect(await end(cli)).toEqual({ code: 0, warnings: [] })
+  })
+
+  it('names a store that ignores create-only puts in one warning, and goes on', async () => {
+    const cli = start('liar')
+    await based(cli)
+    await probed(cli)
+    addRows(db, 5)
+    const { code, warnings } = await end(cli)
+    expect(code).toBe(0)
+    expect(warnings).toHaveLength(1)
+    expect(warnings[0]).toMatch(
+      /second create-only put .* was accepted, .*two writers of one replica could overwrite each other's history unseen/,
+    )
+    const args = ['restore', 'app', '-b', './replica', '-o', 'back.db']
+    expect((await runCli(args, { cwd })).code).toBe(0)
+    expect(rowsOf(join(cwd, 'back.db'))).toHaveLength(15)
+  })
+
+  it.each([
+    ['frank', /declares none: two writers/],
+    ['regional', /within one region only/],
+    ['no-delete', /may not delete; left behind: walsync-probe\//],
+  ])('%s: one warning', async (what, says) => {
+    const cli = start(what)
+    await based(cli)
+    await probed(cli)
+    const { code, warnings } = await end(cli)
+    expect(code).toBe(0)
+    expect(warnings).toEqual([expect.stringMatching(says)])
+    const list = await runCli(['list', '-b', './replica', '--json'], { cwd })
+    expect(JSON.parse(list.stdout)).toMatchObject({ databases: [{ name: 'app' }] })
+    expect((JSON.parse(list.stdout) as { databases: unknown[] }).databases).toHaveLength(1)
+  })
+
+  it('of a store that is down does not end watch', async () => {
+    const cli = start('down', '--shutdown-timeout', '500ms')
+    await cli.line((line) => line.includes('"event":"store-error"'))
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+    expect(cli.process.exitCode).toBe(null)
+    const { code, warnings } = await end(cli)
+    expect(code).toBe(4)
+    expect(warnings.filter((text) => text.startsWith('the store could not be probed'))).toEqual([
+      expect.stringContaining('The store does not answer.'),
+    ])
+  })
+
+  it('is left out with --no-probe', async () => {
+    const cli = start('liar', '--no-probe')
+    await based(cli)
+    addRows(db, 1)
+    await cli.line((line) => line.includes('"event":"synced"'))
+    const { code, warnings } = await end(cli)
+    expect({ code, warnings }).toEqual({ code: 0, warnings: [] })
+    expect((await cli.ended).stdout).not.toContain('store-probed')
+  })
+
+  it('does not touch the store for a database that is refused', async () => {
+    const { code } = await runCli(['watch', 'nope.db', '-b', './replica'], { cwd })
+    expect(code).toBe(3)
+    expect(existsSync(join(cwd, 'replica'))).toBe(false)
+  })
+})
+
+describe('--require-fencing', () => {
+  it.each(['liar', 'frank', 'no-put'])(
+    'refuses %s with 4 before anything is stored',
+    async (what) => {
+      const cli = start(what, '--require-fencing')
+      const { code, stderr } = await cli.ended
+      expect(code).toBe(4)
+      expect(stderr).toMatch(
+        /^error: file:.*replica was not seen to enforce create-only writes\. .+\n {2}try: use a store/m,
+      )
+      const names = existsSync(join(cwd, 'replica')) ? readdirSync(join(cwd, 'replica')) : []
+      expect(names.filter((name) => name !== '.walsync-tmp')).toEqual([])
+    },
+  )
+
+  it('refuses a store that cannot be asked, with 4', async () => {
+    const { code, stderr } = await start('down', '--require-fencing').ended
+    expect(code).toBe(4)
+    expect(stderr).toMatch(/^error: The store does not answer/m)
+  })
+
+  it('starts on one that keeps them, and probes once', async () => {
+    const cli = start('sound', '--require-fencing')
+    await based(cli)
+    await probed(cli)
+    expect((await end(cli)).code).toBe(0)
+    expect((await cli.ended).stdout.match(/"event":"store-probed"/g)).toHaveLength(1)
+  })
+
+  it('excludes --no-probe', async () => {
+    const { code, stderr } = await start('sound', '--require-fencing', '--no-probe').ended
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/^error: --require-fencing needs the probe\.\n {2}try: /m)
+  })
+})

@@ -1,0 +1,152 @@
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, it } from 'vitest'
+import { runtimeFindings } from '../../src/cli/runtime-findings.ts'
+import { runCli, scratchFolder } from './run-cli.ts'
+
+const ODD = fileURLToPath(new URL('plugins/odd-store.ts', import.meta.url))
+
+const folder = scratchFolder()
+const cwd = folder.path
+afterAll(() => folder.remove())
+
+interface Examination {
+  readonly fit: boolean
+  readonly findings: readonly { name: string; status: string; text: string }[]
+  readonly leftBehind?: readonly string[]
+}
+
+async function examine(what: string) {
+  const url = `odd://${what}${encodeURI(join(cwd, what))}`
+  const { code, stdout, stderr } = await runCli(
+    ['doctor', '-b', url, '--plugin', ODD, '--json', '-q'],
+    { cwd },
+  )
+  expect(stderr).toBe('')
+  const examination = JSON.parse(stdout) as Examination
+  const by = Object.fromEntries(examination.findings.map((one) => [one.name, one]))
+  return { code, by, examination }
+}
+
+describe('doctor of a sound folder', () => {
+  it('fits one screen, says that it is fit, ends with 0 and leaves nothing', async () => {
+    mkdirSync(join(cwd, 'sound'))
+    const { code, stdout, stderr } = await runCli(['doctor', '-b', './sound'], { cwd })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const lines = stdout.trimEnd().split('\n')
+    expect(lines.length).toBeLessThan(24)
+    expect(lines.at(-1)).toBe('fit for use')
+    for (const name of [
+      'node',
+      'sqlite',
+      'url',
+      'store',
+      'credentials',
+      'clock',
+      'create-only',
+      'compare-and-swap',
+      'read-after-write',
+      'list-order',
+      'delete',
+      'permissions',
+      'latency',
+    ]) {
+      expect(lines.filter((line) => new RegExp(`^ok +${name} `).test(line))).toHaveLength(1)
+    }
+    expect(stdout).toMatch(/latency +put [\d.]+ ms, get [\d.]+ ms, head .*, list .*, delete/)
+    expect(readdirSync(join(cwd, 'sound')).filter((name) => name !== '.walsync-tmp')).toEqual([])
+  })
+
+  it('gives the same as JSON', async () => {
+    const { code, stdout } = await runCli(['doctor', '-b', './sound', '--json'], { cwd })
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({
+      fit: true,
+      backend: 'file',
+      layout: 'ltx',
+      leftBehind: [],
+      clockSkewMs: expect.any(Number),
+      latencyMs: { put: expect.any(Number), delete: expect.any(Number) },
+    })
+  })
+})
+
+describe('doctor of a store that is not fit', () => {
+  it('a folder that does not exist: 4, not made, nothing else tried', async () => {
+    const { code, stdout } = await runCli(['doctor', '-b', './none'], { cwd })
+    expect(code).toBe(4)
+    expect(stdout).toMatch(/^failed +credentials +.*none/m)
+    expect(stdout).not.toContain('create-only')
+    expect(stdout).toMatch(/NOT fit for use\n$/)
+    expect(existsSync(join(cwd, 'none'))).toBe(false)
+  })
+
+  it('one that ignores create-only puts: 4, and says what is lost', async () => {
+    const { code, by } = await examine('liar')
+    expect(code).toBe(4)
+    expect(by['create-only']).toMatchObject({
+      status: 'failed',
+      text: expect.stringContaining('could overwrite each other'),
+    })
+    expect(by['list-order']?.status).toBe('ok')
+  })
+
+  it('one that may not be written: 4, the verb by name', async () => {
+    const { code, by } = await examine('no-put')
+    expect(code).toBe(4)
+    expect(by.permissions).toMatchObject({
+      status: 'failed',
+      text: expect.stringMatching(/^missing: put \(/),
+    })
+    expect(by['create-only']?.status).toBe('untried')
+  })
+
+  it('one that does not answer: 4', async () => {
+    const { code, by, examination } = await examine('down')
+    expect({ code, fit: examination.fit }).toEqual({ code: 4, fit: false })
+    expect(by.credentials).toMatchObject({
+      status: 'failed',
+      text: expect.stringContaining('The store does not answer.'),
+    })
+  })
+})
+
+describe('doctor of a store with a weakness that it declares', () => {
+  it.each([
+    ['frank', 'create-only', /declares none: two writers/],
+    ['regional', 'consistency', /within one region only/],
+    ['slow', 'clock', /^36\d\d s ahead of the store's/],
+    ['no-delete', 'permissions', /^missing: delete \(/],
+  ])('%s: a warning of %s, and 0', async (what, name, text) => {
+    const { code, by, examination } = await examine(what)
+    expect({ code, fit: examination.fit }).toEqual({ code: 0, fit: true })
+    expect(by[name]).toMatchObject({ status: 'warning', text: expect.stringMatching(text) })
+    expect(examination.leftBehind).toHaveLength(what === 'no-delete' ? 2 : 0)
+  })
+})
+
+describe('the runtime', () => {
+  const statuses = (node: string, sqlite: string | undefined) =>
+    runtimeFindings({ node, sqlite }).map(({ status }) => status)
+
+  it.each([
+    ['24.0.0', '3.51.3', ['ok', 'ok']],
+    ['24.21.0', '3.53.4', ['ok', 'ok']],
+    ['25.1.0', '4.0.0', ['ok', 'ok']],
+    ['24.1.0', '3.51.2', ['ok', 'failed']],
+    ['24.1.0', '3.50.7', ['ok', 'failed']],
+    ['22.21.0', '3.51.3', ['failed', 'ok']],
+    ['24.1.0', undefined, ['ok', 'failed']],
+  ])('Node %s with SQLite %s', (node, sqlite, expected) => {
+    expect(statuses(node, sqlite)).toEqual(expected)
+  })
+})
+
+describe('a URL that cannot be meant', () => {
+  it('is a wrong command line, 2', async () => {
+    const { code, stderr } = await runCli(['doctor', '-b', 'ftp://x'], { cwd })
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/^error: No backend knows ftp/)
+  })
+})

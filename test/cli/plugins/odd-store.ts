@@ -1,0 +1,77 @@
+import { FileObjectStore } from '../../../src/backends/file/index.ts'
+import {
+  type ObjectStore,
+  type ObjectStoreProvider,
+  StoreError,
+} from '../../../src/core/store/index.ts'
+
+type Change = (inner: ObjectStore) => Partial<ObjectStore>
+
+/** What the host of the URL makes of a folder. */
+const ODD: Readonly<Record<string, Change>> = {
+  sound: () => ({}),
+  /** Declares create-only puts and overwrites. */
+  liar: (inner) => ({
+    put: (key, body, options) => inner.put(key, body, { ...options, ifAbsent: undefined }),
+  }),
+  /** Says that it has none. */
+  frank: (inner) => ({
+    capabilities: { ...inner.capabilities, ifAbsent: 'none', ifMatch: 'none' },
+  }),
+  regional: (inner) => ({ capabilities: { ...inner.capabilities, consistency: 'same-region' } }),
+  'no-delete': () => ({
+    deleteMany: async function* (keys) {
+      for await (const key of keys) yield { key, error: denied('delete', key) }
+    },
+  }),
+  'no-put': () => ({
+    put: async (key) => {
+      throw denied('put', key)
+    },
+  }),
+  /** Its clock is an hour behind. */
+  slow: (inner) => ({
+    get: async (key, options) => {
+      const result = await inner.get(key, options)
+      const lastModified = new Date(result.info.lastModified.getTime() - 3_600_000)
+      return { ...result, info: { ...result.info, lastModified } }
+    },
+  }),
+  /** Out of reach. */
+  down: () => ({
+    check: down,
+    put: down,
+    get: down,
+    head: down,
+    list: () => ({ [Symbol.asyncIterator]: () => ({ next: down }) }),
+    listDir: () => ({ [Symbol.asyncIterator]: () => ({ next: down }) }),
+  }),
+}
+
+/** `odd://what/folder`: a folder with one oddity. */
+export const provider: ObjectStoreProvider = {
+  apiVersion: 1,
+  name: 'odd-store',
+  schemes: ['odd'],
+  layout: 'ltx',
+  async open(url) {
+    const root = decodeURIComponent(url.pathname)
+    const store = new FileObjectStore({ root, create: true })
+    const change = ODD[url.host]!(store)
+    return new Proxy<ObjectStore>(store, {
+      get(target, name) {
+        if (name in change) return Reflect.get(change, name)
+        const value = Reflect.get(target, name, target)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+  },
+}
+
+function denied(op: string, key: string): StoreError {
+  return new StoreError('PermissionDenied', `The credentials may not ${op} ${key}.`, { op, key })
+}
+
+async function down(): Promise<never> {
+  throw new StoreError('Unavailable', 'The store does not answer.', { op: 'any' })
+}
