@@ -15,12 +15,13 @@ import {
 } from './capture-position.ts'
 import { type Continuity, proveContinuity, type WalAnchor } from './continuity.ts'
 import { DatabaseError } from './database-error.ts'
-import type { ReadGuard } from './read-guard.ts'
+import type { ReadGuard, WalIndexState } from './read-guard.ts'
 import type { WalFile } from './wal-file.ts'
 import { WalRangeReader } from './wal-range-reader.ts'
 
 /** A change stops growing at this many bytes of distinct pages, so that one file stays moderate. */
 const CHANGE_BYTES = 64 << 20
+const UNSETTLED: WalIndexState = { published: -1, backfilled: -1 }
 /** How long to look for a consistent view, in milliseconds. */
 const ANCHOR_MS = 60_000
 /** How long published frames may stay unreadable before continuity is given up, in milliseconds. */
@@ -44,7 +45,8 @@ export class WalCapture {
   /** False after a restart, until the mark is taken anew: a second restart would mean that the guard was lost. */
   #mayRestart = true
   #unreadableSince: number | undefined
-  #settled = { published: -1, backfilled: -1 }
+  /** The WAL index when the mark was taken last. */
+  #settled: WalIndexState = UNSETTLED
 
   constructor(path: string, wal: WalFile, guard: ReadGuard, pageSize: number) {
     this.#path = path
@@ -63,9 +65,7 @@ export class WalCapture {
     const { published, backfilled } = this.#guard.state()
     if (published !== this.#position.wal.frame) return
     const changed = published !== this.#settled.published || backfilled !== this.#settled.backfilled
-    if (changed && (published > this.#mark || backfilled === published) && this.hold()) {
-      this.#settled = { published, backfilled }
-    }
+    if (changed && (published > this.#mark || backfilled === published)) this.hold()
   }
 
   /**
@@ -253,6 +253,7 @@ export class WalCapture {
     const now = this.#wal.readHeader()
     const still = run === undefined || (now !== undefined && isSameRun(run, now))
     this.#mark = still ? after.published : 0
+    this.#settled = after
     this.#mayRestart = true
     return true
   }
@@ -282,6 +283,7 @@ export class WalCapture {
     }
     this.#position = { run: header, wal: startOfRun(header), commit: this.#position.commit }
     this.#mark = 0
+    this.#settled = UNSETTLED
     this.#mayRestart = false
   }
 
