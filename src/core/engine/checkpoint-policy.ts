@@ -87,8 +87,8 @@ export class CheckpointPolicy {
 
   async #guarded(keep: (change: WalChange) => Promise<void> | void): Promise<boolean> {
     const { capture, path } = this.#source
-    // The bulk is copied while writers go on, so that the lock is held for the rest only.
-    if (!capture.hold()) return false
+    // The bulk is synced and copied while writers go on, so that the lock is held for the rest only.
+    capture.hold()
     await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
     if (!(await this.#checkpointer.lock(path, LOCK_TIMEOUT_MS))) return false
     try {
