@@ -44,7 +44,7 @@ for (const kind of [FOLDER, MINIO]) {
 }
 
 function restoresOurs(kind: E2eStoreKind): void {
-  const folder = new E2eFolder()
+  let folder: E2eFolder
   let store: E2eStore
   let watcher: Watcher
   let source: FoundDatabase
@@ -68,6 +68,7 @@ function restoresOurs(kind: E2eStoreKind): void {
   }
 
   beforeAll(async () => {
+    folder = new E2eFolder()
     store = await kind.start()
     folder.create('app')
     watcher = new Watcher(['app.db', '-b', store.url, '--sync-interval', '200ms'], {
@@ -89,7 +90,7 @@ function restoresOurs(kind: E2eStoreKind): void {
 
   afterAll(async () => {
     await watcher?.dispose()
-    await folder.dispose()
+    await folder?.dispose()
     await store?.stop()
   })
 
@@ -111,10 +112,11 @@ function restoresOurs(kind: E2eStoreKind): void {
 }
 
 describeWithServers(['litestream'], 'walsync reads what Litestream replicated', () => {
-  const folder = new E2eFolder()
+  let folder: E2eFolder
   let source: FoundDatabase
 
   beforeAll(async () => {
+    folder = new E2eFolder()
     folder.create('app')
     const cwd = folder.path
     const config = configFor(cwd, join(cwd, 'app.db'), join(cwd, 'its replica', 'app'))
@@ -138,7 +140,7 @@ describeWithServers(['litestream'], 'walsync reads what Litestream replicated', 
     expect(existsSync(join(cwd, 'its replica', 'app', 'ltx', '0'))).toBe(true)
   })
 
-  afterAll(() => folder.dispose())
+  afterAll(() => folder?.dispose())
 
   describe.each([
     ['its URL with the name', './its replica', 'app'],

@@ -41,7 +41,7 @@ interface Listed {
  */
 export function badNetwork(kind: HttpStoreKind): void {
   describeWithServers(kind.needs, `a network on a bad day before ${kind.name}`, () => {
-    const folder = new E2eFolder()
+    let folder: E2eFolder
     const between: Between[] = []
     const sources = new Map<string, FoundDatabase>()
     let store: HttpStore
@@ -75,6 +75,7 @@ export function badNetwork(kind: HttpStoreKind): void {
     }
 
     beforeAll(async () => {
+      folder = new E2eFolder()
       store = await kind.start()
       proxy = await startFaultProxy(store.endpoint, kind.dialect)
       proxy.random({ seed: Date.now() })
@@ -104,7 +105,7 @@ export function badNetwork(kind: HttpStoreKind): void {
 
     afterAll(async () => {
       await watcher?.dispose()
-      await folder.dispose()
+      await folder?.dispose()
       await proxy?.close()
       await store?.stop()
     })

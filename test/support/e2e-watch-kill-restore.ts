@@ -39,7 +39,7 @@ interface Listed {
  */
 export function watchKillRestore(kind: E2eStoreKind): void {
   describeWithServers(kind.needs, `watch under load, kill and restore on ${kind.name}`, () => {
-    const folder = new E2eFolder()
+    let folder: E2eFolder
     const moments = new Map<Name, Moment>()
     const sources = new Map<Name, FoundDatabase>()
     let store: E2eStore
@@ -72,6 +72,7 @@ export function watchKillRestore(kind: E2eStoreKind): void {
     }
 
     beforeAll(async () => {
+      folder = new E2eFolder()
       store = await kind.start()
       for (const name of NAMES) folder.create(name)
       await watch()
@@ -94,7 +95,7 @@ export function watchKillRestore(kind: E2eStoreKind): void {
 
     afterAll(async () => {
       await watcher?.dispose()
-      await folder.dispose()
+      await folder?.dispose()
       await store?.stop()
     })
 
