@@ -51,16 +51,20 @@ class Bed {
         ? [process.execPath, [CLI, 'watch', this.path, '-b', this.replica, '--log-level', 'error']]
         : [LITESTREAM, ['replicate', this.path, `file://${this.replica}/app`]]
     this.#child = spawn(command, args, { stdio: ['ignore', 'ignore', 'ignore'] })
-    while (this.objects().length === 0) await delay(20)
+    while (this.objects().length === 0) {
+      if (this.#child.exitCode !== null)
+        throw new Error(`${program} ended with ${this.#child.exitCode}`)
+      await delay(20)
+    }
     await delay(2000)
   }
 
-  /** Files of level 0, where every commit lands first. */
-  objects(level = 0): string[] {
-    const folder = join(this.replica, 'app/ltx', String(level))
-    const names = existsSync(folder) ? readdirSync(folder) : []
-    if (level === 0 && names.length === 0) return this.objects(9)
-    return names.filter((name) => name.endsWith('.ltx'))
+  /** Files of level 0, where every commit lands first, and snapshots. */
+  objects(): string[] {
+    return [0, 9].flatMap((level) => {
+      const folder = join(this.replica, 'app/ltx', String(level))
+      return existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.ltx')) : []
+    })
   }
 
   /** CPU seconds used so far, and peak memory in MB. */

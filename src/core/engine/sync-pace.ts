@@ -57,6 +57,7 @@ export class SyncPace {
       this.#probeMs *= 2
       return { waitMs, armed: false }
     }
+    this.#noticedAt = undefined
     const armed = !this.#watcher.isArmed && this.#watcher.arm()
     return { waitMs: this.#pollMs, armed }
   }
