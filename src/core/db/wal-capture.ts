@@ -73,12 +73,11 @@ export class WalCapture {
    * its autocheckpoint limit would sort all frames of the WAL, only to find that nothing may be copied.
    */
   regrip(): void {
-    if (this.#mark > 0) return
     const header = this.#wal.readHeader()
     const { run } = this.#position
     if (header === undefined || this.#guard.state().published === 0) return
     if (run === undefined || !isSameRun(run, header)) this.#acceptRestart(run, header)
-    this.hold()
+    if (this.#mark === 0) this.hold()
   }
 
   /** Everything up to here has been captured. */
