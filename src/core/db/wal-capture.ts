@@ -104,12 +104,7 @@ export class WalCapture {
     this.#guard.take()
     const { published } = this.#guard.state()
     this.#wal.refresh()
-    const result = proveContinuity(anchor, {
-      header: this.#wal.readHeader(),
-      published,
-      bootId,
-      read: (into, offset) => this.#wal.read(into, offset),
-    })
+    const result = this.#prove(anchor, published, bootId)
     if (!result.proven) return result
     this.#position = { run: result.header, wal: result.position, commit }
     this.#mark = published
@@ -218,13 +213,7 @@ export class WalCapture {
 
   /** Moves to another file's end if that is proven to lie in the guarded run: this database's own history, written by another process. */
   adopt(anchor: WalAnchor, commit: number): Continuity {
-    const { published } = this.#guard.state()
-    const result = proveContinuity(anchor, {
-      header: this.#wal.readHeader(),
-      published,
-      bootId: 0,
-      read: (into, offset) => this.#wal.read(into, offset),
-    })
+    const result = this.#prove(anchor, this.#guard.state().published, 0)
     if (!result.proven) return result
     this.#position = { run: result.header, wal: result.position, commit }
     return result
@@ -255,6 +244,11 @@ export class WalCapture {
     this.#settled = after
     this.#mayRestart = true
     return true
+  }
+
+  #prove(anchor: WalAnchor, published: number, bootId: number): Continuity {
+    const read = (into: Uint8Array, offset: number) => this.#wal.read(into, offset)
+    return proveContinuity(anchor, { header: this.#wal.readHeader(), published, bootId, read })
   }
 
   #anchored(

@@ -1,5 +1,5 @@
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import {
   decodeLtxHeader,
   formatTxid,
@@ -8,11 +8,18 @@ import {
   parseTxid,
   type TXID,
 } from '../ltx/index.ts'
+import type { TrackerOptions } from './tracker-options.ts'
 
 export interface SpooledFile {
   readonly txid: TXID
   readonly path: string
   readonly bytes: number
+}
+
+/** The spool that a database's options ask for. */
+export function spoolOf({ path, spoolDir, maxSpoolBytes }: TrackerOptions): Spool {
+  const beside = join(dirname(path), `.${basename(path)}-walsync`)
+  return new Spool(spoolDir ?? beside, maxSpoolBytes ?? 1 << 30)
 }
 
 const NAME = /^([0-9a-f]{16})\.ltx$/

@@ -1,4 +1,4 @@
-import { basename, dirname, join } from 'node:path'
+import { existsSync } from 'node:fs'
 import { DatabaseError, SourceDatabase } from '../db/index.ts'
 import { formatTxid, type TXID } from '../ltx/index.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
@@ -9,7 +9,7 @@ import { finalSync } from './final-sync.ts'
 import { ReplicaWriter } from './replica-writer.ts'
 import type { PendingFile } from './shipper.ts'
 import { SnapshotPolicy } from './snapshot-policy.ts'
-import { Spool } from './spool.ts'
+import { spoolOf } from './spool.ts'
 import { BUSY_TICK_MS, SyncPace } from './sync-pace.ts'
 import { TrackedDatabase } from './tracked-database.ts'
 import { TrackerJournal } from './tracker-journal.ts'
@@ -59,10 +59,9 @@ export class WalTracker {
     this.#maxWalBytes = options.maxWalBytes ?? 64 << 20
     this.#context = context
     this.#journal = new TrackerJournal(name, context.onEvent)
-    const spoolDir = options.spoolDir ?? join(dirname(path), `.${basename(path)}-walsync`)
-    const spool = new Spool(spoolDir, options.maxSpoolBytes ?? 1 << 30)
     const intervalMs = options.snapshotIntervalMs ?? 3_600_000
     this.#policy = new SnapshotPolicy(store, layout, { intervalMs })
+    const spool = spoolOf(options)
     this.#writer = new ReplicaWriter(name, store, layout, spool, context, {
       onShipped: (file, bytes) => this.#onShipped(file, bytes),
       onTaken: (file) => this.#onTaken(file),
@@ -202,7 +201,7 @@ export class WalTracker {
     if (now >= this.#nextCheckAt) {
       this.#nextCheckAt = now + this.#pollMs
       if (this.#database?.source.file.isCurrent() === false) await this.#leave()
-      if (this.#database === undefined) this.#reopen()
+      if (this.#database === undefined && existsSync(this.#path)) this.open()
     }
     const database = this.#database
     const { shipper } = this.#writer
@@ -272,15 +271,6 @@ export class WalTracker {
     this.#database = undefined
     await database.close()
     this.#journal.waiting('the database was replaced or deleted')
-  }
-
-  #reopen(): void {
-    try {
-      this.open()
-    } catch (error) {
-      if (!(error instanceof DatabaseError) || error.code !== 'MissingFile') throw error
-      this.#journal.waiting('there is no database at the path')
-    }
   }
 
   /** Errors end nothing but fencing: they are told, and the same is tried again after a pause. Returns the pause. */
