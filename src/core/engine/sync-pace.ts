@@ -52,14 +52,13 @@ export class SyncPace {
    * have just been asked for, so that one more look is due: a commit may have come before.
    */
   quiet(): { readonly waitMs: number; readonly armed: boolean } {
-    if (this.#probeMs <= LAST_PROBE_MS) {
-      const waitMs = this.#probeMs
-      this.#probeMs *= 2
-      return { waitMs, armed: false }
-    }
+    const probing = this.#probeMs <= LAST_PROBE_MS
+    const waitMs = probing ? this.#probeMs : this.#pollMs
+    if (probing) this.#probeMs *= 2
+    // A large transaction spills frames for a long time before it commits: not each is worth a look.
+    if (probing && this.#noticedAt !== undefined) return { waitMs, armed: false }
     this.#noticedAt = undefined
-    const armed = !this.#watcher.isArmed && this.#watcher.arm()
-    return { waitMs: this.#pollMs, armed }
+    return { waitMs, armed: !this.#watcher.isArmed && this.#watcher.arm() }
   }
 
   /** Ends the file events. */
