@@ -1,6 +1,6 @@
 // What replication costs and how far it lags, measured from outside on the built CLI, beside
 // Litestream where it is installed. Each figure that is a comparison comes from one run.
-// Usage: node bench/replication.ts [lag] [paced] [full] [idle]     (all by default)
+// Usage: node bench/replication.ts [lag] [paced] [full] [idle] [restore]     (all by default)
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
@@ -91,12 +91,16 @@ class Bed {
     return JSON.parse(text)
   }
 
+  async stop(): Promise<void> {
+    if (this.#child === undefined) return
+    const exited = once(this.#child, 'exit')
+    this.#child.kill('SIGTERM')
+    await exited
+    this.#child = undefined
+  }
+
   async end(): Promise<void> {
-    if (this.#child !== undefined) {
-      const exited = once(this.#child, 'exit')
-      this.#child.kill('SIGTERM')
-      await exited
-    }
+    await this.stop()
     rmSync(this.folder, { recursive: true, force: true })
   }
 }
@@ -191,6 +195,55 @@ async function idle(program: string): Promise<void> {
   await bed.end()
 }
 
+/** A database of 150 MB and its history, written by walsync, restored by each program in turn. */
+async function restore(): Promise<void> {
+  const bed = new Bed()
+  const db = new DatabaseSync(bed.path)
+  db.exec('CREATE TABLE filler (a BLOB)')
+  const insert = db.prepare('INSERT INTO filler VALUES (?)')
+  db.exec('BEGIN')
+  for (let i = 0; i < 37_000; i++) insert.run(words(3900))
+  db.exec('COMMIT')
+  db.close()
+  await bed.watch('walsync')
+  await bed.write(500, 20)
+  const files = bed.objects().length
+  await bed.stop()
+  const times: Record<string, number[]> = { walsync: [], litestream: [], cp: [] }
+  for (let i = 0; i < 3; i++) {
+    const output = join(bed.folder, `restored-${i}.db`)
+    const runs: Record<string, [string, string[]]> = {
+      walsync: [process.execPath, [CLI, 'restore', 'app', '-b', bed.replica, '-o', output]],
+      litestream: [LITESTREAM, ['restore', '-o', output, `file://${bed.replica}/app`]],
+      cp: ['sh', ['-c', `cp '${bed.path}' '${output}' && sync '${output}'`]],
+    }
+    for (const [name, [command, args]] of Object.entries(runs)) {
+      if (!existsSync(LITESTREAM) && name === 'litestream') continue
+      const startedAt = performance.now()
+      const child = spawn(command, args, { stdio: 'ignore' })
+      const [code] = await once(child, 'exit')
+      if (code !== 0) throw new Error(`${name} ended with ${code}`)
+      times[name]!.push((performance.now() - startedAt) / 1000)
+      rmSync(output)
+    }
+  }
+  const median = (name: string) => times[name]!.sort((a, b) => a - b)[1] ?? Number.NaN
+  print('walsync', 'restore of 150 MB with history, s', {
+    walsync: median('walsync'),
+    litestream: median('litestream'),
+    'cp + fsync': median('cp'),
+    files,
+  })
+  await bed.end()
+}
+
+/** Text that compresses like text. */
+function words(bytes: number): string {
+  let text = ''
+  while (text.length < bytes) text += `${Math.random().toString(36).slice(2, 8)} the quick `
+  return text.slice(0, bytes)
+}
+
 function at(sorted: readonly number[], share: number): number {
   return sorted[Math.floor(sorted.length * share)]!
 }
@@ -210,3 +263,4 @@ if (wants('lag')) for (const program of programs) await lag(program)
 if (wants('paced')) for (const program of programs) await paced(program)
 if (wants('full')) for (const program of programs) await fullSpeed(program)
 if (wants('idle')) for (const program of programs) await idle(program)
+if (wants('restore')) await restore()
