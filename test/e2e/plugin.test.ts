@@ -51,7 +51,13 @@ describe('the example of a backend', () => {
     const args = ['--test', '--test-reporter=tap', 'test/contract.test.js']
     // Without vitest's own variables, or the child would think that it runs inside another test.
     const env = { PATH: process.env.PATH ?? '', HOME: folder }
-    const { stdout } = await run(process.execPath, args, { cwd, env, maxBuffer: 1 << 26 })
+    const { stdout } = await run(process.execPath, args, { cwd, env, maxBuffer: 1 << 26 }).catch(
+      (error: { stdout: string }) => {
+        const lines = error.stdout.split('\n')
+        const at = lines.findIndex((line) => /^\s*not ok/.test(line))
+        throw new Error(`a case failed:\n${lines.slice(at, at + 25).join('\n')}`)
+      },
+    )
     const counts = /walsync-store-sqlite: (\d+) passed, (\d+) failed, (\d+) skipped/.exec(stdout)
     const [passed, failed, skipped] = counts!.slice(1).map(Number)
     expect(failed).toBe(0)

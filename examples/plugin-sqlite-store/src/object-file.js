@@ -32,7 +32,8 @@ export class ObjectFile {
     const db = new DatabaseSync(this.#path, { timeout: BUSY_MS })
     try {
       // FULL: an acknowledged put survives a power cut, https://sqlite.org/pragma.html#pragma_synchronous
-      db.exec(`PRAGMA journal_mode = wal; PRAGMA synchronous = FULL; ${SCHEMA}`)
+      whileBusy(() => db.exec('PRAGMA journal_mode = wal'))
+      db.exec(`PRAGMA synchronous = FULL; ${SCHEMA}`)
     } catch (error) {
       db.close()
       throw error
@@ -189,3 +190,17 @@ function assertCondition(op, key, old, { ifAbsent, ifMatch }) {
   }
 }
 // #endregion
+
+/** SQLite's busy timeout does not cover the change to WAL mode when several processes open a new file at once. */
+function whileBusy(attempt) {
+  const deadline = Date.now() + BUSY_MS
+  const pause = new Int32Array(new SharedArrayBuffer(4))
+  for (;;) {
+    try {
+      return attempt()
+    } catch (error) {
+      if ((error.errcode & 0xff) !== 5 || Date.now() > deadline) throw error
+      Atomics.wait(pause, 0, 0, 5)
+    }
+  }
+}
