@@ -61,7 +61,7 @@ function fields(event: EngineEvent): object {
   for (const [name, value] of Object.entries(event)) {
     if (name === 'type' || name === 'reason') continue
     if (name === 'error') shown.code = (value as { code?: unknown } | undefined)?.code
-    else shown[name] = typeof value === 'bigint' ? value.toString(16) : value
+    else shown[name] = typeof value === 'bigint' ? value.toString() : value
   }
   return shown
 }

@@ -70,15 +70,15 @@ function table(databases: readonly ListedDatabase[]): string {
     summary.newestAt?.toISOString() ?? 'none',
     restorableTimes?.from.toISOString() ?? 'never',
     restorableTimes?.to.toISOString() ?? '',
-    restorable === undefined ? '' : `${hex(restorable.from)} to ${hex(restorable.to)}`,
+    restorable === undefined ? '' : `${decimal(restorable.from)} to ${decimal(restorable.to)}`,
   ])
   const gaps = databases.flatMap(({ name, gaps }) =>
-    gaps.map(({ from, to }) => `${name}: TXIDs ${hex(from)} to ${hex(to)} are missing.`),
+    gaps.map(({ from, to }) => `${name}: TXIDs ${decimal(from)} to ${decimal(to)} are missing.`),
   )
   return [formatTable([heading, ...rows]), ...gaps].join('\n')
 }
 
-/** Without leading zeros: people compare these, programs read the JSON. */
-function hex(txid: bigint): string {
-  return txid.toString(16)
+/** As `--txid` takes it; JSON has the 16 hexadecimal digits of file names. */
+function decimal(txid: bigint): string {
+  return txid.toString()
 }

@@ -90,7 +90,7 @@ function resultJson(name: string, path: string, { plan, time, ...result }: Resto
 
 function resultText(name: string, path: string, result: RestoreResult): string {
   const { plan, time, bytes, filesRead, bytesRead, durationMs, integrityCheck } = result
-  const state = `TXID ${plan.txid.toString(16)}${time === undefined ? '' : `, ${time.toISOString()}`}`
+  const state = `TXID ${plan.txid.toString()}${time === undefined ? '' : `, ${time.toISOString()}`}`
   const checked =
     integrityCheck === 'none' ? 'not checked by SQLite' : `${integrityCheck} integrity check ok`
   return [

@@ -31,7 +31,7 @@ export async function snapshot(
   } finally {
     progress.stop()
   }
-  const txid = taken.txid.toString(16)
+  const txid = taken.txid.toString()
   const text = taken.skipped
     ? `${name}: a snapshot of this very state is there already, TXID ${txid}`
     : `${name}: snapshot stored, TXID ${txid}, ${formatBytes(taken.bytes)}`
