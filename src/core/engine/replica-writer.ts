@@ -91,7 +91,7 @@ export class ReplicaWriter {
   queue(source: SourceDatabase, change: WalChange, noticedAt: number): PendingFile {
     const pending = pendingOf(this.#changeFile(source, change), change, noticedAt)
     if (pending.uncaptured === undefined) source.capture.advance(change)
-    this.shipper.add(pending)
+    this.#add(pending)
     return pending
   }
 
@@ -99,7 +99,7 @@ export class ReplicaWriter {
   queueInMemory(source: SourceDatabase, change: WalChange, noticedAt: number): void {
     const file = this.#changeFile(source, change)
     const { header, pages } = file
-    this.shipper.add({ txid: header.maxTxid, header, pages, noticedAt, body: fileBytes(file) })
+    this.#add({ txid: header.maxTxid, header, pages, noticedAt, body: fileBytes(file) })
     source.capture.advance(change)
   }
 
@@ -109,7 +109,7 @@ export class ReplicaWriter {
     const { header, pages } = file
     const pending: PendingFile = { txid: header.maxTxid, header, pages, noticedAt, body: file }
     setSpooled(pending, await this.spool.add(pending.txid, file.open() as Iterable<Uint8Array>))
-    this.shipper.add(pending)
+    this.#add(pending)
     source.capture.advance(change)
     const spoolBytes = this.spool.bytes
     this.#onEvent({ type: 'spooling', database: this.#database, txid: pending.txid, spoolBytes })
@@ -170,8 +170,13 @@ export class ReplicaWriter {
 
   #changeFile(source: SourceDatabase, change: WalChange): LtxFile {
     if (this.#captured === undefined) throw new TypeError('a change needs a base before it')
-    this.#captured = nextTxid(this.#captured)
-    return changeFile(source, change, this.#captured, this.stamp())
+    return changeFile(source, change, nextTxid(this.#captured), this.stamp())
+  }
+
+  /** The TXID counts as given out only with its file in the queue: one lost to a full disk would be a gap that no restore can cross. */
+  #add(file: PendingFile): void {
+    this.shipper.add(file)
+    this.#captured = file.txid
   }
 
   /** Files of the spool count if they follow the replica's end without a gap and the same process wrote that end. */
