@@ -58,7 +58,12 @@ export function* readView(
   }
 }
 
-/** The changed pages of `change`, ascending, without the lock page, each read from its WAL frame. */
+/**
+ * The changed pages of `change`, ascending, without the lock page, each read from its WAL frame.
+ *
+ * @throws DatabaseError `ContinuityLost` after the last page if the log was restarted meanwhile: a
+ *   writer puts the new header before it overwrites frames, so what was read may not be the change
+ */
 export function* readChange(
   change: WalChange,
   wal: WalFile,
@@ -72,6 +77,10 @@ export function* readChange(
     readFrame(wal, change.pages.get(pgno)!, pageSize, data)
     yield { pgno, data }
   }
+  const header = wal.readHeader()
+  if (header !== undefined && isSameRun(header, change.run)) return
+  const message = `The WAL ${wal.path} was restarted while its frames were read.`
+  throw new DatabaseError('ContinuityLost', wal.path, message)
 }
 
 interface Overlay {

@@ -1,13 +1,6 @@
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import {
-  decodeLtxHeader,
-  formatTxid,
-  LTX_HEADER_SIZE,
-  type LtxHeader,
-  parseTxid,
-  type TXID,
-} from '../ltx/index.ts'
+import { decodeLtx, formatTxid, type LtxHeader, parseTxid, type TXID } from '../ltx/index.ts'
 import type { TrackerOptions } from './tracker-options.ts'
 
 export interface SpooledFile {
@@ -76,7 +69,7 @@ export class Spool {
     if (this.#bytes <= 0) await this.clear()
   }
 
-  /** Files left by an earlier process, ascending, and their headers. Half-written ones are removed. */
+  /** Files left by an earlier process, ascending, and their headers; each verified whole. Half-written ones are removed. @throws LtxError */
   async load(): Promise<{ readonly file: SpooledFile; readonly header: LtxHeader }[]> {
     const found: { file: SpooledFile; header: LtxHeader }[] = []
     this.#bytes = 0
@@ -88,7 +81,7 @@ export class Spool {
         continue
       }
       const content = await readFile(path)
-      const header = decodeLtxHeader(content.subarray(0, LTX_HEADER_SIZE))
+      const { header } = decodeLtx(content)
       found.push({ file: { txid: parseTxid(match[1]!), path, bytes: content.length }, header })
       this.#bytes += content.length
     }
