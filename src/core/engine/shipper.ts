@@ -3,6 +3,7 @@ import type { WalChange } from '../db/index.ts'
 import { formatTxid, type LtxHeader, type TXID } from '../ltx/index.ts'
 import type { ReplicaClient } from '../replica/replica-client.ts'
 import { isStoreError, type PutBody } from '../store/index.ts'
+import { Backoff } from './backoff.ts'
 import { type EngineEvent, FencedError } from './events.ts'
 import { fileBytes, type LtxFile } from './ltx-file.ts'
 import type { Spool, SpooledFile } from './spool.ts'
@@ -30,9 +31,6 @@ export interface ShipperHooks {
   readonly wake: () => void
 }
 
-const FIRST_RETRY_MS = 250
-const MAX_RETRY_MS = 30_000
-
 /**
  * Puts pending files into the store, in order, one at a time. While the store fails it tries again
  * without end, with growing, jittered pauses: the queue is the WAL, and then the spool.
@@ -45,7 +43,7 @@ export class Shipper {
   #uploading: Promise<void> | undefined
   #abort = new AbortController()
   #startedAt = 0
-  #failures = 0
+  readonly #backoff = new Backoff()
   #failingSince: number | undefined
   #retryAt = 0
   #fatal: unknown
@@ -106,11 +104,6 @@ export class Shipper {
     await this.#uploading
   }
 
-  /** Tries again at the next `pump`, without waiting for a pause to end. */
-  retryNow(): void {
-    this.#retryAt = 0
-  }
-
   /** Forgets all pending files: their slots hold this database's history already. */
   drop(): void {
     this.#queue.length = 0
@@ -137,7 +130,7 @@ export class Shipper {
       const outageMs = Date.now() - this.#failingSince
       this.#hooks.onEvent({ type: 'store-recovered', database: this.#database, outageMs })
     }
-    this.#failures = 0
+    this.#backoff.reset()
     this.#failingSince = undefined
     this.#retryAt = 0
     this.#lastError = undefined
@@ -170,9 +163,7 @@ export class Shipper {
     const now = Date.now()
     this.#lastError = error
     this.#failingSince ??= now
-    const ceiling = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures)
-    this.#failures = Math.min(this.#failures + 1, 20)
-    const retryInMs = Math.round(ceiling / 2 + (Math.random() * ceiling) / 2)
+    const retryInMs = this.#backoff.next()
     this.#retryAt = now + retryInMs
     this.#hooks.onEvent({ type: 'store-error', database: this.#database, error, retryInMs })
   }
