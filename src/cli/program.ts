@@ -1,8 +1,22 @@
 import { Command, CommanderError, Option } from 'commander'
+import { COMMAND_DEFINITIONS } from './command-definitions.ts'
 import { LOG_FORMATS, LOG_LEVELS } from './log-options.ts'
 import { UsageError } from './usage-error.ts'
 
-export const COMMANDS = ['watch', 'snapshot', 'restore', 'list', 'doctor'] as const
+export const COMMANDS = [
+  'watch',
+  'snapshot',
+  'restore',
+  'list',
+  'status',
+  'verify',
+  'repair',
+  'compact',
+  'prune',
+  'unlock',
+  'config',
+  'doctor',
+] as const
 export type CommandName = (typeof COMMANDS)[number]
 
 /** A parsed command line; flag values are still the text that the user typed. */
@@ -62,7 +76,8 @@ function buildProgram(version: string, found: (invocation: Invocation) => void):
     )
     .option('--log-format <format>', `${LOG_FORMATS.join(' or ')} (default: pretty on a terminal)`)
     .addHelpText('after', EXIT_CODES)
-  for (const command of [watch(), snapshot(), restore(), list(), doctor()]) {
+  for (const define of COMMAND_DEFINITIONS) {
+    const command = define()
     command.copyInheritedSettings(program)
     command.action((...args: unknown[]) => {
       const operands = args.slice(0, -2).flat() as string[]
@@ -72,82 +87,6 @@ function buildProgram(version: string, found: (invocation: Invocation) => void):
     program.addCommand(command)
   }
   return program
-}
-
-function watch(): Command {
-  return withBucket(new Command('watch'))
-    .description('Replicate databases as they change, until SIGTERM or SIGINT.')
-    .usage('[options] DB... -b URL [-- COMMAND [ARGS...]]')
-    .argument('<databases...>', 'SQLite files in WAL mode')
-    .option(
-      '--name <name>',
-      'name of the replica, for one database (default: its file name without extension)',
-    )
-    .option('--sync-interval <duration>', 'at most one object a database in this time', '1s')
-    .option(
-      '--poll-interval <duration>',
-      'look for changes this often where no file event came',
-      '1s',
-    )
-    .option(
-      '--snapshot-interval <duration>',
-      'time between full copies, if anything changed; 0: none after the first',
-      '1h',
-    )
-    .option('--max-wal-size <size>', 'checkpoint when the WAL is larger', '64MB')
-    .option('--spool-dir <folder>', 'where changes wait when the store is down and the WAL is full')
-    .option('--max-spool-size <size>', 'the most that may wait there, for each database', '1GB')
-    .option('--shutdown-timeout <duration>', 'the most that the final sync may take', '30s')
-    .option('--no-probe', 'do not try at start what the store can do')
-    .option(
-      '--require-fencing',
-      'refuse to start unless the store is seen to enforce create-only writes',
-    )
-}
-
-function snapshot(): Command {
-  return withBucket(new Command('snapshot'))
-    .description('Upload one full copy of a database now.')
-    .usage('[options] DB -b URL')
-    .argument('<database>', 'a SQLite file in WAL mode')
-    .option('--name <name>', 'name of the replica (default: the file name without extension)')
-}
-
-function restore(): Command {
-  return withBucket(new Command('restore'))
-    .description('Bring a database back.')
-    .usage('[options] NAME -b URL -o FILE')
-    .argument('<name>', 'name of the replica, as walsync list shows it')
-    .requiredOption('-o, --output <file>', 'the file to write; must not exist yet')
-    .option('--point-in-time <time>', 'state at a time: RFC 3339, or like "10m ago"')
-    .option('--txid <txid>', 'state after a transaction: 16 hex digits')
-    .option('--force', 'replace an existing file')
-    .option('--dry-run', 'print the restore plan and write nothing')
-    .option(
-      '--integrity-check <kind>',
-      'PRAGMA to run before the file is put in place: full, quick or none',
-      'full',
-    )
-    .option('--parallelism <n>', 'parallel reads from the store, 1 to 64', '8')
-}
-
-function list(): Command {
-  return withBucket(new Command('list'))
-    .description('Show the databases of a store and the times they can be restored to.')
-    .usage('[options] -b URL')
-}
-
-function doctor(): Command {
-  return withBucket(new Command('doctor'))
-    .description('Try a store: credentials, permissions, conditional writes, clock, latency.')
-    .usage('[options] -b URL')
-}
-
-function withBucket(command: Command): Command {
-  return command.requiredOption(
-    '-b, --bucket <url>',
-    'where the replicas are: s3://, tigris://, gs://, az:// or file:// URL, a path that starts with / or ., or an S3 bucket',
-  )
 }
 
 const EXIT_CODES = `

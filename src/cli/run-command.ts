@@ -78,6 +78,20 @@ async function dispatch(
       return (await import('./commands/restore.ts')).restore(context, operands, flags)
     case 'list':
       return (await import('./commands/list.ts')).list(context, flags)
+    case 'status':
+      return (await import('./commands/status.ts')).status(context, operands, flags)
+    case 'verify':
+      return (await import('./commands/verify.ts')).verify(context, operands, flags)
+    case 'repair':
+      return (await import('./commands/repair.ts')).repair(context, operands, flags)
+    case 'compact':
+      return (await import('./commands/compact.ts')).compact(context, operands, flags)
+    case 'prune':
+      return (await import('./commands/prune.ts')).prune(context, operands, flags)
+    case 'unlock':
+      return (await import('./commands/unlock.ts')).unlock(context, operands, flags)
+    case 'config':
+      return (await import('./commands/config.ts')).config(context, operands, flags)
     case 'doctor':
       return (await import('./commands/doctor.ts')).doctor(context, flags)
   }

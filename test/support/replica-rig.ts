@@ -39,7 +39,7 @@ export class ReplicaRig implements AsyncDisposable {
           layout: 'ltx',
           syncIntervalMs: 5,
           pollIntervalMs: 5,
-          snapshotIntervalMs: 0,
+          snapshots: { intervalMs: 0 },
           ...options,
         },
       ],

@@ -9,8 +9,7 @@ import { eventLine, logEvent } from '../event-log.ts'
 import { bytes, duration, parseFlags, text } from '../flags.ts'
 import { InterruptedError } from '../interrupted-error.ts'
 import { replicaStore } from '../open-store.ts'
-import { requireFencing, StartProbe, warnOfRegions } from '../start-probe.ts'
-import { UsageError } from '../usage-error.ts'
+import { StartProbe, warnOfRegions } from '../start-probe.ts'
 import { bucketFlags } from './bucket-flags.ts'
 
 const watchFlags = bucketFlags.extend({
@@ -23,7 +22,7 @@ const watchFlags = bucketFlags.extend({
   maxSpoolSize: bytes(),
   shutdownTimeout: duration(),
   probe: z.boolean(),
-  requireFencing: z.boolean().optional(),
+  fencing: z.boolean(),
 })
 
 /**
@@ -39,14 +38,10 @@ export async function watch(
   command: readonly string[],
 ): Promise<number> {
   const flags = parseFlags(watchFlags, rawFlags)
-  if (flags.requireFencing === true && !flags.probe) {
-    throw new UsageError('--require-fencing needs the probe.', 'leave --no-probe out')
-  }
   const { logger, output, signal } = context
   const named = nameDatabases(paths, { cwd: context.cwd, name: flags.name })
   const opened = await context.openStore(flags.bucket, { signal, create: true, retry: RETRY })
   warnOfRegions(opened.store, context)
-  if (flags.requireFencing === true) await requireFencing(opened.store, context, signal)
   const probe = new StartProbe(opened.store, context)
   const engine = new Engine({
     databases: named.map(({ name, path, prefix }) => ({
@@ -56,7 +51,7 @@ export async function watch(
       store: replicaStore(opened, prefix),
       syncIntervalMs: flags.syncInterval,
       pollIntervalMs: flags.pollInterval,
-      snapshotIntervalMs: flags.snapshotInterval,
+      snapshots: { intervalMs: flags.snapshotInterval },
       maxWalBytes: flags.maxWalSize,
       spoolDir:
         flags.spoolDir === undefined ? undefined : resolve(context.cwd, flags.spoolDir, prefix),
@@ -70,7 +65,7 @@ export async function watch(
   let exitCode: number
   try {
     const started = engine.start()
-    if (flags.probe && flags.requireFencing !== true) probe.begin()
+    if (flags.probe) probe.begin()
     await Promise.race([started, aborted(signal)])
     const { description: store } = opened.store
     if (!signal.aborted) logger.info({ databases: named.length, store }, 'watching')

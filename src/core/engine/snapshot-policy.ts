@@ -1,16 +1,12 @@
 import type { DatabaseView, SourceDatabase } from '../db/index.ts'
 import type { TXID } from '../ltx/index.ts'
 import { txid as toTxid } from '../ltx/index.ts'
+import type { SnapshotTriggers } from '../policy/snapshot-triggers.ts'
 import { type LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
 import { type ReplicaLayout, SNAPSHOT_LEVEL } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'
 import { isStoreError } from '../store/index.ts'
 import { fullFile, type Stamp } from './ltx-file.ts'
-
-export interface SnapshotPolicyOptions {
-  /** Least time between two snapshots, in milliseconds; 0 takes none after the first. */
-  readonly intervalMs: number
-}
 
 export interface SnapshotResult {
   readonly txid: TXID
@@ -40,9 +36,9 @@ export class SnapshotPolicy {
   #newest: { readonly txid: TXID; readonly at: number } | undefined
 
   /** @param store rooted at the replica's prefix */
-  constructor(store: ObjectStore, layout: ReplicaLayout, options: SnapshotPolicyOptions) {
+  constructor(store: ObjectStore, layout: ReplicaLayout, triggers: SnapshotTriggers) {
     this.#client = new ReplicaClient(store, layout)
-    this.#intervalMs = options.intervalMs
+    this.#intervalMs = triggers.intervalMs
   }
 
   /** Learns which snapshots exist from a listing of the replica. */

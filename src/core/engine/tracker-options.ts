@@ -1,4 +1,6 @@
 import type { Checkpointer } from '../db/index.ts'
+import type { RetentionPolicy } from '../policy/retention-policy.ts'
+import type { SnapshotTriggers } from '../policy/snapshot-triggers.ts'
 import type { EngineEvent } from './events.ts'
 
 /** One database and how to replicate it. Times in milliseconds, sizes in bytes. */
@@ -10,8 +12,19 @@ export interface TrackerOptions {
   readonly syncIntervalMs?: number | undefined
   /** How often to look when no file event comes. Default 1000. */
   readonly pollIntervalMs?: number | undefined
-  /** Least time between two snapshots; 0 takes only the first. Default 3,600,000. */
-  readonly snapshotIntervalMs?: number | undefined
+  /** Default `DEFAULT_SNAPSHOT_TRIGGERS`. */
+  readonly snapshots?: SnapshotTriggers | undefined
+  /** Intervals of the compaction levels 1, 2, 3 …; none: no compaction. Default `DEFAULT_LEVELS`. */
+  readonly levels?: readonly number[] | undefined
+  /** Default `DEFAULT_RETENTION`; `none` never deletes an object. */
+  readonly retention?: RetentionPolicy | 'none' | undefined
+  /** How often the replica is verified; 0: never. Default 0. */
+  readonly verifyIntervalMs?: number | undefined
+  /**
+   * `newest`: the newest writer wins and the older one ends; `strict`: refuses to start while
+   * another's claim stands; `none`: no claims, for stores without conditional writes. Default `newest`.
+   */
+  readonly lease?: 'newest' | 'strict' | 'none' | undefined
   /** The WAL is kept under this, unless the application holds a reader or a transaction open. Default 64 MiB. */
   readonly maxWalBytes?: number | undefined
   /** Folder for files that wait while the store is away. Default `.<file>-walsync` beside the database. */

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { DatabaseError, SourceDatabase } from '../db/index.ts'
 import { formatTxid, type TXID } from '../ltx/index.ts'
+import { DEFAULT_SNAPSHOT_TRIGGERS } from '../policy/snapshot-triggers.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'
 import { Backoff } from './backoff.ts'
@@ -59,8 +60,7 @@ export class WalTracker {
     this.#maxWalBytes = options.maxWalBytes ?? 64 << 20
     this.#context = context
     this.#journal = new TrackerJournal(name, context.onEvent)
-    const intervalMs = options.snapshotIntervalMs ?? 3_600_000
-    this.#policy = new SnapshotPolicy(store, layout, { intervalMs })
+    this.#policy = new SnapshotPolicy(store, layout, options.snapshots ?? DEFAULT_SNAPSHOT_TRIGGERS)
     const spool = spoolOf(options)
     this.#writer = new ReplicaWriter(name, store, layout, spool, context, {
       onShipped: (file, bytes) => this.#onShipped(file, bytes),

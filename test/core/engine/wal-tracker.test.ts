@@ -160,7 +160,7 @@ describe('a tracker and the store', () => {
     await using rig = new ReplicaRig()
     const db = rig.open()
     db.exec('CREATE TABLE t (a)')
-    await rig.start({ snapshotIntervalMs: 60 })
+    await rig.start({ snapshots: { intervalMs: 60 } })
     await delay(250)
     expect(rig.count('snapshot')).toBe(0)
     db.exec('INSERT INTO t VALUES (1)')
