@@ -5,7 +5,8 @@ import type { ReplicaLayout } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'
 import type { EngineEvent } from './events.ts'
 import { Limiter } from './limiter.ts'
-import type { DatabaseStatus, TrackerOptions } from './tracker-options.ts'
+import type { DatabaseStatus, TrackerContext, TrackerOptions } from './tracker-options.ts'
+import { Wakeup } from './wakeup.ts'
 import { WalTracker } from './wal-tracker.ts'
 
 export interface EngineDatabase extends TrackerOptions {
@@ -21,24 +22,26 @@ export interface EngineOptions {
 
 /** Uploads of whole databases that run at once. */
 const HEAVY_AT_ONCE = 4
+const HOUR_MS = 3_600_000
 
 /** Replicates many databases in one process; each has a loop of its own, so that one in trouble delays no other. */
 export class Engine {
-  readonly #trackers: readonly WalTracker[]
+  readonly #trackers: WalTracker[]
+  readonly #context: TrackerContext
   readonly #checkpointer = new Checkpointer()
+  readonly #added = new Wakeup()
+  #stopped = false
 
   constructor({ databases, onEvent }: EngineOptions) {
     const limiter = new Limiter(HEAVY_AT_ONCE)
-    const context = {
+    this.#context = {
       checkpointer: this.#checkpointer,
       heavy: <T>(work: () => Promise<T>) => limiter.run(work),
       onEvent,
       nodeId: randomBytes(8).readBigUInt64BE(),
       bootId: currentBootId(),
     }
-    this.#trackers = databases.map(
-      ({ store, layout, ...options }) => new WalTracker(store, layout, options, context),
-    )
+    this.#trackers = databases.map((database) => this.#tracker(database))
   }
 
   /**
@@ -56,11 +59,64 @@ export class Engine {
     if (failed !== undefined) throw failed.reason
   }
 
-  /** Settles when every tracker has ended; one that was fenced does not end the others. @throws FencedError if one was */
+  /**
+   * Takes one more database while the others go on. Resolves as `start` does. If it cannot be
+   * replicated, nothing of it stays.
+   *
+   * @throws DatabaseError for a database that cannot be replicated, or is replicated already
+   * @throws StoreError that trying again cannot mend
+   */
+  async add(database: EngineDatabase): Promise<void> {
+    const tracker = this.#tracker(database)
+    this.#trackers.push(tracker)
+    this.#added.call()
+    try {
+      tracker.open()
+      this.#refuseTwins()
+      await tracker.start()
+    } catch (error) {
+      this.#drop(tracker)
+      await tracker.close()
+      throw error
+    }
+  }
+
+  /**
+   * Ships what one database has committed until now and lets it go; the others go on. Its SQLite
+   * connections are closed: it is no longer ours.
+   *
+   * @returns whether everything was shipped within the time; true for a name that is not there
+   */
+  async remove(name: string, timeoutMs: number): Promise<boolean> {
+    const tracker = this.#trackers.find((candidate) => candidate.name === name)
+    if (tracker === undefined) return true
+    this.#drop(tracker)
+    try {
+      return await tracker.stop(timeoutMs)
+    } finally {
+      await tracker.close()
+    }
+  }
+
+  /**
+   * Settles when the last database has ended by itself, or by `stop`; an engine that has none at the
+   * moment waits for the next. One that was fenced does not end the others.
+   *
+   * @throws FencedError if one was
+   */
   async done(): Promise<void> {
-    const results = await Promise.allSettled(this.#trackers.map((tracker) => tracker.done()))
-    const fenced = results.find((result) => result.status === 'rejected')
-    if (fenced !== undefined) throw fenced.reason
+    for (;;) {
+      const trackers = [...this.#trackers]
+      const results = await Promise.allSettled(trackers.map((tracker) => tracker.done()))
+      const same = trackers.every((tracker) => this.#trackers.includes(tracker))
+      if (same && trackers.length === this.#trackers.length && trackers.length > 0) {
+        const fenced = results.find((result) => result.status === 'rejected')
+        if (fenced !== undefined) throw fenced.reason
+        return
+      }
+      if (this.#stopped) return
+      if (this.#trackers.length === 0) await this.#added.sleep(HOUR_MS)
+    }
   }
 
   /** Ships at once. Resolves with each replica's TXID, in the order given, when all that was committed before the call is in the stores. */
@@ -75,6 +131,8 @@ export class Engine {
    * @returns names of the databases that could not be shipped in full within the time
    */
   async stop(timeoutMs: number): Promise<string[]> {
+    this.#stopped = true
+    this.#added.call()
     const results = await Promise.allSettled(
       this.#trackers.map((tracker) => tracker.stop(timeoutMs)),
     )
@@ -91,6 +149,14 @@ export class Engine {
 
   status(): DatabaseStatus[] {
     return this.#trackers.map((tracker) => tracker.status())
+  }
+
+  #tracker({ store, layout, ...options }: EngineDatabase): WalTracker {
+    return new WalTracker(store, layout, options, this.#context)
+  }
+
+  #drop(tracker: WalTracker): void {
+    this.#trackers.splice(this.#trackers.indexOf(tracker), 1)
   }
 
   #refuseTwins(): void {

@@ -125,6 +125,7 @@ export class WalTracker {
 
   /** Settles when the tracker has ended. @throws FencedError */
   async done(): Promise<void> {
+    await this.#starting
     await this.#loop
   }
 

@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { Engine, type EngineEvent } from '../../../src/core/engine/index.ts'
+import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
 import { PrefixedStore, StoreError } from '../../../src/core/store/index.ts'
 import { SwitchedStore } from '../../support/switched-store.ts'
 
@@ -105,3 +106,65 @@ describe('many databases in one process', () => {
 function tick(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 2))
 }
+
+describe('databases that come and go', () => {
+  it('are replicated from add to remove, and the others notice nothing', async () => {
+    const [first, second] = [database('first'), database('second')]
+    const store = new MemoryObjectStore()
+    const engine = engineOf({}, store)
+    await engine.start()
+    let ended = false
+    const done = engine.done().then(() => {
+      ended = true
+    })
+    await engine.add(options('first', store))
+    await engine.add(options('second', store))
+    first.exec('INSERT INTO t VALUES (2)')
+    second.exec('INSERT INTO t VALUES (2)')
+    expect(await engine.remove('first', 5000)).toBe(true)
+    const [shipped] = await engine.sync()
+    expect(engine.status().map(({ name }) => name)).toEqual(['second'])
+    // The last of them to go is no end either: the next may come.
+    expect(await engine.remove('second', 5000)).toBe(true)
+    expect(shipped).toBe(2n)
+    expect(ended).toBe(false)
+    for (const name of ['first', 'second']) expect(await newest(store, name)).toBe(2n)
+    expect(events.filter(({ type }) => type === 'base')).toHaveLength(2)
+    first.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    await engine.add(options('first', store))
+    expect(await engine.stop(5000)).toEqual([])
+    await done
+    await engine.close()
+  })
+
+  it('leave nothing when they cannot be replicated', async () => {
+    const db = database('one')
+    const store = new MemoryObjectStore()
+    const engine = engineOf({ one: join(folder, 'one.db') }, store)
+    await engine.start()
+    const twin = { ...options('one', store), name: 'twin' }
+    await expect(engine.add(twin)).rejects.toThrow('are the same database file')
+    writeFileSync(join(folder, 'text.db'), 'this is no database at all, only some text'.repeat(20))
+    await expect(engine.add(options('text', store))).rejects.toThrow()
+    expect(engine.status().map(({ name }) => name)).toEqual(['one'])
+    db.exec('INSERT INTO t VALUES (2)')
+    expect(await engine.sync()).toEqual([2n])
+    expect(await engine.remove('nobody', 1000)).toBe(true)
+    await engine.stop(5000)
+    await engine.close()
+  })
+
+  function options(name: string, store: MemoryObjectStore) {
+    const path = join(folder, `${name}.db`)
+    const prefixed = new PrefixedStore(store, name)
+    return { name, path, store: prefixed, layout: 'ltx' as const, syncIntervalMs: 10 }
+  }
+
+  async function newest(store: MemoryObjectStore, name: string) {
+    const files = await new ReplicaClient(new PrefixedStore(store, name), 'ltx').list()
+    return files
+      .map(({ maxTxid }) => maxTxid)
+      .sort((a, b) => Number(a - b))
+      .at(-1)
+  }
+})
