@@ -12,7 +12,7 @@ export interface AvoidedObject {
 }
 
 /** Objects gone around before giving up: more of them is a replica to repair, not to guess at. */
-const MAX_AVOIDED = 5
+export const MAX_AVOIDED = 5
 
 /** What a restore knows about the replica, over all its attempts. */
 export class RestoreAttempts {

@@ -60,22 +60,24 @@ function targetTxid(files: readonly LtxFileInfo[], target: RestoreTarget): TXID 
   throw tooEarly(files, target)
 }
 
-interface Step {
+/** The last file of a chain, with the cheapest chain before it. */
+export interface ChainStep {
   readonly file: LtxFileInfo
   readonly cost: number
-  readonly previous: Step | undefined
+  readonly previous: ChainStep | undefined
 }
 
 /**
- * Cheapest path from TXID 0 to `wanted`, where a file leads from any TXID in
- * [minTxid - 1, maxTxid) to maxTxid. Files are taken by ascending end. `useful` keeps the steps that
- * no later end undercuts: TXIDs and costs both ascend along it, so a binary search finds the
- * cheapest predecessor.
+ * For each TXID that a chain from TXID 1 ends with, the last step of the cheapest one, by ascending
+ * TXID. A file leads from any TXID in [minTxid - 1, maxTxid) to maxTxid. Files are taken by
+ * ascending end. `useful` keeps the steps that no later end undercuts: TXIDs and costs both ascend
+ * along it, so a binary search finds the cheapest predecessor.
  */
-function cheapestChain(files: readonly LtxFileInfo[], wanted: TXID): LtxFileInfo[] | undefined {
-  const useful: Step[] = []
-  for (const group of byEnd(files.filter((file) => file.maxTxid <= wanted))) {
-    let best: Step | undefined
+export function cheapestSteps(files: readonly LtxFileInfo[]): ChainStep[] {
+  const steps: ChainStep[] = []
+  const useful: ChainStep[] = []
+  for (const group of byEnd(files)) {
+    let best: ChainStep | undefined
     for (const file of group) {
       const first = file.minTxid === 1n
       const previous = first ? undefined : firstReaching(useful, file.minTxid - 1n)
@@ -84,24 +86,29 @@ function cheapestChain(files: readonly LtxFileInfo[], wanted: TXID): LtxFileInfo
       if (best === undefined || cost < best.cost) best = { file, cost, previous }
     }
     if (best === undefined) continue
-    while (useful.length > 0 && (useful.at(-1) as Step).cost >= best.cost) useful.pop()
+    while (useful.length > 0 && (useful.at(-1) as ChainStep).cost >= best.cost) useful.pop()
     useful.push(best)
+    steps.push(best)
   }
-  const last = useful.at(-1)
+  return steps
+}
+
+function cheapestChain(files: readonly LtxFileInfo[], wanted: TXID): LtxFileInfo[] | undefined {
+  const last = cheapestSteps(files.filter((file) => file.maxTxid <= wanted)).at(-1)
   if (last?.file.maxTxid !== wanted) return undefined
   const chain: LtxFileInfo[] = []
-  for (let step: Step | undefined = last; step !== undefined; step = step.previous)
+  for (let step: ChainStep | undefined = last; step !== undefined; step = step.previous)
     chain.push(step.file)
   return chain.reverse()
 }
 
 /** Costs rise with the TXIDs along the steps, so the first one that is far enough is the cheapest. */
-function firstReaching(steps: readonly Step[], txid: bigint): Step | undefined {
+function firstReaching(steps: readonly ChainStep[], txid: bigint): ChainStep | undefined {
   let low = 0
   let high = steps.length
   while (low < high) {
     const middle = (low + high) >> 1
-    if ((steps[middle] as Step).file.maxTxid >= txid) high = middle
+    if ((steps[middle] as ChainStep).file.maxTxid >= txid) high = middle
     else low = middle + 1
   }
   return steps[low]
