@@ -24,6 +24,8 @@ export interface Invocation {
   readonly command: CommandName
   readonly operands: readonly string[]
   readonly flags: Readonly<Record<string, unknown>>
+  /** Names of the flags that were typed; all others have their default. */
+  readonly given: ReadonlySet<string>
 }
 
 /**
@@ -82,11 +84,16 @@ function buildProgram(version: string, found: (invocation: Invocation) => void):
     command.action((...args: unknown[]) => {
       const operands = args.slice(0, -2).flat() as string[]
       const flags = command.optsWithGlobals<Record<string, unknown>>()
-      found({ command: command.name() as CommandName, operands, flags })
+      const given = new Set(Object.keys(flags).filter((name) => isGiven(command, name)))
+      found({ command: command.name() as CommandName, operands, flags, given })
     })
     program.addCommand(command)
   }
   return program
+}
+
+function isGiven(command: Command, flag: string): boolean {
+  return command.getOptionValueSourceWithGlobals(flag) === 'cli'
 }
 
 const EXIT_CODES = `

@@ -7,6 +7,8 @@ export interface ErrorReport {
   readonly message: string
   readonly hint: string
   readonly exitCode: number
+  /** Each thing that is wrong, if there may be several. */
+  readonly details?: readonly string[]
 }
 
 /** What went wrong, where, and what to do about it; for errors of any origin. */
@@ -15,23 +17,25 @@ export function errorReport(error: unknown): ErrorReport {
   if (!(error instanceof Error) && !isStoreError(error)) {
     return { code: 'Unknown', message: `Unexpected: ${String(error)}`, hint: REPORT_IT, exitCode }
   }
-  const { code, hint } = error as { code?: unknown; hint?: unknown }
+  const { code, hint, details } = error as { code?: unknown; hint?: unknown; details?: unknown }
   const known = typeof code === 'string'
   return {
     code: known ? code : 'Unknown',
     message: known ? error.message : `Unexpected ${error.name}: ${error.message}`,
     hint: typeof hint === 'string' ? hint : known ? AGAIN : REPORT_IT,
     exitCode,
+    ...(Array.isArray(details) && details.length > 0 ? { details: details.map(String) } : {}),
   }
 }
 
 /**
- * The report as the lines that go to stderr: `error: …`, `  try: …`. With `stack`, the stack
- * traces of the error and of its causes follow.
+ * The report as the lines that go to stderr: `error: …`, its details, `  try: …`. With `stack`, the
+ * stack traces of the error and of its causes follow.
  */
 export function errorText(error: unknown, options: { stack: boolean }): string {
   const report = errorReport(error)
-  const lines = [`error: ${oneLine(report.message)}`, `  try: ${oneLine(report.hint)}`]
+  const details = (report.details ?? []).map((line) => `  ${oneLine(line)}`)
+  const lines = [`error: ${oneLine(report.message)}`, ...details, `  try: ${oneLine(report.hint)}`]
   if (options.stack) {
     for (let at: unknown = error; at instanceof Error; at = at.cause)
       lines.push(at.stack ?? at.name)

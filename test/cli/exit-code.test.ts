@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { exitCodeOf } from '../../src/cli/exit-code.ts'
 import { InterruptedError } from '../../src/cli/interrupted-error.ts'
-import { errorText } from '../../src/cli/report-error.ts'
+import { errorReport, errorText } from '../../src/cli/report-error.ts'
 import { UsageError } from '../../src/cli/usage-error.ts'
 import { DatabaseError } from '../../src/core/db/database-error.ts'
 import { FencedError } from '../../src/core/engine/events.ts'
@@ -73,6 +73,14 @@ describe('errorText', () => {
     expect(errorText(new UsageError('Wrong\n  thing.', 'do this'), { stack: false })).toBe(
       'error: Wrong thing.\n  try: do this\n',
     )
+  })
+
+  it('lists every detail on a line of its own, and in the JSON report', () => {
+    const error = new UsageError('2 errors.', 'mend them', { details: ['a:1:2: x', 'a:3:4:\ny'] })
+    const text = errorText(error, { stack: false })
+    expect(text).toBe('error: 2 errors.\n  a:1:2: x\n  a:3:4: y\n  try: mend them\n')
+    expect(errorReport(error).details).toEqual(['a:1:2: x', 'a:3:4:\ny'])
+    expect(errorReport(new UsageError('m', 'h'))).not.toHaveProperty('details')
   })
 
   it('marks an unknown error as a defect and has something to try', () => {
