@@ -24,6 +24,10 @@ function inWords(event: EngineEvent): Words {
       return ['info', 'resumed where the replica ends']
     case 'adopted':
       return ['info', 'found its own last object in the store']
+    case 'rested':
+      return ['debug', 'closed: nothing to do']
+    case 'woken':
+      return ['debug', 'opened again']
     case 'base':
       return ['info', `full copy uploaded: ${event.reason}`]
     case 'snapshot':

@@ -53,6 +53,22 @@ export class SourceDatabase {
     }
   }
 
+  /**
+   * Looks at the header alone, without a connection. No connection of this process to the file may
+   * be open: the descriptor's close would drop its locks.
+   *
+   * @throws DatabaseError as `open`, but `Busy`
+   */
+  static check(path: string): void {
+    assertSqliteVersion(path)
+    const file = DatabaseFile.open(path)
+    try {
+      if (file.readHeader()?.isWal === false) throw notWalMode(path, 'delete')
+    } finally {
+      file.close()
+    }
+  }
+
   /** Closes the connections, then the descriptor. If no other connection is open, SQLite deletes the WAL. */
   close(): void {
     this.guard.close()

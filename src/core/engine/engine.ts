@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { Checkpointer, currentBootId, DatabaseError } from '../db/index.ts'
+import { Checkpointer, currentBootId, DatabaseError, FolderWatch } from '../db/index.ts'
 import type { TXID } from '../ltx/index.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'
 import type { EngineEvent } from './events.ts'
 import { Limiter } from './limiter.ts'
+import { Residency } from './residency.ts'
 import type { DatabaseStatus, TrackerContext, TrackerOptions } from './tracker-options.ts'
 import { Wakeup } from './wakeup.ts'
 import { WalTracker } from './wal-tracker.ts'
@@ -18,10 +19,18 @@ export interface EngineDatabase extends TrackerOptions {
 export interface EngineOptions {
   readonly databases: readonly EngineDatabase[]
   readonly onEvent: (event: EngineEvent) => void
+  /** How many databases are held open while they have nothing to do; those beyond are let go. Default 100. */
+  readonly maxAwake?: number | undefined
+  /** How long a database must have been quiet to be let go, in milliseconds. Default 2000. */
+  readonly restAfterMs?: number | undefined
 }
 
 /** Uploads of whole databases that run at once. */
 const HEAVY_AT_ONCE = 4
+/** Replicas whose end is looked for, or whose first file is stored, at once. */
+const STARTING_AT_ONCE = 32
+/** Databases that are opened to see whether all can be, before anything is written; of more only the header is read. */
+const OPENED_FIRST = 32
 const HOUR_MS = 3_600_000
 
 /** Replicates many databases in one process; each has a loop of its own, so that one in trouble delays no other. */
@@ -32,11 +41,14 @@ export class Engine {
   readonly #added = new Wakeup()
   #stopped = false
 
-  constructor({ databases, onEvent }: EngineOptions) {
-    const limiter = new Limiter(HEAVY_AT_ONCE)
+  constructor({ databases, onEvent, maxAwake, restAfterMs }: EngineOptions) {
+    const [heavy, starting] = [new Limiter(HEAVY_AT_ONCE), new Limiter(STARTING_AT_ONCE)]
     this.#context = {
       checkpointer: this.#checkpointer,
-      heavy: <T>(work: () => Promise<T>) => limiter.run(work),
+      heavy: <T>(work: () => Promise<T>) => heavy.run(work),
+      starting: <T>(work: () => Promise<T>) => starting.run(work),
+      residency: new Residency(maxAwake, restAfterMs),
+      folders: new FolderWatch(),
       onEvent,
       nodeId: randomBytes(8).readBigUInt64BE(),
       bootId: currentBootId(),
@@ -52,8 +64,9 @@ export class Engine {
    * @throws StoreError that trying again cannot mend
    */
   async start(): Promise<void> {
-    for (const tracker of this.#trackers) tracker.open()
     this.#refuseTwins()
+    for (const tracker of this.#trackers) tracker.check()
+    for (const tracker of this.#trackers.slice(0, OPENED_FIRST)) tracker.open()
     const results = await Promise.allSettled(this.#trackers.map((tracker) => tracker.start()))
     const failed = results.find((result) => result.status === 'rejected')
     if (failed !== undefined) throw failed.reason
@@ -71,8 +84,9 @@ export class Engine {
     this.#trackers.push(tracker)
     this.#added.call()
     try {
-      tracker.open()
+      // Before anything is opened: closing a descriptor of a file drops all of this process's locks on it.
       this.#refuseTwins()
+      tracker.check()
       await tracker.start()
     } catch (error) {
       this.#drop(tracker)

@@ -34,6 +34,10 @@ export type EngineEvent = { readonly database: string } & (
     }
   | { readonly type: 'continuity-lost'; readonly reason: string }
   | { readonly type: 'adopted'; readonly txid: TXID }
+  /** Nothing of the database is held open any more, until something happens to its files. */
+  | { readonly type: 'rested' }
+  /** `proven`: the WAL continues what was known; else all pages were compared, and `pages` had changed. */
+  | { readonly type: 'woken'; readonly proven: boolean; readonly pages: number }
   | { readonly type: 'store-error'; readonly error: unknown; readonly retryInMs: number }
   | { readonly type: 'store-recovered'; readonly outageMs: number }
   | { readonly type: 'database-error'; readonly error: unknown; readonly retryInMs: number }

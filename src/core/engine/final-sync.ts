@@ -33,7 +33,11 @@ export async function finalSync(
       waitMs = Math.max(TICK_MS, shipper.retryAt - now)
     } else {
       try {
-        if (database === undefined || (await isDone(database, now > until, signal))) return true
+        if (database === undefined || (await isDone(database, now > until, signal))) {
+          // The last upload may still be clearing its file out of the spool.
+          await shipper.settled()
+          return true
+        }
       } catch (error) {
         waitMs = await pauseAfter(error, database, backoff)
       }

@@ -1,5 +1,7 @@
 import {
+  type CapturePosition,
   type DatabaseView,
+  type PageImage,
   readChange,
   readView,
   type SourceDatabase,
@@ -53,10 +55,23 @@ export function fullFile(
 ): LtxFile {
   const { pageSize } = source
   const { run, wal: to, commit } = view
-  const from = { frame: 0, checksum1: 0, checksum2: 0 }
-  const header = headerOf(pageSize, { run, from, to, commit }, txids, stamp)
+  const header = headerOf(pageSize, { run, from: startOf(), to, commit }, txids, stamp)
   const pages = () => readView(source, view, lockPage(pageSize))
   return { header, pages: commit, open: () => encode(header, pages(), onProgress) }
+}
+
+/** A file of some pages of `view`, ascending: what makes another state of the database this one. */
+export function pagesFile(
+  source: SourceDatabase,
+  view: DatabaseView,
+  pages: readonly PageImage[],
+  txid: TXID,
+  stamp: Stamp,
+): LtxFile {
+  const { run, wal: to, commit } = view
+  const span = { run, from: startOf(), to, commit }
+  const header = headerOf(source.pageSize, span, { minTxid: txid, maxTxid: txid }, stamp)
+  return { header, pages: pages.length, open: () => encode(header, pages) }
 }
 
 /** The whole file in memory. */
@@ -71,6 +86,22 @@ export function anchorOf(header: LtxHeader): WalAnchor | undefined {
   const frame = (walOffset + walSize - walFrameOffset(0, pageSize)) / walFrameSize(pageSize)
   if (!Number.isInteger(frame) || frame < 0) return undefined
   return { pageSize, salt1: header.walSalt1, salt2: header.walSalt2, frame, ...walMark }
+}
+
+/** The same for a position that was kept; `undefined` for one without a WAL. */
+export function anchorAt(
+  { run, wal }: CapturePosition,
+  pageSize: number,
+  bootId: number,
+): WalAnchor | undefined {
+  if (run === undefined) return undefined
+  const { sequence, salt1, salt2 } = run
+  return { pageSize, salt1, salt2, sequence, bootId, ...wal }
+}
+
+/** Where a file of a whole state begins in the WAL. */
+function startOf() {
+  return { frame: 0, checksum1: 0, checksum2: 0 }
 }
 
 /** A stretch of one run of the WAL; no run: the database had no WAL yet. */

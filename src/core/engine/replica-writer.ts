@@ -1,11 +1,11 @@
-import type { DatabaseView, SourceDatabase, WalChange } from '../db/index.ts'
+import type { DatabaseView, PageImage, SourceDatabase, WalChange } from '../db/index.ts'
 import { LtxError, nextTxid, type TXID, txid as toTxid } from '../ltx/index.ts'
 import { ReplicaClient } from '../replica/replica-client.ts'
 import { type ReplicaLayout, SNAPSHOT_LEVEL } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'
 import type { EngineEvent } from './events.ts'
 import { locateHead, type ReplicaHead } from './locate.ts'
-import { changeFile, fileBytes, fullFile, type LtxFile, type Stamp } from './ltx-file.ts'
+import { changeFile, fileBytes, fullFile, type LtxFile, pagesFile, type Stamp } from './ltx-file.ts'
 import {
   type PendingFile,
   pendingOf,
@@ -101,6 +101,15 @@ export class ReplicaWriter {
     const { header, pages } = file
     this.#add({ txid: header.maxTxid, header, pages, noticedAt, body: fileBytes(file) })
     source.capture.advance(change)
+  }
+
+  /** Gives pages that were found changed their TXID and queues them. */
+  queuePages(source: SourceDatabase, view: DatabaseView, changed: readonly PageImage[]): void {
+    if (this.#captured === undefined) throw new TypeError('a change needs a base before it')
+    const txid = nextTxid(this.#captured)
+    const file = pagesFile(source, view, changed, txid, this.stamp())
+    const { header, pages } = file
+    this.#add({ txid, header, pages, noticedAt: Date.now(), body: fileBytes(file) })
   }
 
   /** Gives a change its TXID and takes it out of the WAL into the spool. */

@@ -16,6 +16,7 @@ export class SyncPace {
   readonly #pollMs: number
   readonly #watcher: WalWatcher
   #nextSyncAt = 0
+  #capturedAt = 0
   #noticedAt: number | undefined
   #probeMs = LAST_PROBE_MS * 2
 
@@ -27,6 +28,11 @@ export class SyncPace {
       this.#probeMs = 1
       wake()
     })
+  }
+
+  /** When something was captured last, in milliseconds; 0 if nothing was. */
+  get capturedAt(): number {
+    return this.#capturedAt
   }
 
   /** How long the interval since the last sync still forbids the next, in milliseconds. */
@@ -45,6 +51,7 @@ export class SyncPace {
     this.#probeMs = FIRST_QUIET_PROBE_MS
     this.#watcher.disarm()
     this.#nextSyncAt = now + this.#syncMs
+    this.#capturedAt = now
   }
 
   /**

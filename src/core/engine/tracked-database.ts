@@ -6,10 +6,13 @@ import { missingGrowth } from '../wal/index.ts'
 import { Backoff } from './backoff.ts'
 import { CheckpointPolicy } from './checkpoint-policy.ts'
 import { type EngineEvent, FencedError } from './events.ts'
-import { anchorOf } from './ltx-file.ts'
+import { anchorAt, anchorOf } from './ltx-file.ts'
+import { changedPages, type PageSums, pageSums } from './page-sums.ts'
 import type { ReplicaWriter } from './replica-writer.ts'
 import type { SnapshotPolicy } from './snapshot-policy.ts'
 
+/** Only databases up to this size are let go: waking one may mean to read it whole, on the event loop. */
+const MAX_RESTING_BYTES = 16 << 20
 /** An upload that takes longer than this while the WAL is half full moves to the spool, in milliseconds. */
 const STUCK_MS = 1000
 
@@ -39,16 +42,21 @@ export class TrackedDatabase {
   readonly #snapshotBackoff = new Backoff()
   #overLimit = false
   #spoolFull = false
+  /** The state that the replica ends with, of a database that was let go in between. */
+  #remembered: PageSums | undefined
 
-  constructor(source: SourceDatabase, parts: TrackedDatabaseParts) {
+  /** @param remembered what the database was when it was let go; the replica ends with that */
+  constructor(source: SourceDatabase, parts: TrackedDatabaseParts, remembered?: PageSums) {
     this.source = source
     this.#parts = parts
+    this.#remembered = remembered
+    this.#located = remembered !== undefined
     this.checkpoints = new CheckpointPolicy(source, parts.checkpointer, parts.maxWalBytes)
   }
 
   /** Must `prepare` run before changes can be captured? */
   get needsPreparing(): boolean {
-    return !this.#located || this.#baseReason !== undefined
+    return !this.#located || this.#baseReason !== undefined || this.#remembered !== undefined
   }
 
   /** Continuity is lost: the next `prepare` takes a base. Pending files that need the WAL are given up. */
@@ -74,6 +82,7 @@ export class TrackedDatabase {
     signal: AbortSignal,
     options: { readonly patient?: boolean } = {},
   ): Promise<'ready' | 'empty' | 'again'> {
+    if (this.#remembered !== undefined) await this.#wake(this.#remembered, signal)
     if (!this.#located) await this.#locate(signal)
     if (this.#baseReason === undefined) return 'ready'
     if (options.patient === true && this.#parts.writer.captured !== undefined) return 'again'
@@ -166,10 +175,45 @@ export class TrackedDatabase {
     this.#emit({ type: 'adopted', txid: head.txid! })
   }
 
+  /**
+   * What the database is now, so that it can be let go. `undefined` while it cannot: it is large, is
+   * being copied, or has something that is not in the replica.
+   */
+  async remember(): Promise<PageSums | undefined> {
+    const { capture, file } = this.source
+    if (this.needsPreparing || this.#snapshot !== undefined || !capture.coversMark) return undefined
+    if (this.#parts.writer.shipper.pending.length > 0) return undefined
+    if (file.size() > MAX_RESTING_BYTES) return undefined
+    if ((await capture.scan()) !== undefined) return undefined
+    return pageSums(this.source, await capture.view())
+  }
+
   /** Ends the connections. The spool and the replica stay. */
   async close(): Promise<void> {
     await this.#parts.checkpointer.forget(this.source.path)
     this.source.close()
+  }
+
+  /**
+   * Goes on after a rest: where the WAL does not prove that it continues what was remembered, all
+   * pages are compared, and those that differ are the next change.
+   */
+  async #wake(remembered: PageSums, signal: AbortSignal): Promise<void> {
+    const { position, pageSize } = remembered
+    const { capture } = this.source
+    const anchor = anchorAt(position, pageSize, this.#parts.bootId)
+    const proven = anchor && capture.resume(anchor, position.commit, this.#parts.bootId).proven
+    let changed = 0
+    if (proven !== true && pageSize !== this.source.pageSize) {
+      this.#baseReason = 'the page size has changed'
+    } else if (proven !== true) {
+      const view = await capture.anchor(signal)
+      const pages = changedPages(this.source, view, remembered)
+      if (pages.length > 0) this.#parts.writer.queuePages(this.source, view, pages)
+      changed = pages.length
+    }
+    this.#emit({ type: 'woken', proven: proven === true, pages: changed })
+    this.#remembered = undefined
   }
 
   async #locate(signal: AbortSignal): Promise<void> {

@@ -1,7 +1,8 @@
-import type { Checkpointer } from '../db/index.ts'
+import type { Checkpointer, FolderWatch } from '../db/index.ts'
 import type { RetentionPolicy } from '../policy/retention-policy.ts'
 import type { SnapshotTriggers } from '../policy/snapshot-triggers.ts'
 import type { EngineEvent } from './events.ts'
+import type { Residency } from './residency.ts'
 
 /** One database and how to replicate it. Times in milliseconds, sizes in bytes. */
 export interface TrackerOptions {
@@ -38,6 +39,10 @@ export interface TrackerContext {
   readonly checkpointer: Checkpointer
   /** Runs uploads of whole databases, a bounded number at a time. */
   readonly heavy: <T>(work: () => Promise<T>) => Promise<T>
+  /** Runs the start of replicas, a bounded number at a time. */
+  readonly starting: <T>(work: () => Promise<T>) => Promise<T>
+  readonly residency: Residency
+  readonly folders: FolderWatch
   readonly onEvent: (event: EngineEvent) => void
   /** Identifies this process in the files that it writes. */
   readonly nodeId: bigint
@@ -48,6 +53,8 @@ export interface DatabaseStatus {
   readonly name: string
   readonly path: string
   readonly state: 'starting' | 'waiting' | 'replicating' | 'behind' | 'fenced' | 'stopped'
+  /** False while it rests or is not there: nothing of it is held open. */
+  readonly isOpen: boolean
   /** Newest TXID in the store. */
   readonly txid: bigint | undefined
   readonly lastSyncAt: Date | undefined

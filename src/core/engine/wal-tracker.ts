@@ -1,17 +1,17 @@
-import { existsSync } from 'node:fs'
-import { DatabaseError, SourceDatabase } from '../db/index.ts'
+import { DatabaseError } from '../db/index.ts'
 import { formatTxid, type TXID } from '../ltx/index.ts'
 import { DEFAULT_SNAPSHOT_TRIGGERS } from '../policy/snapshot-triggers.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'
 import { Backoff } from './backoff.ts'
+import { DatabaseAccess } from './database-access.ts'
 import { FencedError } from './events.ts'
 import { finalSync } from './final-sync.ts'
 import { ReplicaWriter } from './replica-writer.ts'
 import type { PendingFile } from './shipper.ts'
 import { SnapshotPolicy } from './snapshot-policy.ts'
 import { spoolOf } from './spool.ts'
-import { BUSY_TICK_MS, SyncPace } from './sync-pace.ts'
+import { BUSY_TICK_MS } from './sync-pace.ts'
 import { TrackedDatabase } from './tracked-database.ts'
 import { TrackerJournal } from './tracker-journal.ts'
 import type { DatabaseStatus, TrackerContext, TrackerOptions } from './tracker-options.ts'
@@ -26,17 +26,14 @@ import { Wakeup } from './wakeup.ts'
 export class WalTracker {
   readonly name: string
   readonly #path: string
-  readonly #syncMs: number
   readonly #pollMs: number
-  readonly #maxWalBytes: number
   readonly #context: TrackerContext
   readonly #writer: ReplicaWriter
   readonly #policy: SnapshotPolicy
   readonly #wakeup = new Wakeup()
   readonly #backoff = new Backoff()
   readonly #abort = new AbortController()
-  #database: TrackedDatabase | undefined
-  #pace: SyncPace | undefined
+  readonly #access: DatabaseAccess
   #starting: Promise<void> | undefined
   #loop: Promise<void> | undefined
   #stopping = false
@@ -55,9 +52,8 @@ export class WalTracker {
     const { name, path } = options
     this.name = name
     this.#path = path
-    this.#syncMs = options.syncIntervalMs ?? 1000
     this.#pollMs = options.pollIntervalMs ?? 1000
-    this.#maxWalBytes = options.maxWalBytes ?? 64 << 20
+    const maxWalBytes = options.maxWalBytes ?? 64 << 20
     this.#context = context
     this.#journal = new TrackerJournal(name, context.onEvent)
     this.#policy = new SnapshotPolicy(store, layout, options.snapshots ?? DEFAULT_SNAPSHOT_TRIGGERS)
@@ -68,6 +64,28 @@ export class WalTracker {
       onEvent: context.onEvent,
       wake: () => this.#wakeup.call(),
     })
+    const { residency, folders } = context
+    this.#access = new DatabaseAccess({
+      path,
+      syncMs: options.syncIntervalMs ?? 1000,
+      pollMs: this.#pollMs,
+      residency,
+      folders,
+      wake: () => this.#wakeup.call(),
+      track: (source, sums) => {
+        const parts = { name, writer: this.#writer, policy: this.#policy, maxWalBytes, ...context }
+        return new TrackedDatabase(source, parts, sums)
+      },
+    })
+  }
+
+  /**
+   * Looks whether there is a database to replicate. No other tracker may have the file open.
+   *
+   * @throws DatabaseError
+   */
+  check(): void {
+    this.#access.check()
   }
 
   /**
@@ -76,27 +94,13 @@ export class WalTracker {
    * @throws DatabaseError
    */
   open(): void {
-    const source = SourceDatabase.open(this.#path)
-    if (source === undefined) {
-      this.#journal.waiting('the database is empty')
-      return
-    }
-    const wake = () => this.#wakeup.call()
-    this.#pace = new SyncPace(source.wal.path, this.#syncMs, this.#pollMs, wake)
-    this.#journal.opened()
-    this.#database = new TrackedDatabase(source, {
-      name: this.name,
-      writer: this.#writer,
-      policy: this.#policy,
-      maxWalBytes: this.#maxWalBytes,
-      ...this.#context,
-    })
+    if (this.#access.open()) this.#journal.opened()
+    else this.#journal.waiting('the database is empty')
   }
 
-  /** Device and inode of the open file, to find one database given twice. */
+  /** Device and inode of the file, to find one database given twice. */
   get identity(): string | undefined {
-    const file = this.#database?.source.file
-    return file && `${file.device}:${file.inode}`
+    return this.#access.identity
   }
 
   /**
@@ -106,7 +110,7 @@ export class WalTracker {
    * @throws StoreError that trying again cannot mend: no such bucket, no permission; FencedError
    */
   async start(): Promise<void> {
-    this.#starting = this.#prepareFirst()
+    this.#starting = this.#context.starting(() => this.#prepareFirst())
     await this.#starting
     this.#loop = this.#run()
     this.#loop.catch(() => undefined)
@@ -146,19 +150,24 @@ export class WalTracker {
     try {
       await this.#starting
       await this.#loop
-      return await finalSync(this.#database, this.#writer.shipper, this.#wakeup, this.#abort.signal)
+      if (this.#access.isResting && this.#access.mustOpen()) this.open()
+      return await finalSync(
+        this.#access.tracked,
+        this.#writer.shipper,
+        this.#wakeup,
+        this.#abort.signal,
+      )
     } finally {
       for (const done of this.#syncWaiters.splice(0)) done(this.#journal.shipped)
       clearTimeout(timer)
-      this.#pace?.stop()
+      this.#access.pace?.stop()
       this.#journal.stopped()
     }
   }
 
   /** Closes the SQLite connections, for a process that goes on after `stop`. */
   async close(): Promise<void> {
-    await this.#database?.close()
-    this.#database = undefined
+    await this.#access.close()
   }
 
   status(): DatabaseStatus {
@@ -169,16 +178,20 @@ export class WalTracker {
       name: this.name,
       path: this.#path,
       state: summary.state === 'replicating' && pendingFiles > 1 ? 'behind' : summary.state,
+      isOpen: this.#access.tracked !== undefined,
       pendingFiles,
-      walBytes: this.#database?.source.capture.walBytes() ?? 0,
+      walBytes: this.#access.tracked?.source.capture.walBytes() ?? 0,
       spoolBytes: this.#writer.spool.bytes,
     }
   }
 
   async #prepareFirst(): Promise<void> {
-    if (this.#database === undefined) return
+    if (this.#stopping) return
+    this.open()
+    const database = this.#access.tracked
+    if (database === undefined) return
     try {
-      await this.#prepare(this.#database)
+      await this.#prepare(database)
     } catch (error) {
       if ((error as { retryable?: boolean }).retryable !== true) throw error
       await this.#recover(error)
@@ -201,15 +214,15 @@ export class WalTracker {
   async #turn(now: number): Promise<number> {
     if (now >= this.#nextCheckAt) {
       this.#nextCheckAt = now + this.#pollMs
-      if (this.#database?.source.file.isCurrent() === false) await this.#leave()
-      if (this.#database === undefined && existsSync(this.#path)) this.open()
+      if (this.#access.tracked?.source.file.isCurrent() === false) await this.#leave()
     }
-    const database = this.#database
+    if (this.#access.mustOpen()) this.open()
+    const database = this.#access.tracked
     const { shipper } = this.#writer
     if (database?.needsPreparing === false) database.settle()
     shipper.pump(now)
     if (shipper.pending.length > 0) return await this.#whileShipping(database, now)
-    if (database === undefined) return this.#pollMs
+    if (database === undefined) return this.#rested()
     if (database.needsPreparing) return await this.#prepare(database)
     if (this.#shippedSomething) {
       this.#shippedSomething = false
@@ -218,7 +231,7 @@ export class WalTracker {
       database.startSnapshot(now, this.#abort.signal, () => this.#wakeup.call())
     }
     const walBytes = database.source.capture.walBytes()
-    const untilSync = this.#pace?.untilSync(now) ?? 0
+    const untilSync = this.#access.pace?.untilSync(now) ?? 0
     const mayWait = this.#syncWaiters.length === 0 && !database.checkpoints.pressing(now, walBytes)
     if (untilSync > 0 && mayWait) {
       return Math.min(BUSY_TICK_MS, untilSync)
@@ -230,18 +243,27 @@ export class WalTracker {
   }
 
   async #captureNow(database: TrackedDatabase, now: number): Promise<boolean> {
-    if (!(await database.capture(this.#pace?.noticedAt(now) ?? now))) return false
-    this.#pace?.captured(now)
+    if (!(await database.capture(this.#access.pace?.noticedAt(now) ?? now))) return false
+    this.#access.pace?.captured(now)
     this.#writer.shipper.pump(now)
     return true
   }
 
   /** Nothing to ship: waits for the next file event, with polling behind it. */
   async #beQuiet(database: TrackedDatabase, now: number): Promise<number> {
-    const { waitMs, armed } = this.#pace?.quiet() ?? { waitMs: this.#pollMs, armed: false }
+    const { waitMs, armed } = this.#access.pace?.quiet() ?? { waitMs: this.#pollMs, armed: false }
     if (armed && (await this.#captureNow(database, now))) return 0
     this.#shippedSomething = true
-    return waitMs
+    if (waitMs < this.#pollMs || !(await this.#access.rest(now))) return waitMs
+    if (this.#access.isResting) this.#context.onEvent({ type: 'rested', database: this.name })
+    return 0
+  }
+
+  /** Nothing is open: all of a resting database is in the store. */
+  #rested(): number {
+    if (!this.#access.isResting) return this.#pollMs
+    for (const done of this.#syncWaiters.splice(0)) done(this.#journal.shipped)
+    return this.#access.restMs
   }
 
   async #whileShipping(database: TrackedDatabase | undefined, now: number): Promise<number> {
@@ -264,13 +286,11 @@ export class WalTracker {
 
   /** The file at the path is another one, or gone: ships what can still be read of the old one and lets it go. */
   async #leave(): Promise<void> {
-    const database = this.#database
+    const database = this.#access.tracked
     if (database === undefined) return
     if (!database.needsPreparing) await this.#captureNow(database, Date.now())
     await this.#writer.releaseWal(database.source)
-    this.#pace?.stop()
-    this.#database = undefined
-    await database.close()
+    await this.#access.close()
     this.#journal.waiting('the database was replaced or deleted')
   }
 
@@ -282,7 +302,7 @@ export class WalTracker {
       throw error
     }
     if (error instanceof DatabaseError && error.code === 'ContinuityLost') {
-      await this.#database?.loseContinuity(error.message)
+      await this.#access.tracked?.loseContinuity(error.message)
       return 0
     }
     const retryInMs = this.#backoff.next()
@@ -291,13 +311,14 @@ export class WalTracker {
   }
 
   async #onTaken(file: PendingFile): Promise<void> {
-    if (this.#database !== undefined) return await this.#database.adopt(file.txid)
+    const database = this.#access.tracked
+    if (database !== undefined) return await database.adopt(file.txid)
     const message = `Another writer has taken over the replica of ${this.name}.`
     throw new FencedError(this.name, formatTxid(file.txid), message)
   }
 
   #onShipped(file: PendingFile, bytes: number): void {
-    if (file.uncaptured !== undefined) this.#database?.source.capture.advance(file.uncaptured)
+    if (file.uncaptured !== undefined) this.#access.tracked?.source.capture.advance(file.uncaptured)
     this.#shippedSomething = true
     this.#journal.synced(file, bytes)
   }

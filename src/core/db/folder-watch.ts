@@ -1,0 +1,56 @@
+import { type FSWatcher, watch } from 'node:fs'
+import { basename, dirname } from 'node:path'
+
+/**
+ * File events of many databases at the price of one watch a folder: told by name, for a file that
+ * may not exist yet.
+ */
+export class FolderWatch {
+  readonly #folders = new Map<string, Folder>()
+
+  /**
+   * Calls `onEvent` for every event of the database or its WAL until the returned function is
+   * called. `undefined` where events are not to be had: the caller must look by itself.
+   */
+  subscribe(path: string, onEvent: () => void): (() => void) | undefined {
+    const name = dirname(path)
+    const folder = this.#folders.get(name) ?? this.#open(name)
+    if (folder === undefined) return undefined
+    const file = basename(path)
+    folder.listeners.set(file, onEvent)
+    return () => {
+      if (folder.listeners.get(file) !== onEvent) return
+      folder.listeners.delete(file)
+      if (folder.listeners.size === 0) this.#close(name, folder)
+    }
+  }
+
+  #open(name: string): Folder | undefined {
+    try {
+      const listeners = new Map<string, () => void>()
+      const watcher = watch(name, { persistent: false }, (_, file) => {
+        if (file === null) for (const onEvent of [...listeners.values()]) onEvent()
+        else listeners.get(file.endsWith('-wal') ? file.slice(0, -4) : file)?.()
+      })
+      const folder = { watcher, listeners }
+      watcher.on('error', () => {
+        this.#close(name, folder)
+        for (const onEvent of [...listeners.values()]) onEvent()
+      })
+      this.#folders.set(name, folder)
+      return folder
+    } catch {
+      return undefined
+    }
+  }
+
+  #close(name: string, folder: Folder): void {
+    folder.watcher.close()
+    if (this.#folders.get(name) === folder) this.#folders.delete(name)
+  }
+}
+
+interface Folder {
+  readonly watcher: FSWatcher
+  readonly listeners: Map<string, () => void>
+}

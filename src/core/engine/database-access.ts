@@ -1,0 +1,132 @@
+import { existsSync, statSync } from 'node:fs'
+import { type FolderWatch, SourceDatabase } from '../db/index.ts'
+import type { PageSums } from './page-sums.ts'
+import type { Residency } from './residency.ts'
+import { fileTimes, RestingDatabase } from './resting-database.ts'
+import { SyncPace } from './sync-pace.ts'
+import type { TrackedDatabase } from './tracked-database.ts'
+
+/** After a rest that a writer disturbed the next try waits for this many times as long. */
+const REST_AGAIN_RATIO = 5
+
+export interface AccessOptions {
+  readonly path: string
+  readonly syncMs: number
+  readonly pollMs: number
+  readonly residency: Residency
+  readonly folders: FolderWatch
+  readonly wake: () => void
+  /** Makes the steps for a database just opened; `sums`: what it was when it was let go. */
+  readonly track: (source: SourceDatabase, sums: PageSums | undefined) => TrackedDatabase
+}
+
+/**
+ * Whether one database is open, at rest, or not there, and the changes between these. What is at
+ * rest has no connection and no descriptor; what it was is remembered by the page.
+ */
+export class DatabaseAccess {
+  readonly #options: AccessOptions
+  #tracked: TrackedDatabase | undefined
+  #pace: SyncPace | undefined
+  #resting: RestingDatabase | undefined
+  #restNotBefore = 0
+
+  constructor(options: AccessOptions) {
+    this.#options = options
+  }
+
+  /** The open database; `undefined` while there is none, or it rests. */
+  get tracked(): TrackedDatabase | undefined {
+    return this.#tracked
+  }
+
+  /** When to look at the open database. */
+  get pace(): SyncPace | undefined {
+    return this.#pace
+  }
+
+  /** Everything of it is in the replica, and nothing is held. */
+  get isResting(): boolean {
+    return this.#resting !== undefined
+  }
+
+  /** How long a resting database needs no look, in milliseconds. */
+  get restMs(): number {
+    return this.#resting?.waitMs ?? this.#options.pollMs
+  }
+
+  /** Device and inode of the file at the path. */
+  get identity(): string | undefined {
+    const stat = statSync(this.#options.path, { throwIfNoEntry: false })
+    return stat && `${stat.dev}:${stat.ino}`
+  }
+
+  /**
+   * Looks at the file's header alone. No connection of this process to the file may be open.
+   *
+   * @throws DatabaseError
+   */
+  check(): void {
+    SourceDatabase.check(this.#options.path)
+  }
+
+  /**
+   * Opens the database, or a resting one again. False for an empty file.
+   *
+   * @throws DatabaseError
+   */
+  open(): boolean {
+    const { path, syncMs, pollMs, residency, wake, track } = this.#options
+    if (this.#tracked !== undefined) return true
+    const source = SourceDatabase.open(path)
+    if (source === undefined) return false
+    residency.woke()
+    this.#pace = new SyncPace(source.wal.path, syncMs, pollMs, wake)
+    this.#tracked = track(source, this.#resting?.sums)
+    this.#resting?.leave()
+    this.#resting = undefined
+    return true
+  }
+
+  /** Is there something at the path that must be opened now? A resting database must when its files have changed. */
+  mustOpen(): boolean {
+    if (this.#tracked !== undefined || !existsSync(this.#options.path)) return false
+    return this.#resting?.hasChanged() ?? true
+  }
+
+  /** Closes the connections. The database stays where it is. */
+  async close(): Promise<void> {
+    this.#resting?.leave()
+    this.#resting = undefined
+    const tracked = this.#tracked
+    this.#tracked = undefined
+    this.#pace?.stop()
+    if (tracked === undefined) return
+    this.#options.residency.rested()
+    await tracked.close()
+  }
+
+  /**
+   * Lets a quiet database go if too many are open and all of it is in the replica. If a writer came
+   * in between, it is open again afterwards.
+   *
+   * @returns whether it was let go, at least for a moment
+   */
+  async rest(now: number): Promise<boolean> {
+    const { path, pollMs, residency, folders, wake } = this.#options
+    const tracked = this.#tracked
+    const quietSince = this.#pace?.capturedAt ?? 0
+    if (!residency.isCrowded || tracked === undefined) return false
+    if (now < this.#restNotBefore || now - quietSince < residency.restAfterMs) return false
+    const before = fileTimes(path)
+    const sums = await tracked.remember()
+    if (sums === undefined) return false
+    const resting = new RestingDatabase(tracked.source.path, sums, folders, pollMs, wake)
+    await this.close()
+    this.#resting = resting
+    if (await resting.settle(before)) return true
+    this.#restNotBefore = now + REST_AGAIN_RATIO * residency.restAfterMs
+    if (existsSync(path)) this.open()
+    return true
+  }
+}

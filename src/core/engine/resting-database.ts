@@ -1,0 +1,99 @@
+import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { FolderWatch } from '../db/index.ts'
+import { lockPage } from '../ltx/index.ts'
+import { type PageSums, sumOf } from './page-sums.ts'
+
+/** How often a resting database is looked at where file events are to be had, in milliseconds. */
+const BACKSTOP_MS = 10_000
+/** Two writes within one tick of the system's clock leave the same time on a file; a tick is at most 10 ms. */
+const TICK_MS = 40
+
+/**
+ * A database that is not held open: all of it is in the replica, and what its pages were is
+ * remembered. Only file events and, behind them, the times of its files are looked at.
+ */
+export class RestingDatabase {
+  readonly sums: PageSums
+  /** How long to wait for the next look, in milliseconds. */
+  readonly waitMs: number
+  readonly #path: string
+  readonly #unsubscribe: (() => void) | undefined
+  #times: string | undefined
+
+  /** @param path with links resolved */
+  constructor(path: string, sums: PageSums, watch: FolderWatch, pollMs: number, wake: () => void) {
+    this.#path = path
+    this.sums = sums
+    this.#unsubscribe = watch.subscribe(path, () => {
+      if (this.#times !== undefined && this.hasChanged()) wake()
+    })
+    this.waitMs = this.#unsubscribe === undefined ? pollMs : Math.max(pollMs, BACKSTOP_MS)
+  }
+
+  /**
+   * To be called when the connections are closed. If the files' times have changed since `before`,
+   * our own last close may have checkpointed and deleted the WAL, or another writer was at work:
+   * then the file itself is held against the remembered state.
+   *
+   * @param before the times when everything had been captured
+   * @returns false if the database may have been written to since it was remembered
+   */
+  async settle(before: FileTimes): Promise<boolean> {
+    await delay(2 * TICK_MS)
+    const now = fileTimes(this.#path)
+    const untouched = before.isSettled && now.text === before.text
+    if (!untouched) {
+      if (!now.isSettled || now.walBytes > 0) return false
+      if (!isStill(this.#path, this.sums) || fileTimes(this.#path).text !== now.text) return false
+    }
+    this.#times = now.text
+    return true
+  }
+
+  /** Did anything happen to the files? */
+  hasChanged(): boolean {
+    return fileTimes(this.#path).text !== this.#times
+  }
+
+  /** Ends the file events. */
+  leave(): void {
+    this.#unsubscribe?.()
+  }
+}
+
+/** Identity, size and time of a database and its WAL: what any write would change. */
+export interface FileTimes {
+  readonly text: string
+  /** False just after a write: another one could leave the very same times. */
+  readonly isSettled: boolean
+  readonly walBytes: number
+}
+
+export function fileTimes(path: string): FileTimes {
+  const [main, wal] = [path, `${path}-wal`].map((file) =>
+    statSync(file, { bigint: true, throwIfNoEntry: false }),
+  )
+  const text = [main, wal]
+    .map((stat) => stat && `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`)
+    .join(' ')
+  const newestMs = Math.max(...[main, wal].map((stat) => Number(stat?.mtimeMs ?? 0n)))
+  const isSettled = newestMs < Date.now() - TICK_MS
+  return { text, isSettled, walBytes: Number(wal?.size ?? 0n) }
+}
+
+/** Is the main file, without a WAL, the remembered state? No connection of this process may be open. */
+function isStill(path: string, { sums, pageSize }: PageSums): boolean {
+  const fd = openSync(path, 'r')
+  try {
+    const page = new Uint8Array(pageSize)
+    for (let pgno = 1; pgno <= sums.length; pgno++) {
+      if (pgno === lockPage(pageSize)) continue
+      const length = readSync(fd, page, 0, pageSize, (pgno - 1) * pageSize)
+      if (length !== pageSize || sumOf(page) !== sums[pgno - 1]) return false
+    }
+    return readSync(fd, page, 0, 1, sums.length * pageSize) === 0
+  } finally {
+    closeSync(fd)
+  }
+}

@@ -1,0 +1,178 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
+import { Engine, type EngineEvent } from '../../../src/core/engine/index.ts'
+import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
+import { restoreReplica } from '../../../src/core/restore/restore.ts'
+import { PrefixedStore } from '../../../src/core/store/index.ts'
+import { contents } from '../../support/replica-rig.ts'
+
+let folder: string
+let store: MemoryObjectStore
+let engine: Engine
+let events: EngineEvent[]
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'walsync rest '))
+  store = new MemoryObjectStore()
+  events = []
+})
+afterEach(async () => {
+  await engine.stop(5000)
+  await engine.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+describe('a database that is let go', () => {
+  it('is closed, costs no request, and every later write of any kind is shipped without a new base', async () => {
+    const names = ['a', 'b', 'c', 'd']
+    for (const name of names) write(name, 'CREATE TABLE t (a, b); INSERT INTO t VALUES (1, 2)')
+    await start(names)
+    await until(() => openFiles() === 0)
+    const objects = await count()
+    await delay(300)
+    expect(await count()).toBe(objects)
+
+    const writes = [
+      // Open, write, close: the last close deletes the WAL each time.
+      () => write('a', 'INSERT INTO t VALUES (3, 4)'),
+      () => write('a', 'INSERT INTO t SELECT 5, randomblob(50000) FROM t'),
+      () => write('a', 'DELETE FROM t WHERE a = 5; VACUUM'),
+      // Several commits and restarts of the log before anyone looks.
+      () => {
+        for (let i = 0; i < 5; i++)
+          write('a', `INSERT INTO t VALUES (${i}, 'x'); PRAGMA wal_checkpoint(TRUNCATE)`)
+      },
+    ]
+    for (const one of writes) {
+      one()
+      await until(async () => (await restored('a')) === (await live('a')))
+      await until(() => openFiles() === 0)
+    }
+    // A connection that stays open, so that its WAL stays too.
+    const app = new DatabaseSync(path('b'))
+    for (let i = 0; i < 3; i++) {
+      app.exec(`INSERT INTO t VALUES (${i}, 'stays')`)
+      await until(async () => (await restored('b')) === contents(app))
+      await until(() => openFiles() === 0)
+    }
+    app.close()
+    const woken = events.filter((event) => event.type === 'woken')
+    expect(woken.filter(({ proven }) => proven).length).toBeGreaterThan(0)
+    expect(woken.filter(({ proven, pages }) => !proven && pages > 0).length).toBeGreaterThan(3)
+    expect(events.filter(({ type }) => type === 'base')).toHaveLength(names.length)
+    expect(events.filter(({ type }) => type === 'database-error')).toEqual([])
+  }, 60_000)
+
+  it('is written to in the very moment in which it is let go, again and again', async () => {
+    const names = ['a', 'b', 'c', 'd']
+    for (const name of names) write(name, 'CREATE TABLE t (a, b)')
+    await start(names)
+    const apps = new Map(names.slice(0, 2).map((name) => [name, new DatabaseSync(path(name))]))
+    for (let i = 0; i < 60; i++) {
+      const name = names[i % 4]!
+      const sql = `INSERT INTO t VALUES (${i}, hex(randomblob(20)))`
+      const app = apps.get(name)
+      if (app === undefined) write(name, sql)
+      else app.exec(sql)
+      await delay(Math.random() * 80)
+    }
+    for (const name of names) {
+      await until(async () => (await restored(name)) === (await live(name)))
+    }
+    for (const app of apps.values()) app.close()
+    expect(events.filter(({ type }) => type === 'woken').length).toBeGreaterThan(10)
+    expect(events.filter(({ type }) => type === 'base')).toHaveLength(names.length)
+  }, 60_000)
+
+  it('is shipped at the end even if its last write was not noticed yet', async () => {
+    const names = ['a', 'b']
+    for (const name of names) write(name, 'CREATE TABLE t (a, b)')
+    await start(names)
+    await until(() => openFiles() === 0)
+    write('b', 'INSERT INTO t VALUES (7, 8)')
+    expect(await engine.stop(5000)).toEqual([])
+    expect(await restored('b')).toBe(await live('b'))
+  })
+
+  it('is found again when it was deleted and made anew meanwhile', async () => {
+    const names = ['a', 'b']
+    for (const name of names) write(name, 'CREATE TABLE t (a, b)')
+    await start(names)
+    await until(() => openFiles() === 0)
+    for (const suffix of ['', '-wal', '-shm']) rmSync(path('a') + suffix, { force: true })
+    await delay(50)
+    write('a', 'CREATE TABLE other (c); INSERT INTO other VALUES (1)')
+    await until(async () => (await restored('a')) === (await live('a')))
+  })
+})
+
+async function start(names: readonly string[]): Promise<void> {
+  engine = new Engine({
+    databases: names.map((name) => ({
+      name,
+      path: path(name),
+      store: new PrefixedStore(store, name),
+      layout: 'ltx' as const,
+      syncIntervalMs: 5,
+      pollIntervalMs: 20,
+    })),
+    maxAwake: 0,
+    restAfterMs: 10,
+    onEvent: (event) => events.push(event),
+  })
+  await engine.start()
+}
+
+function path(name: string): string {
+  return join(folder, `${name}.db`)
+}
+
+function write(name: string, sql: string): void {
+  const db = new DatabaseSync(path(name), { timeout: 5000 })
+  db.exec(`PRAGMA journal_mode = WAL; ${sql}`)
+  db.close()
+}
+
+async function live(name: string): Promise<string> {
+  const db = new DatabaseSync(path(name), { readOnly: true })
+  try {
+    return contents(db)
+  } finally {
+    db.close()
+  }
+}
+
+async function restored(name: string): Promise<string> {
+  const output = join(folder, `restored-${name}`)
+  const client = new ReplicaClient(new PrefixedStore(store, name), 'ltx')
+  await restoreReplica(client, { kind: 'latest' }, output, { integrityCheck: 'none', force: true })
+  const db = new DatabaseSync(output)
+  try {
+    return contents(db)
+  } finally {
+    db.close()
+  }
+}
+
+async function count(): Promise<number> {
+  let objects = 0
+  for await (const _ of store.list({})) objects++
+  return objects
+}
+
+/** Databases that the engine holds open. */
+function openFiles(): number {
+  return engine.status().filter(({ isOpen }) => isOpen).length
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 15_000
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`not within 15 s: ${condition}`)
+    await delay(10)
+  }
+}
