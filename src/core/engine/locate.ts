@@ -1,4 +1,5 @@
 import type { LtxHeader, TXID } from '../ltx/index.ts'
+import type { EpochObject } from '../replica/epoch-objects.ts'
 import type { LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
 import { ReplicaError } from '../replica/replica-error.ts'
 import type { CallOptions } from '../store/index.ts'
@@ -10,6 +11,10 @@ export interface ReplicaHead {
   /** Header of a file that ends there; `undefined` if it cannot be read as one. */
   readonly header: LtxHeader | undefined
   readonly files: readonly LtxFileInfo[]
+  /** Claims of writers and their ends. */
+  readonly epochs: readonly EpochObject[]
+  /** Latest time of the store's own clock in the listing. */
+  readonly storeNow: Date
 }
 
 /**
@@ -22,7 +27,7 @@ export async function locateHead(
   client: ReplicaClient,
   options: CallOptions,
 ): Promise<ReplicaHead> {
-  const files = await client.list(options)
+  const { files, epochs, storeNow } = await client.listing(options)
   let newest: LtxFileInfo | undefined
   for (const file of files) {
     if (newest === undefined || file.maxTxid > newest.maxTxid) newest = file
@@ -30,8 +35,8 @@ export async function locateHead(
     else if (file.maxTxid === newest.maxTxid && newest.level !== 0 && file.level === 9)
       newest = file
   }
-  if (newest === undefined) return { txid: undefined, header: undefined, files }
-  return { txid: newest.maxTxid, header: await readable(client, newest, options), files }
+  const header = newest && (await readable(client, newest, options))
+  return { txid: newest?.maxTxid, header, files, epochs, storeNow }
 }
 
 /** A damaged newest file proves nothing; it is left where it is, and a new base goes behind it. */

@@ -15,6 +15,8 @@ import {
   type PutBody,
   StoreError,
 } from '../store/index.ts'
+import type { EpochObject } from './epoch-objects.ts'
+import { epochObject } from './epoch-store.ts'
 import { ReplicaError } from './replica-error.ts'
 import { ltxKey, parseLtxKey, type ReplicaLayout } from './replica-layout.ts'
 
@@ -35,6 +37,15 @@ export interface LtxFileInfo {
   readonly lastModified: Date
 }
 
+/** One listing of a replica. */
+export interface ReplicaListing {
+  readonly files: LtxFileInfo[]
+  /** Claims of writers and their ends, in key order. */
+  readonly epochs: EpochObject[]
+  /** Latest `lastModified` of any object: the store's clock is not behind it. */
+  readonly storeNow: Date
+}
+
 /** LTX files of one replica on top of an object store: what the rest of core uses instead of keys. */
 export class ReplicaClient {
   readonly store: ObjectStore
@@ -53,12 +64,22 @@ export class ReplicaClient {
    * @throws StoreError
    */
   async list(options: CallOptions = {}): Promise<LtxFileInfo[]> {
+    return (await this.listing(options)).files
+  }
+
+  /** The same listing, and what it says about the replica's writers. @throws StoreError */
+  async listing(options: CallOptions = {}): Promise<ReplicaListing> {
     const files: LtxFileInfo[] = []
+    const epochs: EpochObject[] = []
+    let storeNow = new Date(0)
     for await (const object of this.store.list({ signal: options.signal })) {
+      if (object.lastModified > storeNow) storeNow = object.lastModified
       const file = this.#fileInfo(object)
+      const epoch = file === undefined ? epochObject(object) : undefined
       if (file !== undefined) files.push(file)
+      if (epoch !== undefined) epochs.push(epoch)
     }
-    return files.sort(compareFiles)
+    return { files: files.sort(compareFiles), epochs, storeNow }
   }
 
   /**

@@ -1,0 +1,293 @@
+import { hostname } from 'node:os'
+import type { LtxHeader, TXID } from '../ltx/index.ts'
+import { isStoreError, type ObjectStore, StoreError } from '../store/index.ts'
+import { claimHeld, takenOver } from './epoch-errors.ts'
+import type { EpochObject } from './epoch-objects.ts'
+import { type ClaimRecord, type EndRecord, encodeClaim, epochKey } from './epoch-objects.ts'
+import { FencingProof, UNFENCED_HINT } from './epoch-proof.ts'
+import {
+  decideStart,
+  epochOf,
+  forgottenOf,
+  isCurrent,
+  type Lease,
+  nodeIdOf,
+  protectedSlotsOf,
+  question,
+  standingOf,
+} from './epoch-rules.ts'
+import {
+  isClaimed,
+  newestAbove,
+  readClaim,
+  readEnd,
+  readRecentEnds,
+  writeEnd,
+} from './epoch-store.ts'
+import { type SeenHead, type TakenOver, TakeOver } from './epoch-take-over.ts'
+import type { FencedError } from './fenced-error.ts'
+
+export interface EpochClaimOptions {
+  readonly lease: Lease
+  /** 32 bits that tell this writer from others, not 0. */
+  readonly random: number
+  /** Default: one for this claim alone. */
+  readonly proof?: FencingProof | undefined
+  /** Default: the process's clocks. */
+  readonly clock?: (() => Instant) | undefined
+}
+
+/** One moment by two clocks, in milliseconds: the monotonic one may stand still while the machine sleeps, the other may be set back. */
+export interface Instant {
+  readonly wall: number
+  readonly monotonic: number
+}
+
+/** What a look at a replica found. */
+export interface Look {
+  /** Newest TXID; `undefined` for a replica without files. */
+  readonly txid: TXID | undefined
+  /** Header of a file that ends there; `undefined` if it cannot be read as one. */
+  readonly header: LtxHeader | undefined
+  readonly epochs: readonly EpochObject[]
+  /** Latest time of the store's own clock in the listing. */
+  readonly storeNow: Date
+}
+
+/**
+ * A writer's claim to one replica. The newest claim owns it; an older writer finds that out when it
+ * meets the newer one's first file in its next slot, or asks after a pause. No heartbeat and no
+ * lease time: an idle database costs no request.
+ */
+export class EpochClaim {
+  readonly #database: string
+  readonly #store: ObjectStore
+  readonly #options: EpochClaimOptions
+  readonly #proof: FencingProof
+  readonly #clock: () => Instant
+  #epoch: number | undefined
+  /** Epochs whose claim was sent without an answer: they may be this writer's own. */
+  readonly #unanswered = new Set<number>()
+  #takeOver: TakeOver | undefined
+  #head: SeenHead = { txid: undefined, epoch: undefined }
+  /** What the look before the claim found. */
+  #objects: readonly EpochObject[] = []
+  #recentEnds: readonly EndRecord[] | undefined
+  /** When the claim was last known to be the newest. */
+  #knownAt: Instant = { wall: 0, monotonic: 0 }
+
+  /** @param store rooted at the replica's prefix; stays the caller's to close */
+  constructor(database: string, store: ObjectStore, options: EpochClaimOptions) {
+    this.#database = database
+    this.#store = store
+    this.#options = options
+    this.#proof = options.proof ?? new FencingProof()
+    this.#clock = options.clock ?? systemClock
+  }
+
+  /** `undefined` until `stand` has claimed one. */
+  get epoch(): number | undefined {
+    return this.#epoch
+  }
+
+  /** For the headers of this writer's files. */
+  get nodeId(): bigint {
+    return nodeIdOf(this.#epoch ?? 0, this.#options.random)
+  }
+
+  /** Older writers that may be alive and have met no file of this one's: one must be written without delay. */
+  get unfenced(): number {
+    return this.#takeOver?.open ?? 0
+  }
+
+  /**
+   * Claims an epoch after the first look at the replica; after every later one, makes sure that the
+   * claim still counts. False: another writer claimed at the same moment, look again.
+   *
+   * @throws FencedError `ClaimHeld` for a strict writer; `TakenOver` if the claim no longer counts
+   * @throws StoreError `Unsupported` for a store that does not enforce create-only puts
+   */
+  async stand(look: Look, signal?: AbortSignal): Promise<boolean> {
+    const standing = standingOf(look.epochs)
+    const headEpoch = look.header && epochOf(look.header.nodeId)
+    this.#head = { txid: look.txid, epoch: headEpoch }
+    if (this.#epoch === undefined) {
+      this.#assertCapable()
+      const at = this.#clock()
+      const epoch =
+        (await this.#ownAmong(look.epochs, signal)) ??
+        (await this.#claimNext(decideStart(standing, headEpoch ?? 0, this.#options.lease), signal))
+      if (epoch === undefined) return false
+      this.#epoch = epoch
+      this.#knownAt = at
+      this.#objects = look.epochs
+      const open = standing.open.filter((other) => other < epoch)
+      this.#takeOver = new TakeOver(this.#store, epoch, open)
+      await this.#forget(look, signal)
+    }
+    if (isCurrent(this.#epoch, standing.newest)) return true
+    throw await this.fenced(standing.newest, signal)
+  }
+
+  /**
+   * Makes sure that no newer writer has begun, unless that was known a minute ago. For the moment
+   * before a put and the moment before it counts: a put that was held up is then not believed.
+   *
+   * @throws FencedError, StoreError
+   */
+  async assertFresh(signal?: AbortSignal): Promise<void> {
+    const asked = question(elapsed(this.#knownAt, this.#clock()))
+    if (asked !== 'none') await this.#ask(asked, signal)
+  }
+
+  /** Makes sure that no newer writer has begun. @throws FencedError, StoreError */
+  async assertCurrent(signal?: AbortSignal): Promise<void> {
+    const asked = question(elapsed(this.#knownAt, this.#clock()))
+    await this.#ask(asked === 'none' ? 'next' : asked, signal)
+  }
+
+  /** A file of this epoch stands in the slot. Returns whom it has fenced, if it is the first. */
+  async landed(slot: TXID, signal?: AbortSignal): Promise<TakenOver | undefined> {
+    const at = new Date(this.#clock().wall)
+    return await this.#takeOver?.landed(slot, this.#head, at, { signal })
+  }
+
+  /**
+   * A put took effect only after this writer had been fenced. If its slot is the one that the
+   * successor took first, the object stands where the successor's was until retention deleted it,
+   * and goes. In any other slot it may be older than the take-over and part of the history: it stays.
+   */
+  async withdraw(slot: TXID, key: string, signal?: AbortSignal): Promise<void> {
+    try {
+      const end = this.#epoch && (await readEnd(this.#store, this.#epoch, { signal }))
+      if (end && end.slot === slot) await this.#store.delete(key, { signal })
+    } catch (error) {
+      // The fencing itself is what the caller reports; what is left is superseded, and retention's.
+      if (!isStoreError(error)) throw error
+    }
+  }
+
+  /**
+   * Slots whose level-0 files retention must leave.
+   *
+   * @throws StoreError
+   */
+  async protectedSlots(signal?: AbortSignal): Promise<TXID[]> {
+    const { wall } = this.#clock()
+    this.#recentEnds ??= await readRecentEnds(this.#store, this.#objects, wall, { signal })
+    return protectedSlotsOf([...this.#recentEnds, ...(this.#takeOver?.ends ?? [])], wall)
+  }
+
+  /**
+   * Ends the epoch, after the last write of this writer: the next one then need not fence it.
+   *
+   * @throws StoreError
+   */
+  async release(signal?: AbortSignal): Promise<void> {
+    if (this.#epoch === undefined) return
+    await this.#takeOver?.writeEnds({ signal })
+    const at = new Date(this.#clock().wall)
+    await writeEnd(this.#store, { epoch: this.#epoch, by: 'writer', at }, { signal })
+  }
+
+  /** The error that says who the newer writer is. */
+  async fenced(newer: number, signal?: AbortSignal): Promise<FencedError> {
+    const holder = await this.#holderOf(newer, signal)
+    return takenOver(this.#database, this.#epoch ?? 0, newer, holder)
+  }
+
+  async #ask(whom: 'next' | 'all', signal: AbortSignal | undefined): Promise<void> {
+    if (this.#epoch === undefined) throw new TypeError('nothing has been claimed yet')
+    const [store, epoch, at] = [this.#store, this.#epoch, this.#clock()]
+    if (whom === 'all') {
+      const newest = await newestAbove(store, epoch, { signal })
+      if (newest > 0) throw await this.fenced(newest, signal)
+    } else if (await isClaimed(store, epoch + 1, { signal })) {
+      throw await this.fenced(epoch + 1, signal)
+    }
+    this.#knownAt = at
+  }
+
+  /** Of the claims whose answer was lost, the newest that the store has. */
+  async #ownAmong(
+    objects: readonly EpochObject[],
+    signal: AbortSignal | undefined,
+  ): Promise<number | undefined> {
+    const candidates = objects.filter(
+      ({ kind, epoch }) => kind === 'claim' && this.#unanswered.has(epoch),
+    )
+    for (const { epoch } of candidates.toReversed()) {
+      const claim = await readClaim(this.#store, epoch, { signal })
+      if (claim?.nodeId === nodeIdOf(epoch, this.#options.random)) return epoch
+    }
+    return undefined
+  }
+
+  /** `undefined` if another writer has the epoch. */
+  async #claimNext(
+    decision: ReturnType<typeof decideStart>,
+    signal: AbortSignal | undefined,
+  ): Promise<number | undefined> {
+    const { kind, epoch } = decision
+    if (kind === 'refuse') {
+      throw claimHeld(this.#database, epoch, await this.#holderOf(epoch, signal))
+    }
+    const claim: ClaimRecord = {
+      epoch,
+      nodeId: nodeIdOf(epoch, this.#options.random),
+      host: hostname(),
+      pid: process.pid,
+      startedAt: new Date(),
+      head: this.#head.txid,
+    }
+    const bodies = { body: encodeClaim(claim), other: encodeClaim(claim, 'trial') }
+    try {
+      await this.#proof.claim(this.#store, epochKey(epoch, 'claim'), bodies, signal)
+      return epoch
+    } catch (error) {
+      if (isStoreError(error) && error.code === 'AlreadyExists') return undefined
+      this.#unanswered.add(epoch)
+      throw error
+    }
+  }
+
+  async #holderOf(
+    epoch: number,
+    signal: AbortSignal | undefined,
+  ): Promise<ClaimRecord | undefined> {
+    try {
+      return await readClaim(this.#store, epoch, { signal })
+    } catch (error) {
+      if (isStoreError(error)) return undefined
+      throw error
+    }
+  }
+
+  /** Claims of long ago. What cannot be deleted now is tried again at the next start. */
+  async #forget({ epochs, storeNow }: Look, signal: AbortSignal | undefined): Promise<void> {
+    const keys = forgottenOf(epochs, storeNow).map(({ key }) => key)
+    if (keys.length === 0) return
+    try {
+      for await (const _failure of this.#store.deleteMany(keys, { signal }));
+    } catch (error) {
+      if (!isStoreError(error)) throw error
+    }
+  }
+
+  #assertCapable(): void {
+    if (this.#store.capabilities.ifAbsent === 'atomic') return
+    throw new StoreError(
+      'Unsupported',
+      `${this.#store.description} has no create-only puts: two writers of a replica could not be told apart.`,
+      { op: 'put', hint: UNFENCED_HINT },
+    )
+  }
+}
+
+function systemClock(): Instant {
+  return { wall: Date.now(), monotonic: performance.now() }
+}
+
+function elapsed(from: Instant, to: Instant): number {
+  return Math.max(to.wall - from.wall, to.monotonic - from.monotonic)
+}

@@ -1,0 +1,74 @@
+import { isStoreError, type ObjectStore, StoreError } from '../store/index.ts'
+
+/** A claim, and the same claim in other bytes. */
+export interface ClaimBodies {
+  readonly body: Uint8Array
+  readonly other: Uint8Array
+}
+
+/**
+ * Whether a store refuses a second create-only put, shown once per store and process: not every
+ * store that declares the condition keeps it, and fencing rests on nothing else. Share one among
+ * all databases of a store.
+ */
+export class FencingProof {
+  #proven = false
+  #running: Promise<void> | undefined
+
+  /**
+   * Stores a claim create-only. The first time the put is repeated with other bytes, which must be
+   * refused; callers that come meanwhile wait for that.
+   *
+   * @throws StoreError `AlreadyExists` if another writer has claimed that epoch
+   * @throws StoreError `Unsupported` if the store ignores the condition; nothing of the claim stays
+   */
+  async claim(
+    store: ObjectStore,
+    key: string,
+    bodies: ClaimBodies,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    while (!this.#proven && this.#running !== undefined) {
+      await this.#running.catch(() => undefined)
+      signal?.throwIfAborted()
+    }
+    if (this.#proven) {
+      await store.put(key, bodies.body, { ifAbsent: true, signal })
+      return
+    }
+    this.#running = this.#prove(store, key, bodies, signal)
+    try {
+      await this.#running
+    } finally {
+      this.#running = undefined
+    }
+  }
+
+  async #prove(
+    store: ObjectStore,
+    key: string,
+    bodies: ClaimBodies,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await store.put(key, bodies.body, { ifAbsent: true, signal })
+    try {
+      await store.put(key, bodies.other, { ifAbsent: true, signal })
+    } catch (error) {
+      if (!isStoreError(error) || error.code !== 'AlreadyExists') throw error
+      this.#proven = true
+      return
+    }
+    const cause = await store.delete(key, { signal }).catch((error: unknown) => error)
+    signal?.throwIfAborted()
+    const left = cause === undefined ? '' : ` Left behind: ${key}.`
+    throw new StoreError(
+      'Unsupported',
+      `${store.description} accepts a second create-only put of one key: two writers of a replica could not be told apart.${left}`,
+      { op: 'put', key, hint: UNFENCED_HINT, cause },
+    )
+  }
+}
+
+/** What to do on a store without conditional writes. */
+export const UNFENCED_HINT =
+  'Use a store that has conditional writes; or make sure that only one walsync writes to this replica, and say --no-fencing.'
