@@ -37,7 +37,7 @@ export function* readView(
 ): Generator<PageImage> {
   const { pageSize, file } = source
   const { commit, run } = view
-  const batch = Math.max(1, Math.floor(BATCH_BYTES / pageSize))
+  const batch = Math.max(1, Math.min(commit, Math.floor(BATCH_BYTES / pageSize)))
   const buffer = new Uint8Array(batch * pageSize)
   let overlay = run && view.pages && { run, pages: view.pages }
   for (let first = 1; first <= commit; first += batch) {

@@ -2,21 +2,21 @@ import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import { type WalHeader, type WalScanner, walFrameOffset, walFrameSize } from '../wal/index.ts'
 import type { WalFile } from './wal-file.ts'
 
-/** Bytes of WAL read between two turns of the event loop. */
-const CHUNK_BYTES = 1 << 20
+/**
+ * WAL read between two turns of the event loop. One for all databases: what is read is scanned
+ * before anything else runs.
+ */
+const CHUNK = new Uint8Array(1 << 20)
 
 /** Feeds frames from a WAL file to a scanner, in chunks, so that a long stretch does not keep other databases waiting. */
 export class WalRangeReader {
   readonly #wal: WalFile
   readonly #frameSize: number
-  readonly #chunk: Uint8Array
 
   /** @param pageSize in bytes */
   constructor(wal: WalFile, pageSize: number) {
     this.#wal = wal
     this.#frameSize = walFrameSize(pageSize)
-    const frames = Math.max(1, Math.floor(CHUNK_BYTES / this.#frameSize))
-    this.#chunk = new Uint8Array(frames * this.#frameSize)
   }
 
   /**
@@ -30,10 +30,10 @@ export class WalRangeReader {
     maxPages: number,
   ): Promise<WalScanner> {
     const size = this.#frameSize
-    const perChunk = this.#chunk.length / size
+    const perChunk = Math.floor(CHUNK.length / size)
     while (scanner.frame < published && !scanner.ended) {
       const frames = Math.min(perChunk, published - scanner.frame)
-      const chunk = this.#chunk.subarray(0, frames * size)
+      const chunk = CHUNK.subarray(0, frames * size)
       const read = this.#wal.read(chunk, walFrameOffset(scanner.frame, run.pageSize))
       const whole = Math.floor(read / size) * size
       if (whole === 0) break
