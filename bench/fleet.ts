@@ -47,7 +47,7 @@ async function measure(program: string): Promise<Record<string, unknown>> {
     }
     const startSeconds = (performance.now() - startedAt) / 1000
     const startCpu = usage(child).cpu
-    await delay(5000)
+    await delay(15_000)
     const before = usage(child)
     await delay(idleSeconds * 1000)
     const after = usage(child)
