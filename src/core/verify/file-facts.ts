@@ -1,0 +1,64 @@
+import { type LtxHeader, lockPage } from '../ltx/index.ts'
+
+/** What the content of a good file says about the states that it can make. */
+export interface FileFacts {
+  /** In bytes. */
+  readonly pageSize: number
+  /** Size of the database after it, in pages. */
+  readonly commit: number
+  /** Has it every page of the database? Then a restore reads nothing older. */
+  readonly complete: boolean
+  /** It has every page from here to `commit`, so it fits onto a database of at least this size less one. */
+  readonly tailFrom: number
+  /** Of its header, in milliseconds since 1970. */
+  readonly timestamp: number
+}
+
+/** Gathers the facts of one file while its pages, in ascending order, pass by. */
+export class FactGatherer {
+  readonly #header: LtxHeader
+  readonly #lockPage: number
+  #pages = 0
+  #last = 0
+  /** First page of the run of neighbours that ends with the last page. */
+  #runFrom = 1
+
+  constructor(header: LtxHeader) {
+    this.#header = header
+    this.#lockPage = lockPage(header.pageSize)
+  }
+
+  add(pgno: number): void {
+    if (pgno !== this.#after(this.#last)) this.#runFrom = pgno
+    this.#last = pgno
+    this.#pages++
+  }
+
+  facts(): FileFacts {
+    const { pageSize, commit, timestamp } = this.#header
+    const end = commit === this.#lockPage ? commit - 1 : commit
+    const runFrom = this.#last === end ? this.#runFrom : end + 1
+    return {
+      pageSize,
+      commit,
+      timestamp,
+      complete: this.#pages === (this.#lockPage <= commit ? commit - 1 : commit),
+      // Nobody has the lock page, so nobody lacks it.
+      tailFrom: runFrom - 1 === this.#lockPage ? this.#lockPage : runFrom,
+    }
+  }
+
+  #after(pgno: number): number {
+    return pgno + 1 === this.#lockPage ? pgno + 2 : pgno + 1
+  }
+}
+
+/** Why a file cannot be put onto the state that `before` ends with; `undefined` if it can. */
+export function misfit(
+  file: FileFacts,
+  before: FileFacts,
+): 'PageSizeChange' | 'MissingPages' | undefined {
+  if (file.complete) return undefined
+  if (file.pageSize !== before.pageSize) return 'PageSizeChange'
+  return file.tailFrom > before.commit + 1 ? 'MissingPages' : undefined
+}

@@ -1,0 +1,7 @@
+export {
+  type VerifyMemory,
+  type VerifyOptions,
+  type VerifyProgress,
+  verifyReplica,
+} from './verify-replica.ts'
+export type * from './verify-report.ts'

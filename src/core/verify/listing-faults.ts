@@ -1,0 +1,84 @@
+import { formatTxid, LTX_HEADER_SIZE, LTX_TRAILER_SIZE, type TXID } from '../ltx/index.ts'
+import { PAGE_HEADER_SIZE } from '../ltx/page-frame.ts'
+import { PAGE_INDEX_LENGTH_SIZE } from '../ltx/page-index.ts'
+import type { LtxFileInfo } from '../replica/replica-client.ts'
+import { SNAPSHOT_LEVEL } from '../replica/replica-layout.ts'
+import { summarizeReplica, type TxidRange } from '../replica/summarize-replica.ts'
+import { lastTxid } from '../restore/reachable.ts'
+import type { DefectCode } from './verify-report.ts'
+
+/** Something wrong with an object; what it costs is not worked out yet. */
+export interface Fault {
+  readonly code: DefectCode
+  readonly key: string
+  readonly message: string
+}
+
+/** TXIDs that are missing. Nothing from `from` on can be restored. */
+export interface Hole extends TxidRange {
+  readonly code: DefectCode
+  readonly message: string
+}
+
+/** Header, the zeros that end the pages, an index of no page, trailer: a file that only shrinks its database. */
+const SMALLEST_FILE =
+  LTX_HEADER_SIZE + PAGE_HEADER_SIZE + 1 + PAGE_INDEX_LENGTH_SIZE + LTX_TRAILER_SIZE
+
+/** Objects that cannot be LTX files, going by their size. */
+export function sizeFaults(files: readonly LtxFileInfo[]): Fault[] {
+  return files
+    .filter(({ size }) => size < SMALLEST_FILE)
+    .map(({ key, size }) =>
+      size === 0
+        ? { code: 'Empty', key, message: `The object ${key} has no bytes.` }
+        : {
+            code: 'TooSmall',
+            key,
+            message: `The object ${key} has ${size} bytes; no LTX file has fewer than ${SMALLEST_FILE}.`,
+          },
+    )
+}
+
+/**
+ * Objects inside another of their level. A restore takes them as they are; a compaction of the level
+ * that takes neighbours in order does not.
+ *
+ * @param files by level, then first TXID, then last TXID
+ */
+export function overlaps(files: readonly LtxFileInfo[]): Fault[] {
+  const faults: Fault[] = []
+  let outer: LtxFileInfo | undefined
+  for (const file of files) {
+    if (file.level === SNAPSHOT_LEVEL) continue
+    if (outer?.level === file.level && file.maxTxid <= outer.maxTxid) {
+      const message = `The object ${file.key} lies inside ${outer.key} of the same level: two writers were at work, or one that did not know its own last object.`
+      faults.push({ code: 'Overlap', key: file.key, message })
+    } else {
+      outer = file
+    }
+  }
+  return faults
+}
+
+/**
+ * TXIDs that no file holds.
+ *
+ * @param files at least one
+ * @param atLeast a TXID that was in the store once
+ */
+export function holes(files: readonly LtxFileInfo[], atLeast: TXID | undefined): Hole[] {
+  const found = summarizeReplica(files).gaps.map((gap): Hole => {
+    const message = `No file holds the TXIDs ${range(gap)}, so nothing from there on can be restored.`
+    if (gap.from !== 1n) return { ...gap, code: 'Gap', message }
+    return { ...gap, code: 'NoBase', message: `No file starts at TXID 1. ${message}` }
+  })
+  const last = lastTxid(files)
+  if (atLeast === undefined || atLeast <= last) return found
+  const end = { from: (last + 1n) as TXID, to: atLeast }
+  const message = `The replica ends at TXID ${formatTxid(last)}; the TXIDs ${range(end)} were in the store once.`
+  return [...found, { ...end, code: 'EndMissing', message }]
+}
+
+function range({ from, to }: TxidRange): string {
+  return `${formatTxid(from)} to ${formatTxid(to)}`
+}
