@@ -54,9 +54,23 @@ function inWords(event: EngineEvent): Words {
       return ['info', 'found changes in the spool']
     case 'spool-ignored':
       return ['warn', `a spool file is not used: ${event.reason}`]
+    case 'claimed':
+      return ['debug', `claimed the replica as epoch ${event.epoch}`]
+    case 'took-over':
+      return ['info', tookOver(event)]
+    case 'not-released':
+      return [
+        'warn',
+        `the claim could not be given up, the next start takes over: ${messageOf(event.error)}`,
+      ]
     case 'fenced':
       return ['error', event.error.message]
   }
+}
+
+function tookOver({ from, pid, host, since }: EngineEvent & { type: 'took-over' }): string {
+  const who = host === undefined ? '' : `, process ${pid} on ${host} since ${since?.toISOString()}`
+  return `took over from a writer that had not ended (epoch ${from}${who})`
 }
 
 /** All but what the message says already; TXIDs as in `list`. */

@@ -42,7 +42,7 @@ describe('exitCodeOf', () => {
     [new StoreError('Corrupted', 'm', { op: 'get' }), 5],
     [new ReplicaError('DamagedObject', 'k', 'm'), 5],
     [new LtxError('InvalidTxid', 'm'), 5],
-    [new FencedError('app', 'k', 'm'), 75],
+    [new FencedError('TakenOver', 'app', 'k', 'm'), 75],
     [new InterruptedError('SIGINT'), 130],
     [new InterruptedError('SIGTERM'), 143],
     [new Error('m'), 1],

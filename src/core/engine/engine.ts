@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomInt } from 'node:crypto'
 import { Checkpointer, currentBootId, DatabaseError, FolderWatch } from '../db/index.ts'
 import type { TXID } from '../ltx/index.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
@@ -19,9 +19,9 @@ export interface EngineDatabase extends TrackerOptions {
 export interface EngineOptions {
   readonly databases: readonly EngineDatabase[]
   readonly onEvent: (event: EngineEvent) => void
-  /** How many databases are held open while they have nothing to do; those beyond are let go. Default 100. */
+  /** How many databases are held open while they have nothing to do; those beyond are let go. Default 50. */
   readonly maxAwake?: number | undefined
-  /** How long a database must have been quiet to be let go, in milliseconds. Default 2000. */
+  /** How long a database must have been quiet to be let go, in milliseconds; one that was never seen to change need not wait. Default 30,000. */
   readonly restAfterMs?: number | undefined
 }
 
@@ -50,7 +50,7 @@ export class Engine {
       residency: new Residency(maxAwake, restAfterMs),
       folders: new FolderWatch(),
       onEvent,
-      nodeId: randomBytes(8).readBigUInt64BE(),
+      nodeId: BigInt(randomInt(1, 2 ** 32)),
       bootId: currentBootId(),
     }
     this.#trackers = databases.map((database) => this.#tracker(database))

@@ -1,4 +1,7 @@
 import type { TXID } from '../ltx/index.ts'
+import type { FencedError } from '../replica/fenced-error.ts'
+
+export { FencedError, type FencedErrorCode } from '../replica/fenced-error.ts'
 
 /** What happens to one database. Core prints nothing: whoever composes decides what to show. */
 export type EngineEvent = { readonly database: string } & (
@@ -46,20 +49,17 @@ export type EngineEvent = { readonly database: string } & (
   | { readonly type: 'spool-full'; readonly spoolBytes: number; readonly maxBytes: number }
   | { readonly type: 'spool-recovered'; readonly files: number }
   | { readonly type: 'spool-ignored'; readonly path: string; readonly reason: string }
+  | { readonly type: 'claimed'; readonly epoch: number }
+  | {
+      /** Older writers, of which `from` is the newest epoch, have lost the slot `txid`. Who that was, where its claim says so. */
+      readonly type: 'took-over'
+      readonly txid: TXID
+      readonly epoch: number
+      readonly from: number
+      readonly host: string | undefined
+      readonly pid: number | undefined
+      readonly since: Date | undefined
+    }
+  | { readonly type: 'not-released'; readonly epoch: number; readonly error: unknown }
   | { readonly type: 'fenced'; readonly error: FencedError }
 )
-
-/** Another writer owns the replica: its objects stand where this one's would go, and are not of this database's history. */
-export class FencedError extends Error {
-  readonly database: string
-  readonly key: string
-  readonly hint =
-    'Only one watcher may write to a replica. Stop the other one, or give this database a prefix of its own.'
-
-  constructor(database: string, key: string, message: string) {
-    super(message)
-    this.name = 'FencedError'
-    this.database = database
-    this.key = key
-  }
-}

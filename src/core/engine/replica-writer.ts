@@ -1,5 +1,7 @@
 import type { DatabaseView, PageImage, SourceDatabase, WalChange } from '../db/index.ts'
-import { LtxError, nextTxid, type TXID, txid as toTxid } from '../ltx/index.ts'
+import { LtxError, type LtxHeader, nextTxid, type TXID, txid as toTxid } from '../ltx/index.ts'
+import type { EpochClaim } from '../replica/epoch-claim.ts'
+import { decideTaken, epochOf, type TakenDecision } from '../replica/epoch-rules.ts'
 import { ReplicaClient } from '../replica/replica-client.ts'
 import { type ReplicaLayout, SNAPSHOT_LEVEL } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'
@@ -19,6 +21,15 @@ import type { Spool } from './spool.ts'
 /** Whole databases up to this many bytes are encoded in memory: one plain put. */
 const MEMORY_BASE_BYTES = 8 << 20
 
+/** Who writes. */
+export interface WriterIdentity {
+  /** 32 bits that tell this process from others: the NodeID of a writer without a claim. */
+  readonly nodeId: bigint
+  readonly bootId: number
+  /** Without one this writer fences nobody and is told apart by the history that it writes. */
+  readonly claim?: EpochClaim | undefined
+}
+
 export interface BaseResult {
   readonly txid: TXID
   readonly pages: number
@@ -33,9 +44,9 @@ export class ReplicaWriter {
   readonly client: ReplicaClient
   readonly shipper: Shipper
   readonly spool: Spool
+  readonly claim: EpochClaim | undefined
   readonly #database: string
-  readonly #nodeId: bigint
-  readonly #bootId: number
+  readonly #writer: WriterIdentity
   readonly #onEvent: (event: EngineEvent) => void
   #captured: TXID | undefined
   #lastTimestamp = 0
@@ -47,21 +58,20 @@ export class ReplicaWriter {
     store: ObjectStore,
     layout: ReplicaLayout,
     spool: Spool,
-    writer: { readonly nodeId: bigint; readonly bootId: number },
+    writer: WriterIdentity,
     hooks: ShipperHooks,
   ) {
     this.#database = database
+    this.#writer = writer
+    this.claim = writer.claim
     this.client = new ReplicaClient(store, layout)
-    this.shipper = new Shipper(database, this.client, {
-      ...hooks,
-      onShipped: async (file, bytes) => {
-        await hooks.onShipped(file, bytes)
-        if (file.spooled !== undefined) await spool.remove(file.spooled)
-      },
-    })
+    const onShipped: ShipperHooks['onShipped'] = async (file, bytes, signal) => {
+      await hooks.onShipped(file, bytes, signal)
+      if (file.spooled !== undefined) await spool.remove(file.spooled)
+      await this.#landed(file.header, signal)
+    }
+    this.shipper = new Shipper(database, this.client, { ...hooks, onShipped }, this.claim)
     this.spool = spool
-    this.#nodeId = writer.nodeId
-    this.#bootId = writer.bootId
     this.#onEvent = hooks.onEvent
   }
 
@@ -70,15 +80,38 @@ export class ReplicaWriter {
     return this.#captured
   }
 
+  /** Newest TXID in the store. */
+  get shipped(): TXID | undefined {
+    const pending = BigInt(this.shipper.pending.length)
+    const shipped = (this.#captured ?? 0n) - pending
+    return shipped > 0n ? toTxid(shipped) : undefined
+  }
+
+  /** Older writers may be alive and nothing of this one stands or waits in their way. */
+  get mustFence(): boolean {
+    return (this.claim?.unfenced ?? 0) > 0 && this.shipper.pending.length === 0
+  }
+
   /** A time for the next file: now, but never before the last file's. */
   stamp(): Stamp {
     this.#lastTimestamp = Math.max(this.#lastTimestamp + 1, Date.now())
-    return { timestamp: this.#lastTimestamp, nodeId: this.#nodeId, bootId: this.#bootId }
+    const { bootId, nodeId } = this.#writer
+    return { timestamp: this.#lastTimestamp, nodeId: this.claim?.nodeId ?? nodeId, bootId }
   }
 
-  /** Learns where the replica ends: its newest file, or the newest file of an earlier process's spool that continues it. */
+  /** What to do where another writer's file stands in the next slot. */
+  taken({ nodeId }: LtxHeader): TakenDecision {
+    return decideTaken(this.claim?.epoch ?? 0, epochOf(nodeId))
+  }
+
+  /**
+   * Learns where the replica ends: its newest file, or the newest file of an earlier process's spool
+   * that continues it. The first time, claims the replica.
+   *
+   * @throws StoreError, FencedError
+   */
   async locate(signal?: AbortSignal): Promise<ReplicaHead> {
-    const head = await locateHead(this.client, { signal })
+    const head = await this.#look(signal)
     const spooled = this.shipper.pending.length > 0 ? undefined : await this.#recoverSpool(head)
     const newest = spooled ?? head
     this.#captured = newest.txid
@@ -150,6 +183,7 @@ export class ReplicaWriter {
    * A page size other than the replica's gets a snapshot as well, for one restore cannot mix two.
    *
    * @throws StoreError `AlreadyExists` if the slot is taken
+   * @throws FencedError
    */
   async putBase(
     source: SourceDatabase,
@@ -161,6 +195,7 @@ export class ReplicaWriter {
     const stamp = this.stamp()
     const file = fullFile(source, view, { minTxid: txid, maxTxid: txid }, stamp)
     const bytes = await this.#putFull(first ? SNAPSHOT_LEVEL : 0, file, signal)
+    await this.#landed(file.header, signal)
     if (!first && this.#pageSize !== undefined && this.#pageSize !== source.pageSize) {
       const txids = { minTxid: toTxid(1), maxTxid: txid }
       await this.#putFull(SNAPSHOT_LEVEL, fullFile(source, view, txids, stamp), signal)
@@ -174,7 +209,36 @@ export class ReplicaWriter {
     const { minTxid, maxTxid, timestamp, commit, pageSize } = file.header
     const body = commit * pageSize <= MEMORY_BASE_BYTES ? fileBytes(file) : file
     const options = { createdAt: new Date(timestamp), signal }
-    return (await this.client.put(level, minTxid, maxTxid, body, options)).size
+    const put = () => this.client.put(level, minTxid, maxTxid, body, options)
+    return (await (this.claim?.guard(put, signal) ?? put())).size
+  }
+
+  async #look(signal: AbortSignal | undefined): Promise<ReplicaHead> {
+    const { claim } = this
+    for (;;) {
+      const head = await locateHead(this.client, { signal })
+      if (claim === undefined) return head
+      const before = claim.epoch
+      if (!(await claim.stand(head, signal))) continue
+      const { epoch } = claim
+      if (before === undefined && epoch !== undefined) {
+        this.#onEvent({ type: 'claimed', database: this.#database, epoch })
+      }
+      return head
+    }
+  }
+
+  /** A file stands in the store. The first one of this writer's own fences the older ones. */
+  async #landed({ nodeId, maxTxid }: LtxHeader, signal: AbortSignal | undefined): Promise<void> {
+    const { claim } = this
+    if (claim?.epoch === undefined || nodeId !== claim.nodeId) return
+    const taken = await claim.landed(maxTxid, signal)
+    if (taken === undefined) return
+    const { slot: txid, from, holder } = taken
+    const { host, pid, startedAt: since } = holder ?? {}
+    const { epoch } = claim
+    const who = { from, host, pid, since }
+    this.#onEvent({ type: 'took-over', database: this.#database, txid, epoch, ...who })
   }
 
   #changeFile(source: SourceDatabase, change: WalChange): LtxFile {
@@ -223,7 +287,7 @@ export class ReplicaWriter {
       this.shipper.add(pending)
     }
     this.#onEvent({ type: 'spool-recovered', database: this.#database, files: waiting.length })
-    return { txid: last.file.txid, header: last.header, files: head.files }
+    return { ...head, txid: last.file.txid, header: last.header }
   }
 
   async #ignoreSpool(reason: string): Promise<undefined> {

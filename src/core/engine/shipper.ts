@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs'
 import type { WalChange } from '../db/index.ts'
 import { formatTxid, type LtxHeader, type TXID } from '../ltx/index.ts'
+import type { EpochClaim } from '../replica/epoch-claim.ts'
 import type { ReplicaClient } from '../replica/replica-client.ts'
 import { isStoreError, type PutBody } from '../store/index.ts'
 import { Backoff } from './backoff.ts'
@@ -23,9 +24,13 @@ export interface PendingFile {
 
 export interface ShipperHooks {
   /** The file is in the store. */
-  readonly onShipped: (file: PendingFile, bytes: number) => Promise<void> | void
-  /** The slot holds another writer's file. Resolves if that is this database's own history; else throws `FencedError`. */
-  readonly onTaken: (file: PendingFile) => Promise<void>
+  readonly onShipped: (
+    file: PendingFile,
+    bytes: number,
+    signal: AbortSignal,
+  ) => Promise<void> | void
+  /** The slot holds another writer's file. Resolves if this writer can go on behind it; else throws `FencedError`. */
+  readonly onTaken: (file: PendingFile, found: LtxHeader, signal: AbortSignal) => Promise<void>
   readonly onEvent: (event: EngineEvent) => void
   /** Something has changed; look again. */
   readonly wake: () => void
@@ -39,6 +44,7 @@ export class Shipper {
   readonly #database: string
   readonly #client: ReplicaClient
   readonly #hooks: ShipperHooks
+  readonly #claim: EpochClaim | undefined
   readonly #queue: PendingFile[] = []
   #uploading: Promise<void> | undefined
   #abort = new AbortController()
@@ -49,10 +55,12 @@ export class Shipper {
   #fatal: unknown
   #lastError: unknown
 
-  constructor(database: string, client: ReplicaClient, hooks: ShipperHooks) {
+  /** @param claim without one, whoever has the slot first has it */
+  constructor(database: string, client: ReplicaClient, hooks: ShipperHooks, claim?: EpochClaim) {
     this.#database = database
     this.#client = client
     this.#hooks = hooks
+    this.#claim = claim
   }
 
   get pending(): readonly PendingFile[] {
@@ -111,20 +119,20 @@ export class Shipper {
 
   async #upload(file: PendingFile, signal: AbortSignal): Promise<void> {
     try {
-      const createdAt = new Date(file.header.timestamp)
-      const { size } = await this.#client.put(0, file.txid, file.txid, file.body, {
-        createdAt,
-        signal,
-      })
-      await this.#shipped(file, size)
+      const options = { createdAt: new Date(file.header.timestamp), signal }
+      const put = () => this.#client.put(0, file.txid, file.txid, file.body, options)
+      const { size } = await (this.#claim?.guard(put, signal) ?? put())
+      await this.#shipped(file, size, signal)
     } catch (error) {
-      if (signal.aborted) return
-      if (isStoreError(error) && error.code === 'AlreadyExists') await this.#taken(file, signal)
-      else this.#failed(error)
+      if (error instanceof FencedError) this.#fatal = error
+      else if (signal.aborted) return
+      else if (isStoreError(error) && error.code === 'AlreadyExists') {
+        await this.#taken(file, signal)
+      } else this.#failed(error)
     }
   }
 
-  async #shipped(file: PendingFile, bytes: number): Promise<void> {
+  async #shipped(file: PendingFile, bytes: number, signal: AbortSignal): Promise<void> {
     this.#queue.shift()
     if (this.#failingSince !== undefined) {
       const outageMs = Date.now() - this.#failingSince
@@ -134,7 +142,7 @@ export class Shipper {
     this.#failingSince = undefined
     this.#retryAt = 0
     this.#lastError = undefined
-    await this.#hooks.onShipped(file, bytes)
+    await this.#hooks.onShipped(file, bytes, signal)
   }
 
   /** An earlier try may have landed although its answer was lost; then the object is ours to the byte. */
@@ -150,12 +158,14 @@ export class Shipper {
         header.timestamp === timestamp &&
         header.walOffset === walOffset &&
         header.walSize === walSize
-      if (ours) await this.#shipped(file, found.size)
-      else await this.#hooks.onTaken(file)
+      if (!ours) return await this.#hooks.onTaken(file, header, signal)
+      await this.#claim?.assertFresh(signal)
+      await this.#shipped(file, found.size, signal)
     } catch (error) {
-      if (signal.aborted) return
-      if (error instanceof FencedError || !isStoreError(error)) this.#fatal = error
-      else this.#failed(error)
+      if (error instanceof FencedError) this.#fatal = error
+      else if (signal.aborted) return
+      else if (isStoreError(error)) this.#failed(error)
+      else this.#fatal = error
     }
   }
 

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomInt } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Checkpointer, currentBootId, DatabaseError, SourceDatabase } from '../db/index.ts'
 import type { TXID } from '../ltx/index.ts'
@@ -30,7 +30,8 @@ export interface TakenSnapshot {
  * Stores one full copy of a database in its replica, also beside a running watcher: the snapshot
  * stands for the TXID at which the replica has the very state that is read. Commits that the
  * replica lacks, and that no watcher ships in time, are shipped first; where the WAL does not prove
- * that it continues the replica, a new base goes in as the next TXID.
+ * that it continues the replica, a new base goes in as the next TXID. It claims nothing: a watcher
+ * that meets its files goes on behind them.
  *
  * The SQLite connections stay open until the process ends: the last one to close would delete the
  * WAL, and with it that proof.
@@ -60,7 +61,7 @@ class OneShot {
   #baseBytes = 0
 
   constructor(name: string, source: SourceDatabase, store: ObjectStore, layout: ReplicaLayout) {
-    const nodeId = randomBytes(8).readBigUInt64BE()
+    const nodeId = BigInt(randomInt(1, 2 ** 32))
     const bootId = currentBootId()
     this.#source = source
     this.#policy = new SnapshotPolicy(store, layout, { intervalMs: 0 })
@@ -75,7 +76,7 @@ class OneShot {
       { nodeId, bootId },
       {
         onShipped: (file) => file.uncaptured && source.capture.advance(file.uncaptured),
-        onTaken: (file) => this.#database.adopt(file.txid),
+        onTaken: (file, found, signal) => this.#database.adopt(file.txid, found, signal),
         onEvent: ignore,
         wake: ignore,
       },

@@ -1,11 +1,21 @@
-import type { Checkpointer, SourceDatabase, WalChange } from '../db/index.ts'
-import { DatabaseError } from '../db/index.ts'
-import { formatTxid, lockPage, type TXID } from '../ltx/index.ts'
-import { isStoreError } from '../store/index.ts'
+import type {
+  Checkpointer,
+  DatabaseView,
+  PageImage,
+  SourceDatabase,
+  WalChange,
+} from '../db/index.ts'
+import { DatabaseError, readView } from '../db/index.ts'
+import { formatTxid, type LtxHeader, lockPage, type TXID } from '../ltx/index.ts'
+import { epochOf, firstFile } from '../replica/epoch-rules.ts'
+import { ReplicaError } from '../replica/replica-client.ts'
+import { SNAPSHOT_LEVEL } from '../replica/replica-layout.ts'
+import { isStoreError, StoreError } from '../store/index.ts'
 import { missingGrowth } from '../wal/index.ts'
 import { Backoff } from './backoff.ts'
 import { CheckpointPolicy } from './checkpoint-policy.ts'
 import { type EngineEvent, FencedError } from './events.ts'
+import type { ReplicaHead } from './locate.ts'
 import { anchorAt, anchorOf } from './ltx-file.ts'
 import { changedPages, type PageSums, pageSums } from './page-sums.ts'
 import type { ReplicaWriter } from './replica-writer.ts'
@@ -15,6 +25,8 @@ import type { SnapshotPolicy } from './snapshot-policy.ts'
 const MAX_RESTING_BYTES = 16 << 20
 /** An upload that takes longer than this while the WAL is half full moves to the spool, in milliseconds. */
 const STUCK_MS = 1000
+/** Bases that may meet a taken slot, one after the other, before a pause. */
+const MAX_COLLISIONS = 3
 
 export interface TrackedDatabaseParts {
   readonly name: string
@@ -39,9 +51,13 @@ export class TrackedDatabase {
   /** A running snapshot reads the WAL: the read mark must stay. */
   #snapshot: Promise<void> | undefined
   #snapshotNotBefore = 0
+  /** No snapshot can be the beginning of a restore to the latest state: one is needed, whatever the policy says. */
+  #snapshotNeeded = false
   readonly #snapshotBackoff = new Backoff()
   #overLimit = false
   #spoolFull = false
+  /** A newer writer was found while nobody waited for the answer. */
+  #fenced: FencedError | undefined
   /** The state that the replica ends with, of a database that was let go in between. */
   #remembered: PageSums | undefined
 
@@ -56,7 +72,9 @@ export class TrackedDatabase {
 
   /** Must `prepare` run before changes can be captured? */
   get needsPreparing(): boolean {
-    return !this.#located || this.#baseReason !== undefined || this.#remembered !== undefined
+    const { writer } = this.#parts
+    const placed = this.#located && this.#baseReason === undefined && this.#remembered === undefined
+    return !placed || writer.mustFence
   }
 
   /** Continuity is lost: the next `prepare` takes a base. Pending files that need the WAL are given up. */
@@ -72,8 +90,9 @@ export class TrackedDatabase {
   }
 
   /**
-   * Finds the replica's end and goes on from there, or takes a new base. `empty`: the database has
-   * no page yet, so that there is nothing to take. `again`: the replica has moved on meanwhile.
+   * Finds the replica's end and goes on from there, or takes a new base; takes the next slot at once
+   * where an older writer may want it. `empty`: the database has no page yet, so that there is
+   * nothing to take. `again`: the replica has moved on meanwhile, or something must be shipped first.
    *
    * @param options `patient`: takes no base onto a replica that has files, but answers `again`
    * @throws StoreError, FencedError
@@ -84,10 +103,15 @@ export class TrackedDatabase {
   ): Promise<'ready' | 'empty' | 'again'> {
     if (this.#remembered !== undefined) await this.#wake(this.#remembered, signal)
     if (!this.#located) await this.#locate(signal)
-    if (this.#baseReason === undefined) return 'ready'
-    if (options.patient === true && this.#parts.writer.captured !== undefined) return 'again'
+    const { writer } = this.#parts
+    const first = firstFile(this.#baseReason === undefined, writer.mustFence)
+    if (first === 'none') return 'ready'
+    if (first === 'fence') return await this.#fence()
+    if (options.patient === true && writer.captured !== undefined) return 'again'
+    // Files of a spool come before it: their slots would stay empty for ever.
+    if (writer.shipper.pending.length > 0) return 'again'
     await this.#snapshot
-    return await this.#takeBase(this.#baseReason, signal)
+    return await this.#takeBase(signal)
   }
 
   /** Forgets where the replica ends: another process may have written to it. Nothing may be pending. */
@@ -98,6 +122,7 @@ export class TrackedDatabase {
 
   /** Queues what has been committed since. False if there is nothing. */
   async capture(noticedAt: number): Promise<boolean> {
+    if (this.#fenced !== undefined) throw this.#fenced
     const change = await this.#scan()
     if (change === undefined) return false
     this.#parts.writer.queue(this.source, change, noticedAt)
@@ -149,27 +174,40 @@ export class TrackedDatabase {
     const { policy, writer } = this.#parts
     if (this.#snapshot !== undefined || now < this.#snapshotNotBefore) return
     if (!this.source.capture.coversMark) return
-    if (writer.captured === undefined || !policy.due(now, writer.captured)) return
+    const due = this.#snapshotNeeded || policy.due(now, writer.captured)
+    if (writer.captured === undefined || !due) return
     this.#snapshot = this.#takeSnapshot(signal).finally(() => {
       this.#snapshot = undefined
       onEnd()
     })
   }
 
-  /** Another process wrote the next file. If it is of this database's own history, goes on behind it. @throws FencedError */
-  async adopt(txid: TXID): Promise<void> {
+  /**
+   * Another process wrote the next file. If it is of this database's own history, goes on behind it;
+   * if not, and its writer is older than this one, a new base follows.
+   *
+   * @throws FencedError
+   */
+  async adopt(txid: TXID, found: LtxHeader, signal: AbortSignal): Promise<void> {
     const { writer, name } = this.#parts
     const key = `TXID ${formatTxid(txid)}`
-    const head = await writer.locate()
+    const decision = writer.taken(found)
+    if (decision === 'fenced' && writer.claim !== undefined) {
+      throw await writer.claim.fenced(epochOf(found.nodeId), signal)
+    }
+    const head = await writer.locate(signal)
     const anchor = head.header && anchorOf(head.header)
     const result = anchor && this.source.capture.adopt(anchor, head.header!.commit)
     if (result?.proven !== true) {
       const reason = result === undefined ? 'it was not written from a WAL' : result.reason
-      throw new FencedError(
-        name,
-        key,
-        `Another writer has taken over the replica of ${name}: ${key} is not of this database's history (${reason}).`,
-      )
+      const words = `${key} is not of this database's history (${reason})`
+      if (decision !== 'prove-or-base') {
+        const message = `Another writer has taken over the replica of ${name}: ${words}.`
+        throw new FencedError('TakenOver', name, key, message)
+      }
+      writer.shipper.drop()
+      this.#baseReason = `an older writer was at work, and ${words}`
+      return
     }
     writer.shipper.drop()
     this.#emit({ type: 'adopted', txid: head.txid! })
@@ -220,6 +258,7 @@ export class TrackedDatabase {
     const { writer, policy, bootId } = this.#parts
     const head = await writer.locate(signal)
     policy.observe(head.files)
+    this.#snapshotNeeded = await this.#lacksSnapshot(head, signal)
     this.#located = true
     if (head.txid === undefined) {
       this.#baseReason = 'the replica is empty'
@@ -235,8 +274,9 @@ export class TrackedDatabase {
     else this.#baseReason = result.reason
   }
 
-  async #takeBase(reason: string, signal: AbortSignal): Promise<'ready' | 'empty' | 'again'> {
+  async #takeBase(signal: AbortSignal): Promise<'ready' | 'empty' | 'again'> {
     const { writer, policy, heavy } = this.#parts
+    const reason = this.#baseReason ?? 'the replica is empty'
     const startedAt = Date.now()
     const view = await this.source.capture.anchor(signal)
     if (view.commit === 0) return 'empty'
@@ -252,14 +292,49 @@ export class TrackedDatabase {
       if (!isStoreError(error) || error.code !== 'AlreadyExists') throw error
       // Either an earlier try landed without an answer, or another writer is at work: look again.
       this.#collisions += 1
-      if (this.#collisions > 3) {
-        const message = `Another writer keeps writing to the replica of ${this.#parts.name}.`
-        throw new FencedError(this.#parts.name, error.key ?? '', message)
-      }
       this.#located = false
       this.#baseReason = undefined
-      return 'again'
+      if (this.#collisions <= MAX_COLLISIONS) return 'again'
+      this.#collisions = 0
+      throw this.#outpaced(error)
     }
+  }
+
+  /** An older writer may be alive: what was committed since goes into the slot that it would take next, or else a file that changes nothing. */
+  async #fence(): Promise<'ready' | 'again'> {
+    const { capture } = this.source
+    if (await this.capture(Date.now())) return 'ready'
+    if (!capture.coversMark) return 'again'
+    const view = await capture.view()
+    this.#parts.writer.queuePages(this.source, view, [firstPage(this.source, view)])
+    return 'ready'
+  }
+
+  /**
+   * Is there no snapshot that a restore to the latest state could begin with? One of another page
+   * size cannot: a base took its place, and its writer ended before the snapshot that belongs to it.
+   */
+  async #lacksSnapshot({ files, txid }: ReplicaHead, signal: AbortSignal): Promise<boolean> {
+    const snapshot = files.findLast(({ level }) => level === SNAPSHOT_LEVEL)
+    if (snapshot === undefined || snapshot.maxTxid === txid) return false
+    try {
+      const { pageSize } = await this.#parts.writer.client.readHeader(snapshot, { signal })
+      return pageSize !== this.source.pageSize
+    } catch (error) {
+      if (error instanceof ReplicaError) return true
+      throw error
+    }
+  }
+
+  /** Its own base met other writers' files too often. The older of them find out within a minute that they are. */
+  #outpaced(cause: StoreError): Error {
+    const { name, writer } = this.#parts
+    const message = `Another writer keeps writing to the replica of ${name}.`
+    const key = cause.key ?? ''
+    if (writer.claim === undefined) {
+      return new FencedError('TakenOver', name, key, message, { cause })
+    }
+    return new StoreError('AlreadyExists', message, { op: 'put', key, retryable: true, cause })
   }
 
   async #takeSnapshot(signal: AbortSignal): Promise<void> {
@@ -269,10 +344,18 @@ export class TrackedDatabase {
       // All three at one moment: later captures go on while the snapshot waits for its turn.
       const [txid, stamp, viewing] = [writer.captured!, writer.stamp(), this.source.capture.view()]
       const view = await viewing
-      const result = await heavy(() => policy.take(this.source, view, txid, stamp, { signal }))
+      const result = await heavy(async () => {
+        await writer.claim?.assertCurrent(signal)
+        return await policy.take(this.source, view, txid, stamp, { signal })
+      })
+      this.#snapshotNeeded = false
       this.#snapshotBackoff.reset()
       this.#emit({ type: 'snapshot', ms: Date.now() - startedAt, ...result })
     } catch (error) {
+      if (error instanceof FencedError) {
+        this.#fenced = error
+        return
+      }
       const retryInMs = this.#snapshotBackoff.next()
       this.#snapshotNotBefore = Date.now() + retryInMs
       this.#emit({ type: 'store-error', error, retryInMs })
@@ -315,6 +398,14 @@ export class TrackedDatabase {
   #emit(event: DistributiveOmit<EngineEvent, 'database'>): void {
     this.#parts.onEvent({ database: this.#parts.name, ...event } as EngineEvent)
   }
+}
+
+/** A copy: the bytes of a view are good until the next page. */
+function firstPage(source: SourceDatabase, view: DatabaseView): PageImage {
+  for (const { pgno, data } of readView(source, view, lockPage(source.pageSize))) {
+    return { pgno, data: data.slice() }
+  }
+  throw new TypeError('a view of no pages')
 }
 
 type DistributiveOmit<T, K extends keyof T> = T extends unknown ? Omit<T, K> : never

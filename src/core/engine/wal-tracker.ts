@@ -1,6 +1,7 @@
 import { DatabaseError } from '../db/index.ts'
-import { formatTxid, type TXID } from '../ltx/index.ts'
+import { formatTxid, type LtxHeader, type TXID } from '../ltx/index.ts'
 import { DEFAULT_SNAPSHOT_TRIGGERS } from '../policy/snapshot-triggers.ts'
+import { EpochClaim } from '../replica/epoch-claim.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'
 import { Backoff } from './backoff.ts'
@@ -58,9 +59,10 @@ export class WalTracker {
     this.#journal = new TrackerJournal(name, context.onEvent)
     this.#policy = new SnapshotPolicy(store, layout, options.snapshots ?? DEFAULT_SNAPSHOT_TRIGGERS)
     const spool = spoolOf(options)
-    this.#writer = new ReplicaWriter(name, store, layout, spool, context, {
+    const writer = { ...context, claim: claimOf(store, options, context) }
+    this.#writer = new ReplicaWriter(name, store, layout, spool, writer, {
       onShipped: (file, bytes) => this.#onShipped(file, bytes),
-      onTaken: (file) => this.#onTaken(file),
+      onTaken: (file, found, signal) => this.#onTaken(file, found, signal),
       onEvent: context.onEvent,
       wake: () => this.#wakeup.call(),
     })
@@ -151,17 +153,30 @@ export class WalTracker {
       await this.#starting
       await this.#loop
       if (this.#access.isResting && this.#access.mustOpen()) this.open()
-      return await finalSync(
-        this.#access.tracked,
-        this.#writer.shipper,
-        this.#wakeup,
-        this.#abort.signal,
-      )
+      const { signal } = this.#abort
+      const { shipper } = this.#writer
+      const done = await finalSync(this.#access.tracked, shipper, this.#wakeup, signal)
+      if (done) await this.#release(signal)
+      return done
+    } catch (error) {
+      if (error instanceof FencedError) this.#journal.fenced(error)
+      throw error
     } finally {
       for (const done of this.#syncWaiters.splice(0)) done(this.#journal.shipped)
       clearTimeout(timer)
       this.#access.pace?.stop()
       this.#journal.stopped()
+    }
+  }
+
+  /** Everything is in the store and nothing more will be written: the next writer need not fence this one. */
+  async #release(signal: AbortSignal): Promise<void> {
+    const { claim } = this.#writer
+    try {
+      await claim?.release(signal)
+    } catch (error) {
+      const { name: database } = this
+      this.#context.onEvent({ type: 'not-released', database, epoch: claim?.epoch ?? 0, error })
     }
   }
 
@@ -213,7 +228,7 @@ export class WalTracker {
   /** One look at everything that may be due. Returns how long to wait until the next, in milliseconds. */
   async #turn(now: number): Promise<number> {
     if (now >= this.#nextCheckAt) {
-      this.#nextCheckAt = now + this.#pollMs
+      this.#nextCheckAt = now + this.#pollMs * 0.9
       if (this.#access.tracked?.source.file.isCurrent() === false) await this.#leave()
     }
     if (this.#access.mustOpen()) this.open()
@@ -251,10 +266,12 @@ export class WalTracker {
 
   /** Nothing to ship: waits for the next file event, with polling behind it. */
   async #beQuiet(database: TrackedDatabase, now: number): Promise<number> {
-    const { waitMs, armed } = this.#access.pace?.quiet() ?? { waitMs: this.#pollMs, armed: false }
+    const { pace } = this.#access
+    if (pace === undefined) return this.#pollMs
+    const { waitMs, armed, isCalm } = pace.quiet()
     if (armed && (await this.#captureNow(database, now))) return 0
     this.#shippedSomething = true
-    if (waitMs < this.#pollMs || !(await this.#access.rest(now))) return waitMs
+    if (!isCalm || !(await this.#access.rest(now))) return waitMs
     if (this.#access.isResting) this.#context.onEvent({ type: 'rested', database: this.name })
     return 0
   }
@@ -278,8 +295,8 @@ export class WalTracker {
       this.#journal.waiting('the database is empty')
       return this.#pollMs
     }
-    if (outcome === 'again') return 0
-    this.#journal.replicating(this.#writer.captured)
+    if (outcome === 'again') return BUSY_TICK_MS
+    this.#journal.replicating(this.#writer.shipped)
     this.#backoff.reset()
     return 0
   }
@@ -310,11 +327,11 @@ export class WalTracker {
     return retryInMs
   }
 
-  async #onTaken(file: PendingFile): Promise<void> {
+  async #onTaken(file: PendingFile, found: LtxHeader, signal: AbortSignal): Promise<void> {
     const database = this.#access.tracked
-    if (database !== undefined) return await database.adopt(file.txid)
+    if (database !== undefined) return await database.adopt(file.txid, found, signal)
     const message = `Another writer has taken over the replica of ${this.name}.`
-    throw new FencedError(this.name, formatTxid(file.txid), message)
+    throw new FencedError('TakenOver', this.name, formatTxid(file.txid), message)
   }
 
   #onShipped(file: PendingFile, bytes: number): void {
@@ -322,4 +339,13 @@ export class WalTracker {
     this.#shippedSomething = true
     this.#journal.synced(file, bytes)
   }
+}
+
+function claimOf(
+  store: ObjectStore,
+  { name, lease = 'newest', fencingProof: proof }: TrackerOptions,
+  { nodeId }: TrackerContext,
+): EpochClaim | undefined {
+  if (lease === 'none') return undefined
+  return new EpochClaim(name, store, { lease, random: Number(nodeId), proof })
 }

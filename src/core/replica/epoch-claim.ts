@@ -25,7 +25,8 @@ import {
   writeEnd,
 } from './epoch-store.ts'
 import { type SeenHead, type TakenOver, TakeOver } from './epoch-take-over.ts'
-import type { FencedError } from './fenced-error.ts'
+import { FencedError } from './fenced-error.ts'
+import type { LtxFileInfo } from './replica-client.ts'
 
 export interface EpochClaimOptions {
   readonly lease: Lease
@@ -130,14 +131,32 @@ export class EpochClaim {
   }
 
   /**
-   * Makes sure that no newer writer has begun, unless that was known a minute ago. For the moment
-   * before a put and the moment before it counts: a put that was held up is then not believed.
+   * Makes sure that no newer writer has begun, unless that was known a minute ago.
    *
    * @throws FencedError, StoreError
    */
   async assertFresh(signal?: AbortSignal): Promise<void> {
     const asked = question(elapsed(this.#knownAt, this.#clock()))
     if (asked !== 'none') await this.#ask(asked, signal)
+  }
+
+  /**
+   * A put that counts only while the claim does.
+   *
+   * @throws FencedError if a newer writer has begun; a put that took effect too late is taken back
+   *   where that is safe
+   * @throws StoreError of the put, or where the question could not be asked
+   */
+  async guard(put: () => Promise<LtxFileInfo>, signal?: AbortSignal): Promise<LtxFileInfo> {
+    await this.assertFresh(signal)
+    const file = await put()
+    try {
+      await this.assertFresh(signal)
+    } catch (error) {
+      if (error instanceof FencedError) await this.#withdraw(file, signal)
+      throw error
+    }
+    return file
   }
 
   /** Makes sure that no newer writer has begun. @throws FencedError, StoreError */
@@ -150,21 +169,6 @@ export class EpochClaim {
   async landed(slot: TXID, signal?: AbortSignal): Promise<TakenOver | undefined> {
     const at = new Date(this.#clock().wall)
     return await this.#takeOver?.landed(slot, this.#head, at, { signal })
-  }
-
-  /**
-   * A put took effect only after this writer had been fenced. If its slot is the one that the
-   * successor took first, the object stands where the successor's was until retention deleted it,
-   * and goes. In any other slot it may be older than the take-over and part of the history: it stays.
-   */
-  async withdraw(slot: TXID, key: string, signal?: AbortSignal): Promise<void> {
-    try {
-      const end = this.#epoch && (await readEnd(this.#store, this.#epoch, { signal }))
-      if (end && end.slot === slot) await this.#store.delete(key, { signal })
-    } catch (error) {
-      // The fencing itself is what the caller reports; what is left is superseded, and retention's.
-      if (!isStoreError(error)) throw error
-    }
   }
 
   /**
@@ -194,6 +198,21 @@ export class EpochClaim {
   async fenced(newer: number, signal?: AbortSignal): Promise<FencedError> {
     const holder = await this.#holderOf(newer, signal)
     return takenOver(this.#database, this.#epoch ?? 0, newer, holder)
+  }
+
+  /**
+   * If the slot is the one that the successor took first, this object stands where the successor's
+   * was until retention deleted it. In any other slot it may be older than the take-over and part of
+   * the history: it stays.
+   */
+  async #withdraw({ maxTxid, key }: LtxFileInfo, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      const end = this.#epoch && (await readEnd(this.#store, this.#epoch, { signal }))
+      if (end && end.slot === maxTxid) await this.#store.delete(key, { signal })
+    } catch (error) {
+      // The fencing is what the caller reports; what is left is superseded, and retention's.
+      if (!isStoreError(error)) throw error
+    }
   }
 
   async #ask(whom: 'next' | 'all', signal: AbortSignal | undefined): Promise<void> {

@@ -99,10 +99,13 @@ export function decideTaken(mine: number, found: number): TakenDecision {
 /** What a writer that has found its place writes first: nothing yet, a file that changes nothing, or the whole database. */
 export type FirstFile = 'none' | 'fence' | 'base'
 
-/** @param openBefore claims below its own that had no end when it began and no file of its own behind them yet */
-export function firstFile(proven: boolean, openBefore: number): FirstFile {
+/**
+ * @param proven the WAL is proven to continue the replica
+ * @param mustFence an older claim has no end, and no file of this writer stands or waits in its way
+ */
+export function firstFile(proven: boolean, mustFence: boolean): FirstFile {
   if (!proven) return 'base'
-  return openBefore > 0 ? 'fence' : 'none'
+  return mustFence ? 'fence' : 'none'
 }
 
 /** Whom to ask before a write, and before a write counts, `elapsedMs` after the claim was last known to be current. */
