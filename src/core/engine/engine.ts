@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { Checkpointer, currentBootId, DatabaseError, FolderWatch } from '../db/index.ts'
 import type { TXID } from '../ltx/index.ts'
+import type { FencingProof } from '../replica/epoch-proof.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'
 import type { EngineEvent } from './events.ts'
@@ -14,6 +15,8 @@ export interface EngineDatabase extends TrackerOptions {
   /** Rooted at the replica's prefix; stays the caller's to close. */
   readonly store: ObjectStore
   readonly layout: ReplicaLayout
+  /** What is known of the store's conditional writes: one for all databases of a store. Default: one for each database. */
+  readonly fencingProof?: FencingProof | undefined
 }
 
 export interface EngineOptions {
@@ -165,8 +168,8 @@ export class Engine {
     return this.#trackers.map((tracker) => tracker.status())
   }
 
-  #tracker({ store, layout, ...options }: EngineDatabase): WalTracker {
-    return new WalTracker(store, layout, options, this.#context)
+  #tracker({ store, layout, fencingProof, ...options }: EngineDatabase): WalTracker {
+    return new WalTracker(store, layout, options, this.#context, fencingProof)
   }
 
   #drop(tracker: WalTracker): void {

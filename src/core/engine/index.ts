@@ -1,3 +1,4 @@
+export { FencingProof } from '../replica/epoch-proof.ts'
 export * from './engine.ts'
 export * from './events.ts'
 export { SnapshotPolicy, type SnapshotProgress } from './snapshot-policy.ts'

@@ -1,7 +1,6 @@
 import type { Checkpointer, FolderWatch } from '../db/index.ts'
 import type { RetentionPolicy } from '../policy/retention-policy.ts'
 import type { SnapshotTriggers } from '../policy/snapshot-triggers.ts'
-import type { FencingProof } from '../replica/epoch-proof.ts'
 import type { EngineEvent } from './events.ts'
 import type { Residency } from './residency.ts'
 
@@ -27,8 +26,6 @@ export interface TrackerOptions {
    * another's claim stands; `none`: no claims, for stores without conditional writes. Default `newest`.
    */
   readonly lease?: 'newest' | 'strict' | 'none' | undefined
-  /** What is known of the store's conditional writes; one for all databases of a store. Default: tried for each database. */
-  readonly fencingProof?: FencingProof | undefined
   /** The WAL is kept under this, unless the application holds a reader or a transaction open. Default 64 MiB. */
   readonly maxWalBytes?: number | undefined
   /** Folder for files that wait while the store is away. Default `.<file>-walsync` beside the database. */

@@ -2,6 +2,7 @@ import { DatabaseError } from '../db/index.ts'
 import { formatTxid, type LtxHeader, type TXID } from '../ltx/index.ts'
 import { DEFAULT_SNAPSHOT_TRIGGERS } from '../policy/snapshot-triggers.ts'
 import { EpochClaim } from '../replica/epoch-claim.ts'
+import type { FencingProof } from '../replica/epoch-proof.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'
 import { Backoff } from './backoff.ts'
@@ -49,6 +50,7 @@ export class WalTracker {
     layout: ReplicaLayout,
     options: TrackerOptions,
     context: TrackerContext,
+    fencingProof?: FencingProof,
   ) {
     const { name, path } = options
     this.name = name
@@ -59,7 +61,7 @@ export class WalTracker {
     this.#journal = new TrackerJournal(name, context.onEvent)
     this.#policy = new SnapshotPolicy(store, layout, options.snapshots ?? DEFAULT_SNAPSHOT_TRIGGERS)
     const spool = spoolOf(options)
-    const writer = { ...context, claim: claimOf(store, options, context) }
+    const writer = { ...context, claim: claimOf(store, options, context, fencingProof) }
     this.#writer = new ReplicaWriter(name, store, layout, spool, writer, {
       onShipped: (file, bytes) => this.#onShipped(file, bytes),
       onTaken: (file, found, signal) => this.#onTaken(file, found, signal),
@@ -343,8 +345,9 @@ export class WalTracker {
 
 function claimOf(
   store: ObjectStore,
-  { name, lease = 'newest', fencingProof: proof }: TrackerOptions,
+  { name, lease = 'newest' }: TrackerOptions,
   { nodeId }: TrackerContext,
+  proof: FencingProof | undefined,
 ): EpochClaim | undefined {
   if (lease === 'none') return undefined
   return new EpochClaim(name, store, { lease, random: Number(nodeId), proof })
