@@ -30,6 +30,8 @@ export class DatabaseAccess {
   #pace: SyncPace | undefined
   #resting: RestingDatabase | undefined
   #restNotBefore = 0
+  /** When the database was opened after a rest, in milliseconds: something is going on. */
+  #wokenAt = 0
 
   constructor(options: AccessOptions) {
     this.#options = options
@@ -83,7 +85,11 @@ export class DatabaseAccess {
     residency.woke()
     this.#pace = new SyncPace(source.wal.path, syncMs, pollMs, wake)
     this.#tracked = track(source, this.#resting?.sums)
-    this.#resting?.leave()
+    if (this.#resting !== undefined) {
+      this.#wokenAt = Date.now()
+      this.#pace.expect()
+      this.#resting.leave()
+    }
     this.#resting = undefined
     return true
   }
@@ -115,7 +121,7 @@ export class DatabaseAccess {
   async rest(now: number): Promise<boolean> {
     const { path, pollMs, residency, folders, wake } = this.#options
     const tracked = this.#tracked
-    const quietSince = this.#pace?.capturedAt ?? 0
+    const quietSince = Math.max(this.#pace?.capturedAt ?? 0, this.#wokenAt)
     if (!residency.isCrowded || tracked === undefined) return false
     if (now < this.#restNotBefore || now - quietSince < residency.restAfterMs) return false
     const before = fileTimes(path)

@@ -8,7 +8,7 @@ export class Residency {
   readonly restAfterMs: number
   #awake = 0
 
-  constructor(maxAwake = 100, restAfterMs = 2000) {
+  constructor(maxAwake = 50, restAfterMs = 30_000) {
     this.#maxAwake = maxAwake
     this.restAfterMs = restAfterMs
   }

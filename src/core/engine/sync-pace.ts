@@ -24,10 +24,15 @@ export class SyncPace {
     this.#syncMs = syncMs
     this.#pollMs = pollMs
     this.#watcher = new WalWatcher(walPath, () => {
-      this.#noticedAt ??= Date.now()
-      this.#probeMs = 1
+      this.expect()
       wake()
     })
+  }
+
+  /** Something happened to the files: a commit may follow. */
+  expect(): void {
+    this.#noticedAt ??= Date.now()
+    this.#probeMs = 1
   }
 
   /** When something was captured last, in milliseconds; 0 if nothing was. */
@@ -56,20 +61,27 @@ export class SyncPace {
 
   /**
    * Nothing was there to capture. Returns how long to wait, in milliseconds; `armed` if file events
-   * have just been asked for, so that one more look is due: a commit may have come before.
+   * have just been asked for, so that one more look is due: a commit may have come before; `isCalm`
+   * if nothing is expected either.
    */
-  quiet(): { readonly waitMs: number; readonly armed: boolean } {
+  quiet(): { readonly waitMs: number; readonly armed: boolean; readonly isCalm: boolean } {
     const probing = this.#probeMs <= LAST_PROBE_MS
-    const waitMs = probing ? this.#probeMs : this.#pollMs
+    const waitMs = probing ? this.#probeMs : untilNext(this.#pollMs)
     if (probing) this.#probeMs *= 2
     // A large transaction spills frames for a long time before it commits: not each is worth a look.
-    if (probing && this.#noticedAt !== undefined) return { waitMs, armed: false }
+    if (probing && this.#noticedAt !== undefined) return { waitMs, armed: false, isCalm: false }
     this.#noticedAt = undefined
-    return { waitMs, armed: !this.#watcher.isArmed && this.#watcher.arm() }
+    const armed = !this.#watcher.isArmed && this.#watcher.arm()
+    return { waitMs, armed, isCalm: !probing }
   }
 
   /** Ends the file events. */
   stop(): void {
     this.#watcher.disarm()
   }
+}
+
+/** Until a moment that all databases with this interval share: one wake-up of the process for all of them. */
+function untilNext(intervalMs: number): number {
+  return intervalMs - (Date.now() % intervalMs)
 }
