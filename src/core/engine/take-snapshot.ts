@@ -13,6 +13,8 @@ export interface TakeSnapshotOptions {
   readonly signal?: AbortSignal | undefined
   /** How long a running watcher gets to ship what the replica lacks, in milliseconds. Default 3000. */
   readonly patienceMs?: number | undefined
+  /** Take the next TXID for a new base first, so that the snapshot's slot is free whatever stands in that of the newest TXID. Default false. */
+  readonly forceBase?: boolean | undefined
   readonly onProgress?: ((progress: SnapshotProgress) => void) | undefined
 }
 
@@ -97,7 +99,10 @@ class OneShot {
 
   async run(path: string, options: TakeSnapshotOptions): Promise<TakenSnapshot> {
     const signal = options.signal ?? new AbortController().signal
-    await this.#catchUp(path, options.patienceMs ?? 3000, signal)
+    const { forceBase = false, patienceMs = 3000 } = options
+    if (forceBase) await this.#database.loseContinuity('a new base was asked for')
+    // No watcher ships a base for us: waiting for one would only forget that it is needed.
+    await this.#catchUp(path, forceBase ? 0 : patienceMs, signal)
     const txid = this.#writer.captured!
     const { commit: pages } = this.#source.capture.position
     if (this.#policy.newest === txid) {
