@@ -1,3 +1,6 @@
+export { type Repair, type RepairOptions, repairReplica } from './repair-replica.ts'
+export type { Comparison, TrialOptions, TrialRestore } from './trial-restore.ts'
+export { trialRestore } from './trial-restore.ts'
 export {
   type VerifyMemory,
   type VerifyOptions,
@@ -5,3 +8,4 @@ export {
   verifyReplica,
 } from './verify-replica.ts'
 export type * from './verify-report.ts'
+export { type VerifyEvent, VerifySchedule, type VerifyScheduleOptions } from './verify-schedule.ts'

@@ -1,0 +1,113 @@
+import { SourceDatabase } from '../db/index.ts'
+import type { TXID } from '../ltx/index.ts'
+import type { ReplicaClient } from '../replica/replica-client.ts'
+import type { RestoreResult } from '../restore/restore.ts'
+import { RestoreError, type RestoreErrorCode } from '../restore/restore-error.ts'
+import { comparePages, type PageDifference } from './compare-pages.ts'
+import { type LiveView, liveView } from './live-view.ts'
+import { type ScratchOptions, withScratchRestore } from './scratch-restore.ts'
+
+/** How a restored state compares with the live database. */
+export type Comparison =
+  | ({ readonly outcome: 'identical' } & PageDifference)
+  | ({ readonly outcome: 'different' } & PageDifference)
+  | { readonly outcome: 'not-compared'; readonly reason: string }
+
+/** What came of restoring the newest state. */
+export type TrialRestore =
+  | {
+      readonly restored: true
+      readonly txid: TXID
+      readonly time: Date | undefined
+      /** Size of the database. */
+      readonly bytes: number
+      readonly durationMs: number
+      /** `undefined` if there was no live database to compare with. */
+      readonly comparison: Comparison | undefined
+    }
+  | {
+      readonly restored: false
+      readonly code: RestoreErrorCode
+      readonly message: string
+      readonly hint: string | undefined
+    }
+
+export interface TrialOptions extends ScratchOptions {
+  /** The live database of the replica. */
+  readonly database?: string | undefined
+  /** How long a running watcher gets to ship what the replica lacks, in milliseconds. Default 5000. */
+  readonly patienceMs?: number | undefined
+}
+
+/** Refusals that say something about the replica; others are about this machine, and are thrown. */
+const ABOUT_REPLICA: ReadonlySet<RestoreErrorCode> = new Set<RestoreErrorCode>([
+  'Gap',
+  'TargetNotReachable',
+  'MissingObject',
+  'DamagedObject',
+  'MissingPage',
+  'PageSizeMismatch',
+  'IntegrityCheckFailed',
+  'IntegrityCheckIncomplete',
+])
+
+/**
+ * Restores the newest state to a scratch file, has SQLite check it, and with `database` compares it
+ * page for page with the live one. The live database is held by a read mark meanwhile, so that its WAL
+ * cannot be restarted; it goes on taking commits. Its SQLite connections stay open until the process
+ * ends: the last one to close would delete the WAL.
+ *
+ * @throws DatabaseError for a live database that cannot be read
+ * @throws RestoreError `NoReplica`, `NoSpace`, `NotWritable`, `WriteFailed`; StoreError
+ */
+export async function trialRestore(
+  client: ReplicaClient,
+  options: TrialOptions = {},
+): Promise<TrialRestore> {
+  const { database, patienceMs = 5000 } = options
+  const signal = options.signal ?? new AbortController().signal
+  const source = database === undefined ? undefined : SourceDatabase.open(database)
+  try {
+    const live = source && (await liveView(source, client, { patienceMs, signal }))
+    const target =
+      live?.txid === undefined
+        ? ({ kind: 'latest' } as const)
+        : ({ kind: 'txid', txid: live.txid } as const)
+    return await withScratchRestore(client, target, options, async (path, result) => {
+      const { plan, time, bytes, durationMs } = result
+      const comparison =
+        source && live ? await compare(source, live, path, result, signal) : emptySource(database)
+      return { restored: true, txid: plan.txid, time, bytes, durationMs, comparison }
+    })
+  } catch (error) {
+    if (!(error instanceof RestoreError) || !ABOUT_REPLICA.has(error.code)) throw error
+    const { code, message, hint } = error
+    return { restored: false, code, message, hint }
+  } finally {
+    source?.guard.release()
+  }
+}
+
+/** Equal pages prove themselves, whatever is known of the position; different ones do not. */
+async function compare(
+  source: SourceDatabase,
+  live: LiveView,
+  path: string,
+  { pageSize }: RestoreResult,
+  signal: AbortSignal,
+): Promise<Comparison> {
+  const difference = await comparePages(source, live.view, path, signal)
+  if (difference.differing === 0) return { outcome: 'identical', ...difference }
+  if (live.txid !== undefined) return { outcome: 'different', ...difference }
+  const { differing, pages } = difference
+  const how =
+    pageSize === source.pageSize
+      ? `${differing} of ${pages} pages differ`
+      : `the page size is ${pageSize} bytes there and ${source.pageSize} here`
+  return { outcome: 'not-compared', reason: `${live.reason}; ${how}` }
+}
+
+function emptySource(database: string | undefined): Comparison | undefined {
+  if (database === undefined) return undefined
+  return { outcome: 'not-compared', reason: 'the database is empty' }
+}
