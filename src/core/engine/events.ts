@@ -63,3 +63,8 @@ export type EngineEvent = { readonly database: string } & (
   | { readonly type: 'not-released'; readonly epoch: number; readonly error: unknown }
   | { readonly type: 'fenced'; readonly error: FencedError }
 )
+
+/** Tells an event of a database whose name the teller knows. */
+export type Emit = (event: DistributiveOmit<EngineEvent, 'database'>) => void
+
+type DistributiveOmit<T, K extends keyof T> = T extends unknown ? Omit<T, K> : never

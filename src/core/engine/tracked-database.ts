@@ -1,25 +1,18 @@
-import type {
-  Checkpointer,
-  DatabaseView,
-  PageImage,
-  SourceDatabase,
-  WalChange,
-} from '../db/index.ts'
-import { DatabaseError, readView } from '../db/index.ts'
-import { formatTxid, type LtxHeader, lockPage, type TXID } from '../ltx/index.ts'
+import type { Checkpointer, SourceDatabase, WalChange } from '../db/index.ts'
+import { formatTxid, type LtxHeader, type TXID } from '../ltx/index.ts'
 import { epochOf, firstFile } from '../replica/epoch-rules.ts'
-import { ReplicaError } from '../replica/replica-client.ts'
-import { SNAPSHOT_LEVEL } from '../replica/replica-layout.ts'
-import { isStoreError, StoreError } from '../store/index.ts'
-import { missingGrowth } from '../wal/index.ts'
-import { Backoff } from './backoff.ts'
+import { isStoreError } from '../store/index.ts'
 import { CheckpointPolicy } from './checkpoint-policy.ts'
-import { type EngineEvent, FencedError } from './events.ts'
-import type { ReplicaHead } from './locate.ts'
+import { type Emit, type EngineEvent, FencedError } from './events.ts'
+import { queueFence } from './fence-file.ts'
+import { LimitReports } from './limit-reports.ts'
 import { anchorAt, anchorOf } from './ltx-file.ts'
+import { outpaced } from './outpaced.ts'
 import { changedPages, type PageSums, pageSums } from './page-sums.ts'
 import type { ReplicaWriter } from './replica-writer.ts'
 import type { SnapshotPolicy } from './snapshot-policy.ts'
+import { SnapshotRun } from './snapshot-run.ts'
+import { wholeChange } from './whole-change.ts'
 
 /** Only databases up to this size are let go: waking one may mean to read it whole, on the event loop. */
 const MAX_RESTING_BYTES = 16 << 20
@@ -44,20 +37,13 @@ export class TrackedDatabase {
   readonly source: SourceDatabase
   readonly checkpoints: CheckpointPolicy
   readonly #parts: TrackedDatabaseParts
+  readonly #emit: Emit
+  readonly #snapshots: SnapshotRun
+  readonly #limits: LimitReports
   #located = false
   /** Why a new base is needed; `undefined` if none is. */
   #baseReason: string | undefined
   #collisions = 0
-  /** A running snapshot reads the WAL: the read mark must stay. */
-  #snapshot: Promise<void> | undefined
-  #snapshotNotBefore = 0
-  /** No snapshot can be the beginning of a restore to the latest state: one is needed, whatever the policy says. */
-  #snapshotNeeded = false
-  readonly #snapshotBackoff = new Backoff()
-  #overLimit = false
-  #spoolFull = false
-  /** A newer writer was found while nobody waited for the answer. */
-  #fenced: FencedError | undefined
   /** The state that the replica ends with, of a database that was let go in between. */
   #remembered: PageSums | undefined
 
@@ -68,6 +54,9 @@ export class TrackedDatabase {
     this.#remembered = remembered
     this.#located = remembered !== undefined
     this.checkpoints = new CheckpointPolicy(source, parts.checkpointer, parts.maxWalBytes)
+    this.#emit = (event) => parts.onEvent({ database: parts.name, ...event } as EngineEvent)
+    this.#snapshots = new SnapshotRun(source, parts, this.#emit)
+    this.#limits = new LimitReports(this.#emit)
   }
 
   /** Must `prepare` run before changes can be captured? */
@@ -110,7 +99,7 @@ export class TrackedDatabase {
     if (options.patient === true && writer.captured !== undefined) return 'again'
     // Files of a spool come before it: their slots would stay empty for ever.
     if (writer.shipper.pending.length > 0) return 'again'
-    await this.#snapshot
+    await this.#snapshots.settled()
     return await this.#takeBase(signal)
   }
 
@@ -122,7 +111,7 @@ export class TrackedDatabase {
 
   /** Queues what has been committed since. False if there is nothing. */
   async capture(noticedAt: number): Promise<boolean> {
-    if (this.#fenced !== undefined) throw this.#fenced
+    if (this.#snapshots.fenced !== undefined) throw this.#snapshots.fenced
     const change = await this.#scan()
     if (change === undefined) return false
     this.#parts.writer.queue(this.source, change, noticedAt)
@@ -131,18 +120,18 @@ export class TrackedDatabase {
 
   /** Lets other connections' checkpoints pass, while nothing is left to capture. */
   settle(): void {
-    if (this.#snapshot !== undefined) return
+    if (this.#snapshots.isRunning) return
     this.source.capture.regrip()
     this.source.capture.settle()
   }
 
   /** Checkpoints if that is due and nothing forbids it. Everything captured must have been shipped. */
   async checkpoint(now: number): Promise<void> {
-    if (this.#snapshot !== undefined) return
+    if (this.#snapshots.isRunning) return
     if (!this.checkpoints.due(now, this.source.capture.walBytes())) return
     const { writer } = this.#parts
     const outcome = await this.checkpoints.run(now, (change) =>
-      writer.queueInMemory(this.source, this.#checked(change), now),
+      writer.queueInMemory(this.source, wholeChange(this.source, change), now),
     )
     this.#emit({ type: 'checkpoint', ...outcome })
   }
@@ -152,34 +141,27 @@ export class TrackedDatabase {
     const { writer, maxWalBytes } = this.#parts
     const walBytes = this.source.capture.walBytes()
     if (walBytes < maxWalBytes / 2) {
-      this.#overLimit = false
+      this.#limits.walIsSmall()
       return
     }
-    if (this.#snapshot !== undefined || writer.shipper.stuckFor(now) < STUCK_MS) return
-    if (!this.checkpoints.pressing(now, walBytes)) return this.#reportOverLimit(walBytes)
-    if (this.#isSpoolFull(walBytes)) return
+    if (this.#snapshots.isRunning || writer.shipper.stuckFor(now) < STUCK_MS) return
+    if (!this.checkpoints.pressing(now, walBytes))
+      return this.#limits.walIsStuck(walBytes, maxWalBytes)
+    if (this.#limits.isSpoolFull(writer.spool, walBytes)) return
     await writer.shipper.interrupt(new Error('the file moves to the spool'))
     await writer.spoolPending(this.source)
     // Once: a busy writer would never let the last frame be reached. The guarded checkpoint takes the rest.
     const change = await this.#scan()
     if (change !== undefined) await writer.queueInSpool(this.source, change, now)
     const outcome = await this.checkpoints.run(now, (change) =>
-      writer.queueInSpool(this.source, this.#checked(change), now),
+      writer.queueInSpool(this.source, wholeChange(this.source, change), now),
     )
     this.#emit({ type: 'checkpoint', ...outcome })
   }
 
   /** Starts a snapshot if the policy asks for one; it goes on beside later captures. Everything captured must have been shipped. */
   startSnapshot(now: number, signal: AbortSignal, onEnd: () => void): void {
-    const { policy, writer } = this.#parts
-    if (this.#snapshot !== undefined || now < this.#snapshotNotBefore) return
-    if (!this.source.capture.coversMark) return
-    const due = this.#snapshotNeeded || policy.due(now, writer.captured)
-    if (writer.captured === undefined || !due) return
-    this.#snapshot = this.#takeSnapshot(signal).finally(() => {
-      this.#snapshot = undefined
-      onEnd()
-    })
+    this.#snapshots.start(now, signal, onEnd)
   }
 
   /**
@@ -219,7 +201,7 @@ export class TrackedDatabase {
    */
   async remember(): Promise<PageSums | undefined> {
     const { capture, file } = this.source
-    if (this.needsPreparing || this.#snapshot !== undefined || !capture.coversMark) return undefined
+    if (this.needsPreparing || this.#snapshots.isRunning || !capture.coversMark) return undefined
     if (this.#parts.writer.shipper.pending.length > 0) return undefined
     if (file.size() > MAX_RESTING_BYTES) return undefined
     if ((await capture.scan()) !== undefined) return undefined
@@ -255,10 +237,9 @@ export class TrackedDatabase {
   }
 
   async #locate(signal: AbortSignal): Promise<void> {
-    const { writer, policy, bootId } = this.#parts
+    const { writer, bootId } = this.#parts
     const head = await writer.locate(signal)
-    policy.observe(head.files)
-    this.#snapshotNeeded = await this.#lacksSnapshot(head, signal)
+    await this.#snapshots.observe(head, signal)
     this.#located = true
     if (head.txid === undefined) {
       this.#baseReason = 'the replica is empty'
@@ -296,116 +277,20 @@ export class TrackedDatabase {
       this.#baseReason = undefined
       if (this.#collisions <= MAX_COLLISIONS) return 'again'
       this.#collisions = 0
-      throw this.#outpaced(error)
+      throw outpaced(this.#parts.name, writer.claim !== undefined, error)
     }
   }
 
   /** An older writer may be alive: what was committed since goes into the slot that it would take next, or else a file that changes nothing. */
   async #fence(): Promise<'ready' | 'again'> {
-    const { capture } = this.source
     if (await this.capture(Date.now())) return 'ready'
-    if (!capture.coversMark) return 'again'
-    const view = await capture.view()
-    this.#parts.writer.queuePages(this.source, view, [firstPage(this.source, view)])
+    if (!this.source.capture.coversMark) return 'again'
+    await queueFence(this.#parts.writer, this.source)
     return 'ready'
-  }
-
-  /**
-   * Is there no snapshot that a restore to the latest state could begin with? One of another page
-   * size cannot: a base took its place, and its writer ended before the snapshot that belongs to it.
-   */
-  async #lacksSnapshot({ files, txid }: ReplicaHead, signal: AbortSignal): Promise<boolean> {
-    const snapshot = files.findLast(({ level }) => level === SNAPSHOT_LEVEL)
-    if (snapshot === undefined || snapshot.maxTxid === txid) return false
-    try {
-      const { pageSize } = await this.#parts.writer.client.readHeader(snapshot, { signal })
-      return pageSize !== this.source.pageSize
-    } catch (error) {
-      if (error instanceof ReplicaError) return true
-      throw error
-    }
-  }
-
-  /** Its own base met other writers' files too often. The older of them find out within a minute that they are. */
-  #outpaced(cause: StoreError): Error {
-    const { name, writer } = this.#parts
-    const message = `Another writer keeps writing to the replica of ${name}.`
-    const key = cause.key ?? ''
-    if (writer.claim === undefined) {
-      return new FencedError('TakenOver', name, key, message, { cause })
-    }
-    return new StoreError('AlreadyExists', message, { op: 'put', key, retryable: true, cause })
-  }
-
-  async #takeSnapshot(signal: AbortSignal): Promise<void> {
-    const { policy, writer, heavy } = this.#parts
-    const startedAt = Date.now()
-    try {
-      // All three at one moment: later captures go on while the snapshot waits for its turn.
-      const [txid, stamp, viewing] = [writer.captured!, writer.stamp(), this.source.capture.view()]
-      const view = await viewing
-      const result = await heavy(async () => {
-        await writer.claim?.assertCurrent(signal)
-        return await policy.take(this.source, view, txid, stamp, { signal })
-      })
-      this.#snapshotNeeded = false
-      this.#snapshotBackoff.reset()
-      this.#emit({ type: 'snapshot', ms: Date.now() - startedAt, ...result })
-    } catch (error) {
-      if (error instanceof FencedError) {
-        this.#fenced = error
-        return
-      }
-      const retryInMs = this.#snapshotBackoff.next()
-      this.#snapshotNotBefore = Date.now() + retryInMs
-      this.#emit({ type: 'store-error', error, retryInMs })
-    }
   }
 
   async #scan(): Promise<WalChange | undefined> {
     const change = await this.source.capture.scan()
-    return change && this.#checked(change)
-  }
-
-  /** Pages that a growing database gained must all be in the change: LTX has no other place for them. */
-  #checked(change: WalChange): WalChange {
-    const missing = missingGrowth(change, lockPage(this.source.pageSize))
-    if (missing.length === 0) return change
-    throw new DatabaseError(
-      'ContinuityLost',
-      this.source.path,
-      `The WAL of ${this.source.path} lacks page ${missing[0]} of ${change.commit}.`,
-    )
-  }
-
-  #isSpoolFull(walBytes: number): boolean {
-    const { spool } = this.#parts.writer
-    const full = spool.bytes + walBytes > spool.maxBytes
-    if (full && !this.#spoolFull) {
-      this.#emit({ type: 'spool-full', spoolBytes: spool.bytes, maxBytes: spool.maxBytes })
-    }
-    this.#spoolFull = full
-    return full
-  }
-
-  #reportOverLimit(walBytes: number): void {
-    if (walBytes < this.#parts.maxWalBytes || this.#overLimit) return
-    this.#overLimit = true
-    const reason = 'another connection holds a read or write transaction open'
-    this.#emit({ type: 'wal-over-limit', walBytes, reason })
-  }
-
-  #emit(event: DistributiveOmit<EngineEvent, 'database'>): void {
-    this.#parts.onEvent({ database: this.#parts.name, ...event } as EngineEvent)
+    return change && wholeChange(this.source, change)
   }
 }
-
-/** A copy: the bytes of a view are good until the next page. */
-function firstPage(source: SourceDatabase, view: DatabaseView): PageImage {
-  for (const { pgno, data } of readView(source, view, lockPage(source.pageSize))) {
-    return { pgno, data: data.slice() }
-  }
-  throw new TypeError('a view of no pages')
-}
-
-type DistributiveOmit<T, K extends keyof T> = T extends unknown ? Omit<T, K> : never
