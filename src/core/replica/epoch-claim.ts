@@ -1,39 +1,22 @@
-import { hostname } from 'node:os'
-import type { LtxHeader, TXID } from '../ltx/index.ts'
-import { isStoreError, type ObjectStore, StoreError } from '../store/index.ts'
-import { claimHeld, takenOver } from './epoch-errors.ts'
-import type { EpochObject } from './epoch-objects.ts'
-import { type ClaimRecord, type EndRecord, encodeClaim, epochKey } from './epoch-objects.ts'
-import { FencingProof, UNFENCED_HINT } from './epoch-proof.ts'
+import type { TXID } from '../ltx/index.ts'
+import { isStoreError, type ObjectStore } from '../store/index.ts'
+import { EpochEntry, type EpochEntryOptions, holderOf, type Look } from './epoch-entry.ts'
+import { takenOver } from './epoch-errors.ts'
+import type { EndRecord, EpochObject } from './epoch-objects.ts'
 import {
-  decideStart,
   epochOf,
-  forgottenOf,
   isCurrent,
-  type Lease,
   nodeIdOf,
   protectedSlotsOf,
   question,
   standingOf,
 } from './epoch-rules.ts'
-import {
-  isClaimed,
-  newestAbove,
-  readClaim,
-  readEnd,
-  readRecentEnds,
-  writeEnd,
-} from './epoch-store.ts'
+import { isClaimed, newestAbove, readEnd, readRecentEnds, writeEnd } from './epoch-store.ts'
 import { type SeenHead, type TakenOver, TakeOver } from './epoch-take-over.ts'
 import { FencedError } from './fenced-error.ts'
 import type { LtxFileInfo } from './replica-client.ts'
 
-export interface EpochClaimOptions {
-  readonly lease: Lease
-  /** 32 bits that tell this writer from others, not 0. */
-  readonly random: number
-  /** Default: one for this claim alone. */
-  readonly proof?: FencingProof | undefined
+export interface EpochClaimOptions extends EpochEntryOptions {
   /** Default: the process's clocks. */
   readonly clock?: (() => Instant) | undefined
 }
@@ -44,17 +27,6 @@ export interface Instant {
   readonly monotonic: number
 }
 
-/** What a look at a replica found. */
-export interface Look {
-  /** Newest TXID; `undefined` for a replica without files. */
-  readonly txid: TXID | undefined
-  /** Header of a file that ends there; `undefined` if it cannot be read as one. */
-  readonly header: LtxHeader | undefined
-  readonly epochs: readonly EpochObject[]
-  /** Latest time of the store's own clock in the listing. */
-  readonly storeNow: Date
-}
-
 /**
  * A writer's claim to one replica. The newest claim owns it; an older writer finds that out when it
  * meets the newer one's first file in its next slot, or asks after a pause. No heartbeat and no
@@ -63,12 +35,10 @@ export interface Look {
 export class EpochClaim {
   readonly #database: string
   readonly #store: ObjectStore
-  readonly #options: EpochClaimOptions
-  readonly #proof: FencingProof
+  readonly #random: number
+  readonly #entry: EpochEntry
   readonly #clock: () => Instant
   #epoch: number | undefined
-  /** Epochs whose claim was sent without an answer: they may be this writer's own. */
-  readonly #unanswered = new Set<number>()
   #takeOver: TakeOver | undefined
   #head: SeenHead = { txid: undefined, epoch: undefined }
   /** What the look before the claim found. */
@@ -81,8 +51,8 @@ export class EpochClaim {
   constructor(database: string, store: ObjectStore, options: EpochClaimOptions) {
     this.#database = database
     this.#store = store
-    this.#options = options
-    this.#proof = options.proof ?? new FencingProof()
+    this.#random = options.random
+    this.#entry = new EpochEntry(database, store, options)
     this.#clock = options.clock ?? systemClock
   }
 
@@ -93,7 +63,7 @@ export class EpochClaim {
 
   /** For the headers of this writer's files. */
   get nodeId(): bigint {
-    return nodeIdOf(this.#epoch ?? 0, this.#options.random)
+    return nodeIdOf(this.#epoch ?? 0, this.#random)
   }
 
   /** Older writers that may be alive and have met no file of this one's: one must be written without delay. */
@@ -113,18 +83,14 @@ export class EpochClaim {
     const headEpoch = look.header && epochOf(look.header.nodeId)
     this.#head = { txid: look.txid, epoch: headEpoch }
     if (this.#epoch === undefined) {
-      this.#assertCapable()
       const at = this.#clock()
-      const epoch =
-        (await this.#ownAmong(look.epochs, signal)) ??
-        (await this.#claimNext(decideStart(standing, headEpoch ?? 0, this.#options.lease), signal))
+      const epoch = await this.#entry.enter(look, signal)
       if (epoch === undefined) return false
       this.#epoch = epoch
       this.#knownAt = at
       this.#objects = look.epochs
       const open = standing.open.filter((other) => other < epoch)
       this.#takeOver = new TakeOver(this.#store, epoch, open)
-      await this.#forget(look, signal)
     }
     if (isCurrent(this.#epoch, standing.newest)) return true
     throw await this.fenced(standing.newest, signal)
@@ -196,7 +162,7 @@ export class EpochClaim {
 
   /** The error that says who the newer writer is. */
   async fenced(newer: number, signal?: AbortSignal): Promise<FencedError> {
-    const holder = await this.#holderOf(newer, signal)
+    const holder = await holderOf(this.#store, newer, signal)
     return takenOver(this.#database, this.#epoch ?? 0, newer, holder)
   }
 
@@ -225,81 +191,6 @@ export class EpochClaim {
       throw await this.fenced(epoch + 1, signal)
     }
     this.#knownAt = at
-  }
-
-  /** Of the claims whose answer was lost, the newest that the store has. */
-  async #ownAmong(
-    objects: readonly EpochObject[],
-    signal: AbortSignal | undefined,
-  ): Promise<number | undefined> {
-    const candidates = objects.filter(
-      ({ kind, epoch }) => kind === 'claim' && this.#unanswered.has(epoch),
-    )
-    for (const { epoch } of candidates.toReversed()) {
-      const claim = await readClaim(this.#store, epoch, { signal })
-      if (claim?.nodeId === nodeIdOf(epoch, this.#options.random)) return epoch
-    }
-    return undefined
-  }
-
-  /** `undefined` if another writer has the epoch. */
-  async #claimNext(
-    decision: ReturnType<typeof decideStart>,
-    signal: AbortSignal | undefined,
-  ): Promise<number | undefined> {
-    const { kind, epoch } = decision
-    if (kind === 'refuse') {
-      throw claimHeld(this.#database, epoch, await this.#holderOf(epoch, signal))
-    }
-    const claim: ClaimRecord = {
-      epoch,
-      nodeId: nodeIdOf(epoch, this.#options.random),
-      host: hostname(),
-      pid: process.pid,
-      startedAt: new Date(),
-      head: this.#head.txid,
-    }
-    const bodies = { body: encodeClaim(claim), other: encodeClaim(claim, 'trial') }
-    try {
-      await this.#proof.claim(this.#store, epochKey(epoch, 'claim'), bodies, signal)
-      return epoch
-    } catch (error) {
-      if (isStoreError(error) && error.code === 'AlreadyExists') return undefined
-      this.#unanswered.add(epoch)
-      throw error
-    }
-  }
-
-  async #holderOf(
-    epoch: number,
-    signal: AbortSignal | undefined,
-  ): Promise<ClaimRecord | undefined> {
-    try {
-      return await readClaim(this.#store, epoch, { signal })
-    } catch (error) {
-      if (isStoreError(error)) return undefined
-      throw error
-    }
-  }
-
-  /** Claims of long ago. What cannot be deleted now is tried again at the next start. */
-  async #forget({ epochs, storeNow }: Look, signal: AbortSignal | undefined): Promise<void> {
-    const keys = forgottenOf(epochs, storeNow).map(({ key }) => key)
-    if (keys.length === 0) return
-    try {
-      for await (const _failure of this.#store.deleteMany(keys, { signal }));
-    } catch (error) {
-      if (!isStoreError(error)) throw error
-    }
-  }
-
-  #assertCapable(): void {
-    if (this.#store.capabilities.ifAbsent === 'atomic') return
-    throw new StoreError(
-      'Unsupported',
-      `${this.#store.description} has no create-only puts: two writers of a replica could not be told apart.`,
-      { op: 'put', hint: UNFENCED_HINT },
-    )
   }
 }
 

@@ -1,8 +1,9 @@
 import type { TXID } from '../ltx/index.ts'
 import { type CallOptions, isStoreError, type ObjectStore } from '../store/index.ts'
+import { holderOf } from './epoch-entry.ts'
 import type { ClaimRecord, EndRecord } from './epoch-objects.ts'
 import { firstStaleSlot } from './epoch-rules.ts'
-import { readClaim, writeEnd } from './epoch-store.ts'
+import { writeEnd } from './epoch-store.ts'
 
 /** Where a replica ended at the last look, and the epoch that wrote that file; `undefined` if unknown. */
 export interface SeenHead {
@@ -77,7 +78,7 @@ export class TakeOver {
     }
     const written = await this.writeEnds(options)
     if (from === undefined) return undefined
-    const holder = written ? await this.#claimOf(from, options) : undefined
+    const holder = written ? await holderOf(this.#store, from, options.signal) : undefined
     return { slot, from, holder }
   }
 
@@ -91,15 +92,6 @@ export class TakeOver {
       return true
     } catch (error) {
       if (isStoreError(error)) return false
-      throw error
-    }
-  }
-
-  async #claimOf(epoch: number, options: CallOptions): Promise<ClaimRecord | undefined> {
-    try {
-      return await readClaim(this.#store, epoch, options)
-    } catch (error) {
-      if (isStoreError(error)) return undefined
       throw error
     }
   }
