@@ -1,6 +1,5 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { listReplicas } from '../../core/replica/list-replicas.ts'
 import { ReplicaClient } from '../../core/replica/replica-client.ts'
 import { parsePointInTime } from '../../core/restore/point-in-time.ts'
 import { planToJson, renderPlan } from '../../core/restore/render-plan.ts'
@@ -10,9 +9,10 @@ import { parseTxidTarget, type RestoreTarget } from '../../core/restore/restore-
 import type { CommandContext } from '../command-context.ts'
 import { integer, oneOf, parseFlags, text } from '../flags.ts'
 import { formatBytes } from '../format.ts'
-import { type OpenedStore, replicaStore } from '../open-store.ts'
+import { noReplica } from '../no-replica.ts'
+import { replicaStore } from '../open-store.ts'
 import { createProgress } from '../progress.ts'
-import { displayName, prefixOf } from '../replica-names.ts'
+import { prefixOf } from '../replica-names.ts'
 import { UsageError } from '../usage-error.ts'
 import { bucketFlags } from './bucket-flags.ts'
 
@@ -99,23 +99,6 @@ function resultText(name: string, path: string, result: RestoreResult): string {
     `  database: ${formatBytes(bytes)}, ${checked}`,
     `  read: ${formatBytes(bytesRead)} from ${filesRead} files in ${Math.round(durationMs)} ms`,
   ].join('\n')
-}
-
-/** The usual reason is a name that is almost right, so the error lists those that exist. */
-async function noReplica(
-  cause: RestoreError,
-  name: string,
-  { store, layout }: OpenedStore,
-  signal: AbortSignal,
-): Promise<RestoreError> {
-  const names = (await listReplicas(store, layout, { signal })).map(displayName)
-  const shown = names.slice(0, 10).join(', ')
-  const hint =
-    names.length === 0
-      ? 'the store holds no database: check the URL given with -b'
-      : `one of: ${shown}${names.length > 10 ? ', … (walsync list shows all)' : ''}`
-  const message = `There is no database "${name}" in ${store.description}.`
-  return new RestoreError('NoReplica', message, { hint, cause })
 }
 
 function targetOf({ pointInTime, txid }: RestoreFlags): RestoreTarget {
