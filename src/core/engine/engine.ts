@@ -4,7 +4,7 @@ import type { TXID } from '../ltx/index.ts'
 import type { FencingProof } from '../replica/epoch-proof.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'
-import type { EngineEvent } from './events.ts'
+import { type EngineEvent, FencedError } from './events.ts'
 import { Limiter } from './limiter.ts'
 import { Residency } from './residency.ts'
 import type { DatabaseStatus, TrackerContext, TrackerOptions } from './tracker-options.ts'
@@ -32,6 +32,8 @@ export interface EngineOptions {
 const HEAVY_AT_ONCE = 4
 /** Replicas whose end is looked for, or whose first file is stored, at once. */
 const STARTING_AT_ONCE = 32
+/** Replicas that are compacted or pruned at once. */
+const MAINTAINING_AT_ONCE = 2
 /** Databases that are opened to see whether all can be, before anything is written; of more only the header is read. */
 const OPENED_FIRST = 32
 const HOUR_MS = 3_600_000
@@ -46,10 +48,13 @@ export class Engine {
 
   constructor({ databases, onEvent, maxAwake, restAfterMs }: EngineOptions) {
     const [heavy, starting] = [new Limiter(HEAVY_AT_ONCE), new Limiter(STARTING_AT_ONCE)]
+    const [maintaining, verifying] = [new Limiter(MAINTAINING_AT_ONCE), new Limiter(1)]
     this.#context = {
       checkpointer: this.#checkpointer,
       heavy: <T>(work: () => Promise<T>) => heavy.run(work),
       starting: <T>(work: () => Promise<T>) => starting.run(work),
+      maintaining: <T>(work: () => Promise<T>) => maintaining.run(work),
+      verifying: <T>(work: () => Promise<T>) => verifying.run(work),
       residency: new Residency(maxAwake, restAfterMs),
       folders: new FolderWatch(),
       onEvent,
@@ -146,6 +151,7 @@ export class Engine {
    * open until the process ends or `close` is called.
    *
    * @returns names of the databases that could not be shipped in full within the time
+   * @throws FencedError if a newer writer has one of the replicas, after all have ended
    */
   async stop(timeoutMs: number): Promise<string[]> {
     this.#stopped = true
@@ -153,6 +159,9 @@ export class Engine {
     const results = await Promise.allSettled(
       this.#trackers.map((tracker) => tracker.stop(timeoutMs)),
     )
+    for (const result of results) {
+      if (result.status === 'rejected' && result.reason instanceof FencedError) throw result.reason
+    }
     return this.#trackers
       .filter((_, i) => !(results[i]?.status === 'fulfilled' && results[i].value))
       .map(({ name }) => name)
