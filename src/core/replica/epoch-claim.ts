@@ -80,8 +80,7 @@ export class EpochClaim {
    */
   async stand(look: Look, signal?: AbortSignal): Promise<boolean> {
     const standing = standingOf(look.epochs)
-    const headEpoch = look.header && epochOf(look.header.nodeId)
-    this.#head = { txid: look.txid, epoch: headEpoch }
+    this.#head = { txid: look.txid, epoch: slotEpoch(look) }
     if (this.#epoch === undefined) {
       const at = this.#clock()
       const epoch = await this.#entry.enter(look, signal)
@@ -192,6 +191,11 @@ export class EpochClaim {
     }
     this.#knownAt = at
   }
+}
+
+/** Epoch of the file in the newest slot. A compaction or snapshot that ends there says nothing about the slot. */
+function slotEpoch({ header }: Look): number | undefined {
+  return header?.minTxid === header?.maxTxid ? header && epochOf(header.nodeId) : undefined
 }
 
 function systemClock(): Instant {

@@ -352,6 +352,17 @@ describe('a take-over', () => {
     expect(replica.calls).toEqual([])
   })
 
+  it('does not take the writer of a compaction for the writer of its last slot', async () => {
+    const replica = new Replica()
+    const { claim: one } = await replica.claimed()
+    const { claim: two } = replica.writer()
+    const look = await replica.look({ txid: 40, nodeId: one.nodeId })
+    const compacted = { ...look, header: { ...look.header!, minTxid: txid(30) } }
+    expect(await two.stand(compacted)).toBe(true)
+    await two.landed(txid(41))
+    expect(await readEnd(replica.store, 1, NONE)).toMatchObject({ from: 9n, slot: 41n })
+  })
+
   it('knows the slots to protect, also for a later writer and for one without a claim', async () => {
     const replica = new Replica()
     const { claim: one } = await replica.claimed()
