@@ -1,22 +1,23 @@
 import type { EngineEvent } from '../core/engine/events.ts'
 import { formatBytes } from './format.ts'
 import type { Logger } from './logger.ts'
+import type { FleetEvent } from './watch/fleet-event.ts'
 
-/** Writes an engine's event to the log, in words, at the level at which an operator wants it. */
-export function logEvent(logger: Logger, event: EngineEvent): void {
+/** Writes an event to the log, in words, at the level at which an operator wants it. */
+export function logEvent(logger: Logger, event: FleetEvent): void {
   const [level, message] = inWords(event)
   logger[level](fields(event), message)
 }
 
 /** One line of `watch --json`. TXIDs become hex digits and errors plain objects when it is written. */
-export function eventLine(event: EngineEvent, now: Date): object {
+export function eventLine(event: FleetEvent, now: Date): object {
   const { type, ...rest } = event
   return { time: now, event: type, ...rest }
 }
 
 type Words = readonly ['debug' | 'info' | 'warn' | 'error', string]
 
-function inWords(event: EngineEvent): Words {
+function inWords(event: FleetEvent): Words {
   switch (event.type) {
     case 'waiting':
       return ['warn', `waiting: ${event.reason}`]
@@ -63,9 +64,39 @@ function inWords(event: EngineEvent): Words {
         'warn',
         `the claim could not be given up, the next start takes over: ${messageOf(event.error)}`,
       ]
+    case 'compacted':
+      return ['debug', 'merged files of the replica']
+    case 'pruned':
+      return ['info', 'deleted files that the retention does not ask for']
+    case 'retention-blocked':
+      return ['warn', `nothing is deleted: ${event.reason}`]
+    case 'delete-failed':
+      return ['warn', `${event.failures.length} objects could not be deleted`]
+    case 'object-avoided':
+      return ['warn', `an object cannot be merged and is left: ${messageOf(event.error)}`]
+    case 'maintenance-error':
+      return ['warn', `the upkeep of the replica failed: ${messageOf(event.error)}`]
+    case 'verified':
+      return ['info', `the replica was verified: ${event.verdict}`]
+    case 'damage-found':
+      return ['error', `the replica is ${event.verdict}: ${event.defects[0]?.message ?? ''}`]
+    case 'verify-failed':
+      return ['warn', `the replica could not be verified: ${messageOf(event.error)}`]
     case 'fenced':
       return ['error', event.error.message]
+    case 'database-added':
+      return ['info', 'replication begins']
+    case 'database-removed':
+      return removed(event)
   }
+}
+
+function removed(event: FleetEvent & { type: 'database-removed' }): Words {
+  const { isChanged, isComplete, error } = event
+  const what = isChanged ? 'replication ends, to begin with other settings' : 'replication ends'
+  if (isComplete) return ['info', what]
+  const why = error === undefined ? '' : `: ${messageOf(error)}`
+  return ['warn', `${what}, and its last changes are not in the store${why}`]
 }
 
 function tookOver({ from, pid, host, since }: EngineEvent & { type: 'took-over' }): string {
@@ -74,7 +105,7 @@ function tookOver({ from, pid, host, since }: EngineEvent & { type: 'took-over' 
 }
 
 /** All but what the message says already; TXIDs as in `list`. */
-function fields(event: EngineEvent): object {
+function fields(event: FleetEvent): object {
   const shown: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(event)) {
     if (name === 'type' || name === 'reason') continue

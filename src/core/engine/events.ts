@@ -1,10 +1,15 @@
 import type { TXID } from '../ltx/index.ts'
+import type { MaintenanceEvent } from '../maintenance/index.ts'
 import type { FencedError } from '../replica/fenced-error.ts'
+
+import type { VerifyEvent } from '../verify/verify-schedule.ts'
 
 export { FencedError, type FencedErrorCode } from '../replica/fenced-error.ts'
 
 /** What happens to one database. Core prints nothing: whoever composes decides what to show. */
 export type EngineEvent = { readonly database: string } & (
+  | MaintenanceEvent
+  | VerifyEvent
   | { readonly type: 'waiting'; readonly reason: string }
   | { readonly type: 'resumed'; readonly txid: TXID }
   | {

@@ -2,7 +2,7 @@ import type { DatabaseView, PageImage, SourceDatabase, WalChange } from '../db/i
 import { LtxError, type LtxHeader, nextTxid, type TXID, txid as toTxid } from '../ltx/index.ts'
 import type { EpochClaim } from '../replica/epoch-claim.ts'
 import { decideTaken, epochOf, type TakenDecision } from '../replica/epoch-rules.ts'
-import { ReplicaClient } from '../replica/replica-client.ts'
+import { type LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
 import { type ReplicaLayout, SNAPSHOT_LEVEL } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'
 import type { EngineEvent } from './events.ts'
@@ -60,11 +60,12 @@ export class ReplicaWriter {
     spool: Spool,
     writer: WriterIdentity,
     hooks: ShipperHooks,
+    onStored?: (file: LtxFileInfo) => void,
   ) {
     this.#database = database
     this.#writer = writer
     this.claim = writer.claim
-    this.client = new ReplicaClient(store, layout)
+    this.client = new ReplicaClient(store, layout, { onStored })
     const onShipped: ShipperHooks['onShipped'] = async (file, bytes, signal) => {
       await hooks.onShipped(file, bytes, signal)
       if (file.spooled !== undefined) await spool.remove(file.spooled)

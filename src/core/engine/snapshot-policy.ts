@@ -32,13 +32,28 @@ export interface TakeOptions {
  */
 export class SnapshotPolicy {
   readonly #client: ReplicaClient
-  readonly #intervalMs: number
+  readonly #triggers: SnapshotTriggers
   #newest: { readonly txid: TXID; readonly at: number } | undefined
+  /** Shipped since the newest snapshot, as far as that is known: pages count from the start of the process. */
+  #pages = 0
+  #bytes = 0
+  #shippedAt: number
+  #atStart: boolean
 
-  /** @param store rooted at the replica's prefix */
-  constructor(store: ObjectStore, layout: ReplicaLayout, triggers: SnapshotTriggers) {
-    this.#client = new ReplicaClient(store, layout)
-    this.#intervalMs = triggers.intervalMs
+  /**
+   * @param store rooted at the replica's prefix
+   * @param onStored is told of each snapshot that is stored
+   */
+  constructor(
+    store: ObjectStore,
+    layout: ReplicaLayout,
+    triggers: SnapshotTriggers,
+    onStored?: (file: LtxFileInfo) => void,
+  ) {
+    this.#client = new ReplicaClient(store, layout, { onStored })
+    this.#triggers = triggers
+    this.#shippedAt = Date.now()
+    this.#atStart = triggers.atStart === true
   }
 
   /** Learns which snapshots exist from a listing of the replica. */
@@ -48,6 +63,16 @@ export class SnapshotPolicy {
       if (this.#newest !== undefined && file.maxTxid <= this.#newest.txid) continue
       this.#newest = { txid: file.maxTxid, at: (file.createdAt ?? file.lastModified).getTime() }
     }
+    const since = this.#newest?.txid ?? 0n
+    const behind = files.filter(({ level, minTxid }) => level === 0 && minTxid > since)
+    this.#bytes = behind.reduce((sum, { size }) => sum + size, 0)
+  }
+
+  /** Counts a change that is in the store. */
+  shipped(pages: number, bytes: number, now: number): void {
+    this.#pages += pages
+    this.#bytes += bytes
+    this.#shippedAt = now
   }
 
   /** TXID of the newest snapshot known. */
@@ -57,9 +82,23 @@ export class SnapshotPolicy {
 
   /** Is it time, with the replica at `txid`? */
   due(now: number, txid: TXID | undefined): boolean {
-    if (txid === undefined || this.#newest === undefined) return false
-    if (this.#intervalMs === 0 || txid <= this.#newest.txid) return false
-    return now - this.#newest.at >= this.#intervalMs
+    return this.dueAt(txid) <= now
+  }
+
+  /** When it will be time if nothing more is shipped, in milliseconds; `Infinity` for never, 0 for now. */
+  dueAt(txid: TXID | undefined): number {
+    const newest = this.#newest
+    if (txid === undefined || newest === undefined || txid <= newest.txid) {
+      return Number.POSITIVE_INFINITY
+    }
+    const { intervalMs, afterPages, afterBytes, onIdleMs } = this.#triggers
+    if (this.#atStart || reached(this.#pages, afterPages) || reached(this.#bytes, afterBytes)) {
+      return 0
+    }
+    return Math.min(
+      intervalMs === 0 ? Number.POSITIVE_INFINITY : newest.at + intervalMs,
+      onIdleMs === undefined ? Number.POSITIVE_INFINITY : this.#shippedAt + onIdleMs,
+    )
   }
 
   /**
@@ -90,5 +129,12 @@ export class SnapshotPolicy {
   /** Counts a snapshot stored by other means. */
   taken(txid: TXID, at: number): void {
     this.#newest = { txid, at }
+    this.#pages = 0
+    this.#bytes = 0
+    this.#atStart = false
   }
+}
+
+function reached(count: number, limit: number | undefined): boolean {
+  return limit !== undefined && count >= limit
 }

@@ -1,6 +1,7 @@
 import type { Checkpointer, SourceDatabase, WalChange } from '../db/index.ts'
 import { formatTxid, type LtxHeader, type TXID } from '../ltx/index.ts'
 import { epochOf, firstFile } from '../replica/epoch-rules.ts'
+import type { LtxFileInfo } from '../replica/replica-client.ts'
 import { isStoreError } from '../store/index.ts'
 import { CheckpointPolicy } from './checkpoint-policy.ts'
 import { type Emit, type EngineEvent, FencedError } from './events.ts'
@@ -30,6 +31,8 @@ export interface TrackedDatabaseParts {
   readonly bootId: number
   readonly heavy: <T>(work: () => Promise<T>) => Promise<T>
   readonly onEvent: (event: EngineEvent) => void
+  /** Told of every listing of the replica. */
+  readonly onListed?: ((files: readonly LtxFileInfo[]) => void) | undefined
 }
 
 /** One opened database on its way into its replica: the steps, of which `WalTracker` says when. */
@@ -239,6 +242,7 @@ export class TrackedDatabase {
   async #locate(signal: AbortSignal): Promise<void> {
     const { writer, bootId } = this.#parts
     const head = await writer.locate(signal)
+    this.#parts.onListed?.(head.files)
     await this.#snapshots.observe(head, signal)
     this.#located = true
     if (head.txid === undefined) {

@@ -1,4 +1,5 @@
 import type { Checkpointer, FolderWatch } from '../db/index.ts'
+import type { TXID } from '../ltx/index.ts'
 import type { RetentionPolicy } from '../policy/retention-policy.ts'
 import type { SnapshotTriggers } from '../policy/snapshot-triggers.ts'
 import type { EngineEvent } from './events.ts'
@@ -41,6 +42,9 @@ export interface TrackerContext {
   readonly heavy: <T>(work: () => Promise<T>) => Promise<T>
   /** Runs the start of replicas, a bounded number at a time. */
   readonly starting: <T>(work: () => Promise<T>) => Promise<T>
+  /** Runs the upkeep of replicas, and their verification, a bounded number at a time. */
+  readonly maintaining: <T>(work: () => Promise<T>) => Promise<T>
+  readonly verifying: <T>(work: () => Promise<T>) => Promise<T>
   readonly residency: Residency
   readonly folders: FolderWatch
   readonly onEvent: (event: EngineEvent) => void
@@ -63,4 +67,16 @@ export interface DatabaseStatus {
   readonly walBytes: number
   readonly spoolBytes: number
   readonly lastError: string | undefined
+  /** For how long the oldest change that is known and not in the store has waited, in milliseconds; 0 for none. */
+  readonly lagMs: number
+  /** Of the replica, as this process knows it. */
+  readonly replicaFiles: number
+  readonly replicaBytes: number
+  /** First and last state that can be restored; `undefined` before the replica is known, or if there is none. */
+  readonly restorable: { readonly from: RestorablePoint; readonly to: RestorablePoint } | undefined
+}
+
+export interface RestorablePoint {
+  readonly txid: TXID
+  readonly time: Date
 }

@@ -3,14 +3,16 @@ import { formatTxid, type LtxHeader, type TXID } from '../ltx/index.ts'
 import { DEFAULT_SNAPSHOT_TRIGGERS } from '../policy/snapshot-triggers.ts'
 import { EpochClaim } from '../replica/epoch-claim.ts'
 import type { FencingProof } from '../replica/epoch-proof.ts'
+import type { LtxFileInfo } from '../replica/replica-client.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'
 import { Backoff } from './backoff.ts'
 import { DatabaseAccess } from './database-access.ts'
 import { FencedError } from './events.ts'
 import { finalSync } from './final-sync.ts'
+import { ReplicaUpkeep, restorableOf } from './replica-upkeep.ts'
 import { ReplicaWriter } from './replica-writer.ts'
-import type { PendingFile } from './shipper.ts'
+import { levelZero, type PendingFile } from './shipper.ts'
 import { SnapshotPolicy } from './snapshot-policy.ts'
 import { spoolOf } from './spool.ts'
 import { BUSY_TICK_MS } from './sync-pace.ts'
@@ -32,6 +34,7 @@ export class WalTracker {
   readonly #context: TrackerContext
   readonly #writer: ReplicaWriter
   readonly #policy: SnapshotPolicy
+  readonly #upkeep: ReplicaUpkeep
   readonly #wakeup = new Wakeup()
   readonly #backoff = new Backoff()
   readonly #abort = new AbortController()
@@ -59,14 +62,30 @@ export class WalTracker {
     const maxWalBytes = options.maxWalBytes ?? 64 << 20
     this.#context = context
     this.#journal = new TrackerJournal(name, context.onEvent)
-    this.#policy = new SnapshotPolicy(store, layout, options.snapshots ?? DEFAULT_SNAPSHOT_TRIGGERS)
+    const wake = () => this.#wakeup.call()
+    const onStored = (file: LtxFileInfo) => this.#upkeep.catalogue.add(file)
+    const triggers = options.snapshots ?? DEFAULT_SNAPSHOT_TRIGGERS
+    this.#policy = new SnapshotPolicy(store, layout, triggers, onStored)
     const spool = spoolOf(options)
-    const writer = { ...context, claim: claimOf(store, options, context, fencingProof) }
-    this.#writer = new ReplicaWriter(name, store, layout, spool, writer, {
-      onShipped: (file, bytes) => this.#onShipped(file, bytes),
-      onTaken: (file, found, signal) => this.#onTaken(file, found, signal),
+    const claim = claimOf(store, options, context, fencingProof)
+    const hooks = {
+      onShipped: (file: PendingFile, bytes: number) => this.#onShipped(file, bytes),
+      onTaken: (file: PendingFile, found: LtxHeader, signal: AbortSignal) =>
+        this.#onTaken(file, found, signal),
       onEvent: context.onEvent,
-      wake: () => this.#wakeup.call(),
+      wake,
+    }
+    const identity = { ...context, claim }
+    this.#writer = new ReplicaWriter(name, store, layout, spool, identity, hooks, onStored)
+    this.#upkeep = new ReplicaUpkeep({
+      options,
+      context,
+      client: this.#writer.client,
+      nodeId: () => claim?.nodeId ?? context.nodeId,
+      assertCurrent: async (signal) => await claim?.assertCurrent(signal),
+      protectedSlots: async (signal) => (await claim?.protectedSlots(signal)) ?? [],
+      stored: () => this.#journal.shipped,
+      wake,
     })
     const { residency, folders } = context
     this.#access = new DatabaseAccess({
@@ -75,10 +94,11 @@ export class WalTracker {
       pollMs: this.#pollMs,
       residency,
       folders,
-      wake: () => this.#wakeup.call(),
+      wake,
       track: (source, sums) => {
         const parts = { name, writer: this.#writer, policy: this.#policy, maxWalBytes, ...context }
-        return new TrackedDatabase(source, parts, sums)
+        const onListed = (files: readonly LtxFileInfo[]) => this.#upkeep.observe(files)
+        return new TrackedDatabase(source, { ...parts, onListed }, sums)
       },
     })
   }
@@ -147,6 +167,7 @@ export class WalTracker {
     if (this.#starting === undefined) return true
     this.#stopping = true
     this.#wakeup.call()
+    const upkeepEnded = this.#upkeep.stop()
     const timer = setTimeout(
       () => this.#abort.abort(new Error('the time for the final sync is over')),
       timeoutMs,
@@ -154,6 +175,7 @@ export class WalTracker {
     try {
       await this.#starting
       await this.#loop
+      await upkeepEnded
       if (this.#access.isResting && this.#access.mustOpen()) this.open()
       const { signal } = this.#abort
       const { shipper } = this.#writer
@@ -199,7 +221,16 @@ export class WalTracker {
       pendingFiles,
       walBytes: this.#access.tracked?.source.capture.walBytes() ?? 0,
       spoolBytes: this.#writer.spool.bytes,
+      lagMs: this.#lagMs(Date.now()),
+      replicaFiles: this.#upkeep.catalogue.count,
+      replicaBytes: this.#upkeep.catalogue.bytes,
+      restorable: restorableOf(this.#upkeep.catalogue),
     }
+  }
+
+  #lagMs(now: number): number {
+    const oldest = this.#writer.shipper.pending[0]
+    return now - (oldest?.noticedAt ?? this.#access.pace?.noticedAt(now) ?? now)
   }
 
   async #prepareFirst(): Promise<void> {
@@ -223,12 +254,13 @@ export class WalTracker {
       } catch (error) {
         waitMs = await this.#recover(error)
       }
-      await this.#wakeup.sleep(waitMs)
+      await this.#wakeup.sleep(Math.min(waitMs, this.#upkeep.waitMs(Date.now())))
     }
   }
 
   /** One look at everything that may be due. Returns how long to wait until the next, in milliseconds. */
   async #turn(now: number): Promise<number> {
+    this.#upkeep.pump(now)
     if (now >= this.#nextCheckAt) {
       this.#nextCheckAt = now + this.#pollMs * 0.9
       if (this.#access.tracked?.source.file.isCurrent() === false) await this.#leave()
@@ -239,7 +271,7 @@ export class WalTracker {
     if (database?.needsPreparing === false) database.settle()
     shipper.pump(now)
     if (shipper.pending.length > 0) return await this.#whileShipping(database, now)
-    if (database === undefined) return this.#rested()
+    if (database === undefined) return this.#rested(now)
     if (database.needsPreparing) return await this.#prepare(database)
     if (this.#shippedSomething) {
       this.#shippedSomething = false
@@ -279,10 +311,12 @@ export class WalTracker {
   }
 
   /** Nothing is open: all of a resting database is in the store. */
-  #rested(): number {
+  #rested(now: number): number {
     if (!this.#access.isResting) return this.#pollMs
     for (const done of this.#syncWaiters.splice(0)) done(this.#journal.shipped)
-    return this.#access.restMs
+    const untilSnapshot = this.#policy.dueAt(this.#writer.captured) - now
+    if (untilSnapshot <= 0) this.open()
+    return Math.max(0, Math.min(this.#access.restMs, untilSnapshot))
   }
 
   async #whileShipping(database: TrackedDatabase | undefined, now: number): Promise<number> {
@@ -339,6 +373,8 @@ export class WalTracker {
   #onShipped(file: PendingFile, bytes: number): void {
     if (file.uncaptured !== undefined) this.#access.tracked?.source.capture.advance(file.uncaptured)
     this.#shippedSomething = true
+    this.#policy.shipped(file.pages, bytes, Date.now())
+    this.#upkeep.catalogue.add(levelZero(this.#writer.client.layout, file, bytes))
     this.#journal.synced(file, bytes)
   }
 }

@@ -50,11 +50,20 @@ export interface ReplicaListing {
 export class ReplicaClient {
   readonly store: ObjectStore
   readonly layout: ReplicaLayout
+  readonly #onStored: ((file: LtxFileInfo) => void) | undefined
 
-  /** @param store rooted at the replica's own prefix; stays the caller's to close */
-  constructor(store: ObjectStore, layout: ReplicaLayout) {
+  /**
+   * @param store rooted at the replica's own prefix; stays the caller's to close
+   * @param options `onStored`: told of each file that this client has put
+   */
+  constructor(
+    store: ObjectStore,
+    layout: ReplicaLayout,
+    options: { readonly onStored?: ((file: LtxFileInfo) => void) | undefined } = {},
+  ) {
     this.store = store
     this.layout = layout
+    this.#onStored = options.onStored
   }
 
   /**
@@ -170,7 +179,9 @@ export class ReplicaClient {
       if ((await this.store.head(key, { signal })) !== undefined) throw taken(key)
       size = (await this.store.put(key, body, { createdAt, signal })).size
     }
-    return { level, minTxid, maxTxid, key, size, createdAt, lastModified: new Date() }
+    const file = { level, minTxid, maxTxid, key, size, createdAt, lastModified: new Date() }
+    this.#onStored?.(file)
+    return file
   }
 
   /** Deletes files; a file already gone is a success. Returns those that are still there, and why. */

@@ -1,0 +1,106 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { describe, expect, it } from 'vitest'
+import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
+import { ObservedStore } from '../../../src/core/store/index.ts'
+import { contents, ReplicaRig } from '../../support/replica-rig.ts'
+
+const LEVELS = [100, 300, 900]
+const THIN = { levelKeepMs: [0, 0, 0], graceMs: 0 }
+
+describe('a watched replica', () => {
+  it('is merged and thinned while it grows, and then left alone without a request', async () => {
+    const store = new ObservedStore(new MemoryObjectStore())
+    await using rig = new ReplicaRig(store)
+    const db = rig.open()
+    db.exec('CREATE TABLE t (a)')
+    await rig.start({ levels: LEVELS, retention: THIN })
+    for (let i = 0; i < 60; i++) {
+      db.exec(`INSERT INTO t VALUES (${i})`)
+      await delay(10)
+    }
+    await rig.synced()
+    await until(() => rig.count('compacted') >= 3 && rig.count('pruned') >= 1)
+    // The last boundary of the highest level has passed, and nothing is left that could be merged.
+    await delay(2 * LEVELS.at(-1)!)
+    const before = store.totalCalls
+    await delay(2 * LEVELS.at(-1)!)
+    expect(store.totalCalls).toBe(before)
+
+    const files = await rig.files()
+    expect(files.filter(({ level }) => level === 0).length).toBeLessThan(60)
+    expect(files.some(({ level }) => level >= 2)).toBe(true)
+    const [status] = rig.engine.status()
+    expect(status).toMatchObject({ lagMs: 0, replicaFiles: files.length })
+    expect(status!.replicaBytes).toBe(files.reduce((sum, { size }) => sum + size, 0))
+    expect(status!.restorable!.to.txid).toBe(status!.txid)
+    const restored = await rig.restore()
+    expect(contents(restored)).toBe(contents(db))
+    restored.close()
+    db.close()
+  })
+
+  it('is verified on its schedule, and damage is told', async () => {
+    const store = new MemoryObjectStore()
+    await using rig = new ReplicaRig(store)
+    const db = rig.open()
+    db.exec('CREATE TABLE t (a)')
+    await rig.start({ verifyIntervalMs: 50 })
+    db.exec('INSERT INTO t VALUES (1)')
+    await rig.synced()
+    await until(() => rig.count('verified') > 0)
+    expect(rig.count('damage-found')).toBe(0)
+    const [first] = await rig.files()
+    await store.delete(first!.key)
+    await until(() => rig.count('damage-found') > 0)
+    db.close()
+  })
+
+  it.each([
+    ['pages', { intervalMs: 0, afterPages: 20 }],
+    ['bytes', { intervalMs: 0, afterBytes: 20_000 }],
+    ['quiet', { intervalMs: 0, onIdleMs: 60 }],
+  ])('gets a snapshot by %s, and none that would add nothing', async (_, snapshots) => {
+    await using rig = new ReplicaRig()
+    const db = rig.open()
+    db.exec('CREATE TABLE t (a)')
+    await rig.start({ snapshots })
+    await delay(150)
+    expect(rig.count('snapshot')).toBe(0)
+    for (let i = 0; i < 20; i++) {
+      db.exec('INSERT INTO t VALUES (randomblob(2000))')
+      await delay(10)
+    }
+    await until(() => rig.count('snapshot') > 0)
+    await rig.synced()
+    await delay(200)
+    const taken = rig.count('snapshot')
+    await delay(200)
+    expect(rig.count('snapshot')).toBe(taken)
+    db.close()
+  })
+
+  it('gets a snapshot at start if that is asked for and there is something new', async () => {
+    await using rig = new ReplicaRig()
+    const db = rig.open()
+    db.exec('CREATE TABLE t (a)')
+    const snapshots = { intervalMs: 0, atStart: true }
+    await rig.start({ snapshots })
+    await rig.stop()
+    await rig.start({ snapshots })
+    await delay(150)
+    expect(rig.count('snapshot')).toBe(0)
+    db.exec('INSERT INTO t VALUES (1)')
+    await rig.stop()
+    await rig.start({ snapshots })
+    await until(() => rig.count('snapshot') === 1)
+    db.close()
+  })
+})
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + 15_000
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`not within 15 s: ${condition}`)
+    await delay(10)
+  }
+}
