@@ -1,3 +1,4 @@
+import type { Config } from './config/config.ts'
 import type { Logger } from './logger.ts'
 import type { OpenStore } from './open-store.ts'
 import type { Output } from './output.ts'
@@ -5,9 +6,16 @@ import type { Output } from './output.ts'
 /** What every command is given: nothing global is read by a command itself. */
 export interface CommandContext {
   readonly cwd: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Of the package. */
+  readonly version: string
   readonly output: Output
   readonly logger: Logger
+  /** The configuration file, for the commands that have one. */
+  readonly config: Config | undefined
   readonly openStore: OpenStore
+  /** URL schemes that a backend or plugin has, lower case, without the colon. */
+  readonly schemes: readonly string[]
   /** Aborts with an `InterruptedError` at the first SIGINT or SIGTERM. */
   readonly signal: AbortSignal
   /** Where progress bars are drawn: a terminal, and never with `--quiet` or `--json`. */

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { PROCESS_DEFAULTS, WATCH_DEFAULTS } from './watch-defaults.ts'
 
 /** The command line of every command, in the order of `--help`. Handlers are elsewhere, so that `--help` loads none. */
 export const COMMAND_DEFINITIONS: readonly (() => Command)[] = [
@@ -17,24 +18,28 @@ export const COMMAND_DEFINITIONS: readonly (() => Command)[] = [
 ]
 
 function watch(): Command {
-  return withRetention(withConfig(withBucket(new Command('watch'))))
+  return withRetention(withConfig(new Command('watch').option(...BUCKET)))
     .description('Replicate databases as they change, until SIGTERM or SIGINT.')
-    .usage('[options] DB... -b URL [-- COMMAND [ARGS...]]')
-    .argument('<databases...>', 'SQLite files in WAL mode')
+    .usage('[options] [DB...] [-b URL] [-- COMMAND [ARGS...]]')
+    .argument('[databases...]', 'SQLite files in WAL mode (default: those of the file)')
     .option(
       '--name <name>',
       'name of the replica, for one database (default: its file name without extension)',
     )
-    .option('--sync-interval <duration>', 'at most one object a database in this time', '1s')
+    .option(
+      '--sync-interval <duration>',
+      'at most one object a database in this time',
+      WATCH_DEFAULTS.syncInterval,
+    )
     .option(
       '--poll-interval <duration>',
-      'look for changes this often where no file event came',
-      '1s',
+      'look this often where no file event comes, and for new files',
+      WATCH_DEFAULTS.pollInterval,
     )
     .option(
       '--snapshot-interval <duration>',
       'time between full copies, if anything changed; 0: not by time',
-      '24h',
+      WATCH_DEFAULTS.snapshotInterval,
     )
     .option('--snapshot-after-pages <n>', 'a full copy after so many changed pages')
     .option('--snapshot-after-size <size>', 'a full copy after so many shipped bytes')
@@ -46,16 +51,28 @@ function watch(): Command {
       DEFAULT_LEVELS,
     )
     .option('--no-prune', 'delete nothing, whatever the retention is')
-    .option('--verify-interval <duration>', 'verify the replicas this often; 0: never', '0')
-    .option('--max-wal-size <size>', 'checkpoint when the WAL is larger', '64MB')
+    .option(
+      '--verify-interval <duration>',
+      'verify the replicas this often; 0: never',
+      WATCH_DEFAULTS.verifyInterval,
+    )
+    .option('--max-wal-size <size>', 'checkpoint when the WAL is larger', WATCH_DEFAULTS.maxWalSize)
     .option('--spool-dir <folder>', 'where changes wait when the store is down and the WAL is full')
-    .option('--max-spool-size <size>', 'the most that may wait there, for each database', '1GB')
-    .option('--shutdown-timeout <duration>', 'the most that the final sync may take', '30s')
+    .option(
+      '--max-spool-size <size>',
+      'the most that may wait there, for each database',
+      WATCH_DEFAULTS.maxSpoolSize,
+    )
+    .option(
+      '--shutdown-timeout <duration>',
+      'the most that the final sync may take',
+      PROCESS_DEFAULTS.shutdownTimeout,
+    )
     .option('--no-probe', 'do not try at start what the store can do')
     .option(
       '--lease <mode>',
       "newest: the newest writer wins; strict: refuse to start over another's claim",
-      'newest',
+      WATCH_DEFAULTS.lease,
     )
     .option('--no-fencing', 'write to a store that does not enforce create-only writes')
     .option('--socket <path>', 'where walsync status asks (default: one for each process)')
@@ -163,14 +180,14 @@ function doctor(): Command {
 }
 
 function withBucket(command: Command): Command {
-  return command.requiredOption(
-    '-b, --bucket <url>',
-    'where the replicas are: s3://, tigris://, gs://, az:// or file:// URL, a path that starts with / or ., or an S3 bucket',
-  )
+  return command.requiredOption(...BUCKET)
 }
 
 function withConfig(command: Command): Command {
-  return command.option('--config <file>', 'configuration file, YAML or JSON')
+  return command.option(
+    '--config <file>',
+    'configuration file, YAML or JSON (default: walsync.yml here, if no database is named)',
+  )
 }
 
 function withRetention(command: Command): Command {
@@ -186,8 +203,12 @@ function withRetention(command: Command): Command {
     .option('--keep-daily <n>', 'keep the newest point of each of the last days')
     .option('--keep-weekly <n>', 'keep the newest point of each of the last weeks')
     .option('--keep-monthly <n>', 'keep the newest point of each of the last months')
-    .option('--grace <duration>', 'delete no object younger than this', '5m')
+    .option('--grace <duration>', 'delete no object younger than this', WATCH_DEFAULTS.grace)
 }
 
-const DEFAULT_LEVELS = '30s,5m,1h'
-const DEFAULT_LEVEL_KEEP = '5m,24h,7d'
+const BUCKET = [
+  '-b, --bucket <url>',
+  'where the replicas are: s3://, tigris://, gs://, az:// or file:// URL, a path that starts with / or ., or an S3 bucket',
+] as const
+const DEFAULT_LEVELS = WATCH_DEFAULTS.levels
+const DEFAULT_LEVEL_KEEP = WATCH_DEFAULTS.keepLevels

@@ -36,42 +36,47 @@ export function nameDatabases(
     const prefix = options.name === undefined ? replicaName(path) : prefixOf(options.name)
     return { name: displayName(prefix), prefix, path: resolve(options.cwd, path) }
   })
-  const [sameFile, twin] = firstClash(named, ({ path }) => realPath(path)) ?? []
-  if (sameFile !== undefined && twin !== undefined) {
-    throw new UsageError(
-      `${sameFile.path} and ${twin.path} are the same file.`,
-      'name each database once',
-    )
-  }
+  refuseTwins(named)
   const [first, second] = firstClash(named, ({ prefix }) => prefix) ?? []
   if (first !== undefined && second !== undefined) {
     throw new UsageError(
-      `${first.path} and ${second.path} would both be replicated under the name "${first.name}".`,
-      'watch them in two processes, with another -b or --name for one of them',
+      sharedReplica(first, second),
+      'watch them in two processes, with another -b or --name for one of them; or name them in a walsync.yml',
     )
   }
   return named
 }
 
-function firstClash(
-  databases: readonly NamedDatabase[],
-  keyOf: (database: NamedDatabase) => string,
-): [NamedDatabase, NamedDatabase] | undefined {
-  const seen = new Map<string, NamedDatabase>()
-  for (const database of databases) {
-    const earlier = seen.get(keyOf(database))
-    if (earlier !== undefined) return [earlier, database]
-    seen.set(keyOf(database), database)
+/** @throws UsageError that names both paths, if two of them are one file */
+export function refuseTwins(databases: readonly { readonly path: string }[]): void {
+  const [first, twin] = firstClash(databases, ({ path }) => realPath(path)) ?? []
+  if (first === undefined || twin === undefined) return
+  throw new UsageError(
+    `${first.path} and ${twin.path} are the same file.`,
+    'name each database once',
+  )
+}
+
+/** The first two of a list that have a key in common. */
+export function firstClash<T>(list: readonly T[], keyOf: (item: T) => string): [T, T] | undefined {
+  const seen = new Map<string, T>()
+  for (const item of list) {
+    const earlier = seen.get(keyOf(item))
+    if (earlier !== undefined) return [earlier, item]
+    seen.set(keyOf(item), item)
   }
   return undefined
 }
 
-/** A missing file keeps its own path: the engine says what is wrong with it. */
-function realPath(path: string): string {
+export function sharedReplica(first: NamedDatabase, second: NamedDatabase): string {
+  return `${first.path} and ${second.path} would both be replicated under the name "${first.name}".`
+}
+
+/** With links resolved. A file that cannot be reached keeps its own path: whoever opens it says what is wrong. */
+export function realPath(path: string): string {
   try {
     return realpathSync(path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return path
-    throw error
+  } catch {
+    return path
   }
 }

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { splitChildCommand } from './child-command.ts'
+import { packageVersion } from './package-version.ts'
 import { parseCommandLine } from './program.ts'
 import { errorReport, errorText } from './report-error.ts'
 import { endSignals } from './signals.ts'
@@ -43,9 +43,4 @@ function wantsStack(argv: readonly string[]): boolean {
     const level = word === '--log-level' ? argv[i + 1] : /^--log-level=(.*)$/.exec(word)?.[1]
     return level === 'debug' || level === 'trace'
   })
-}
-
-function packageVersion(): string {
-  const path = new URL('../../package.json', import.meta.url)
-  return String((JSON.parse(readFileSync(path, 'utf8')) as { version: unknown }).version)
 }

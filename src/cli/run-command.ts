@@ -1,11 +1,15 @@
+import { dirname } from 'node:path'
 import { z } from 'zod'
 import type { CommandContext } from './command-context.ts'
+import type { Backend } from './composition/backend.ts'
 import { createContainer } from './composition/container.ts'
 import { TOKENS } from './composition/tokens.ts'
+import type { Config } from './config/config.ts'
 import { oneOf, parseFlags, text } from './flags.ts'
 import { LOG_FORMATS, LOG_LEVELS } from './log-options.ts'
 import { createLogger } from './logger.ts'
 import { Output } from './output.ts'
+import { packageVersion } from './package-version.ts'
 import { loadPlugins } from './plugins.ts'
 import type { Invocation } from './program.ts'
 
@@ -20,7 +24,8 @@ const globalFlags = z.object({
 })
 
 /**
- * Composes what the command needs, runs it, and closes what it opened.
+ * Composes what the command needs, runs it, and closes what it opened. What is typed is stronger
+ * than the configuration file.
  *
  * @param child the application's words behind `watch … --`
  * @returns the exit code
@@ -32,23 +37,33 @@ export async function runCommand(
 ): Promise<number> {
   const flags = parseFlags(globalFlags, invocation.flags)
   const cwd = process.cwd()
+  const { env } = process
+  const config = await configOf(invocation, cwd)
   const terminal = process.stderr.isTTY === true
+  const level = invocation.given.has('logLevel') ? flags.logLevel : config?.logLevel
   const logger = await createLogger({
-    level: flags.quiet === true ? 'error' : flags.logLevel,
-    format: flags.logFormat ?? (terminal ? 'pretty' : 'json'),
+    level: flags.quiet === true ? 'error' : (level ?? flags.logLevel),
+    format: flags.logFormat ?? config?.logFormat ?? (terminal ? 'pretty' : 'json'),
   })
-  const plugins = await loadPlugins(flags.plugin ?? [], cwd)
-  const { endpoint, region } = flags
-  const surroundings = { cwd, env: process.env, endpoint, region }
-  const container = createContainer({ surroundings, logger, plugins })
+  const plugins = await pluginsOf(config, flags.plugin ?? [], cwd)
+  const { endpoint = config?.endpoint, region = config?.region } = flags
+  const container = createContainer({
+    surroundings: { cwd, env, endpoint, region },
+    logger,
+    plugins,
+  })
   for (const { name, schemes } of plugins) logger.info({ plugin: name, schemes }, 'plugin loaded')
   const shutdown = container.get(TOKENS.ShutdownStack)
   const json = flags.json === true
   const context: CommandContext = {
     cwd,
+    env,
+    version: packageVersion(),
     output: new Output(process.stdout, { json }),
     logger,
+    config,
     openStore: container.get(TOKENS.OpenStore),
+    schemes: container.getAll(TOKENS.Backend).flatMap((backend) => backend.schemes),
     signal,
     terminal: terminal && flags.quiet !== true && !json ? process.stderr : undefined,
   }
@@ -63,15 +78,43 @@ export async function runCommand(
   return exitCode
 }
 
+/** Only `watch` and `config check` have a file; one in the working folder counts if no database is named. */
+async function configOf(
+  { command, operands, flags }: Invocation,
+  cwd: string,
+): Promise<Config | undefined> {
+  const file = typeof flags.config === 'string' ? flags.config : undefined
+  const isCheck = command === 'config' && operands[0] === 'check'
+  const search = isCheck || (command === 'watch' && operands.length === 0)
+  if (!search && (command !== 'watch' || file === undefined)) return undefined
+  const { loadConfig } = await import('./config/load-config.ts')
+  return await loadConfig({ file, cwd, env: process.env, search })
+}
+
+/** A plugin that the file names is looked for from the file's own folder. */
+async function pluginsOf(
+  config: Config | undefined,
+  typed: readonly string[],
+  cwd: string,
+): Promise<Backend[]> {
+  const written = config?.plugins ?? []
+  const others = typed.filter((name) => !written.includes(name))
+  return [
+    ...(config === undefined ? [] : await loadPlugins(written, dirname(config.path))),
+    ...(await loadPlugins(others, cwd)),
+  ]
+}
+
 /** Commands are imported when used: `list` needs no engine. */
 async function dispatch(
   context: CommandContext,
-  { command, operands, flags }: Invocation,
+  invocation: Invocation,
   child: readonly string[],
 ): Promise<number> {
+  const { command, operands, flags } = invocation
   switch (command) {
     case 'watch':
-      return (await import('./commands/watch.ts')).watch(context, operands, flags, child)
+      return (await import('./commands/watch.ts')).watch(context, invocation, child)
     case 'snapshot':
       return (await import('./commands/snapshot.ts')).snapshot(context, operands, flags)
     case 'restore':
@@ -91,7 +134,7 @@ async function dispatch(
     case 'unlock':
       return (await import('./commands/unlock.ts')).unlock(context, operands, flags)
     case 'config':
-      return (await import('./commands/config.ts')).config(context, operands, flags)
+      return (await import('./commands/config.ts')).config(context, operands)
     case 'doctor':
       return (await import('./commands/doctor.ts')).doctor(context, flags)
   }

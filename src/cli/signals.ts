@@ -14,3 +14,26 @@ export function endSignals(endNow: (exitCode: number) => void): AbortSignal {
   process.on('SIGTERM', onSignal)
   return controller.signal
 }
+
+/**
+ * Calls `reload` at SIGHUP, one call at a time: signals that come meanwhile count as one more. Until
+ * then SIGHUP ends the process, as it does everywhere else.
+ *
+ * @param reload never rejects
+ */
+export function onReloadSignal(reload: () => Promise<void>): void {
+  let isRunning = false
+  let isAskedAgain = false
+  const run = async (): Promise<void> => {
+    isRunning = true
+    do {
+      isAskedAgain = false
+      await reload()
+    } while (isAskedAgain)
+    isRunning = false
+  }
+  process.on('SIGHUP', () => {
+    if (isRunning) isAskedAgain = true
+    else void run()
+  })
+}

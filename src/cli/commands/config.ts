@@ -1,10 +1,29 @@
 import type { CommandContext } from '../command-context.ts'
+import { checkConfig } from '../config/check-config.ts'
+import { configJsonSchema } from '../config/json-schema.ts'
 import { UsageError } from '../usage-error.ts'
 
+/**
+ * `walsync config check`: is the file right, and what would be replicated now? `walsync config
+ * schema`: the JSON schema of the file. Asks no store.
+ */
 export async function config(
-  _context: CommandContext,
-  _operands: readonly string[],
-  _rawFlags: Readonly<Record<string, unknown>>,
+  context: CommandContext,
+  [action = '']: readonly string[],
 ): Promise<number> {
-  throw new UsageError('walsync config is not there yet.', 'wait for it')
+  if (action === 'schema') {
+    const schema = configJsonSchema()
+    context.output.result(schema, JSON.stringify(schema, null, 2))
+    return 0
+  }
+  if (action !== 'check') {
+    const got = JSON.stringify(action)
+    throw new UsageError(
+      `walsync config does not know ${got}.`,
+      'say config check or config schema',
+    )
+  }
+  const { json, text } = await checkConfig(context)
+  context.output.result(json, text)
+  return 0
 }

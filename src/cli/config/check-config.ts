@@ -1,0 +1,86 @@
+import type { CommandContext } from '../command-context.ts'
+import { formatTable } from '../format.ts'
+import { parseReplicaUrl } from '../replica-url.ts'
+import { UsageError } from '../usage-error.ts'
+import { findFiles } from '../watch/find-files.ts'
+import type { WantedDatabase } from '../watch/fleet.ts'
+import { refuseConflicts, resolveDatabases } from '../watch/resolve-databases.ts'
+import { WaitingDatabase } from '../watch/waiting-database.ts'
+import { watchPlan } from '../watch/watch-plan.ts'
+import { PROCESS_DEFAULTS } from '../watch-defaults.ts'
+import { CONFIG_NAMES } from './read-config-file.ts'
+
+/**
+ * What `watch` would do with the configuration, as things are now.
+ *
+ * @throws UsageError if it would not start
+ */
+export async function checkConfig({
+  config,
+  cwd,
+  signal,
+  schemes,
+}: CommandContext): Promise<{ readonly json: object; readonly text: string }> {
+  if (config === undefined) {
+    const hint = `give one by --config, or write ${CONFIG_NAMES[0]}: docs/configuration.md`
+    throw new UsageError(`There is no ${CONFIG_NAMES.join(', ')} here.`, hint)
+  }
+  const flags = PROCESS_DEFAULTS
+  const plan = watchPlan({ operands: [], flags, given: new Set(), config, cwd })
+  refuseUnknownSchemes(
+    plan.sources.map(({ bucket }) => bucket),
+    cwd,
+    schemes,
+  )
+  const found = await Promise.all(
+    plan.sources.map(async (source) => {
+      const { files, failure } = await findFiles(source.where, signal)
+      return { source, files, failure }
+    }),
+  )
+  const resolved = resolveDatabases(found, cwd)
+  refuseConflicts(resolved)
+  const databases = resolved.databases.flatMap(describe)
+  const unreadable = found.flatMap(({ failure }) => failure ?? [])
+  const empty = found.filter(({ files }) => files.length === 0).map(({ source }) => source.at ?? '')
+  const rows = databases.map(({ name, path, replica, state }) => [name, path, replica, state])
+  return {
+    json: { config: config.path, databases, unmatched: empty, unreadable: unreadable.map(inWords) },
+    text: [
+      `${config.path} is right.`,
+      ...(rows.length === 0
+        ? []
+        : [formatTable([['DATABASE', 'FILE', 'REPLICA', 'NOW'], ...rows])]),
+      ...empty.map((at) => `${at}: nothing is there now.`),
+      ...unreadable.map((failure) => `Cannot be read: ${inWords(failure)}`),
+    ].join('\n'),
+  }
+}
+
+/** Nothing for a file of a folder that is no database. */
+function describe({ database, kind }: WantedDatabase) {
+  const { name, path, replica, settings } = database
+  const waiting = new WaitingDatabase(path, kind)
+  const isReady = waiting.isReady(Date.now(), () => false)
+  if (!isReady && waiting.reason === undefined) return []
+  return [{ name, path, replica, state: isReady ? 'ready' : (waiting.reason ?? ''), settings }]
+}
+
+function refuseUnknownSchemes(
+  buckets: readonly string[],
+  cwd: string,
+  schemes: readonly string[],
+): void {
+  for (const bucket of buckets) {
+    const scheme = parseReplicaUrl(bucket, cwd).protocol.slice(0, -1)
+    if (schemes.includes(scheme)) continue
+    throw new UsageError(
+      `No backend knows ${scheme}:// URLs.`,
+      `use one of ${schemes.map((name) => `${name}://`).join(', ')}, or name the plugin that brings it under plugins:`,
+    )
+  }
+}
+
+function inWords({ folder, error }: { readonly folder: string; readonly error: Error }): string {
+  return `${folder}: ${error.message}`
+}

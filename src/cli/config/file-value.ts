@@ -1,0 +1,77 @@
+import { z } from 'zod'
+
+/** The schema of one flag: text in, whatever it means out. */
+export type FlagSchema = z.ZodType<unknown, unknown>
+
+/** What the JSON schema says about a value, beside its type. */
+export interface ValueNotes {
+  readonly description: string
+  readonly default?: string | boolean | undefined
+  /** The only values, where there are only few. */
+  readonly enum?: readonly string[] | undefined
+}
+
+/**
+ * A value that the file gives for a flag. It is checked as the flag would be and stays text; a
+ * number counts as if it had been typed, a list as if its items were joined with commas.
+ */
+export function fileValue(flag: FlagSchema, notes: ValueNotes, kinds: readonly Kind[]) {
+  const type = kinds.length === 1 ? kinds[0] : [...kinds]
+  return z
+    .unknown()
+    .meta({ ...notes, ...(notes.enum === undefined ? { type } : {}), ...itemsOf(kinds) })
+    .transform((value, context): string => {
+      const text = asText(value, kinds)
+      const parsed = flag.safeParse(text ?? '')
+      if (text !== undefined && parsed.success) return text
+      const quotes = typeof value === 'number' && text === undefined ? ' (put it in quotes)' : ''
+      context.addIssue({ code: 'custom', message: `${refusal(value, expectedBy(flag))}${quotes}` })
+      return z.NEVER
+    })
+    .optional()
+}
+
+/** A switch. The texts `true` and `false` count too: a variable of the environment has no other form. */
+export function fileSwitch(notes: ValueNotes) {
+  return z
+    .unknown()
+    .meta({ ...notes, type: 'boolean' })
+    .transform((value, context): boolean => {
+      if (value === true || value === 'true') return true
+      if (value === false || value === 'false') return false
+      context.addIssue({ code: 'custom', message: refusal(value, 'true or false') })
+      return z.NEVER
+    })
+    .optional()
+}
+
+/** What a value may be in the file. */
+export type Kind = 'string' | 'number' | 'array'
+
+/** `got 5, which is not …`; null is a key with nothing behind it. */
+export function refusal(value: unknown, expected: string): string {
+  if (value === null) return `has no value; give ${expected}`
+  return `got ${shown(value)}, which is not ${expected}`
+}
+
+function asText(value: unknown, kinds: readonly Kind[]): string | undefined {
+  if (typeof value === 'string') return value
+  if (typeof value === 'number' && kinds.includes('number')) return String(value)
+  if (!Array.isArray(value) || !kinds.includes('array')) return undefined
+  const items = value.map((item) => asText(item, ['string', 'number']))
+  return items.includes(undefined) ? undefined : items.join(',')
+}
+
+/** Every flag refuses the empty text, and says what it takes. */
+function expectedBy(flag: FlagSchema): string {
+  return flag.safeParse('').error?.issues[0]?.message ?? 'text'
+}
+
+function itemsOf(kinds: readonly Kind[]): object {
+  return kinds.includes('array') ? { items: { type: ['string', 'number'] } } : {}
+}
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text
+}

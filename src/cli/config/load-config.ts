@@ -1,0 +1,37 @@
+import { basename, resolve } from 'node:path'
+import { UsageError } from '../usage-error.ts'
+import type { Config } from './config.ts'
+import type { Env } from './expand-env.ts'
+import { parseConfig } from './parse-config.ts'
+import { CONFIG_NAMES, findConfigFile, readConfigFile } from './read-config-file.ts'
+
+/** Which configuration a command asks for. */
+export interface ConfigRequest {
+  /** `--config`, from the working folder. */
+  readonly file?: string | undefined
+  readonly cwd: string
+  readonly env: Env
+  /** May one of the usual names in the working folder be taken if `file` does not say otherwise? */
+  readonly search: boolean
+}
+
+/**
+ * Reads and checks the configuration file that is asked for.
+ *
+ * @returns undefined if none is, and none is found
+ * @throws UsageError for a file that is named and missing, or with everything that is wrong in it
+ */
+export async function loadConfig(request: ConfigRequest): Promise<Config | undefined> {
+  const { file, cwd, env } = request
+  if (file === undefined) {
+    const found = request.search ? await findConfigFile(cwd) : undefined
+    return found && parseConfig(found.text, found.path, basename(found.path), env)
+  }
+  const path = resolve(cwd, file)
+  const text = await readConfigFile(path)
+  if (text === undefined) {
+    const hint = `check --config; without it, ${CONFIG_NAMES.join(', ')} are looked for here`
+    throw new UsageError(`There is no configuration file ${path}.`, hint)
+  }
+  return parseConfig(text, path, file, env)
+}

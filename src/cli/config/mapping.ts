@@ -1,0 +1,30 @@
+import { resolve } from 'node:path'
+import type { RawSettings } from '../watch-settings.ts'
+import { SETTING_KEYS } from './setting-keys.ts'
+
+/** Keys and values of the file, or of a part of it. */
+export type Mapping = Readonly<Record<string, unknown>>
+
+export function isMapping(value: unknown): value is Mapping {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** The settings of a mapping, by the names of their flags. A group counts key by key. */
+export function readSettings(data: Mapping, folder: string): RawSettings {
+  const settings: Record<string, string | boolean> = {}
+  for (const [name, { key }] of Object.entries(SETTING_KEYS)) {
+    const [first = '', second] = key.split('.')
+    const inside = second === undefined ? data : data[first]
+    const value = isMapping(inside) ? inside[second ?? first] : undefined
+    if (typeof value !== 'string' && typeof value !== 'boolean') continue
+    settings[name] = name === 'spoolDir' ? resolve(folder, String(value)) : value
+  }
+  if (data.retention !== undefined) settings.prune = data.retention !== 'none'
+  return settings
+}
+
+/** A folder that is written relative starts from the file's own folder. */
+export function bucketFrom(bucket: unknown, folder: string): string | undefined {
+  if (typeof bucket !== 'string') return undefined
+  return bucket.startsWith('.') ? resolve(folder, bucket) : bucket
+}

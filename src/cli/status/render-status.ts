@@ -1,0 +1,77 @@
+import { formatBytes, formatTable } from '../format.ts'
+import type { WatcherAnswers } from './ask-watchers.ts'
+import type { StatusDocument, StatusOfDatabase } from './status-document.ts'
+
+/** For people: a table for each watcher, and below it what is wrong. TXIDs are decimal. */
+export function renderStatus({ watchers, failures }: WatcherAnswers): string {
+  return [
+    ...watchers.map(renderWatcher),
+    ...failures.map(({ socket, error }) => `The watcher at ${socket} does not answer: ${error}.`),
+  ].join('\n\n')
+}
+
+const HEADING = [
+  'DATABASE',
+  'STATE',
+  'LAG',
+  'LAST SYNC',
+  'REPLICA',
+  'WAL',
+  'PENDING',
+  'RESTORABLE FROM',
+  'TO',
+  'TXID',
+]
+
+function renderWatcher(watcher: StatusDocument): string {
+  const { walsync, pid, uptimeMs, config, databases } = watcher
+  const file = config === undefined ? '' : `, ${config}`
+  const head = `walsync ${walsync}, process ${pid}, up ${formatSpan(uptimeMs)}${file}`
+  if (databases.length === 0) return `${head}\nNo databases.`
+  return [head, formatTable([HEADING, ...databases.map(row)]), ...databases.flatMap(notes)].join(
+    '\n',
+  )
+}
+
+function row(database: StatusOfDatabase): string[] {
+  const { name, state, lagMs, lastSyncAt, replicaBytes, walBytes, pendingFiles, restorable, txid } =
+    database
+  return [
+    name,
+    state,
+    lagMs === undefined ? '' : formatSpan(lagMs),
+    lastSyncAt ?? '',
+    replicaBytes === undefined ? '' : formatBytes(replicaBytes),
+    formatBytes(walBytes),
+    String(pendingFiles),
+    restorable?.from.time ?? '',
+    restorable?.to.time ?? '',
+    txid === undefined ? '' : BigInt(`0x${txid}`).toString(),
+  ]
+}
+
+function notes({ name, reason, lastError, spoolBytes }: StatusOfDatabase): string[] {
+  const said = [...new Set([reason, lastError].filter((text) => text !== undefined))]
+  if (spoolBytes > 0) said.push(`${formatBytes(spoolBytes)} wait in the spool`)
+  return said.map((text) => `${name}: ${text}`)
+}
+
+const UNITS = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1000],
+  ['ms', 1],
+] as const
+
+/** `3 h 20 min`, `12 s`, `80 ms`, `0`: the two largest units, from minutes on. */
+export function formatSpan(ms: number): string {
+  const whole = Math.round(ms)
+  const at = UNITS.findIndex(([, size]) => whole >= size)
+  const [unit, size] = UNITS[at] ?? ['', 1]
+  if (at < 0) return '0'
+  const [smaller, part] = UNITS[at + 1] ?? ['', 1]
+  const rest = Math.floor((whole % size) / part)
+  const first = `${Math.floor(whole / size)} ${unit}`
+  return size >= 60_000 && rest > 0 ? `${first} ${rest} ${smaller}` : first
+}

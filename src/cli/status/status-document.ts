@@ -1,0 +1,77 @@
+import type { DatabaseStatus } from '../../core/engine/tracker-options.ts'
+import type { FleetStatus } from '../watch/fleet.ts'
+
+/** What a watcher answers on its socket: one JSON document. TXIDs are 16 hexadecimal digits, times RFC 3339. */
+export interface StatusDocument {
+  /** Of this format. */
+  readonly version: 1
+  readonly walsync: string
+  readonly pid: number
+  readonly startedAt: string
+  readonly uptimeMs: number
+  /** The configuration file, if there is one. */
+  readonly config?: string | undefined
+  readonly databases: readonly StatusOfDatabase[]
+}
+
+/** One database of a watcher. Times in milliseconds, sizes in bytes; a field that is not known is not there. */
+export interface StatusOfDatabase {
+  readonly name: string
+  readonly path: string
+  /** URL of the replica, without a query. */
+  readonly replica: string
+  readonly state: FleetStatus['state']
+  /** Why it is not replicating. */
+  readonly reason?: string | undefined
+  /** How old the oldest commit is that is not in the store; 0 if there is none. */
+  readonly lagMs?: number | undefined
+  /** Newest TXID in the store. */
+  readonly txid?: string | undefined
+  readonly lastSyncAt?: string | undefined
+  readonly lastError?: string | undefined
+  readonly pendingFiles: number
+  readonly walBytes: number
+  readonly spoolBytes: number
+  readonly replicaBytes?: number | undefined
+  readonly replicaFiles?: number | undefined
+  readonly restorable?: { readonly from: StatusPoint; readonly to: StatusPoint } | undefined
+}
+
+export interface StatusPoint {
+  readonly txid: string
+  readonly time: string
+}
+
+/** As `StatusDocument` is before it is written as JSON. */
+export interface StatusParts {
+  readonly walsync: string
+  readonly startedAt: Date
+  readonly config: string | undefined
+  readonly databases: readonly FleetStatus[]
+}
+
+/** The document, for `jsonLine`. */
+export function statusDocument(parts: StatusParts, now: Date): object {
+  const { walsync, startedAt, config, databases } = parts
+  return {
+    version: 1,
+    walsync,
+    pid: process.pid,
+    startedAt,
+    uptimeMs: now.getTime() - startedAt.getTime(),
+    config,
+    databases: databases.map(databaseDocument),
+  }
+}
+
+/** Does someone have to look after it? Waiting for a file, or for a store that answers slowly, is no trouble. */
+export function isInTrouble({ state, lastError }: StatusOfDatabase): boolean {
+  return state === 'failing' || state === 'fenced' || state === 'stopped' || lastError !== undefined
+}
+
+function databaseDocument({ database, state, reason, engine }: FleetStatus): object {
+  const { name, path, replica } = database
+  const none = { pendingFiles: 0, walBytes: 0, spoolBytes: 0 }
+  const own: Partial<DatabaseStatus> = engine ?? none
+  return { ...none, ...own, name, path, replica, state, reason }
+}

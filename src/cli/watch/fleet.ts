@@ -1,0 +1,287 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Engine, EngineDatabase } from '../../core/engine/engine.ts'
+import { type EngineEvent, FencedError } from '../../core/engine/events.ts'
+import type { DatabaseStatus } from '../../core/engine/tracker-options.ts'
+import { isStoreError } from '../../core/store/index.ts'
+import type { DatabasePlace } from '../config/config.ts'
+import type { FleetEvent } from './fleet-event.ts'
+import { FleetMember } from './fleet-member.ts'
+import { WaitingDatabase } from './waiting-database.ts'
+import type { WatchedDatabase } from './watched-database.ts'
+
+export interface FleetParts {
+  readonly engine: Pick<Engine, 'add' | 'remove' | 'stop' | 'status'>
+  /** Its store has been opened. */
+  readonly prepare: (database: WatchedDatabase) => EngineDatabase
+  readonly onEvent: (event: FleetEvent) => void
+}
+
+/** A database that should be replicated, and how its file was found. */
+export interface WantedDatabase {
+  readonly database: WatchedDatabase
+  readonly kind: DatabasePlace['kind']
+}
+
+/** Names, by what another set of wanted databases means for them. */
+export interface FleetChanges {
+  readonly added: string[]
+  readonly changed: string[]
+  readonly removed: string[]
+  readonly unchanged: string[]
+}
+
+/** What one database is doing, for `walsync status`. */
+export interface FleetStatus {
+  readonly database: WatchedDatabase
+  /** The engine's states, and `failing`: it cannot be opened, and that is tried again; `ending`: it is being let go. */
+  readonly state: DatabaseStatus['state'] | 'failing' | 'ending'
+  readonly reason?: string | undefined
+  readonly engine?: DatabaseStatus | undefined
+}
+
+/**
+ * Brings what the engine replicates in line with what should be replicated, again and again: starts
+ * what is missing as soon as its file is fit, ends what is no longer wanted, restarts what has
+ * changed, and leaves everything else alone. One in trouble delays no other.
+ */
+export class Fleet {
+  readonly #parts: FleetParts
+  readonly #members = new Map<string, FleetMember>()
+  readonly #waiting = new Map<string, WaitingDatabase>()
+  readonly #fenced = Promise.withResolvers<never>()
+  #wanted: readonly WantedDatabase[] = []
+  #endMs = 0
+  #isStopping = false
+  #soon: NodeJS.Immediate | undefined
+  #fencedAtEnd: FencedError | undefined
+
+  constructor(parts: FleetParts) {
+    this.#parts = parts
+    this.#fenced.promise.catch(() => undefined)
+  }
+
+  /** Takes over what the engine was started with. */
+  adopt(wanted: readonly WantedDatabase[]): void {
+    for (const { database } of wanted) {
+      this.#members.set(database.name, new FleetMember(database, 'running'))
+    }
+    this.#wanted = wanted
+  }
+
+  isRunning(path: string): boolean {
+    for (const { database } of this.#members.values()) if (database.path === path) return true
+    return false
+  }
+
+  /**
+   * From now on these are to be replicated, under distinct names.
+   *
+   * @param endMs the most that the final sync of one that is let go may take
+   */
+  want(wanted: readonly WantedDatabase[], endMs: number): FleetChanges {
+    this.#endMs = endMs
+    const before = new Map(this.#wanted.map(({ database }) => [database.name, database]))
+    this.#wanted = wanted.map(({ database, kind }) => {
+      const member = this.#members.get(database.name)?.database
+      return { database: isDeepStrictEqual(member, database) && member ? member : database, kind }
+    })
+    const after = new Map(wanted.map(({ database }) => [database.name, database]))
+    const removed = [...before.keys()].filter((name) => !after.has(name) && !this.#isStray(name))
+    for (const name of this.#waiting.keys()) {
+      if (!isDeepStrictEqual(before.get(name), after.get(name))) this.#waiting.delete(name)
+    }
+    this.reconcile()
+    const changes: FleetChanges = { added: [], changed: [], unchanged: [], removed }
+    for (const { database } of wanted) {
+      const known = before.get(database.name)
+      if (this.#isStray(database.name)) continue
+      if (known === undefined) changes.added.push(database.name)
+      else if (isDeepStrictEqual(known, database)) changes.unchanged.push(database.name)
+      else changes.changed.push(database.name)
+    }
+    return changes
+  }
+
+  /** Starts and ends what can be started and ended now. Cheap if there is nothing to do. */
+  reconcile(now: number = Date.now()): void {
+    if (this.#isStopping) return
+    const wanted = new Map(this.#wanted.map(({ database }) => [database.name, database]))
+    for (const member of this.#members.values()) {
+      if (wanted.get(member.database.name) === member.database) continue
+      if (member.phase === 'running' || member.phase === 'fenced') {
+        this.#end(member, wanted.has(member.database.name))
+      }
+    }
+    const missing = this.#wanted.filter(({ database }) => !this.#members.has(database.name))
+    if (missing.length > 0) this.#startReady(missing, now)
+    this.#checkFenced()
+  }
+
+  /** The engine's own events pass through here, because they say when a file is let go and when a writer is fenced. */
+  onEngineEvent(event: EngineEvent): void {
+    const member = this.#members.get(event.database)
+    if (event.type === 'waiting') member?.released()
+    if (event.type === 'fenced' && member !== undefined) {
+      member.phase = 'fenced'
+      member.fenced = event.error
+    }
+    this.#parts.onEvent(event)
+    if (event.type === 'fenced') this.#checkFenced()
+  }
+
+  /** Resolves when nothing is being started. */
+  async settled(): Promise<void> {
+    const adding = [...this.#members.values()].filter(({ phase }) => phase === 'adding')
+    await Promise.all(adding.map(({ work }) => work))
+  }
+
+  /** Never resolves. @throws FencedError when other writers have taken over everything that is to be replicated */
+  done(): Promise<never> {
+    return this.#fenced.promise
+  }
+
+  /** Why one of the databases is not replicated any more: another writer has its replica. */
+  get fenced(): FencedError | undefined {
+    const members = [...this.#members.values()]
+    return this.#fencedAtEnd ?? members.find(({ fenced }) => fenced !== undefined)?.fenced
+  }
+
+  /**
+   * Ships what was committed until now and ends.
+   *
+   * @returns names of the databases that could not be shipped in full within the time
+   */
+  async stop(timeoutMs: number): Promise<string[]> {
+    this.#isStopping = true
+    clearImmediate(this.#soon)
+    const ending = [...this.#members.values()].filter(({ phase }) => phase === 'ending')
+    const [unshipped] = await Promise.all([
+      this.#stopEngine(timeoutMs),
+      ...ending.map(({ work }) => work),
+    ])
+    const lost = ending.filter(({ error }) => error !== undefined).map((m) => m.database.name)
+    return [...unshipped, ...lost]
+  }
+
+  status(): FleetStatus[] {
+    const engine = new Map(this.#parts.engine.status().map((status) => [status.name, status]))
+    const statuses: FleetStatus[] = []
+    for (const { database, phase, fenced } of this.#members.values()) {
+      const own = engine.get(database.name)
+      const standard = phase === 'fenced' ? 'fenced' : 'starting'
+      const state = phase === 'ending' ? 'ending' : (own?.state ?? standard)
+      statuses.push({ database, state, engine: own, reason: fenced?.message })
+    }
+    for (const { database } of this.#wanted) {
+      const waiting = this.#waiting.get(database.name)
+      if (this.#members.has(database.name) || waiting?.reason === undefined) continue
+      const state = waiting.isFailing ? 'failing' : 'waiting'
+      statuses.push({ database, state, reason: waiting.reason })
+    }
+    return statuses.sort((a, b) => (a.database.name < b.database.name ? -1 : 1))
+  }
+
+  #isStray(name: string): boolean {
+    return this.#waiting.get(name)?.isStray === true
+  }
+
+  async #stopEngine(timeoutMs: number): Promise<string[]> {
+    try {
+      return await this.#parts.engine.stop(timeoutMs)
+    } catch (error) {
+      if (!(error instanceof FencedError)) throw error
+      this.#fencedAtEnd = error
+      return []
+    }
+  }
+
+  /** A file or a replica that another member still has must be let go first; that member's end calls again. */
+  #startReady(missing: readonly WantedDatabase[], now: number): void {
+    const members = [...this.#members.values()]
+    const held = new Set<string>()
+    for (const member of members) {
+      member.look()
+      for (const identity of member.identities) held.add(identity)
+    }
+    const paths = new Set(members.map(({ database }) => database.path))
+    const replicas = new Set(members.map(({ database }) => database.replica))
+    for (const { database, kind } of missing) {
+      if (paths.has(database.path) || replicas.has(database.replica)) continue
+      const waiting = this.#waiting.get(database.name) ?? new WaitingDatabase(database.path, kind)
+      this.#waiting.set(database.name, waiting)
+      if (waiting.isReady(now, (identity) => held.has(identity))) {
+        for (const identity of this.#start(database, waiting).identities) held.add(identity)
+      }
+      const reason = waiting.news()
+      if (reason === undefined) continue
+      this.#parts.onEvent({ type: 'waiting', database: database.name, reason })
+    }
+  }
+
+  #start(database: WatchedDatabase, waiting: WaitingDatabase): FleetMember {
+    const { name, path } = database
+    const member = new FleetMember(database, 'adding')
+    this.#members.set(name, member)
+    member.work = this.#add(member).catch((error: unknown) => {
+      if (error instanceof FencedError) {
+        member.phase = 'fenced'
+        member.fenced = error
+        member.released()
+        this.#parts.onEvent({ type: 'fenced', database: name, error })
+      } else {
+        this.#members.delete(name)
+        const { retryInMs, isNew } = waiting.failed(error, Date.now())
+        const type = isStoreError(error) ? 'store-error' : 'database-error'
+        if (isNew) this.#parts.onEvent({ type, database: name, error, retryInMs })
+      }
+    })
+    member.work = member.work.then(() => this.#reconcileSoon())
+    this.#parts.onEvent({ type: 'database-added', database: name, path })
+    return member
+  }
+
+  async #add(member: FleetMember): Promise<void> {
+    await this.#parts.engine.add(this.#parts.prepare(member.database))
+    if (member.phase === 'adding') member.phase = 'running'
+    this.#waiting.delete(member.database.name)
+  }
+
+  #end(member: FleetMember, isChanged: boolean): void {
+    const { name, path } = member.database
+    const wasFenced = member.phase === 'fenced'
+    member.phase = 'ending'
+    const remove = async () => {
+      const isComplete = await this.#parts.engine.remove(name, this.#endMs)
+      if (!isComplete) member.error = new Error('the final sync did not end in time')
+      return isComplete
+    }
+    member.work = remove()
+      .catch((error: unknown) => {
+        if (!(wasFenced && error instanceof FencedError)) member.error = error
+        return false
+      })
+      .then((isComplete) => {
+        this.#members.delete(name)
+        const { error } = member
+        const event = { type: 'database-removed', database: name, path, isChanged } as const
+        this.#parts.onEvent({ ...event, isComplete: isComplete || wasFenced, error })
+        this.#reconcileSoon()
+      })
+  }
+
+  /** Once for all that end in the same turn: a thousand may. */
+  #reconcileSoon(): void {
+    this.#soon ??= setImmediate(() => {
+      this.#soon = undefined
+      this.reconcile()
+    })
+  }
+
+  #checkFenced(): void {
+    const members = [...this.#members.values()]
+    const isOpen = ({ database: { name } }: WantedDatabase) =>
+      !this.#members.has(name) && !this.#isStray(name)
+    if (members.length === 0 || this.#wanted.some(isOpen)) return
+    if (members.every(({ phase }) => phase === 'fenced')) this.#fenced.reject(members[0]?.fenced)
+  }
+}

@@ -1,0 +1,146 @@
+import { isDeepStrictEqual } from 'node:util'
+import { UsageError } from '../usage-error.ts'
+import { findFiles } from './find-files.ts'
+import type { Fleet, FleetChanges } from './fleet.ts'
+import {
+  type RefusedFile,
+  type ResolvedDatabases,
+  refuseConflicts,
+  resolveDatabases,
+  type SourceFiles,
+} from './resolve-databases.ts'
+import type { WatchPlan, WatchSource } from './watch-plan.ts'
+
+/** What was found beside the databases themselves. */
+export interface LookoutTold {
+  /** A file that matches and is not watched; once as long as that stays so. */
+  refused(path: string, reason: string): void
+  /** A folder that cannot be read: what was found in it before stays watched. */
+  unreadable(folder: string, error: Error): void
+}
+
+/** Looks at the files that a plan means, and tells the fleet. */
+export class Lookout {
+  readonly #fleet: Fleet
+  readonly #cwd: string
+  readonly #told: LookoutTold
+  readonly #abort = new AbortController()
+  #plan: WatchPlan
+  #found: readonly SourceFiles[] = []
+  #refused: ReadonlySet<string> = new Set()
+  #unreadable: ReadonlySet<string> = new Set()
+  #timer: NodeJS.Timeout | undefined
+  #looking: Promise<void> = Promise.resolve()
+
+  constructor(plan: WatchPlan, fleet: Fleet, cwd: string, told: LookoutTold) {
+    this.#plan = plan
+    this.#fleet = fleet
+    this.#cwd = cwd
+    this.#told = told
+  }
+
+  /**
+   * Takes another plan, if all that it means can be replicated; if not, nothing has changed.
+   *
+   * @throws UsageError for two databases that are one file or would share a replica
+   */
+  take(plan: WatchPlan): Promise<FleetChanges> {
+    const turn = this.#looking.then(async () => {
+      const found = await this.#look(plan)
+      const resolved = this.#resolve(plan, found)
+      refuseConflicts(resolved)
+      this.#plan = plan
+      return this.#put(found, resolved)
+    })
+    this.#looking = turn.then(
+      () => undefined,
+      () => undefined,
+    )
+    return turn
+  }
+
+  /** Looks again every poll interval, the shortest of all sources. */
+  start(): void {
+    if (this.#abort.signal.aborted) return
+    const waitMs = Math.min(...this.#plan.sources.map(({ settings }) => settings.pollIntervalMs))
+    this.#timer = setTimeout(() => {
+      this.#looking = this.#looking.then(() => this.#lookAgain()).finally(() => this.start())
+    }, waitMs)
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort()
+    clearTimeout(this.#timer)
+    await this.#looking
+  }
+
+  async #lookAgain(): Promise<void> {
+    if (this.#abort.signal.aborted) return
+    try {
+      const found = await this.#look(this.#plan)
+      if (this.#abort.signal.aborted) return
+      if (sameFiles(found, this.#found)) this.#fleet.reconcile()
+      else this.#put(found, this.#resolve(this.#plan, found))
+    } catch (error) {
+      if (this.#abort.signal.aborted) return
+      if (!(error instanceof UsageError)) throw error
+      // Two of the named paths have become links to one file: everything stays as it is.
+      this.#fleet.reconcile()
+      this.#tellRefused([{ path: '', reason: error.message }])
+    }
+  }
+
+  async #look(plan: WatchPlan): Promise<SourceFiles[]> {
+    const unreadable = new Set<string>()
+    const found = await Promise.all(
+      plan.sources.map(async (source) => {
+        const { files, failure } = await findFiles(source.where, this.#abort.signal)
+        if (failure === undefined) return { source, files }
+        unreadable.add(failure.folder)
+        if (!this.#unreadable.has(failure.folder)) {
+          this.#told.unreadable(failure.folder, failure.error)
+        }
+        // What cannot be looked at is not gone.
+        return { source, files: [...new Set([...files, ...this.#filesBefore(source)])] }
+      }),
+    )
+    this.#unreadable = unreadable
+    return found
+  }
+
+  #filesBefore(source: WatchSource): readonly string[] {
+    return (
+      this.#found.find((before) => isDeepStrictEqual(before.source.where, source.where))?.files ??
+      []
+    )
+  }
+
+  #resolve(plan: WatchPlan, found: readonly SourceFiles[]): ResolvedDatabases {
+    const isRunning =
+      plan === this.#plan ? (path: string) => this.#fleet.isRunning(path) : undefined
+    return resolveDatabases(found, this.#cwd, isRunning)
+  }
+
+  #put(found: readonly SourceFiles[], { databases, refused }: ResolvedDatabases): FleetChanges {
+    this.#found = found
+    this.#tellRefused(refused)
+    return this.#fleet.want(databases, this.#plan.shutdownTimeoutMs)
+  }
+
+  #tellRefused(refused: readonly RefusedFile[]): void {
+    const before = this.#refused
+    this.#refused = new Set(refused.map(({ reason }) => reason))
+    for (const { path, reason } of refused) {
+      if (!before.has(reason)) this.#told.refused(path, reason)
+    }
+  }
+}
+
+function sameFiles(a: readonly SourceFiles[], b: readonly SourceFiles[]): boolean {
+  if (a.length !== b.length) return false
+  return a.every(({ source, files }, i) => {
+    const other = b[i]
+    if (other === undefined || source !== other.source) return false
+    return files.length === other.files.length && files.every((path, j) => path === other.files[j])
+  })
+}

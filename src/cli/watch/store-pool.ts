@@ -1,0 +1,68 @@
+import type { EngineDatabase } from '../../core/engine/engine.ts'
+import { FencingProof } from '../../core/replica/epoch-proof.ts'
+import type { CommandContext } from '../command-context.ts'
+import { type OpenedStore, replicaStore } from '../open-store.ts'
+import { StartProbe, warnOfRegions } from '../start-probe.ts'
+import type { WatchedDatabase } from './watched-database.ts'
+
+/** The engine tries again for ever, so that one call need not: an outage is reported sooner. */
+const RETRY = { attempts: 3, totalMs: 15_000 }
+
+interface PooledStore {
+  readonly opened: OpenedStore
+  readonly probe: StartProbe
+  readonly proof: FencingProof
+}
+
+/** One opened store for each bucket, shared by its databases. They are closed when the command ends. */
+export class StorePool {
+  readonly #context: CommandContext
+  readonly #stores = new Map<string, PooledStore>()
+
+  constructor(context: CommandContext) {
+    this.#context = context
+  }
+
+  /**
+   * Opens those that are not open yet; nothing is asked of them yet.
+   *
+   * @throws UsageError, StoreError for a bucket that cannot be meant
+   */
+  async open(buckets: Iterable<string>): Promise<void> {
+    for (const bucket of new Set(buckets)) {
+      if (this.#stores.has(bucket)) continue
+      const { signal } = this.#context
+      const opened = await this.#context.openStore(bucket, { signal, create: true, retry: RETRY })
+      warnOfRegions(opened.store, this.#context)
+      const probe = new StartProbe(opened.store, this.#context)
+      this.#stores.set(bucket, { opened, probe, proof: new FencingProof() })
+    }
+  }
+
+  /** How many there are, or the only one, for people. */
+  get description(): string {
+    const stores = [...this.#stores.values()]
+    return stores.length === 1
+      ? (stores[0]?.opened.store.description ?? '')
+      : `${stores.length} stores`
+  }
+
+  /** Tries out what the stores can do, each once. */
+  probe(): void {
+    for (const { probe } of this.#stores.values()) probe.begin()
+  }
+
+  /** What the engine needs to replicate a database into its open store. */
+  prepare({ name, path, prefix, bucket, settings }: WatchedDatabase): EngineDatabase {
+    const pooled = this.#stores.get(bucket)
+    if (pooled === undefined) throw new TypeError(`Expected ${bucket} to be open.`)
+    const { opened, proof } = pooled
+    const store = replicaStore(opened, prefix)
+    return { ...settings, name, path, store, layout: opened.layout, fencingProof: proof }
+  }
+
+  /** Ends the probes that still run. */
+  async end(): Promise<void> {
+    await Promise.all([...this.#stores.values()].map(({ probe }) => probe.end()))
+  }
+}

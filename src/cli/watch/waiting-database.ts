@@ -1,0 +1,98 @@
+import { Backoff } from '../../core/engine/backoff.ts'
+import type { DatabasePlace } from '../config/config.ts'
+import { type FileState, type InspectedFile, inspectFile } from './inspect-file.ts'
+
+/** Files that come and go in a folder pass through these; only who stays in them is told of. */
+const PASSING: ReadonlySet<FileState> = new Set(['empty', 'not-wal', 'held', 'unreadable'])
+
+/** A database that is to be replicated and is not: no fit file yet, or it could not be opened and is tried again. */
+export class WaitingDatabase {
+  readonly #path: string
+  readonly #kind: DatabasePlace['kind']
+  readonly #backoff = new Backoff()
+  #file: InspectedFile | undefined
+  #sightings = 0
+  #told: string | undefined
+  #error: unknown
+  #retryAt = 0
+
+  constructor(path: string, kind: DatabasePlace['kind']) {
+    this.#path = path
+    this.#kind = kind
+  }
+
+  /** A file that is no database and that nobody named: a README in a folder of databases. */
+  get isStray(): boolean {
+    return this.#kind !== 'path' && this.#file?.state === 'not-sqlite'
+  }
+
+  /** Why it is not replicated; nothing for a stray file. */
+  get reason(): string | undefined {
+    if (this.#error !== undefined) return messageOf(this.#error)
+    return this.#file === undefined || this.isStray ? undefined : inWords(this.#file)
+  }
+
+  /** Not merely absent: someone has to do something. */
+  get isFailing(): boolean {
+    return this.#error !== undefined || this.#file?.state === 'unreadable'
+  }
+
+  /** Looks whether it can be started now. */
+  isReady(now: number, isHeld: (identity: string) => boolean): boolean {
+    if (now < this.#retryAt) return false
+    const file = inspectFile(this.#path, isHeld, this.#file)
+    this.#sightings = file.state === this.#file?.state ? this.#sightings + 1 : 1
+    this.#file = file
+    if (file.state !== 'ready') this.#error = undefined
+    return file.state === 'ready'
+  }
+
+  /** What is new to tell about the file, once for each state that lasts. */
+  news(): string | undefined {
+    const state = this.#file?.state
+    if (this.#file === undefined || state === undefined || state === 'ready') return undefined
+    if (this.#told === state || (PASSING.has(state) && this.#sightings < 2)) return undefined
+    const isUsual = state === 'empty' || (state === 'not-sqlite' && this.#kind === 'folder')
+    if (this.#kind !== 'path' && isUsual) return undefined
+    this.#told = state
+    return inWords(this.#file)
+  }
+
+  /**
+   * It could not be started. Is tried again after a pause.
+   *
+   * @returns the pause in milliseconds, and whether the error is another than the last time
+   */
+  failed(error: unknown, now: number): { readonly retryInMs: number; readonly isNew: boolean } {
+    const isNew = this.#error === undefined || messageOf(this.#error) !== messageOf(error)
+    const retryInMs = this.#backoff.next()
+    this.#error = error
+    this.#retryAt = now + retryInMs
+    return { retryInMs, isNew }
+  }
+}
+
+function inWords({ state, error }: InspectedFile): string {
+  switch (state) {
+    case 'ready':
+      return 'it is about to start'
+    case 'missing':
+      return 'there is no file yet'
+    case 'empty':
+      return 'the database is empty'
+    case 'held':
+      return 'the same file is replicated under another name'
+    case 'not-a-file':
+      return 'it is no regular file'
+    case 'not-sqlite':
+      return 'it is no SQLite database'
+    case 'not-wal':
+      return 'it is not in WAL mode; run once, in the application: PRAGMA journal_mode = wal'
+    case 'unreadable':
+      return `it cannot be read: ${error?.message ?? 'unknown'}`
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

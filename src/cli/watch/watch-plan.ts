@@ -1,0 +1,163 @@
+import { resolve } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { z } from 'zod'
+import type { Config, DatabasePlace } from '../config/config.ts'
+import { nameDatabases } from '../database-names.ts'
+import { duration, parseFlags, text } from '../flags.ts'
+import type { LogLevel } from '../log-options.ts'
+import { UsageError } from '../usage-error.ts'
+import { PROCESS_DEFAULTS } from '../watch-defaults.ts'
+import { type DatabaseSettings, databaseSettings, givenSettings } from '../watch-settings.ts'
+
+/** Databases to watch, and how: one of the command line's or one entry of the file's `databases`. */
+export interface WatchSource {
+  readonly where: DatabasePlace
+  /** Prefix of the one replica, in place of the file's name. */
+  readonly name?: string | undefined
+  /** What the prefixes of the replicas begin with. */
+  readonly prefix?: string | undefined
+  /** As the user wrote it; relative folders made absolute. */
+  readonly bucket: string
+  /** Its bucket is not the one of the command line or of the top level. */
+  readonly hasOwnBucket: boolean
+  readonly settings: DatabaseSettings
+  /** `walsync.yml:12`; nothing for the command line. */
+  readonly at?: string | undefined
+}
+
+/** All that one `watch` does, from the command line and the file. */
+export interface WatchPlan {
+  readonly sources: readonly WatchSource[]
+  /** Every database must be there at start, and no others come: nothing but the command line names them. */
+  readonly isStrict: boolean
+  readonly shutdownTimeoutMs: number
+  readonly probe: boolean
+  /** Where `status` asks; `undefined`: the usual place; `false`: nowhere. */
+  readonly socket: string | false | undefined
+  readonly logLevel?: LogLevel | undefined
+  readonly config: Config | undefined
+}
+
+export interface WatchRequest {
+  readonly operands: readonly string[]
+  readonly flags: Readonly<Record<string, unknown>>
+  /** Names of the flags that were typed; these are stronger than the file. */
+  readonly given: ReadonlySet<string>
+  readonly config: Config | undefined
+  readonly cwd: string
+}
+
+const planFlags = z.object({
+  bucket: text('a replica URL, a path that starts with / or ., or a bucket name').optional(),
+  name: text('a name').optional(),
+  shutdownTimeout: duration(),
+  probe: z.boolean(),
+  socket: text('a path').optional(),
+  status: z.boolean(),
+})
+
+/**
+ * What the command line and the file ask for together. Nothing is opened or looked for yet.
+ *
+ * @throws UsageError for a flag's value, no database, no bucket, or databases in both places
+ */
+export function watchPlan({ operands, flags, given, config, cwd }: WatchRequest): WatchPlan {
+  const typed = Object.fromEntries(Object.entries(flags).filter(([name]) => given.has(name)))
+  const parsed = parseFlags(planFlags, { ...PROCESS_DEFAULTS, ...fileValues(config), ...typed })
+  const typedSettings = givenSettings(flags, given)
+  if (typeof typedSettings.spoolDir === 'string') {
+    Object.assign(typedSettings, { spoolDir: resolve(cwd, typedSettings.spoolDir) })
+  }
+  const settingsOf = (entry = {}) => databaseSettings(config?.settings ?? {}, entry, typedSettings)
+  const { name, bucket, shutdownTimeout, probe, status, socket } = parsed
+  const common = {
+    shutdownTimeoutMs: shutdownTimeout,
+    probe,
+    socket: status ? socket && resolve(cwd, socket) : (false as const),
+    logLevel: config?.logLevel,
+    config,
+  }
+  const isInFile = config?.databases !== undefined
+  if (operands.length > 0 && !isInFile) {
+    const named = nameDatabases(operands, { cwd, name })
+    const settings = settingsOf()
+    const sources = named.map(({ path, prefix }) => ({
+      where: { kind: 'path', path } as const,
+      name: prefix,
+      bucket: requireBucket(bucket),
+      hasOwnBucket: false,
+      settings,
+    }))
+    return { ...common, sources, isStrict: true }
+  }
+  refuseMixture(operands, name, config)
+  const sources = (config?.databases ?? []).map((entry) => {
+    const own = typed.bucket === undefined ? entry.bucket : undefined
+    return {
+      where: entry.where,
+      name: entry.name,
+      prefix: entry.prefix,
+      bucket: own ?? requireBucket(bucket, entry.at),
+      hasOwnBucket: own !== undefined && own !== bucket,
+      settings: settingsOf(entry.settings),
+      at: entry.at,
+    }
+  })
+  return { ...common, sources, isStrict: false }
+}
+
+/**
+ * What a running process cannot change, by the keys of the file: stores are opened with it, or it is
+ * decided once.
+ *
+ * @returns the keys that differ
+ */
+export function fixedDifferences(before: WatchPlan, after: WatchPlan): string[] {
+  const keys = ['endpoint', 'region', 'plugins', 'logFormat', 'socket', 'status'] as const
+  const changed = keys.filter(
+    (key) => !isDeepStrictEqual(before.config?.[key], after.config?.[key]),
+  )
+  return changed.map((key) => (key === 'logFormat' ? 'log-format' : key))
+}
+
+function fileValues(config: Config | undefined): Record<string, unknown> {
+  const { bucket, shutdownTimeout, probe, socket, status } = config ?? {}
+  const said = Object.entries({ bucket, shutdownTimeout, probe, socket, status })
+  return Object.fromEntries(said.filter(([, value]) => value !== undefined))
+}
+
+function requireBucket(bucket: string | undefined, at?: string): string {
+  if (bucket !== undefined) return bucket
+  const where = at === undefined ? 'No bucket was given' : `The database at ${at} has no bucket`
+  throw new UsageError(
+    `${where}: nothing says where the replicas are to be.`,
+    'give -b URL, or bucket: in walsync.yml',
+  )
+}
+
+function refuseMixture(
+  operands: readonly string[],
+  name: string | undefined,
+  config: Config | undefined,
+): void {
+  if (config?.databases === undefined) {
+    const where =
+      config === undefined ? 'there is no walsync.yml here' : `${config.label} names none`
+    throw new UsageError(
+      `No database was given, and ${where}.`,
+      'name databases (walsync watch app.db -b URL), or give a file with databases: by --config',
+    )
+  }
+  if (operands.length > 0) {
+    throw new UsageError(
+      `Databases are named on the command line and in ${config.label}.`,
+      'name them in one place',
+    )
+  }
+  if (name !== undefined) {
+    throw new UsageError(
+      `--name is for a database on the command line, and they are named in ${config.label}.`,
+      'write name: beside the path of that database',
+    )
+  }
+}

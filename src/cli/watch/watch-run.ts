@@ -1,0 +1,167 @@
+import { Engine } from '../../core/engine/engine.ts'
+import type { CommandContext } from '../command-context.ts'
+import type { Config } from '../config/config.ts'
+import { eventLine, logEvent } from '../event-log.ts'
+import { errorReport } from '../report-error.ts'
+import { UsageError } from '../usage-error.ts'
+import { Fleet, type WantedDatabase } from './fleet.ts'
+import type { FleetEvent } from './fleet-event.ts'
+import { Lookout } from './lookout.ts'
+import { refuseConflicts, resolveDatabases } from './resolve-databases.ts'
+import { StorePool } from './store-pool.ts'
+import { fixedDifferences, type WatchPlan, type WatchRequest, watchPlan } from './watch-plan.ts'
+
+/** One `watch`, from the plan to the last sync: its stores, the engine, and the files that come and go. */
+export class WatchRun {
+  readonly fleet: Fleet
+  readonly #context: CommandContext
+  readonly #request: Omit<WatchRequest, 'config'>
+  readonly #stores: StorePool
+  readonly #engine: Engine
+  readonly #lookout: Lookout
+  /** What the engine starts with; the lookout brings the others. */
+  readonly #first: readonly WantedDatabase[]
+  #plan: WatchPlan
+
+  /**
+   * Reads the command line together with the file, and opens the stores. Nothing is written yet.
+   *
+   * @throws UsageError, StoreError
+   */
+  static async open(
+    context: CommandContext,
+    request: Omit<WatchRequest, 'config'>,
+  ): Promise<WatchRun> {
+    const plan = watchPlan({ ...request, config: context.config })
+    const stores = new StorePool(context)
+    await stores.open(plan.sources.map(({ bucket }) => bucket))
+    return new WatchRun(context, request, plan, stores)
+  }
+
+  private constructor(
+    context: CommandContext,
+    request: Omit<WatchRequest, 'config'>,
+    plan: WatchPlan,
+    stores: StorePool,
+  ) {
+    const { cwd, logger } = context
+    this.#context = context
+    this.#request = request
+    this.#plan = plan
+    this.#stores = stores
+    this.#first = plan.isStrict ? strictDatabases(plan, cwd) : []
+    this.#engine = new Engine({
+      databases: this.#first.map(({ database }) => stores.prepare(database)),
+      onEvent: (event) => this.fleet.onEngineEvent(event),
+    })
+    this.fleet = new Fleet({
+      engine: this.#engine,
+      prepare: (database) => stores.prepare(database),
+      onEvent: (event) => this.#tell(event),
+    })
+    this.#lookout = new Lookout(plan, this.fleet, cwd, {
+      refused: (path, reason) => logger.error({ path }, `not replicated: ${reason}`),
+      unreadable: (folder, error) =>
+        logger.warn({ folder }, `this folder cannot be read, its databases stay: ${error.message}`),
+    })
+  }
+
+  get plan(): WatchPlan {
+    return this.#plan
+  }
+
+  /** Of the only store, or how many there are. */
+  get stores(): string {
+    return this.#stores.description
+  }
+
+  /**
+   * Resolves when everything that can be replicated now is. Databases of the command line must all
+   * be there; of the file's, those that are not (yet) are waited for.
+   *
+   * @throws DatabaseError, StoreError, FencedError of a database of the command line
+   * @throws UsageError for databases that would share a replica
+   */
+  async start(): Promise<void> {
+    const starting = this.#engine.start()
+    if (this.#plan.probe) this.#stores.probe()
+    await starting
+    this.fleet.adopt(this.#first)
+    if (this.#plan.config === undefined) return
+    await this.#lookout.take(this.#plan)
+    await this.fleet.settled()
+    this.#lookout.start()
+  }
+
+  /** Reads the file again and puts it into force, or tells why not and goes on as before. Never rejects. */
+  async reload(): Promise<void> {
+    const { logger, output } = this.#context
+    const before = this.#plan.config
+    if (before === undefined || this.#context.signal.aborted) return
+    try {
+      const { added, changed, removed, unchanged } = await this.#takeAnew(before)
+      const { length } = unchanged
+      logger.info({ added, changed, removed, unchanged: length }, 'configuration reloaded')
+      const event = { time: new Date(), event: 'config-reloaded', config: before.path }
+      output.event({ ...event, added, changed, removed, unchanged })
+    } catch (error) {
+      if (this.#context.signal.aborted) return
+      const { code, message, details } = errorReport(error)
+      logger.error({ code, details }, `the configuration stays as it was: ${message}`)
+      const event = { time: new Date(), event: 'config-rejected', config: before.path }
+      output.event({ ...event, error, details })
+    }
+  }
+
+  /**
+   * Ships what was committed until now, within the shutdown timeout, and ends.
+   *
+   * @returns names of the databases that could not be shipped in full
+   */
+  async stop(): Promise<string[]> {
+    await this.#lookout.stop()
+    const [unshipped] = await Promise.all([
+      this.fleet.stop(this.#plan.shutdownTimeoutMs),
+      this.#stores.end(),
+    ])
+    return unshipped
+  }
+
+  async #takeAnew(before: Config) {
+    const { cwd, env, logger } = this.#context
+    const { loadConfig } = await import('../config/load-config.ts')
+    const config = await loadConfig({ file: before.label, cwd, env, search: false })
+    const plan = watchPlan({ ...this.#request, config })
+    const fixed = fixedDifferences(this.#plan, plan)
+    if (fixed.length > 0) {
+      throw new UsageError(
+        `${fixed.join(', ')} cannot change while walsync runs.`,
+        'restart walsync',
+      )
+    }
+    await this.#stores.open(plan.sources.map(({ bucket }) => bucket))
+    const changes = await this.#lookout.take(plan)
+    this.#plan = plan
+    if (plan.probe) this.#stores.probe()
+    const { given, flags } = this.#request
+    if (!given.has('logLevel') && flags.quiet !== true) logger.level = plan.logLevel ?? 'info'
+    return changes
+  }
+
+  #tell(event: FleetEvent): void {
+    logEvent(this.#context.logger, event)
+    this.#context.output.event(eventLine(event, new Date()))
+  }
+}
+
+/** @throws UsageError */
+function strictDatabases({ sources }: WatchPlan, cwd: string): readonly WantedDatabase[] {
+  const resolved = resolveDatabases(
+    sources.flatMap((source) =>
+      source.where.kind === 'path' ? { source, files: [source.where.path] } : [],
+    ),
+    cwd,
+  )
+  refuseConflicts(resolved)
+  return resolved.databases
+}

@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto'
+import { relative, resolve, sep } from 'node:path'
+import { replicaName } from '../../core/replica/replica-layout.ts'
+import { encodeSegment } from '../../core/store/index.ts'
+import type { NamedDatabase } from '../database-names.ts'
+import { displayName } from '../replica-names.ts'
+import { parseReplicaUrl } from '../replica-url.ts'
+import type { DatabaseSettings } from '../watch-settings.ts'
+import type { WatchSource } from './watch-plan.ts'
+
+/** One file, the replica that it has, and how it is replicated. Plain data: two that are equal are replicated alike. */
+export interface WatchedDatabase extends NamedDatabase {
+  /** Where its replica is, as a URL without a query: no two databases may have the same. */
+  readonly replica: string
+  readonly bucket: string
+  readonly settings: DatabaseSettings
+}
+
+/**
+ * The database that a file of a source is. In a bucket of its own it is named by the URL of its
+ * replica, because several buckets may each hold an `app`.
+ *
+ * @param path absolute
+ * @throws StoreError `InvalidKey` for a file name that cannot be part of a key
+ */
+export function watchedDatabase(source: WatchSource, path: string, cwd: string): WatchedDatabase {
+  const prefix = prefixFor(source, path)
+  const { bucket } = source
+  const root = bucketRoot(bucket, cwd)
+  const replica = [root, prefix].filter((part) => part !== '').join('/')
+  const name = displayName(prefix)
+  const { spoolDir } = source.settings
+  return {
+    name: source.hasOwnBucket ? [root, ...(prefix === '' ? [] : [name])].join('/') : name,
+    prefix,
+    path,
+    replica,
+    bucket,
+    settings: {
+      ...source.settings,
+      spoolDir: spoolDir && spoolFolder(spoolDir, source.hasOwnBucket ? root : '', prefix),
+    },
+  }
+}
+
+/** The URL of a bucket without its query, which says how to reach it and not where it is; but another endpoint is another store. */
+export function bucketRoot(bucket: string, cwd: string): string {
+  const url = parseReplicaUrl(bucket, cwd)
+  const endpoint = url.searchParams.get('endpoint')
+  const at = endpoint === null ? '' : `${endpoint.replace(/^\w+:\/\//, '')}/`
+  const path = url.pathname.replace(/\/+$/, '')
+  return `${url.protocol}//${at}${url.username === '' ? '' : `${url.username}@`}${url.host}${path}`
+}
+
+function prefixFor({ where, name, prefix }: WatchSource, path: string): string {
+  if (name !== undefined) return joined(prefix, name)
+  if (where.kind === 'path') return joined(prefix, replicaName(path))
+  const folders = relative(where.base, path).split(sep).slice(0, -1)
+  return joined(prefix, ...folders.map(encodeSegment), replicaName(path))
+}
+
+/** `''` is the replica at the root of the URL. */
+function joined(...parts: readonly (string | undefined)[]): string {
+  return parts.filter((part) => part !== undefined && part !== '').join('/')
+}
+
+/** Two buckets may hold replicas of one name. */
+function spoolFolder(spoolDir: string, root: string, prefix: string): string {
+  if (root === '') return resolve(spoolDir, prefix)
+  return resolve(spoolDir, createHash('sha256').update(root).digest('hex').slice(0, 16), prefix)
+}
