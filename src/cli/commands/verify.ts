@@ -1,10 +1,93 @@
+import { resolve } from 'node:path'
+import { z } from 'zod'
+import { ReplicaClient } from '../../core/replica/replica-client.ts'
+import { RestoreError } from '../../core/restore/restore-error.ts'
+import { trialRestore, verifyReplica } from '../../core/verify/index.ts'
 import type { CommandContext } from '../command-context.ts'
+import { ExitCode } from '../exit-code.ts'
+import { parseFlags, text } from '../flags.ts'
+import { noReplica } from '../no-replica.ts'
+import { type OpenedStore, replicaStore } from '../open-store.ts'
+import { createProgress } from '../progress.ts'
+import { type NamedReplica, selectReplicas } from '../select-replicas.ts'
 import { UsageError } from '../usage-error.ts'
+import { type VerifiedReplica, verifyText } from '../verify-text.ts'
+import { bucketFlags } from './bucket-flags.ts'
 
+const verifyFlags = bucketFlags.extend({
+  all: z.boolean().optional(),
+  quick: z.boolean().optional(),
+  restore: z.boolean().optional(),
+  database: text('a file').optional(),
+})
+type VerifyFlags = z.output<typeof verifyFlags>
+
+/**
+ * `walsync verify`: is each replica good, and what cannot be restored from it?
+ *
+ * @returns 0 if all is good; 5 for any defect; 1 if only a comparison asked for was not possible
+ */
 export async function verify(
-  _context: CommandContext,
-  _names: readonly string[],
-  _rawFlags: Readonly<Record<string, unknown>>,
+  context: CommandContext,
+  names: readonly string[],
+  rawFlags: Readonly<Record<string, unknown>>,
 ): Promise<number> {
-  throw new UsageError('walsync verify is not there yet.', 'wait for it')
+  const flags = parseFlags(verifyFlags, rawFlags)
+  const { output, signal } = context
+  if (flags.database !== undefined && (flags.all === true || names.length > 1)) {
+    throw new UsageError(
+      '--database is the database of one replica, and more than one is verified.',
+      'verify that replica by itself',
+    )
+  }
+  const opened = await context.openStore(flags.bucket, { signal, create: false })
+  const replicas = await selectReplicas(names, flags.all === true, opened, signal)
+  const verified: VerifiedReplica[] = []
+  try {
+    for (const replica of replicas) {
+      const each = await verifyOne(context, opened, replica, flags)
+      const { name, report, trial } = each
+      output.event({ name, ...report, restore: trial })
+      verified.push(each)
+    }
+  } finally {
+    // Also before the error of a later one: what was found out is worth saying.
+    if (!output.json && verified.length > 0) output.result({}, verifyText(verified))
+  }
+  return Math.max(...verified.map(verifyExitCode))
+}
+
+async function verifyOne(
+  context: CommandContext,
+  opened: OpenedStore,
+  { name, prefix }: NamedReplica,
+  flags: VerifyFlags,
+): Promise<VerifiedReplica> {
+  const { signal } = context
+  const client = new ReplicaClient(replicaStore(opened, prefix), opened.layout)
+  const progress = createProgress(`verify ${name}`, context.terminal)
+  const onProgress = ({ bytesDone, bytesTotal }: { bytesDone: number; bytesTotal: number }): void =>
+    progress.update(bytesDone, bytesTotal)
+  try {
+    const depth = flags.quick === true ? 'quick' : 'full'
+    const report = await verifyReplica(client, { depth, signal, onProgress })
+    if (flags.restore !== true && flags.database === undefined) {
+      return { name, report, trial: undefined }
+    }
+    const database = flags.database && resolve(context.cwd, flags.database)
+    return { name, report, trial: await trialRestore(client, { database, signal, onProgress }) }
+  } catch (error) {
+    if (!(error instanceof RestoreError) || error.code !== 'NoReplica') throw error
+    throw await noReplica(error, name, opened, signal)
+  } finally {
+    progress.stop()
+  }
+}
+
+/** Any defect counts, also one that costs nothing yet: it takes away a way to restore. */
+export function verifyExitCode({ report, trial }: VerifiedReplica): number {
+  if (report.verdict !== 'good' || trial?.restored === false) return ExitCode.integrity
+  const outcome = trial?.comparison?.outcome
+  if (outcome === 'different') return ExitCode.integrity
+  return outcome === 'not-compared' ? ExitCode.other : ExitCode.ok
 }

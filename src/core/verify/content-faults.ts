@@ -40,7 +40,10 @@ export function wrongTimes(
   const [first] = wrong
   if (first === undefined) return []
   const { key } = first
-  const count = wrong.length === 1 ? '1 object carries' : `${wrong.length} objects carry`
-  const message = `${count} another time than their header, ${key} first: a restore to a time may choose another state than the one meant; --txid is exact.`
+  const whose =
+    wrong.length === 1
+      ? `1 object carries another time than its header, ${key}`
+      : `${wrong.length} objects carry another time than their header, ${key} first`
+  const message = `${whose}: a restore to a time may choose another state than the one meant; --txid is exact.`
   return [{ code: 'WrongTime', key, message }]
 }

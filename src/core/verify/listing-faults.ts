@@ -1,4 +1,4 @@
-import { formatTxid, LTX_HEADER_SIZE, LTX_TRAILER_SIZE, type TXID } from '../ltx/index.ts'
+import { LTX_HEADER_SIZE, LTX_TRAILER_SIZE, type TXID } from '../ltx/index.ts'
 import { PAGE_HEADER_SIZE } from '../ltx/page-frame.ts'
 import { PAGE_INDEX_LENGTH_SIZE } from '../ltx/page-index.ts'
 import type { LtxFileInfo } from '../replica/replica-client.ts'
@@ -68,17 +68,17 @@ export function overlaps(files: readonly LtxFileInfo[]): Fault[] {
  */
 export function holes(files: readonly LtxFileInfo[], atLeast: TXID | undefined): Hole[] {
   const found = summarizeReplica(files).gaps.map((gap): Hole => {
-    const message = `No file holds the TXIDs ${range(gap)}, so nothing from there on can be restored.`
+    const message = `No file holds ${range(gap)}, so nothing from there on can be restored.`
     if (gap.from !== 1n) return { ...gap, code: 'Gap', message }
     return { ...gap, code: 'NoBase', message: `No file starts at TXID 1. ${message}` }
   })
   const last = lastTxid(files)
   if (atLeast === undefined || atLeast <= last) return found
   const end = { from: (last + 1n) as TXID, to: atLeast }
-  const message = `The replica ends at TXID ${formatTxid(last)}; the TXIDs ${range(end)} were in the store once.`
+  const message = `The replica ends at TXID ${last}; ${range(end)} once stood behind it.`
   return [...found, { ...end, code: 'EndMissing', message }]
 }
 
 function range({ from, to }: TxidRange): string {
-  return `${formatTxid(from)} to ${formatTxid(to)}`
+  return from === to ? `TXID ${from}` : `TXIDs ${from} to ${to}`
 }

@@ -92,7 +92,7 @@ describe('verify quick', () => {
       lost: [{ from: 4n, to: 8n, states: 3, fromTime: timeOfTxid(5), toTime: timeOfTxid(8) }],
       latest: { txid: 8n, restorable: false },
     })
-    expect(report.defects[0]?.message).toContain('0000000000000004 to 0000000000000004')
+    expect(report.defects[0]?.message).toContain('holds TXID 4,')
   })
 
   it('names a replica without a beginning', async () => {

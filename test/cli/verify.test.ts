@@ -1,0 +1,176 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { DatabaseSync } from 'node:sqlite'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { runCli, scratchFolder, startCli } from './run-cli.ts'
+import { addRows, sampleDatabase } from './sample-database.ts'
+
+const folder = scratchFolder()
+const cwd = folder.path
+const level = (n: number, file: string) => join(cwd, 'replica/app/ltx', String(n), file)
+const FIRST = level(9, '0000000000000001-0000000000000001.ltx')
+const SECOND = level(0, '0000000000000002-0000000000000002.ltx')
+const THIRD = level(0, '0000000000000003-0000000000000003.ltx')
+const good = new Map<string, Buffer>()
+let db: DatabaseSync
+
+beforeAll(async () => {
+  db = sampleDatabase(join(cwd, 'app.db'), 200)
+  const watch = startCli(
+    ['watch', 'app.db', '--json', '-b', './replica', '--snapshot-interval', '0'],
+    {
+      cwd,
+    },
+  )
+  await watch.line((line) => /"event":"base"/.test(line))
+  for (let n = 2; n <= 3; n++) {
+    addRows(db, 20)
+    await watch.line((line) =>
+      new RegExp(`"event":"synced".*"txid":"000000000000000${n}"`).test(line),
+    )
+  }
+  watch.process.kill('SIGTERM')
+  expect((await watch.ended).code).toBe(0)
+  for (const path of [FIRST, SECOND, THIRD]) good.set(path, readFileSync(path))
+}, 60_000)
+afterAll(() => {
+  db.close()
+  folder.remove()
+})
+beforeEach(() => {
+  for (const [path, bytes] of good) writeFileSync(path, bytes)
+  // The time of a file is that of its state; each test begins with the right one.
+  for (const path of good.keys()) setTime(path)
+})
+
+function setTime(path: string): void {
+  const time = new Date(Number((good.get(path) as Buffer).readBigInt64BE(32)))
+  utimesSync(path, time, time)
+}
+
+function damage(path: string): void {
+  const bytes = Buffer.from(good.get(path) as Buffer)
+  bytes[bytes.length - 40] = (bytes[bytes.length - 40] as number) ^ 1
+  writeFileSync(path, bytes)
+  setTime(path)
+}
+
+const verify = (...words: string[]) => runCli(['verify', ...words, '-b', './replica'], { cwd })
+
+describe('verify', () => {
+  it('of a good replica: one line, and 0', async () => {
+    const { code, stdout, stderr } = await verify('app')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const [heading, row, ...rest] = stdout.split('\n')
+    expect(heading).toMatch(
+      /^DATABASE +VERDICT +CHECKED +FILES +SIZE +DEFECTS +STATES +NEWEST +GOOD UP TO$/,
+    )
+    expect(row).toMatch(/^app +good +contents +3 +[\d.]+ kB +0 +3 +TXID 3 \S+Z +TXID 3 \S+Z$/)
+    expect(rest).toEqual([''])
+  })
+
+  it('of a damaged one: object, what is wrong, what it costs, what to do, and 5', async () => {
+    damage(SECOND)
+    const { code, stdout, stderr } = await verify('app')
+    expect({ code, stderr }).toEqual({ code: 5, stderr: '' })
+    const lines = stdout.split('\n')
+    expect(lines[1]).toMatch(/^app +damaged +contents +3 .* TXID 1 \S+Z$/)
+    expect(lines.slice(2)).toEqual([
+      'app:',
+      expect.stringMatching(/^ {2}Damaged: The object ltx\/0\/0{15}2-0{15}2\.ltx is damaged: /),
+      expect.stringMatching(/^ {4}costs TXIDs 2 to 3 \(\S+Z to \S+Z\)$/),
+      expect.stringMatching(/^ {2}not restorable: TXIDs 2 to 3 \(/),
+      expect.stringMatching(/^ {2}try: walsync repair DATABASE -b URL /),
+      '',
+    ])
+  })
+
+  it('says the same as JSON, one line a replica', async () => {
+    damage(SECOND)
+    const { code, stdout } = await verify('--all', '--json')
+    expect(code).toBe(5)
+    expect(stdout.trimEnd().split('\n')).toHaveLength(1)
+    expect(JSON.parse(stdout)).toMatchObject({
+      name: 'app',
+      depth: 'full',
+      verdict: 'damaged',
+      files: 3,
+      filesRead: 3,
+      defects: [
+        {
+          code: 'Damaged',
+          key: 'ltx/0/0000000000000002-0000000000000002.ltx',
+          cost: [{ from: '0000000000000002', to: '0000000000000003', states: 2 }],
+        },
+      ],
+      restorable: [{ from: '0000000000000001', to: '0000000000000001', states: 1 }],
+      latest: { txid: '0000000000000003', restorable: false },
+      goodUpTo: { txid: '0000000000000001' },
+    })
+  })
+
+  it('--quick reads names and sizes, and claims no more', async () => {
+    damage(THIRD)
+    rmSync(SECOND)
+    const { code, stdout } = await verify('app', '--quick')
+    expect(code).toBe(5)
+    expect(stdout).toMatch(/^app +damaged +names .* not checked$/m)
+    expect(stdout).toMatch(
+      /^ {2}Gap: No file holds TXID 2, so nothing from there on can be restored\.$/m,
+    )
+    expect(stdout).not.toContain('Damaged')
+  })
+
+  it('ends with 5 also for what costs nothing, and says that it costs nothing', async () => {
+    const later = new Date(Date.now() + 60_000)
+    utimesSync(SECOND, later, later)
+    const { code, stdout } = await verify('app')
+    expect(code).toBe(5)
+    expect(stdout).toMatch(/^app +degraded .* TXID 3 \S+Z$/m)
+    expect(stdout).toMatch(/^ {2}WrongTime: 1 object carries another time than its header, /m)
+    expect(stdout).toMatch(/^ {4}costs nothing by itself: other files make the same states$/m)
+  })
+
+  it('ends with 6 for a name that is not there, after what it has found out, and for an empty store', async () => {
+    const { code, stdout, stderr } = await verify('app', 'ap')
+    expect(code).toBe(6)
+    expect(stdout).toMatch(/^app +good /m)
+    expect(stderr).toMatch(/^error: There is no database "ap" in .*\n {2}try: one of: app\n$/)
+    mkdirSync(join(cwd, 'empty'))
+    const empty = await runCli(['verify', '--all', '-b', './empty'], { cwd })
+    expect(empty).toMatchObject({ code: 6, stdout: '' })
+    expect(empty.stderr).toMatch(/^error: No databases in file:.*empty\.$/m)
+  })
+
+  it('refuses one database for more than one replica with 2', async () => {
+    const { code, stdout, stderr } = await verify('--all', '--database', 'app.db')
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toContain('verify that replica by itself')
+  })
+})
+
+describe('verify --restore', () => {
+  const scratch = join(cwd, 'tmp')
+  const run = (...words: string[]) =>
+    runCli(['verify', 'app', ...words, '-b', './replica'], { cwd, env: { TMPDIR: scratch } })
+
+  it('restores to a scratch folder, compares with the live database, and leaves nothing behind', async () => {
+    mkdirSync(scratch)
+    const { code, stdout, stderr } = await run('--restore', '--database', 'app.db')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch(/^ {2}restore: TXID 3, [\d.]+ kB in \d+ ms, full integrity check ok$/m)
+    expect(stdout).toMatch(/^ {2}database: identical in all \d+ pages$/m)
+    expect(readdirSync(scratch)).toEqual([])
+  })
+
+  it('says why the newest state does not come out, with 5', async () => {
+    damage(THIRD)
+    const { code, stdout } = await run('--restore', '--json')
+    expect(code).toBe(5)
+    expect(JSON.parse(stdout)).toMatchObject({
+      verdict: 'damaged',
+      restore: { restored: false, code: 'DamagedObject' },
+    })
+    expect(readdirSync(scratch)).toEqual([])
+  })
+})
