@@ -18,7 +18,7 @@ export const COMMAND_DEFINITIONS: readonly (() => Command)[] = [
 ]
 
 function watch(): Command {
-  return withRetention(withConfig(new Command('watch').option(...BUCKET)))
+  const command = withConfig(new Command('watch').option(...BUCKET))
     .description('Replicate databases as they change, until SIGTERM or SIGINT.')
     .usage('[options] [DB...] [-b URL] [-- COMMAND [ARGS...]]')
     .argument('[databases...]', 'SQLite files in WAL mode (default: those of the file)')
@@ -50,6 +50,7 @@ function watch(): Command {
       'intervals of the compaction levels 1, 2, 3 and so on; none: no compaction',
       DEFAULT_LEVELS,
     )
+  return withRetention(command)
     .option('--no-prune', 'delete nothing, whatever the retention is')
     .option(
       '--verify-interval <duration>',
