@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { decodeLtx, encodeLtx, txid } from '../../../src/core/ltx/index.ts'
@@ -335,5 +337,34 @@ describe('verify of a store that fails', () => {
     expect(await verifyReplica(client)).toMatchObject({
       defects: [{ code: 'Unreadable', key: key(0, 4) }],
     })
+  })
+})
+
+describe('verify of what Litestream 0.5.17 wrote', () => {
+  const folder = join(import.meta.dirname, '../../fixtures/replica/litestream-0.5.17')
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .map((name) => name.replaceAll('\\', '/'))
+    .filter((name) => name.endsWith('.ltx'))
+
+  it('finds it good, and each object that is damaged by name', async () => {
+    const store = new MemoryObjectStore()
+    for (const name of names) await store.put(name, readFileSync(join(folder, name)))
+    const client = new ReplicaClient(store, 'ltx')
+    expect(await verifyReplica(client)).toMatchObject({
+      verdict: 'good',
+      files: 17,
+      orphans: 0,
+      restorable: [{ from: 1n, to: 9n, states: 9 }],
+    })
+    for (const name of names) {
+      const bytes = readFileSync(join(folder, name))
+      bytes[bytes.length - 1] = (bytes[bytes.length - 1] as number) ^ 1
+      await store.put(name, bytes)
+      const { verdict, defects } = await verifyReplica(client)
+      expect(defects).toMatchObject([{ code: 'Damaged', key: name }])
+      // Nine states on four levels: most objects have others that stand in for them.
+      expect(verdict).toBe((defects[0]?.cost.length as number) > 0 ? 'damaged' : 'degraded')
+      await store.put(name, readFileSync(join(folder, name)))
+    }
   })
 })
