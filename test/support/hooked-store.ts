@@ -1,4 +1,4 @@
-import type { ObjectStore } from '../../src/core/store/index.ts'
+import type { ObjectStore, PutOptions } from '../../src/core/store/index.ts'
 
 /** What a test puts around the calls of a store: by method, with the key where there is one. */
 export type StoreHooks = {
@@ -9,6 +9,8 @@ export type StoreHooks = {
   /** Notes each call, also those without a hook. */
   onCall?: (name: string, key: string) => void
   capabilities?: Partial<ObjectStore['capabilities']>
+  /** Puts overwrite, whatever the condition. */
+  ignoresConditions?: boolean
 }
 
 /** A store whose hooks may be changed while it is in use. */
@@ -20,6 +22,9 @@ export function hookedStore(inner: ObjectStore, hooks: StoreHooks): ObjectStore 
       if (typeof value !== 'function') return value
       return (...args: unknown[]) => {
         const key = typeof args[0] === 'string' ? args[0] : ''
+        if (name === 'put' && hooks.ignoresConditions === true) {
+          args[2] = { ...(args[2] as PutOptions | undefined), ifAbsent: undefined }
+        }
         hooks.onCall?.(String(name), key)
         const go = () => value.apply(target, args)
         const hook = hooks[name as 'put']

@@ -48,8 +48,8 @@ export class SnapshotRun {
 
   /**
    * Learns from a listing when the last one was, and whether one is needed at once: a snapshot of
-   * another page size is no beginning for the files behind it. A base took its place then, and its
-   * writer ended before the snapshot that belongs to it.
+   * another page size is no beginning for the files behind it, for Litestream and for compactions. A
+   * base took its place then, and its writer ended before the snapshot that belongs to it.
    *
    * @throws StoreError
    */
