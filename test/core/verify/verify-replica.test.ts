@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import type { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
+import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { decodeLtx, encodeLtx, txid } from '../../../src/core/ltx/index.ts'
 import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
 import { restoreReplica } from '../../../src/core/restore/restore.ts'
