@@ -1,0 +1,103 @@
+import { type AppliedRun, lastSegment } from './applied-run.ts'
+import type { LegacyEvidence } from './legacy-evidence.ts'
+import type { LegacyReason } from './legacy-grade.ts'
+import type { LegacySnapshot } from './list-legacy.ts'
+import type { Replay } from './replay.ts'
+import { isOutlived } from './snapshot-anchor.ts'
+import { areMixed, type WalHistory } from './wal-history.ts'
+
+/**
+ * Why a replay cannot be shown to make exactly what the database held at its last commit; empty if
+ * it does. Proven is a database
+ *
+ * - all of whose pages are frames of one run, whatever came before that run; or
+ * - made of one run that is replayed onto a snapshot, if that run had begun when the snapshot's upload began
+ *   and was still written after it had ended, and if the pages that only the snapshot has are
+ *   found a second time in the replica.
+ *
+ * A restart of the log in between breaks the proof: SQLite may have checkpointed and overwritten frames at the
+ * old run's end before walsync 0.1 read them, and nothing tells where a run ended.
+ */
+export async function exactnessReasons(
+  evidence: LegacyEvidence,
+  replay: Replay,
+): Promise<LegacyReason[]> {
+  const { history } = evidence
+  const always = [...forked(replay), ...mixed(history, replay), ...unaccounted(history, replay)]
+  if (always.length > 0 || replay.sources.allFromLastRun) return always
+  const { base, anchor, runs, sources } = replay
+  const reasons = runs.length === 1 ? [] : [restarted(runs)]
+  if (base === undefined || anchor === undefined) return reasons
+  if (!anchor.certain && sources.fromBase.length > 0) reasons.push(notAnchored(base))
+  const [run] = runs
+  if (run === undefined || reasons.length > 0) return reasons
+  const { pageSize } = run.run.header
+  if (!isOutlived(run.run, base)) {
+    const { allKnown } = await evidence.checkAgainstOlder(base, pageSize)
+    return allKnown ? [] : [notOutlived(base)]
+  }
+  const { fromBase } = sources
+  if (fromBase.length === 0) return []
+  const check = await evidence.checkAgainstAny(base, pageSize)
+  const alone = fromBase.filter((pgno) => !check.isKnown(pgno))
+  return alone.length === 0 ? [] : [unvouched(base, alone.length)]
+}
+
+function forked({ runs }: Replay): LegacyReason[] {
+  const run = runs.find(({ run: { forked } }) => forked)
+  if (run === undefined) return []
+  const { key } = lastSegment(run)
+  const message = `The log before ${key} has two histories with commits: power was lost, or two programs wrote. The later one was taken.`
+  return [{ code: 'forked', message, key }]
+}
+
+function mixed({ runs: all }: WalHistory, { runs }: Replay): LegacyReason[] {
+  for (const { run } of runs) {
+    const other = all.find((one) => one !== run && areMixed(one, run))
+    if (other === undefined) continue
+    const key = other.spans[0]?.chain.segment.key
+    const message = `Two logs were stored at one time, the other one from ${key} on: two databases, or two programs, under one name. The snapshots may be of either.`
+    return [{ code: 'mixed', message, key }]
+  }
+  return []
+}
+
+/** Segments among those in use of which nothing can be placed. */
+function unaccounted({ segments, chains, places }: WalHistory, { runs }: Replay): LegacyReason[] {
+  const [first] = runs
+  const last = runs.at(-1)
+  if (first === undefined || last === undefined) return []
+  const start = segments.indexOf(first.run.spanAt(0).chain.segment)
+  const strange = segments
+    .slice(start, segments.indexOf(lastSegment(last)))
+    .filter((segment) => !chains.get(segment)?.some((chain) => places.has(chain)))
+  const [one] = strange
+  if (one === undefined) return []
+  const count = strange.length === 1 ? '1 segment' : `${strange.length} segments`
+  const message = `${count} among those in use, ${one.key} first, belong nowhere in the log: they are damaged, or of another database.`
+  return [{ code: 'unaccounted', message, key: one.key }]
+}
+
+function notAnchored({ key }: LegacySnapshot): LegacyReason {
+  const message = `Nothing of the log was stored before ${key}, so whether the snapshot has all that came before the log cannot be seen.`
+  return { code: 'not-anchored', message, key }
+}
+
+function restarted(runs: readonly AppliedRun[]): LegacyReason {
+  const times = runs.length === 2 ? 'once' : `${runs.length - 1} times`
+  const { key } = (runs[1] as AppliedRun).run.spanAt(0).chain.segment
+  const message = `The log was restarted ${times} on the way, first before ${key}: commits made just before a restart may never have been stored, and nothing shows whether any were.`
+  return { code: 'restarted', message, key }
+}
+
+/** For a snapshot of which it is not shown that the log was still written after it. */
+export function notOutlived({ key }: LegacySnapshot): LegacyReason {
+  const message = `Too little was stored after ${key} to show that it is not newer than the log: it may have pages of commits whose frames were never stored.`
+  return { code: 'not-outlived', message, key }
+}
+
+function unvouched({ key }: LegacySnapshot, pages: number): LegacyReason {
+  const count = pages === 1 ? '1 page is' : `${pages} pages are`
+  const message = `${count} nowhere but in ${key}, which was stored without a checksum: damage there would not show.`
+  return { code: 'unvouched', message, key }
+}

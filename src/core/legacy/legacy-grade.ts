@@ -1,0 +1,73 @@
+/**
+ * How good the best state is that a replica of walsync 0.1 gives.
+ *
+ * `complete`: exactly what the database held after the last commit that was stored, and nothing
+ * stored is left out. Commits that were never stored leave no trace, so this is a statement up to a time and
+ * none about the database's end. `truncated`: exactly what the database held at some time, but the
+ * replica shows that more came after it. `unverifiable`: the replica does not show that the database
+ * ever held exactly this.
+ */
+export type LegacyGrade = 'complete' | 'truncated' | 'unverifiable'
+
+/**
+ * Why a state is not `complete`.
+ *
+ * Something came after it: `uncommitted` (frames of a transaction whose commit was not stored, and
+ * which later commits may have overwritten unseen), `hole` (later frames that do not continue the
+ * log), `end-missing` (`state.json` says that more was stored), `newer-snapshot`
+ * (a later snapshot has pages that no frame has).
+ * It cannot be shown to be exact: `restarted` (the log was restarted after the snapshot, and its last
+ * frames may not have been stored), `not-anchored` (no frame shows where in the log the snapshot
+ * belongs), `not-outlived` (nothing shows that the snapshot is not newer than the last frame),
+ * `unvouched` (pages that only one snapshot has, which was stored without a checksum), `no-log`
+ * (a snapshot without any log), `no-state` (no `state.json` to hold the last frame against), `forked`
+ * (two histories with commits), `mixed` (two databases or programs under one name), `unaccounted`
+ * (frames that belong nowhere among those in use).
+ */
+export type LegacyReasonCode =
+  | 'uncommitted'
+  | 'hole'
+  | 'end-missing'
+  | 'newer-snapshot'
+  | 'restarted'
+  | 'not-anchored'
+  | 'not-outlived'
+  | 'unvouched'
+  | 'no-log'
+  | 'no-state'
+  | 'forked'
+  | 'mixed'
+  | 'unaccounted'
+
+export interface LegacyReason {
+  readonly code: LegacyReasonCode
+  /** A sentence for the operator. */
+  readonly message: string
+  /** Object concerned, relative to the database's prefix. */
+  readonly key?: string | undefined
+}
+
+const ENDS: ReadonlySet<LegacyReasonCode> = new Set([
+  'uncommitted',
+  'hole',
+  'end-missing',
+  'newer-snapshot',
+])
+
+/** The worst that the reasons say. */
+export function gradeOf(reasons: readonly LegacyReason[]): LegacyGrade {
+  if (reasons.length === 0) return 'complete'
+  return reasons.every(({ code }) => ENDS.has(code)) ? 'truncated' : 'unverifiable'
+}
+
+/** What the grade claims, as one sentence that is true of it. */
+export function gradeSentence(grade: LegacyGrade, upTo: Date): string {
+  const time = upTo.toISOString()
+  if (grade === 'complete') {
+    return `complete up to ${time}: everything that was stored, exactly. Whether the database changed later cannot be seen: walsync 0.1 could stop storing without a trace.`
+  }
+  if (grade === 'truncated') {
+    return `truncated at ${time}: exactly what was stored until then; what came after it is incomplete or missing in the replica.`
+  }
+  return `unverifiable, up to about ${time}: nothing shows that the database ever held exactly this.`
+}

@@ -1,0 +1,131 @@
+import { type AppliedRun, lastSegment } from './applied-run.ts'
+import { reasonsAtEnd } from './end-of-log.ts'
+import { exactnessReasons, notOutlived } from './exactness.ts'
+import { freshness, needsReplay } from './freshness.ts'
+import type { LegacyEvidence } from './legacy-evidence.ts'
+import { gradeOf, type LegacyGrade, type LegacyReason } from './legacy-grade.ts'
+import type { LegacySegment, LegacySnapshot } from './list-legacy.ts'
+import { type Replay, replayGroups } from './replay.ts'
+
+/** One way to restore a replica of walsync 0.1, and what can be said of the result. */
+export interface LegacyPlan {
+  /** `undefined` if the frames alone make the whole database. */
+  readonly base: LegacySnapshot | undefined
+  /** In the order of the replay; none for a snapshot alone. */
+  readonly runs: readonly AppliedRun[]
+  /** Segments that hold frames to replay, each once. */
+  readonly segments: readonly LegacySegment[]
+  /** When the last commit in it was stored at the latest; for a snapshot alone, when it was taken. */
+  readonly upTo: Date
+  readonly grade: LegacyGrade
+  /** Empty for `complete`. */
+  readonly reasons: readonly LegacyReason[]
+}
+
+/**
+ * Plans for a restore, the best one first: what reaches the latest state, and of that what can be
+ * proven. Each next one is for when SQLite finds the database corrupt that the one before it makes.
+ *
+ * @param until Nothing stored later takes part; `undefined` for the latest state.
+ */
+export async function* legacyPlans(
+  evidence: LegacyEvidence,
+  until: Date | undefined,
+): AsyncGenerator<LegacyPlan, void, void> {
+  const snapshots = evidence.replica.snapshots
+    .filter(({ storedAt, takenAt }) => !until || (storedAt <= until && takenAt <= until))
+    .toReversed()
+  const [newest] = snapshots
+  const groups = replayGroups(evidence.history, snapshots, until)
+  const first = groups.next()
+  if (first.done === true) {
+    for (const snapshot of snapshots) yield alone(snapshot)
+    return
+  }
+  const group = first.value
+  const state = newest && (await freshness(evidence, newest, group[0] as Replay))
+  const doubt: LegacyReason[] = []
+  if (newest !== undefined && state === 'later') {
+    yield* fromLaterSnapshot(evidence, newest, group, until)
+    doubt.push(newerSnapshot(newest))
+  } else if (newest !== undefined && state === 'unclear') {
+    doubt.push(notOutlived(newest))
+  }
+  yield* replays(evidence, group, until, doubt)
+  for (const earlier of groups) yield* replays(evidence, earlier, until, doubt)
+  for (const snapshot of snapshots) {
+    if (snapshot !== newest || state !== 'later') yield alone(snapshot)
+  }
+}
+
+/** The newest snapshot is from after the last usable frame: with the log, if it needs that, and alone. */
+async function* fromLaterSnapshot(
+  evidence: LegacyEvidence,
+  newest: LegacySnapshot,
+  group: readonly Replay[],
+  until: Date | undefined,
+): AsyncGenerator<LegacyPlan, void, void> {
+  const replay = group.find(({ base }) => base === newest)
+  if (replay !== undefined) {
+    const { pageSize } = (replay.runs[0] as AppliedRun).run.header
+    const check = await evidence.checkAgainstOlder(newest, pageSize)
+    if (needsReplay(check, replay)) {
+      yield planOf(evidence, replay, until, [notOutlived(newest)])
+    }
+  }
+  yield alone(newest)
+}
+
+/** In their order, but the first that is proven to be exact before all others. */
+async function* replays(
+  evidence: LegacyEvidence,
+  group: readonly Replay[],
+  until: Date | undefined,
+  doubt: readonly LegacyReason[],
+): AsyncGenerator<LegacyPlan, void, void> {
+  const plans: LegacyPlan[] = []
+  for (const replay of group) {
+    const reasons = await exactnessReasons(evidence, replay)
+    const plan = planOf(evidence, replay, until, [...reasons, ...doubt])
+    if (reasons.length > 0) {
+      plans.push(plan)
+      continue
+    }
+    yield plan
+    break
+  }
+  yield* plans
+}
+
+function planOf(
+  { history, state }: LegacyEvidence,
+  { base, runs }: Replay,
+  until: Date | undefined,
+  known: readonly LegacyReason[],
+): LegacyPlan {
+  const last = runs.at(-1) as AppliedRun
+  const all = [...known, ...reasonsAtEnd(history, state, last, until)]
+  const reasons = all.filter(({ code }, i) => all.findIndex((one) => one.code === code) === i)
+  const { uploadedAt } = lastSegment(last)
+  const segments = segmentsOf(runs)
+  return { base, runs, segments, upTo: uploadedAt, grade: gradeOf(reasons), reasons }
+}
+
+function segmentsOf(runs: readonly AppliedRun[]): LegacySegment[] {
+  const used = runs.flatMap(({ run, frames }) =>
+    run.spans.filter(({ position }) => position < frames).map(({ chain }) => chain.segment),
+  )
+  return [...new Set(used)]
+}
+
+function alone(snapshot: LegacySnapshot): LegacyPlan {
+  const { key, takenAt } = snapshot
+  const message = `${key} alone: walsync 0.1 copied the file while it was in use, and without its log. Recent commits may be missing, and pages of different moments may be mixed.`
+  const reasons: LegacyReason[] = [{ code: 'no-log', message, key }]
+  return { base: snapshot, runs: [], segments: [], upTo: takenAt, grade: gradeOf(reasons), reasons }
+}
+
+function newerSnapshot({ key }: LegacySnapshot): LegacyReason {
+  const message = `${key} was taken after the last usable frame and has pages that nothing else in the replica has: commits went by that were never stored.`
+  return { code: 'newer-snapshot', message, key }
+}
