@@ -168,8 +168,8 @@ export class Fleet {
     const statuses: FleetStatus[] = []
     for (const { database, phase, fenced } of this.#members.values()) {
       const own = engine.get(database.name)
-      const standard = phase === 'fenced' ? 'fenced' : 'starting'
-      const state = phase === 'ending' ? 'ending' : (own?.state ?? standard)
+      const standing = phase === 'ending' || phase === 'fenced' ? phase : undefined
+      const state = standing ?? own?.state ?? 'starting'
       statuses.push({ database, state, engine: own, reason: fenced?.message })
     }
     for (const { database } of this.#wanted) {
