@@ -67,13 +67,13 @@ export class DatabaseImage {
   #begin(file: LtxFileInfo, header: LtxHeader): void {
     assertHeaderOf(file, header)
     this.#header = header
-    if (this.#newest === undefined) this.#beginImage(header)
+    if (this.#newest === undefined) this.#beginImage(file, header)
     else if (header.pageSize !== this.#newest.pageSize) throw this.#otherPageSize(file, header)
   }
 
-  #beginImage(header: LtxHeader): void {
+  #beginImage(file: LtxFileInfo, header: LtxHeader): void {
     // A made-up size must not become a huge allocation: so many pages have to come from somewhere.
-    if (header.commit > this.#plan.bytes / MIN_PAGE_BYTES + 1) throw this.#tooFewBytes(header)
+    if (header.commit > this.#plan.bytes / MIN_PAGE_BYTES + 1) throw this.#tooFewBytes(file, header)
     this.#newest = header
     this.#limit = header.commit
     this.#lockPage = lockPage(header.pageSize)
@@ -96,9 +96,10 @@ export class DatabaseImage {
     return new RestoreError('MissingPage', message, { hint: OLDER_STATE })
   }
 
-  #tooFewBytes(header: LtxHeader): RestoreError {
-    const message = `The database should have ${header.commit} pages, more than ${this.#range()} with their ${this.#plan.bytes} bytes can hold.`
-    return new RestoreError('MissingPage', message, { hint: OLDER_STATE })
+  /** Damage rather than a missing page: other files may make the same state. */
+  #tooFewBytes({ key }: LtxFileInfo, header: LtxHeader): RestoreError {
+    const message = `The object ${key} says that the database has ${header.commit} pages, more than ${this.#range()} with their ${this.#plan.bytes} bytes can hold.`
+    return new RestoreError('DamagedObject', message, { key, hint: OLDER_STATE })
   }
 
   #otherPageSize(file: LtxFileInfo, header: LtxHeader): RestoreError {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { encodeLtx, txid } from '../../../src/core/ltx/index.ts'
 import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
-import { type RestoreResult, restoreReplica } from '../../../src/core/restore/restore.ts'
+import { planFor, type RestoreResult, restoreReplica } from '../../../src/core/restore/restore.ts'
 import { RestoreError } from '../../../src/core/restore/restore-error.ts'
 import { type ChainFile, databaseStates, headerOf, level0, putChain } from './chain.ts'
 import { FailingStore, notFound } from './store-wrappers.ts'
@@ -264,8 +264,33 @@ describe('missing objects', () => {
     await client.put(0, txid(2), txid(2), encodeLtx(header, [page]), { createdAt: new Date() })
     const before = process.memoryUsage().arrayBuffers
     const error = await restoreReplica(client, { kind: 'latest' }, output).catch((e: unknown) => e)
-    expect(error).toMatchObject({ code: 'MissingPage' })
+    expect(error).toMatchObject({ code: 'DamagedObject', key: expect.stringContaining('/0/') })
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 1024 * 1024)
+  })
+
+  it('a header with a wrong number of pages, seen before the end of its file: gone around', async () => {
+    const store = new MemoryObjectStore()
+    const client = new ReplicaClient(store, 'ltx')
+    const noise = (n: number) => Uint8Array.from({ length: 200_000 }, (_, i) => (i * i * n) >> 5)
+    const [state] = databaseStates([
+      (database) => {
+        database.exec('CREATE TABLE t (x)')
+        database.prepare('INSERT INTO t VALUES (?)').run(noise(7919))
+      },
+    ])
+    const chain = [
+      { level: 9, min: 1, max: 1 },
+      { level: 1, min: 1, max: 1 },
+    ]
+    await putChain(client, [state as Buffer], 4096, chain)
+    const [planned] = (await planFor(client, { kind: 'latest' })).files
+    const bytes = Buffer.from(await bytesOf(store, planned?.key as string))
+    expect(bytes.length).toBeGreaterThan(128 * 1024)
+    bytes.writeUInt8(0x40, 12)
+    await store.put(planned?.key as string, bytes)
+    const { avoided } = await restoreReplica(client, { kind: 'latest' }, output)
+    expect(avoided.map(({ key }) => key)).toEqual([planned?.key])
+    expect(readFileSync(output).equals(state as Buffer)).toBe(true)
   })
 })
 
