@@ -4,15 +4,40 @@ import { UsageError } from './usage-error.ts'
 
 /** Node's timers overflow past 2^31 ms; 24 days is the last whole day below. */
 const MAX_DURATION_MS = 24 * 24 * 3_600_000
+const MAX_LONG_DURATION_MS = 100 * 365.25 * 24 * 3_600_000
 
 /** `500ms`, `1s`, `2m`, `1h`, `1d`; a bare number is seconds, as in walsync 0.1. Gives milliseconds. */
 export function duration(options: { readonly zero?: boolean | undefined } = {}) {
   const zero = options.zero === true ? ', or 0' : ''
   const expected = `a duration from 1ms to 24d such as 500ms, 30s or 1h (a bare number is seconds)${zero}`
-  return flag(expected, (text) => {
-    const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : parseUnits(text)
-    if (value === 0 && options.zero === true) return 0
-    return value >= 1 && value <= MAX_DURATION_MS ? Math.round(value) : undefined
+  return flag(expected, (text) => milliseconds(text, MAX_DURATION_MS, options.zero === true))
+}
+
+/** Like `duration`, for spans that no timer waits for: up to 100 years, with `w` and `y` (365.25 days) as well. Gives milliseconds. */
+export function longDuration(options: { readonly zero?: boolean | undefined } = {}) {
+  const zero = options.zero === true
+  const expected = `a duration up to 100y such as 12h, 30d, 8w or 1y (a bare number is seconds)${zero ? ', or 0' : ''}`
+  return flag(expected, (text) => longMs(text, zero))
+}
+
+/** Several such durations, separated by commas, or `none` for no duration. Gives milliseconds. */
+export function durations(options: {
+  /** The most that may be given. */
+  readonly max: number
+  /** Each must be longer than the one before. */
+  readonly ascending?: boolean | undefined
+  /** Are durations of 0 allowed? */
+  readonly zero?: boolean | undefined
+}) {
+  const { max, ascending = false, zero = false } = options
+  const order = ascending ? ', each longer than the one before' : ''
+  const expected = `none or up to ${max} durations such as 30s,5m,1h${order}`
+  return flag(expected, (text): readonly number[] | undefined => {
+    if (text.trim() === 'none') return []
+    const values = text.split(',').map((part) => longMs(part.trim(), zero))
+    if (values.length > max || !values.every((value) => value !== undefined)) return undefined
+    const sorted = values.every((value, i) => i === 0 || value > (values[i - 1] as number))
+    return ascending && !sorted ? undefined : values
   })
 }
 
@@ -71,6 +96,16 @@ function flag<T>(expected: string, parse: (text: string) => T | undefined) {
     context.addIssue({ code: 'custom', message: expected })
     return z.NEVER
   })
+}
+
+function longMs(text: string, zero: boolean): number | undefined {
+  return milliseconds(text, MAX_LONG_DURATION_MS, zero)
+}
+
+function milliseconds(text: string, max: number, zero: boolean): number | undefined {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : parseUnits(text)
+  if (value === 0 && zero) return 0
+  return value >= 1 && value <= max ? Math.round(value) : undefined
 }
 
 function parseUnits(value: string): number {

@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { bytes, duration, integer, oneOf, parseFlags, text } from '../../src/cli/flags.ts'
+import {
+  bytes,
+  duration,
+  durations,
+  integer,
+  longDuration,
+  oneOf,
+  parseFlags,
+  text,
+} from '../../src/cli/flags.ts'
 import { UsageError } from '../../src/cli/usage-error.ts'
 
 describe('duration', () => {
@@ -86,5 +95,43 @@ describe('parseFlags', () => {
   ])('says which flag, what it got and what it takes: %j', (raw, message) => {
     expect(() => parseFlags(schema, raw)).toThrow(UsageError)
     expect(() => parseFlags(schema, raw)).toThrow(message)
+  })
+})
+
+describe('longDuration', () => {
+  it.each([
+    ['30d', 30 * 86_400_000],
+    ['8w', 56 * 86_400_000],
+    ['1y', 365.25 * 86_400_000],
+    ['90', 90_000],
+    ['500ms', 500],
+  ])('%s is %d ms', (given, expected) => {
+    expect(longDuration().parse(given)).toBe(expected)
+  })
+
+  it.each(['', '0', '-1d', '101y', '1M', 'ever'])('refuses %j', (given) => {
+    expect(longDuration().safeParse(given).success).toBe(false)
+  })
+
+  it('takes 0 only where 0 has a meaning', () => {
+    expect(longDuration({ zero: true }).parse('0')).toBe(0)
+  })
+})
+
+describe('durations', () => {
+  it('reads a list, and none as an empty one', () => {
+    expect(durations({ max: 3 }).parse('5m, 24h,7d')).toEqual([300_000, 86_400_000, 604_800_000])
+    expect(durations({ max: 3 }).parse('none')).toEqual([])
+  })
+
+  it.each(['', ',', '1s,', '1s,none', '1s,2s,3s,4s', '1s,0'])('refuses %j', (given) => {
+    expect(durations({ max: 3 }).safeParse(given).success).toBe(false)
+  })
+
+  it('demands an order only where it has a meaning', () => {
+    expect(durations({ max: 3 }).parse('2s,1s')).toEqual([2000, 1000])
+    const ascending = durations({ max: 3, ascending: true })
+    expect(ascending.parse('1s,2s')).toEqual([1000, 2000])
+    for (const given of ['2s,1s', '1s,1s']) expect(ascending.safeParse(given).success).toBe(false)
   })
 })

@@ -1,16 +1,22 @@
 /**
- * What of a replica's history stays. Times in milliseconds. Two rules work together:
+ * What of a replica's history stays. Times in milliseconds. A *point* is a state that a restore can
+ * reach: a TXID that some file ends with. Two rules work together:
  *
- * - *Fineness.* A restorable point that only a file of level N ends at stays for `levelKeepMs[N]`;
- *   after that only the coarser points of the higher levels are left. Levels behind the list's end
- *   keep their points for as long as the history reaches.
- * - *Reach.* Without any of the `keep…` fields history is never cut off. With them a point stays if
- *   at least one of them asks for it; every other point may go.
+ * - *Fineness.* A point is given up only for a coarser one: once a file of level N + 1 has taken its
+ *   transactions in and goes on behind it, it stays for `levelKeepMs[N]` of its age. A point that no
+ *   compaction has run over is never too fine, whatever its age, and neither is a snapshot.
+ * - *Reach.* Without any of the other `keep…` fields history is never cut off. With them a point
+ *   stays if at least one of them asks for it; every other point may go. The newest points of
+ *   periods, the snapshots of `keepLast` and the state at the beginning of `keepForMs` stay whatever
+ *   their fineness.
  *
- * The newest restorable point always stays.
+ * The newest point always stays.
  */
 export interface RetentionPolicy {
-  /** By level, from 0 on. Default: 5 minutes, 24 hours, 7 days. */
+  /**
+   * By level, from 0 to 8; levels behind the list's end keep their points, and none keeps them for
+   * less than a lower one. Default: 5 minutes, 24 hours, 7 days.
+   */
   readonly levelKeepMs: readonly number[]
   /** Every point of the last so many milliseconds, and the state at their beginning. */
   readonly keepForMs?: number | undefined
@@ -36,3 +42,11 @@ export const DEFAULT_RETENTION: RetentionPolicy = {
 
 /** Intervals of the levels 1, 2, 3 …, in milliseconds, as in Litestream: 30 seconds, 5 minutes, 1 hour. At most 8. */
 export const DEFAULT_LEVELS: readonly number[] = [MINUTE / 2, 5 * MINUTE, HOUR]
+
+/** Does the policy cut history off at all, or only thin it out? */
+export function limitsReach(policy: RetentionPolicy): boolean {
+  const { keepForMs, keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly } = policy
+  return [keepForMs, keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly].some(
+    (field) => field !== undefined,
+  )
+}

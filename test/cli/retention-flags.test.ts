@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest'
+import { COMMAND_DEFINITIONS } from '../../src/cli/command-definitions.ts'
+import { parseFlags } from '../../src/cli/flags.ts'
+import { parseLevels, parseRetention, retentionFlags } from '../../src/cli/retention-flags.ts'
+import { UsageError } from '../../src/cli/usage-error.ts'
+import { DEFAULT_LEVELS, DEFAULT_RETENTION } from '../../src/core/policy/retention-policy.ts'
+
+const DAY = 86_400_000
+
+/** The default of a command's flag, as its definition has it. */
+function defaultOf(command: string, flag: string): string {
+  const found = COMMAND_DEFINITIONS.map((define) => define()).find(({ name }) => name() === command)
+  return found?.options.find(({ long }) => long === flag)?.defaultValue as string
+}
+
+describe('parseLevels', () => {
+  it('reads the default of every command that has the flag as the default of the library', () => {
+    for (const command of ['watch', 'compact']) {
+      expect(parseLevels(defaultOf(command, '--levels'))).toEqual(DEFAULT_LEVELS)
+    }
+    expect(parseLevels('none')).toEqual([])
+  })
+
+  it.each(['', '5m,30s', '1s,2s,3s,4s,5s,6s,7s,8s,9s', 'soon'])(
+    'refuses %j and says why',
+    (given) => {
+      expect(() => parseLevels(given)).toThrow(UsageError)
+      expect(() => parseLevels(given)).toThrow('--levels got')
+    },
+  )
+})
+
+describe('parseRetention', () => {
+  const given = { keepLevels: '5m,24h,7d', grace: '5m' }
+  const parse = (flags: Record<string, unknown>) =>
+    parseRetention(parseFlags(retentionFlags, { ...given, ...flags }))
+
+  it('reads the defaults as the default of the library', () => {
+    for (const command of ['watch', 'prune']) {
+      const keepLevels = defaultOf(command, '--keep-levels')
+      expect(parse({ keepLevels, grace: defaultOf(command, '--grace') })).toEqual(DEFAULT_RETENTION)
+    }
+  })
+
+  it('reads every rule', () => {
+    const rules = { keepFor: '1y', keepLast: '2', keepHourly: '24', keepDaily: '30' }
+    expect(parse({ ...rules, keepWeekly: '8', keepMonthly: '12', grace: '0' })).toEqual({
+      levelKeepMs: DEFAULT_RETENTION.levelKeepMs,
+      keepForMs: 365.25 * DAY,
+      keepLast: 2,
+      keepHourly: 24,
+      keepDaily: 30,
+      keepWeekly: 8,
+      keepMonthly: 12,
+      graceMs: 0,
+    })
+  })
+
+  it.each([
+    [{ keepLast: '0' }, '--keep-last got "0", which is not a whole number from 1'],
+    [{ keepFor: 'forever' }, '--keep-for got "forever", which is not a duration up to 100y'],
+    [{ keepLevels: '5m,' }, '--keep-levels got "5m,", which is not none or up to 9 durations'],
+    [{ grace: '-1' }, '--grace got "-1", which is not a duration'],
+  ])('refuses %j', (flags, message) => {
+    expect(() => parse(flags)).toThrow(message)
+  })
+})
