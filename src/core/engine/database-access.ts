@@ -29,6 +29,7 @@ export class DatabaseAccess {
   #tracked: TrackedDatabase | undefined
   #pace: SyncPace | undefined
   #resting: RestingDatabase | undefined
+  #identity: string | undefined
   #restNotBefore = 0
   /** When the database was opened after a rest, in milliseconds: something is going on. */
   #wokenAt = 0
@@ -57,8 +58,9 @@ export class DatabaseAccess {
     return this.#resting?.waitMs ?? this.#options.pollMs
   }
 
-  /** Device and inode of the file at the path. */
+  /** Device and inode of the file that is open, rests, or else is at the path. */
   get identity(): string | undefined {
+    if (this.#tracked !== undefined || this.#resting !== undefined) return this.#identity
     const stat = statSync(this.#options.path, { throwIfNoEntry: false })
     return stat && `${stat.dev}:${stat.ino}`
   }
@@ -84,6 +86,7 @@ export class DatabaseAccess {
     if (source === undefined) return false
     residency.woke()
     this.#pace = new SyncPace(source.wal.path, syncMs, pollMs, wake)
+    this.#identity = `${source.file.device}:${source.file.inode}`
     this.#tracked = track(source, this.#resting?.sums)
     if (this.#resting !== undefined) {
       this.#wokenAt = Date.now()
