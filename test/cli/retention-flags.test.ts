@@ -9,7 +9,9 @@ const DAY = 86_400_000
 
 /** The default of a command's flag, as its definition has it. */
 function defaultOf(command: string, flag: string): string {
-  const found = COMMAND_DEFINITIONS.map((define) => define()).find(({ name }) => name() === command)
+  const found = COMMAND_DEFINITIONS.map((define) => define()).find(
+    (made) => made.name() === command,
+  )
   return found?.options.find(({ long }) => long === flag)?.defaultValue as string
 }
 
