@@ -216,11 +216,12 @@ export class ReplicaWriter {
 
   async #look(signal: AbortSignal | undefined): Promise<ReplicaHead> {
     const { claim } = this
+    if (claim === undefined) return await locateHead(this.client, { signal })
+    const before = claim.epoch
     for (;;) {
+      const lookedAt = claim.now()
       const head = await locateHead(this.client, { signal })
-      if (claim === undefined) return head
-      const before = claim.epoch
-      if (!(await claim.stand(head, signal))) continue
+      if (!(await claim.stand(head, lookedAt, signal))) continue
       const { epoch } = claim
       if (before === undefined && epoch !== undefined) {
         this.#onEvent({ type: 'claimed', database: this.#database, epoch })

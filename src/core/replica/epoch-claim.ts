@@ -56,6 +56,11 @@ export class EpochClaim {
     this.#clock = options.clock ?? systemClock
   }
 
+  /** This moment, by the clocks that the claim goes by. */
+  now(): Instant {
+    return this.#clock()
+  }
+
   /** `undefined` until `stand` has claimed one. */
   get epoch(): number | undefined {
     return this.#epoch
@@ -73,23 +78,26 @@ export class EpochClaim {
 
   /**
    * Claims an epoch after the first look at the replica; after every later one, makes sure that the
-   * claim still counts. False: another writer claimed at the same moment, look again.
+   * claim still counts. False: look again, because another writer claimed at the same moment, or
+   * because so much time passed between the look and the claim that slots may have been taken and
+   * pruned in between.
    *
+   * @param lookedAt when the look began, by `now`
    * @throws FencedError `ClaimHeld` for a strict writer; `TakenOver` if the claim no longer counts
    * @throws StoreError `Unsupported` for a store that does not enforce create-only puts
    */
-  async stand(look: Look, signal?: AbortSignal): Promise<boolean> {
+  async stand(look: Look, lookedAt: Instant, signal?: AbortSignal): Promise<boolean> {
     const standing = standingOf(look.epochs)
     this.#head = { txid: look.txid, epoch: slotEpoch(look) }
     if (this.#epoch === undefined) {
-      const at = this.#clock()
       const epoch = await this.#entry.enter(look, signal)
       if (epoch === undefined) return false
       this.#epoch = epoch
-      this.#knownAt = at
+      this.#knownAt = lookedAt
       this.#objects = look.epochs
       const open = standing.open.filter((other) => other < epoch)
       this.#takeOver = new TakeOver(this.#store, epoch, open)
+      if (question(elapsed(lookedAt, this.#clock())) !== 'none') return false
     }
     if (isCurrent(this.#epoch, standing.newest)) return true
     throw await this.fenced(standing.newest, signal)

@@ -382,6 +382,40 @@ describe('a newer writer', () => {
     other.close()
   })
 
+  it('whose claim was held up looks again before it writes: a slot that it saw free may have been taken and pruned', async () => {
+    await using shared = new Shared()
+    const one = shared.rig()
+    const db = open(one)
+    fill(db)
+    await one.start()
+    await one.synced()
+    const two = shared.copyOf(one)
+    const other = open(two)
+    let offset = 0
+    const real = Date.now
+    vi.spyOn(Date, 'now').mockImplementation(() => real() + offset)
+    const slot = 'ltx/0/0000000000000002-0000000000000002.ltx'
+    shared.hooks.put = async (key, go) => {
+      if (!key.endsWith('02.claim')) return await go()
+      shared.hooks.put = undefined
+      for (let i = 0; i < 2; i++) {
+        add(db)
+        await one.synced()
+      }
+      await shared.store.delete(slot)
+      offset = 61_000
+      return await go()
+    }
+    await two.start()
+    await two.synced()
+    expect(shared.hooks.put, 'inconclusive: the claim was not held up').toBeUndefined()
+    expect(await shared.store.head(slot)).toBeUndefined()
+    expect((await shared.slots()).at(-1)).toBe('4:2:full')
+    await two.stop()
+    db.close()
+    other.close()
+  })
+
   it('is found by an older one that begins to write after a pause, before it sends anything', async () => {
     await using shared = new Shared()
     const one = shared.rig()

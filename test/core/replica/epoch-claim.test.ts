@@ -53,7 +53,7 @@ class Replica {
 
   async claimed(options: Partial<EpochClaimOptions> = {}, head?: { txid: number; nodeId: bigint }) {
     const writer = this.writer(options)
-    expect(await writer.claim.stand(await this.look(head))).toBe(true)
+    expect(await writer.claim.stand(await this.look(head), writer.claim.now())).toBe(true)
     this.calls.length = 0
     return writer
   }
@@ -111,12 +111,12 @@ describe('a claim', () => {
     const replica = new Replica()
     const look = await replica.look()
     const [a, b] = [replica.writer().claim, replica.writer().claim]
-    const stood = await Promise.all([a.stand(look), b.stand(look)])
+    const stood = await Promise.all([a.stand(look, a.now()), b.stand(look, b.now())])
     expect(stood.toSorted()).toEqual([false, true])
     const [won, lost] = stood[0] ? [a, b] : [b, a]
-    expect(await lost.stand(await replica.look())).toBe(true)
+    expect(await lost.stand(await replica.look(), lost.now())).toBe(true)
     expect([won.epoch, lost.epoch]).toEqual([1, 2])
-    await expect(won.stand(await replica.look())).rejects.toMatchObject({
+    await expect(won.stand(await replica.look(), won.now())).rejects.toMatchObject({
       name: 'FencedError',
       code: 'TakenOver',
       key: key(2, 'claim'),
@@ -125,7 +125,7 @@ describe('a claim', () => {
       ),
       holder: { epoch: 2 },
     })
-    expect(await lost.stand(await replica.look())).toBe(true)
+    expect(await lost.stand(await replica.look(), lost.now())).toBe(true)
   })
 
   it('whose answer was lost is known again as the own one, also to a strict writer', async () => {
@@ -137,8 +137,10 @@ describe('a claim', () => {
         throw new StoreError('Timeout', 'no answer', { op: 'put', outcome: 'unknown' })
       }
       const { claim } = replica.writer({ lease })
-      await expect(claim.stand(await replica.look())).rejects.toMatchObject({ code: 'Timeout' })
-      expect(await claim.stand(await replica.look())).toBe(true)
+      await expect(claim.stand(await replica.look(), claim.now())).rejects.toMatchObject({
+        code: 'Timeout',
+      })
+      expect(await claim.stand(await replica.look(), claim.now())).toBe(true)
       expect(claim.epoch).toBe(1)
       expect(claim.unfenced).toBe(0)
       expect(await replica.keys()).toEqual([key(1, 'claim')])
@@ -153,16 +155,31 @@ describe('a claim', () => {
       throw new StoreError('Timeout', 'no answer', { op: 'put', outcome: 'unknown' })
     }
     const { claim } = replica.writer()
-    await expect(claim.stand(await replica.look())).rejects.toMatchObject({ code: 'Timeout' })
+    await expect(claim.stand(await replica.look(), claim.now())).rejects.toMatchObject({
+      code: 'Timeout',
+    })
     await replica.claimed()
-    await expect(claim.stand(await replica.look())).rejects.toMatchObject({ code: 'TakenOver' })
+    await expect(claim.stand(await replica.look(), claim.now())).rejects.toMatchObject({
+      code: 'TakenOver',
+    })
+  })
+
+  it('that was long in coming asks for another look: slots may have been taken and pruned since the first', async () => {
+    const replica = new Replica()
+    const { claim, clock } = replica.writer()
+    const lookedAt = claim.now()
+    later(clock, FRESH_MS + 1)
+    expect(await claim.stand(await replica.look(), lookedAt)).toBe(false)
+    expect(claim.epoch).toBe(1)
+    expect(await claim.stand(await replica.look(), claim.now())).toBe(true)
+    expect(await replica.keys()).toEqual([key(1, 'claim')])
   })
 
   it('names nobody where the other claim cannot be understood', async () => {
     const replica = new Replica()
     const { claim } = await replica.claimed()
     await replica.inner.put(key(2, 'claim'), Buffer.from('{"format":9}'))
-    await expect(claim.stand(await replica.look())).rejects.toMatchObject({
+    await expect(claim.stand(await replica.look(), claim.now())).rejects.toMatchObject({
       code: 'TakenOver',
       message: expect.stringContaining('epoch 2, of a writer that cannot be named'),
       holder: undefined,
@@ -176,7 +193,7 @@ describe('a claim', () => {
     const old = new Date(look.storeNow.getTime() - OLD_MS - 1)
     const epochs = look.epochs.map((object) => ({ ...object, lastModified: old }))
     const { claim } = replica.writer()
-    expect(await claim.stand({ ...look, epochs })).toBe(true)
+    expect(await claim.stand({ ...look, epochs }, claim.now())).toBe(true)
     expect(
       (await replica.keys()).map((each) => Number(each.slice(-10).split('.')[0])),
     ).not.toContain(2)
@@ -189,7 +206,7 @@ describe('a strict writer', () => {
     const replica = new Replica()
     const { claim: first } = await replica.claimed({ lease: 'strict' })
     const { claim: second } = replica.writer({ lease: 'strict' })
-    await expect(second.stand(await replica.look())).rejects.toMatchObject({
+    await expect(second.stand(await replica.look(), second.now())).rejects.toMatchObject({
       name: 'FencedError',
       code: 'ClaimHeld',
       message: expect.stringMatching(
@@ -199,13 +216,15 @@ describe('a strict writer', () => {
     })
     expect(await replica.keys()).toEqual([key(1, 'claim')])
     await first.release()
-    expect(await second.stand(await replica.look())).toBe(true)
+    expect(await second.stand(await replica.look(), second.now())).toBe(true)
     expect(second.unfenced).toBe(0)
 
     const { claim: third } = replica.writer({ lease: 'strict' })
-    await expect(third.stand(await replica.look())).rejects.toMatchObject({ code: 'ClaimHeld' })
+    await expect(third.stand(await replica.look(), third.now())).rejects.toMatchObject({
+      code: 'ClaimHeld',
+    })
     await writeUnlock(replica.store, { epoch: 2, at: new Date(), host: 'h' }, NONE)
-    expect(await third.stand(await replica.look())).toBe(true)
+    expect(await third.stand(await replica.look(), third.now())).toBe(true)
     // Unlocked is not ended: it may be alive.
     expect(third.unfenced).toBe(1)
   })
@@ -216,7 +235,7 @@ describe('a strict writer', () => {
       const start = async (): Promise<string> => {
         const { claim } = replica.writer({ lease: 'strict' })
         try {
-          while (!(await claim.stand(await replica.look())));
+          while (!(await claim.stand(await replica.look(), claim.now())));
           return 'began'
         } catch (error) {
           return (error as { code: string }).code
@@ -358,7 +377,7 @@ describe('a take-over', () => {
     const { claim: two } = replica.writer()
     const look = await replica.look({ txid: 40, nodeId: one.nodeId })
     const compacted = { ...look, header: { ...look.header!, minTxid: txid(30) } }
-    expect(await two.stand(compacted)).toBe(true)
+    expect(await two.stand(compacted, two.now())).toBe(true)
     await two.landed(txid(41))
     expect(await readEnd(replica.store, 1, NONE)).toMatchObject({ from: 9n, slot: 41n })
   })
@@ -414,7 +433,7 @@ describe('a store', () => {
     const replica = new Replica()
     replica.hooks.capabilities = { ifAbsent: 'none' }
     const { claim } = replica.writer()
-    await expect(claim.stand(await replica.look())).rejects.toMatchObject({
+    await expect(claim.stand(await replica.look(), claim.now())).rejects.toMatchObject({
       code: 'Unsupported',
       hint: expect.stringContaining('--no-fencing'),
     })
@@ -430,7 +449,7 @@ describe('a store', () => {
       (_, i) => new EpochClaim(`app${i}`, replica.store, { lease: 'newest', random: i + 1, proof }),
     )
     const look = await replica.look()
-    const ends = await Promise.allSettled(claims.map((claim) => claim.stand(look)))
+    const ends = await Promise.allSettled(claims.map((claim) => claim.stand(look, claim.now())))
     for (const end of ends) {
       expect(end).toMatchObject({ reason: { code: 'Unsupported', op: 'put' } })
     }
@@ -444,18 +463,21 @@ describe('a store', () => {
     }
     replica.hooks.ignoresConditions = true
     const { claim } = replica.writer()
-    await expect(claim.stand(await replica.look())).rejects.toMatchObject({
+    await expect(claim.stand(await replica.look(), claim.now())).rejects.toMatchObject({
       code: 'Unsupported',
       message: expect.stringContaining(`Left behind: ${key(1, 'claim')}`),
     })
   })
 
+  const stood = async (replica: Replica, proof: FencingProof) => {
+    const { claim } = replica.writer({ proof })
+    return await claim.stand(await replica.look(), claim.now())
+  }
+
   it('is tried once for all databases that share the proof', async () => {
     const replicas = Array.from({ length: 20 }, () => new Replica())
     const proof = new FencingProof()
-    await Promise.all(
-      replicas.map(async (replica) => replica.writer({ proof }).claim.stand(await replica.look())),
-    )
+    await Promise.all(replicas.map(async (replica) => stood(replica, proof)))
     const puts = replicas.flatMap(({ calls }) => calls.filter((call) => call.startsWith('put')))
     expect(puts).toHaveLength(21)
     expect(await replicas[7]!.keys()).toEqual([key(1, 'claim')])
