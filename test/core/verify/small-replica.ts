@@ -83,6 +83,13 @@ export class SmallReplica {
     return this.#good.get(key) as Uint8Array
   }
 
+  /** As it is now. */
+  async stored(key: string): Promise<Uint8Array> {
+    const chunks: Uint8Array[] = []
+    for await (const chunk of (await this.store.get(key)).body) chunks.push(chunk)
+    return Buffer.concat(chunks)
+  }
+
   async replace(key: string, bytes: Uint8Array): Promise<void> {
     await this.store.put(key, bytes, { createdAt: timeOfKey(key) })
   }
