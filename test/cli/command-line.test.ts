@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, describe, expect, it } from 'vitest'
+import { COMMANDS } from '../../src/cli/program.ts'
 import { runCli, scratchFolder } from './run-cli.ts'
 
 const folder = scratchFolder()
@@ -7,14 +8,17 @@ const cwd = folder.path
 afterAll(() => folder.remove())
 
 describe('help and version', () => {
-  it.each([[], ['watch'], ['snapshot'], ['restore'], ['list'], ['doctor']])(
-    'walsync %s --help',
-    async (...words) => {
-      const { code, stdout, stderr } = await runCli([...words, '--help'])
+  it('is the same as ever for walsync itself and for every command', async () => {
+    const commands = [[], ...COMMANDS.map((name) => [name])]
+    const helps = commands.map(async (words) => ({
+      words,
+      ...(await runCli([...words, '--help'])),
+    }))
+    for (const { words, code, stdout, stderr } of await Promise.all(helps)) {
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-      expect(stdout).toMatchSnapshot()
-    },
-  )
+      expect(stdout).toMatchSnapshot(['walsync', ...words, '--help'].join(' '))
+    }
+  })
 
   it('prints the version of the package', async () => {
     const { version } = JSON.parse(
@@ -49,7 +53,33 @@ const WRONG: readonly (readonly [string, readonly string[], RegExp])[] = [
     /^error: Required option '-b, --bucket <url>' not specified\.\n {2}try: run walsync list --help/,
   ],
   ['an empty -b', ['list', '-b', ''], /^error: --bucket got "", which is not a replica URL/],
-  ['no database', ['watch', '-b', '.'], /^error: Missing required argument 'databases'/],
+  [
+    'no database',
+    ['watch', '-b', '.'],
+    /^error: No database was given, and there is no walsync\.yml here\./,
+  ],
+  ['no bucket', ['watch', 'a.db'], /^error: No bucket was given: nothing says where/],
+  [
+    'a missing file',
+    ['watch', '--config', 'x.yml'],
+    /^error: There is no configuration file .*x\.yml\./,
+  ],
+  ['an unknown action', ['config', 'chek'], /^error: walsync config does not know "chek"\./],
+  [
+    'a bad lease',
+    ['watch', 'a.db', '-b', '.', '--lease', 'x'],
+    /^error: --lease got "x", which is not one of newest, strict/,
+  ],
+  [
+    'bad levels',
+    ['watch', 'a.db', '-b', '.', '--levels', '1h,1s'],
+    /^error: --levels got "1h,1s", which is not none or up to/,
+  ],
+  [
+    'a bad count',
+    ['watch', 'a.db', '-b', '.', '--keep-daily', '-1'],
+    /^error: --keep-daily got "-1"/,
+  ],
   ['no -o', ['restore', 'app', '-b', '.'], /^error: Required option '-o, --output <file>'/],
   ['a word too many', ['list', 'app', '-b', '.'], /^error: Too many arguments for 'list'/],
   [

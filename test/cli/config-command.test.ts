@@ -1,0 +1,157 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { COMMAND_DEFINITIONS } from '../../src/cli/command-definitions.ts'
+import { configSchema } from '../../src/cli/config/config-schema.ts'
+import { configJsonSchema } from '../../src/cli/config/json-schema.ts'
+import { SETTING_KEYS } from '../../src/cli/config/setting-keys.ts'
+import { settingFlags } from '../../src/cli/watch-settings.ts'
+import { runCli, scratchFolder } from './run-cli.ts'
+import { sampleDatabase } from './sample-database.ts'
+
+const folder = scratchFolder()
+const cwd = folder.path
+afterAll(() => folder.remove())
+
+beforeAll(() => {
+  mkdirSync(join(cwd, 'data'))
+  mkdirSync(join(cwd, 'empty'))
+  for (const name of ['data/a.db', 'data/b.db']) sampleDatabase(join(cwd, name), 1).close()
+  writeFileSync(join(cwd, 'data', 'README'), 'no database')
+  writeFileSync(
+    join(cwd, 'walsync.yml'),
+    `bucket: s3://bkt/x?region=eu
+sync-interval: 5s
+databases:
+  - folder: data
+    prefix: all
+  - path: later.db
+    bucket: ./replica
+    retention: none
+  - glob: empty/*.db
+`,
+  )
+})
+
+const config = (...words: string[]) => runCli(['config', ...words], { cwd })
+
+describe('walsync config check', () => {
+  it('prints what would be replicated now, under which names and where to, and asks no store', async () => {
+    const { code, stdout, stderr } = await config('check')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const replica = `file://${encodeURI(join(cwd, 'replica'))}/later`
+    const lines = stdout.split('\n').map((line) => line.trimEnd().split(/ {2,}/))
+    expect(lines).toEqual([
+      [`${join(cwd, 'walsync.yml')} is right.`],
+      ['DATABASE', 'FILE', 'REPLICA', 'NOW'],
+      [replica, join(cwd, 'later.db'), replica, 'there is no file yet'],
+      ['all/a', join(cwd, 'data/a.db'), 's3://bkt/x/all/a', 'ready'],
+      ['all/b', join(cwd, 'data/b.db'), 's3://bkt/x/all/b', 'ready'],
+      ['walsync.yml:9: nothing is there now.'],
+      [''],
+    ])
+    expect(readdirSync(cwd).sort()).toEqual(['data', 'empty', 'walsync.yml'])
+  })
+
+  it('prints the settings that hold as JSON', async () => {
+    const { code, stdout } = await config('check', '--json')
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({
+      config: join(cwd, 'walsync.yml'),
+      databases: [
+        { path: join(cwd, 'later.db'), settings: { syncIntervalMs: 5000, retention: 'none' } },
+        { name: 'all/a', state: 'ready', settings: { syncIntervalMs: 5000, lease: 'newest' } },
+        { name: 'all/b' },
+      ],
+      unmatched: ['walsync.yml:9'],
+      unreadable: [],
+    })
+  })
+
+  it('ends with 2 for a file that is wrong, missing, or would not start', async () => {
+    writeFileSync(join(cwd, 'data', 'wrong.yml'), 'bukket: s3://bkt\n')
+    writeFileSync(join(cwd, 'data', 'scheme.yml'), 'bucket: nope://x\ndatabases: [{path: a.db}]\n')
+    writeFileSync(
+      join(cwd, 'data', 'clash.yml'),
+      'bucket: s3://bkt\ndatabases: [{path: a.db}, {path: x/a.db}]\n',
+    )
+    const [wrong, scheme, clash, missing, none, json] = await Promise.all([
+      config('check', '--config', 'data/wrong.yml'),
+      config('check', '--config', 'data/scheme.yml'),
+      config('check', '--config', 'data/clash.yml'),
+      config('check', '--config', 'nope.yml'),
+      runCli(['config', 'check'], { cwd: join(cwd, 'empty') }),
+      config('check', '--config', 'data/wrong.yml', '--json'),
+    ])
+    for (const { code, stdout } of [wrong, scheme, clash, missing, none]) {
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    }
+    expect(wrong.stderr).toBe(
+      'error: data/wrong.yml has an error.\n  data/wrong.yml:1:1: bukket is no key here; did you mean bucket?\n  try: correct the file, then run walsync config check; docs/configuration.md describes it\n',
+    )
+    expect(scheme.stderr).toMatch(/^error: No backend knows nope:\/\/ URLs\./)
+    expect(clash.stderr).toMatch(/would both be replicated under the name "a"/)
+    expect(missing.stderr).toMatch(/^error: There is no configuration file .*nope\.yml\./)
+    expect(none.stderr).toMatch(
+      /^error: There is no walsync\.yml, walsync\.yaml, walsync\.json here\./,
+    )
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      error: { code: 'Usage', exitCode: 2, details: [expect.stringContaining('1:1: bukket')] },
+    })
+  })
+})
+
+describe('the JSON schema', () => {
+  const published = new URL('../../walsync.schema.json', import.meta.url)
+
+  it('that the package has is the one of the file that it reads (renewed by walsync config schema)', async () => {
+    const schema = JSON.parse(readFileSync(published, 'utf8')) as unknown
+    expect(schema).toEqual(JSON.parse(JSON.stringify(configJsonSchema())))
+    const { code, stdout } = await config('schema')
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toEqual(schema)
+  })
+
+  it('knows no key that the file does not, and describes each', () => {
+    const schema = configJsonSchema() as Schema
+    expect(Object.keys(schema.properties ?? {}).sort()).toEqual(
+      Object.keys(configSchema.shape).sort(),
+    )
+    const check = (part: Schema): void => {
+      if (part.properties !== undefined) expect(part.additionalProperties).toBe(false)
+      for (const inner of [...Object.values(part.properties ?? {}), ...(part.anyOf ?? [])])
+        check(inner)
+      if (part.items?.properties !== undefined) check(part.items)
+      for (const [key, { description }] of Object.entries(part.properties ?? {})) {
+        if (key !== 'retention') expect(description, key).toMatch(/\.$/)
+      }
+    }
+    check(schema)
+  })
+
+  it('and the flags of watch name the same settings', () => {
+    const watch = COMMAND_DEFINITIONS.map((define) => define()).find(
+      (command) => command.name() === 'watch',
+    )
+    const flags = watch?.options.map((option) => option.attributeName()) ?? []
+    const settings = Object.keys(settingFlags.shape)
+    expect(settings.filter((name) => !flags.includes(name))).toEqual([])
+    expect([...Object.keys(SETTING_KEYS), 'prune'].sort()).toEqual(settings.sort())
+    const beside = ['bucket', 'config', 'name', 'probe', 'shutdownTimeout', 'socket', 'status']
+    expect(flags.filter((name) => !settings.includes(name)).sort()).toEqual(beside)
+    const kebab = (name: string) =>
+      name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+    for (const [name, { key }] of Object.entries(SETTING_KEYS)) {
+      const [first = '', second] = key.split('.')
+      const flag = first === 'retention' ? second : [first, second].filter(Boolean).join('-')
+      expect(flag).toBe(kebab(name))
+    }
+  })
+})
+
+interface Schema {
+  readonly properties?: Record<string, Schema & { description?: string }>
+  readonly additionalProperties?: boolean
+  readonly anyOf?: Schema[]
+  readonly items?: Schema
+}
