@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is the file's own syntax.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -9,7 +9,10 @@ import { expandEnv } from '../../src/cli/config/expand-env.ts'
 import { loadConfig } from '../../src/cli/config/load-config.ts'
 import { nearestWord } from '../../src/cli/config/nearest-word.ts'
 import { parseConfig } from '../../src/cli/config/parse-config.ts'
+import { SETTING_KEYS } from '../../src/cli/config/setting-keys.ts'
 import { UsageError } from '../../src/cli/usage-error.ts'
+import { watchPlan } from '../../src/cli/watch/watch-plan.ts'
+import { WATCH_DEFAULTS } from '../../src/cli/watch-defaults.ts'
 import { databaseSettings } from '../../src/cli/watch-settings.ts'
 
 const parse = (text: string, env: Record<string, string> = {}): Config =>
@@ -426,5 +429,26 @@ describe('which file is read', () => {
     expect(await refusal('utf16.yml')).toMatch(/is not UTF-8 text but UTF-16\.$/)
     expect(await refusal('latin1.yml')).toMatch(/is not UTF-8 text\.$/)
     expect((await load('bom.yml'))?.bucket).toBe('bom')
+  })
+})
+
+describe('docs/configuration.md', () => {
+  const page = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8')
+
+  it('has an example that is right', () => {
+    const example = /```yaml\n(# walsync\.yml\n[^`]+)```/.exec(page)?.[1] ?? ''
+    const config = parse(example)
+    const plan = watchPlan({ operands: [], flags: {}, given: new Set(), config, cwd: '/' })
+    expect(plan.sources.map(({ where }) => where.kind)).toEqual(['path', 'glob', 'folder'])
+  })
+
+  it('has every key, with its default', () => {
+    const rows = page.split('\n').filter((line) => line.startsWith('| `'))
+    for (const [name, { key }] of Object.entries(SETTING_KEYS)) {
+      const row = rows.find((line) => line.split('|')[1]?.includes(`\`${key}`))
+      expect(row, key).toBeDefined()
+      const standard = (WATCH_DEFAULTS as Record<string, unknown>)[name]
+      if (standard !== undefined) expect(row, key).toContain(`| ${String(standard)} |`)
+    }
   })
 })
