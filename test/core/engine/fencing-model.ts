@@ -201,7 +201,8 @@ export function fencingModel({ databases, budget, weak = {} }: Setting): Model<W
       const slots = world.slots.with(writer.pruning - 1, undefined)
       yield ['prunes', { ...set(world, i, { ...writer, pruning: 0 }), slots }]
     }
-    if (isAlive(writer) && left.crashes > 0) {
+    // Before its claim it has left nothing: that crash is the same as no start.
+    if (isAlive(writer) && writer.epoch > 0 && left.crashes > 0) {
       yield ['crashes', spend(set(world, i, { ...OFF, db: writer.db }), 'crashes')]
     }
   }
