@@ -6,11 +6,18 @@ import type { ReplicaLayout } from './replica-layout.ts'
 const PARALLEL_LISTINGS = 16
 
 /**
+ * How many folders deep a replica may stand under a store's root to be found: in a bucket that holds
+ * other things as well not every folder can be looked into.
+ */
+export const MAX_REPLICA_DEPTH = 4
+
+/**
  * Prefixes under a store's root that hold a replica, in key order, without a slash at the end:
- * `app`, and `group/app` one folder deeper. The empty string stands for the root itself, which is a
- * replica when the URL names one (Litestream's URLs do).
+ * `app`, `group/app`, and so on up to `MAX_REPLICA_DEPTH` folders; also below another replica. The
+ * empty string stands for the root itself, which is a replica when the URL names one (Litestream's
+ * URLs do).
  *
- * Costs about one listing a database, never one of all objects.
+ * Costs one or two listings a database, never one of all objects.
  *
  * @throws StoreError
  */
@@ -20,22 +27,19 @@ export async function listReplicas(
   options: CallOptions = {},
 ): Promise<string[]> {
   const found: string[] = []
-  if (await isReplica(store, layout, '', options)) found.push('')
-  const top = await foldersUnder(store, '', options)
-  const groups = await mapParallel(
-    top.filter((prefix) => found.length === 0 || !isMarker(layout, prefix)),
-    PARALLEL_LISTINGS,
-    async (prefix) => {
-      if (await isReplica(store, layout, prefix, options)) return [prefix]
-      const nested: string[] = []
-      for (const inner of await foldersUnder(store, prefix, options)) {
-        if (await isReplica(store, layout, inner, options)) nested.push(inner)
-      }
-      return nested
-    },
-  )
-  for (const prefix of groups.flat()) found.push(prefix.slice(0, -1))
-  return found
+  let folders = ['']
+  for (let depth = 0; depth <= MAX_REPLICA_DEPTH && folders.length > 0; depth++) {
+    const looks = await mapParallel(folders, PARALLEL_LISTINGS, async (prefix) => {
+      const inside = await foldersUnder(store, prefix, options)
+      const isReplica = await holdsLevels(store, layout, prefix, inside, options)
+      return { prefix, isReplica, inside }
+    })
+    for (const { prefix, isReplica } of looks) if (isReplica) found.push(prefix)
+    folders = looks.flatMap(({ prefix, isReplica, inside }) =>
+      isReplica ? inside.filter((folder) => !isOwn(layout, prefix, folder)) : inside,
+    )
+  }
+  return found.sort().map((prefix) => prefix.slice(0, -1))
 }
 
 const LEVEL_FOLDER: Record<ReplicaLayout, RegExp> = {
@@ -44,21 +48,24 @@ const LEVEL_FOLDER: Record<ReplicaLayout, RegExp> = {
 }
 
 /** A replica is told by a level folder, because an object store has no empty ones. */
-async function isReplica(
+async function holdsLevels(
   store: ObjectStore,
   layout: ReplicaLayout,
   prefix: string,
+  inside: readonly string[],
   options: CallOptions,
 ): Promise<boolean> {
-  const inside = layout === 'ltx' ? `${prefix}ltx/` : prefix
-  for await (const entry of store.listDir({ prefix: inside, signal: options.signal })) {
-    if (entry.kind === 'prefix' && LEVEL_FOLDER[layout].test(entry.prefix)) return true
-  }
-  return false
+  if (layout === 'hex') return inside.some((folder) => LEVEL_FOLDER.hex.test(folder))
+  // A database may be called "ltx", too.
+  if (!inside.includes(`${prefix}ltx/`)) return false
+  const levels = await foldersUnder(store, `${prefix}ltx/`, options)
+  return levels.some((folder) => LEVEL_FOLDER.ltx.test(folder))
 }
 
-function isMarker(layout: ReplicaLayout, prefix: string): boolean {
-  return layout === 'ltx' ? prefix === 'ltx/' : LEVEL_FOLDER.hex.test(prefix)
+/** What a replica keeps in itself: its levels, and walsync's own objects beside them. */
+function isOwn(layout: ReplicaLayout, prefix: string, folder: string): boolean {
+  if (folder === `${prefix}walsync/`) return true
+  return layout === 'ltx' ? folder === `${prefix}ltx/` : LEVEL_FOLDER.hex.test(folder)
 }
 
 async function foldersUnder(

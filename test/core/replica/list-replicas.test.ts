@@ -17,7 +17,7 @@ describe.each(['ltx', 'hex'] as const)('listReplicas with the layout %s', (layou
   const snapshot = ltxKey(layout, 9, txid(1), txid(2))
   const first = ltxKey(layout, 0, txid(1), txid(1))
 
-  it('finds replicas at the top and one folder deeper', async () => {
+  it('finds replicas at the top, up to four folders deep, and below others', async () => {
     const store = await storeWith([
       `zebra/${first}`,
       `app/${snapshot}`,
@@ -27,11 +27,20 @@ describe.each(['ltx', 'hex'] as const)('listReplicas with the layout %s', (layou
       `team/two/${snapshot}`,
       `team/notes/readme.txt`,
       `deep/er/still/${first}`,
+      `deep/er/still/four/${first}`,
+      `deep/er/still/four/five/${first}`,
+      `app/walsync/epochs/1.claim`,
+      `app/of/a/tenant/${first}`,
+      `app-2/${first}`,
       'other/file.bin',
       'loose.txt',
     ])
     expect(await listReplicas(store, layout)).toEqual([
+      'app-2',
       'app',
+      'app/of/a/tenant',
+      'deep/er/still',
+      'deep/er/still/four',
       'my=20app',
       'team/one',
       'team/two',
