@@ -176,6 +176,14 @@ databases:
     expect(await names('bucket: ./r\ndatabases: [{folder: d}]')).toHaveLength(2)
   })
 
+  it('a name that walsync list would not find is refused', async () => {
+    touch('d/1/2/3/a.db', 'd/1/2/3/4/b.db')
+    expect(await names('bucket: ./r\ndatabases: [{glob: "d/**/a.db"}]')).toHaveLength(1)
+    await expect(names('bucket: ./r\ndatabases: [{glob: "d/**/*.db"}]')).rejects.toThrow(
+      /b\.db would be replicated as "1\/2\/3\/4\/b", of whose 5 parts walsync list looks into 4 only/,
+    )
+  })
+
   it('a name that is too long for a key is refused', async () => {
     touch(`d/${'ü'.repeat(70)}.db`)
     await expect(names('bucket: ./r\ndatabases: [{folder: d}]')).rejects.toThrow(

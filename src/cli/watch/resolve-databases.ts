@@ -1,4 +1,6 @@
+import { MAX_REPLICA_DEPTH } from '../../core/replica/list-replicas.ts'
 import { realPath, refuseTwins, sharedReplica } from '../database-names.ts'
+import { displayName } from '../replica-names.ts'
 import { UsageError } from '../usage-error.ts'
 import type { WantedDatabase } from './fleet.ts'
 import type { WatchSource } from './watch-plan.ts'
@@ -47,7 +49,9 @@ export function resolveDatabases(
       taken.add(real)
       try {
         const database = watchedDatabase(source, path, cwd)
-        databases.push({ database, kind: source.where.kind })
+        const parts = database.prefix.split('/').length
+        if (parts <= MAX_REPLICA_DEPTH) databases.push({ database, kind: source.where.kind })
+        else refused.push({ path, reason: tooDeep(database.path, database.prefix, parts) })
       } catch (error) {
         refused.push({ path, reason: (error as Error).message })
       }
@@ -65,6 +69,10 @@ export function resolveDatabases(
     else refused.push({ path: database.path, reason: sharedReplica(other.database, database) })
   }
   return { databases: withoutNested([...accepted.values()], refused), refused }
+}
+
+function tooDeep(path: string, prefix: string, parts: number): string {
+  return `${path} would be replicated as "${displayName(prefix)}", of whose ${parts} parts walsync list looks into ${MAX_REPLICA_DEPTH} only.`
 }
 
 /** @throws UsageError for the first file that would not be watched */
