@@ -1,11 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import {
-  enforcesCreateOnly,
-  type ObjectStore,
-  type ProbeReport,
-  probeStore,
-  StoreError,
-} from '../core/store/index.ts'
+import { type ObjectStore, type ProbeReport, probeStore } from '../core/store/index.ts'
 import type { CommandContext } from './command-context.ts'
 
 /** What a start-up probe tells through. */
@@ -48,29 +42,6 @@ export class StartProbe {
       this.#told.logger.warn({ code }, `the store could not be probed: ${message ?? error}`)
     }
   }
-}
-
-/**
- * The probe of `watch --require-fencing`, before anything else is sent.
- *
- * @throws StoreError `Unsupported` if the store was not seen to refuse a second create-only put
- * @throws StoreError of a store that is out of reach
- */
-export async function requireFencing(
-  store: ObjectStore,
-  told: Told,
-  signal: AbortSignal,
-): Promise<void> {
-  const report = await probeStore(store, { signal })
-  if (!enforcesCreateOnly(report)) {
-    const seen = report.checks.find(({ name }) => name === 'create-only')?.sentence
-    const message = `${store.description} was not seen to enforce create-only writes. ${seen}`
-    throw new StoreError('Unsupported', message, {
-      op: 'probe',
-      hint: 'use a store that has conditional writes; or make sure that only one walsync writes, and leave --require-fencing out',
-    })
-  }
-  tellProbe(report, store, told)
 }
 
 /** At most one warning about what the store does, and one about what the credentials may not. */

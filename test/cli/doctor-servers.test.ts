@@ -76,12 +76,14 @@ describeWithServers(['versitygw'], 'a real service that ignores conditions', () 
     expect(statuses(result)).toMatchObject({ credentials: 'ok', 'create-only': 'failed' })
   })
 
-  it('is refused by watch --require-fencing', async () => {
+  it('is refused by watch, unless fencing is off', async () => {
     const db = sampleDatabase(join(folder.path, 'app.db'), 1)
-    const args = ['watch', 'app.db', '-b', server.url, '--require-fencing']
+    const args = ['watch', 'app.db', '-b', server.url]
     const { code, stderr } = await runCli(args, { env: server.env, cwd: folder.path })
     expect(code).toBe(4)
-    expect(stderr).toMatch(/^error: .*was not seen to enforce create-only writes/m)
+    expect(stderr).toMatch(/^error: .*accepts a second create-only put/m)
+    const list = await runCli(['list', '-b', server.url, '--json'], { env: server.env })
+    expect(JSON.parse(list.stdout)).toMatchObject({ databases: [] })
     db.close()
   })
 })

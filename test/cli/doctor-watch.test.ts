@@ -61,8 +61,8 @@ describe('the probe of a starting watch', () => {
     expect(await end(cli)).toEqual({ code: 0, warnings: [] })
   })
 
-  it('names a store that ignores create-only puts in one warning, and goes on', async () => {
-    const cli = start('liar')
+  it('names a store that ignores create-only puts in one warning, and goes on if fencing is off', async () => {
+    const cli = start('liar', '--no-fencing')
     await based(cli)
     await probed(cli)
     addRows(db, 5)
@@ -78,11 +78,11 @@ describe('the probe of a starting watch', () => {
   })
 
   it.each([
-    ['frank', /declares none: two writers/],
-    ['regional', /within one region only/],
-    ['no-delete', /may not delete; left behind: walsync-probe\//],
-  ])('%s: one warning', async (what, says) => {
-    const cli = start(what)
+    ['frank', ['--no-fencing'], /declares none: two writers/],
+    ['regional', [], /within one region only/],
+    ['no-delete', [], /may not delete; left behind: walsync-probe\//],
+  ])('%s: one warning', async (what, words, says) => {
+    const cli = start(what, ...words)
     await based(cli)
     await probed(cli)
     const { code, warnings } = await end(cli)
@@ -106,7 +106,7 @@ describe('the probe of a starting watch', () => {
   })
 
   it('is left out with --no-probe', async () => {
-    const cli = start('liar', '--no-probe')
+    const cli = start('liar', '--no-probe', '--no-fencing')
     await based(cli)
     addRows(db, 1)
     await cli.line((line) => line.includes('"event":"synced"'))
@@ -122,38 +122,43 @@ describe('the probe of a starting watch', () => {
   })
 })
 
-describe('--require-fencing', () => {
-  it.each(['liar', 'frank', 'no-put'])(
-    'refuses %s with 4 before anything is stored',
-    async (what) => {
-      const cli = start(what, '--require-fencing')
-      const { code, stderr } = await cli.ended
-      expect(code).toBe(4)
-      expect(stderr).toMatch(
-        /^error: file:.*replica was not seen to enforce create-only writes\. .+\n {2}try: use a store/m,
-      )
-      const names = existsSync(join(cwd, 'replica')) ? readdirSync(join(cwd, 'replica')) : []
-      expect(names.filter((name) => name !== '.walsync-tmp')).toEqual([])
-    },
-  )
-
-  it('refuses a store that cannot be asked, with 4', async () => {
-    const { code, stderr } = await start('down', '--require-fencing').ended
+describe('fencing', () => {
+  it.each([
+    ['liar', /accepts a second create-only put of one key/],
+    ['frank', /has no create-only puts/],
+  ])('refuses %s with 4 before anything of the database is stored', async (what, says) => {
+    const { code, stderr } = await start(what).ended
     expect(code).toBe(4)
-    expect(stderr).toMatch(/^error: The store does not answer/m)
+    const [error, hint] = stderr.split('\n').slice(-3)
+    expect(error).toMatch(/^error: file:.*replica\/app /)
+    expect(error).toMatch(says)
+    expect(hint).toMatch(/^ {2}try: Use a store that has conditional writes; .+--no-fencing\.$/)
+    const names = existsSync(join(cwd, 'replica')) ? readdirSync(join(cwd, 'replica')) : []
+    expect(names.filter((name) => name !== '.walsync-tmp')).toEqual([])
   })
 
-  it('starts on one that keeps them, and probes once', async () => {
-    const cli = start('sound', '--require-fencing')
+  it('does not begin where the credentials may not put', async () => {
+    const { code, stderr } = await start('no-put').ended
+    expect(code).toBe(4)
+    expect(stderr).toMatch(/^error: The credentials may not put app\/walsync\/epochs\//m)
+  })
+
+  it('is tried with a claim, which a clean end releases', async () => {
+    const cli = start('sound')
+    const claimed = cli.line((line) => line.includes('"event":"claimed"'))
+    expect(JSON.parse(await claimed)).toMatchObject({ database: 'app', epoch: 1 })
     await based(cli)
-    await probed(cli)
     expect((await end(cli)).code).toBe(0)
-    expect((await cli.ended).stdout.match(/"event":"store-probed"/g)).toHaveLength(1)
+    expect(readdirSync(join(cwd, 'replica', 'app', 'walsync', 'epochs'))).toEqual([
+      '0000000000000001.claim',
+      '0000000000000001.end',
+    ])
   })
 
-  it('excludes --no-probe', async () => {
-    const { code, stderr } = await start('sound', '--require-fencing', '--no-probe').ended
-    expect(code).toBe(2)
-    expect(stderr).toMatch(/^error: --require-fencing needs the probe\.\n {2}try: /m)
+  it('can be left out, and then claims nothing', async () => {
+    const cli = start('frank', '--no-fencing', '--no-probe')
+    await based(cli)
+    expect((await end(cli)).code).toBe(0)
+    expect(existsSync(join(cwd, 'replica', 'app', 'walsync'))).toBe(false)
   })
 })

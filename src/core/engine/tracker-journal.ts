@@ -60,7 +60,9 @@ export class TrackerJournal {
     this.#onEvent({ type: 'synced', database: this.#database, txid, bytes, pages, ms })
   }
 
+  /** Told once. */
   fenced(error: FencedError): void {
+    if (this.#state === 'fenced') return
     this.#state = 'fenced'
     this.#lastError = error.message
     this.#onEvent({ type: 'fenced', database: this.#database, error })
