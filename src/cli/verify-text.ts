@@ -1,4 +1,5 @@
-import type { Defect, StateSpan, TrialRestore, VerifyReport } from '../core/verify/index.ts'
+import type { TrialRestore } from '../core/repair/index.ts'
+import type { Defect, StateSpan, VerifyReport } from '../core/verify/index.ts'
 import { formatBytes, formatTable } from './format.ts'
 
 /** One replica, as `verify` has found it. */

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { TakenSnapshot } from '../../core/engine/take-snapshot.ts'
+import { type Repair, repairReplica } from '../../core/repair/index.ts'
 import { RestoreError } from '../../core/restore/restore-error.ts'
-import { type Repair, repairReplica } from '../../core/verify/index.ts'
 import type { CommandContext } from '../command-context.ts'
 import { nameDatabases } from '../database-names.ts'
 import { ExitCode } from '../exit-code.ts'

@@ -3,8 +3,8 @@ import { type TakenSnapshot, takeSnapshot } from '../engine/take-snapshot.ts'
 import { ReplicaClient } from '../replica/replica-client.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'
-import { type VerifyMemory, type VerifyProgress, verifyReplica } from './verify-replica.ts'
-import type { VerifyReport } from './verify-report.ts'
+import { type VerifyMemory, type VerifyProgress, verifyReplica } from '../verify/verify-replica.ts'
+import type { VerifyReport } from '../verify/verify-report.ts'
 
 export interface RepairOptions {
   /** Takes a copy also when the newest state can be restored. Default false. */

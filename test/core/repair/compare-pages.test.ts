@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type DatabaseView, SourceDatabase } from '../../../src/core/db/index.ts'
-import { comparePages } from '../../../src/core/verify/compare-pages.ts'
+import { comparePages } from '../../../src/core/repair/compare-pages.ts'
 
 const PAGE_SIZE = 512
 let folder: string

@@ -2,9 +2,10 @@ import type { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { txid } from '../../../src/core/ltx/index.ts'
+import { type Repair, repairReplica } from '../../../src/core/repair/index.ts'
 import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
 import { ltxKey } from '../../../src/core/replica/replica-layout.ts'
-import { type Repair, repairReplica, verifyReplica } from '../../../src/core/verify/index.ts'
+import { verifyReplica } from '../../../src/core/verify/index.ts'
 import { contents, ReplicaRig } from '../../support/replica-rig.ts'
 
 let rig: ReplicaRig
