@@ -33,7 +33,10 @@ export async function openStatusSocket(
   if (socket === false) return { close: async () => undefined }
   if (socket !== undefined) assertSocketPath(socket)
   const startedAt = new Date(Date.now() - process.uptime() * 1000)
+  const clients = new Set<Socket>()
   const answer = (client: Socket): void => {
+    clients.add(client)
+    client.on('close', () => clients.delete(client))
     // The client may be gone again: nobody is left to tell.
     client.on('error', () => client.destroy())
     client.setTimeout(CLIENT_MS, () => client.destroy())
@@ -48,7 +51,7 @@ export async function openStatusSocket(
     await listen(server, path)
     context.logger.debug({ socket: path }, 'status socket opened')
     server.on('error', (error) => context.logger.warn(`the status socket failed: ${error.message}`))
-    return { close: () => close(server) }
+    return { close: () => close(server, clients) }
   } catch (error) {
     if (error instanceof UsageError && socket !== undefined) throw error
     const { message } = error as Error
@@ -93,8 +96,10 @@ async function listen(server: Server, path: string): Promise<void> {
   if (process.platform !== 'win32') chmodSync(path, 0o600)
 }
 
-function close(server: Server): Promise<void> {
+/** A client that has not read yet is not waited for. */
+function close(server: Server, clients: ReadonlySet<Socket>): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve())
+    for (const client of clients) client.destroy()
   })
 }

@@ -1,4 +1,4 @@
-import type { Dirent } from 'node:fs'
+import type { Dirent, Stats } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import picomatch from 'picomatch'
@@ -32,22 +32,21 @@ export async function findFiles(place: DatabasePlace, signal: AbortSignal): Prom
       if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') failure ??= { folder, error }
       return
     }
-    entries.sort((a, b) => (a.name < b.name ? -1 : 1))
     for (const entry of entries) {
-      if (entry.name.startsWith('.')) continue
-      const path = join(folder, entry.name)
-      const within = inside === '' ? entry.name : `${inside}/${entry.name}`
-      const kind = await kindOf(entry, path)
-      const mayFollow = !entry.isSymbolicLink() || search.depth !== Number.POSITIVE_INFINITY
-      if (kind === 'folder' && depth < search.depth && mayFollow) {
-        await visit(path, within, depth + 1)
-      } else if (kind === 'file' && !SIDECAR.test(entry.name) && search.matches(within)) {
-        files.push(path)
+      const { name } = entry
+      if (name.startsWith('.') || SIDECAR.test(name)) continue
+      const isLink = entry.isSymbolicLink()
+      const within = inside === '' ? name : `${inside}/${name}`
+      const kind = isLink ? await kindOfTarget(join(folder, name)) : kindOf(entry)
+      if (kind === 'file') {
+        if (search.matches(within)) files.push(join(folder, name))
+      } else if (kind === 'folder' && depth < search.depth && !(isLink && search.isUnbounded)) {
+        await visit(join(folder, name), within, depth + 1)
       }
     }
   }
   await visit(place.base, '', 1)
-  return { files, failure }
+  return { files: files.sort(), failure }
 }
 
 const SIDECAR = /-(?:wal|shm|journal)$/
@@ -55,25 +54,30 @@ const SIDECAR = /-(?:wal|shm|journal)$/
 interface Search {
   /** How many folders deep a file may be; 1: in the base itself. */
   readonly depth: number
+  /** At any depth: a link to a folder could lead in circles. */
+  readonly isUnbounded: boolean
   readonly matches: (path: string) => boolean
 }
 
 function searchOf(place: Exclude<DatabasePlace, { kind: 'path' }>): Search {
-  if (place.kind === 'folder') {
-    return { depth: place.recursive ? Number.POSITIVE_INFINITY : 1, matches: () => true }
+  const isUnbounded = place.kind === 'folder' ? place.recursive : place.pattern.includes('**')
+  const depth = place.kind === 'folder' ? 1 : place.pattern.split('/').length
+  return {
+    depth: isUnbounded ? Number.POSITIVE_INFINITY : depth,
+    isUnbounded,
+    matches: place.kind === 'folder' ? () => true : picomatch(place.pattern),
   }
-  const { pattern } = place
-  const depth = pattern.includes('**') ? Number.POSITIVE_INFINITY : pattern.split('/').length
-  return { depth, matches: picomatch(pattern) }
 }
 
-async function kindOf(entry: Dirent, path: string): Promise<'file' | 'folder' | 'other'> {
-  if (entry.isFile()) return 'file'
-  if (entry.isDirectory()) return 'folder'
-  if (!entry.isSymbolicLink()) return 'other'
+type Kind = 'file' | 'folder' | 'other'
+
+function kindOf(entry: Dirent | Stats): Kind {
+  return entry.isFile() ? 'file' : entry.isDirectory() ? 'folder' : 'other'
+}
+
+async function kindOfTarget(path: string): Promise<Kind> {
   try {
-    const target = await stat(path)
-    return target.isFile() ? 'file' : target.isDirectory() ? 'folder' : 'other'
+    return kindOf(await stat(path))
   } catch {
     // A link to nothing is no file (yet).
     return 'other'

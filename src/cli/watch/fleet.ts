@@ -104,7 +104,7 @@ export class Fleet {
 
   /** Starts and ends what can be started and ended now. Cheap if there is nothing to do. */
   reconcile(now: number = Date.now()): void {
-    if (this.#isStopping) return
+    if (this.#isStopping || this.#isInLine()) return
     const wanted = new Map(this.#wanted.map(({ database }) => [database.name, database]))
     for (const member of this.#members.values()) {
       if (wanted.get(member.database.name) === member.database) continue
@@ -179,6 +179,15 @@ export class Fleet {
       statuses.push({ database, state, reason: waiting.reason })
     }
     return statuses.sort((a, b) => (a.database.name < b.database.name ? -1 : 1))
+  }
+
+  /** Is everything that is wanted replicated, and nothing else? Asked every poll interval. */
+  #isInLine(): boolean {
+    if (this.#members.size !== this.#wanted.length) return false
+    return this.#wanted.every(({ database }) => {
+      const member = this.#members.get(database.name)
+      return member?.database === database && member.phase === 'running'
+    })
   }
 
   #isStray(name: string): boolean {
