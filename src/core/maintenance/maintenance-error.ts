@@ -1,0 +1,38 @@
+/**
+ * `DamagedObject`: an object is no intact LTX file, twice in a row. `MissingObject`: it was listed
+ * and is gone. `MissingPage`: the object should hold a page by which the database grew, and does
+ * not. `Unmergeable`: the object cannot be merged with others, since LTX has no form for the result.
+ */
+export type MaintenanceErrorCode = 'DamagedObject' | 'MissingObject' | 'MissingPage' | 'Unmergeable'
+
+const HINTS: Readonly<Record<MaintenanceErrorCode, string>> = {
+  DamagedObject:
+    'walsync verify says what cannot be restored; bring the object back from another copy of the replica, or run walsync repair.',
+  MissingObject:
+    'walsync verify says what cannot be restored; something else deletes objects of this replica.',
+  MissingPage:
+    'walsync verify says what cannot be restored; walsync repair gives the replica a new base.',
+  Unmergeable: 'Nothing is lost: the object stays as it is.',
+}
+
+/** One object keeps others from being merged. Nothing was written or deleted. */
+export class MaintenanceError extends Error {
+  readonly code: MaintenanceErrorCode
+  /** Key of the object, relative to the replica's prefix. */
+  readonly key: string
+  /** One sentence for the operator: what to do about it. */
+  readonly hint: string
+
+  constructor(
+    code: MaintenanceErrorCode,
+    key: string,
+    message: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(message, options)
+    this.name = 'MaintenanceError'
+    this.code = code
+    this.key = key
+    this.hint = HINTS[code]
+  }
+}

@@ -1,0 +1,244 @@
+import type { TXID } from '../ltx/index.ts'
+import { type CompactionStep, MAX_LEVEL, planCompaction } from '../policy/plan-compaction.ts'
+import { planRetention, type RetentionPlan } from '../policy/plan-retention.ts'
+import type { RetentionPolicy } from '../policy/retention-policy.ts'
+import type { LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
+import { MaintenanceError } from './maintenance-error.ts'
+import type { MaintenanceEvent } from './maintenance-event.ts'
+import { pruneReplica } from './prune-replica.ts'
+import type { ReplicaCatalogue } from './replica-catalogue.ts'
+import { runCompaction } from './run-compaction.ts'
+
+export interface MaintenanceOptions {
+  /** Intervals of the levels 1, 2, 3 …, in milliseconds, ascending; none: no compaction. At most 8. */
+  readonly levels: readonly number[]
+  /** `none` deletes nothing. */
+  readonly retention: RetentionPolicy | 'none'
+  /** Identifies the process in the files that it writes. */
+  readonly nodeId: bigint
+  /** Throws if this process may not delete any more; called before each batch of deletions. */
+  readonly assertCurrent?: ((signal?: AbortSignal) => Promise<void>) | undefined
+  /** See `RetentionOptions`. */
+  readonly protectedSlots?:
+    | ((signal?: AbortSignal) => readonly TXID[] | Promise<readonly TXID[]>)
+    | undefined
+}
+
+/** Least time between two looks at what the retention lets go, in milliseconds. */
+const RETENTION_PAUSE_MS = 60_000
+const FIRST_RETRY_MS = 1000
+const MAX_RETRY_MS = 10 * 60_000
+
+/**
+ * Keeps one replica in order for its writer: merges what is due, deletes what the retention lets go.
+ * Works from the catalogue alone and asks the store nothing to find out whether there is work; a
+ * replica at rest has no next time at all. Errors end nothing: they are told, and the same is tried
+ * again after a growing pause.
+ */
+export class ReplicaMaintenance {
+  readonly #client: ReplicaClient
+  readonly #catalogue: ReplicaCatalogue
+  readonly #options: MaintenanceOptions
+  readonly #onEvent: (event: MaintenanceEvent) => void
+  /** Keys of objects in the way of compaction, and of those no restore may count on. Forgotten with the process: they may be mended. */
+  readonly #avoided = new Set<string>()
+  readonly #damaged = new Set<string>()
+  #next: number | undefined
+  #notBefore = Number.NEGATIVE_INFINITY
+  /** Version of the catalogue that `#next` takes account of. */
+  #seen = -1
+  #retentionNotBefore = Number.NEGATIVE_INFINITY
+  #protectedSlots: readonly TXID[] = []
+  #blocked: RetentionPlan['blocked']
+  #failures = 0
+  #deleteFailures = 0
+  #running: Promise<void> | undefined
+
+  /** @throws RangeError for levels that are too many or do not ascend */
+  constructor(
+    client: ReplicaClient,
+    catalogue: ReplicaCatalogue,
+    options: MaintenanceOptions,
+    onEvent: (event: MaintenanceEvent) => void,
+  ) {
+    assertLevels(options.levels)
+    this.#client = client
+    this.#catalogue = catalogue
+    this.#options = options
+    this.#onEvent = onEvent
+  }
+
+  /**
+   * When `run` is to be called next, in milliseconds: not before there may be work. `undefined`:
+   * never, until the catalogue changes. Costs next to nothing.
+   *
+   * @param now in milliseconds
+   */
+  nextDueAt(now: number): number | undefined {
+    const { levels, retention } = this.#options
+    if (levels.length === 0 && retention === 'none') return undefined
+    if (this.#seen !== this.#catalogue.version) {
+      this.#seen = this.#catalogue.version
+      // What changed can make nothing due before the first level's interval is over: `run` looks then.
+      const intervalMs = levels[0] ?? RETENTION_PAUSE_MS
+      const boundary = (Math.floor(now / intervalMs) + 1) * intervalMs
+      this.#next = Math.min(this.#next ?? boundary, boundary)
+    }
+    return this.#next === undefined ? undefined : Math.max(this.#next, this.#notBefore)
+  }
+
+  /**
+   * Does what is due: compaction from level 1 upward, then retention, at most once a minute. A call
+   * while another runs waits for that one.
+   *
+   * @param now in milliseconds
+   * @throws the signal's reason
+   */
+  async run(now: number, signal: AbortSignal): Promise<void> {
+    this.#running ??= this.#run(now, signal).finally(() => {
+      this.#running = undefined
+    })
+    await this.#running
+  }
+
+  async #run(now: number, signal: AbortSignal): Promise<void> {
+    try {
+      for (const level of this.#options.levels.keys()) {
+        await this.#compact(level + 1, now, signal)
+      }
+      await this.#retain(now, signal)
+      this.#failures = 0
+      this.#seen = this.#catalogue.version
+      this.#next = this.#nextAfter(now)
+    } catch (error) {
+      signal.throwIfAborted()
+      const retryInMs = growing(FIRST_RETRY_MS, this.#failures++)
+      this.#seen = this.#catalogue.version
+      this.#next = now + retryInMs
+      this.#notBefore = this.#next
+      this.#onEvent({ type: 'maintenance-error', error, retryInMs })
+    }
+  }
+
+  async #compact(level: number, now: number, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const due = this.#steps(level, now).filter((step) => step.dueAt <= now)
+      const obstacle = await this.#runSteps(due, signal)
+      if (obstacle === undefined) return
+      await this.#avoid(obstacle, signal)
+    }
+  }
+
+  /** Returns what was in the way of a step. */
+  async #runSteps(
+    steps: readonly CompactionStep[],
+    signal: AbortSignal,
+  ): Promise<MaintenanceError | undefined> {
+    for (const step of steps) {
+      signal.throwIfAborted()
+      try {
+        await this.#merge(step, signal)
+      } catch (error) {
+        if (error instanceof MaintenanceError) return error
+        throw error
+      }
+    }
+    return undefined
+  }
+
+  async #merge(step: CompactionStep, signal: AbortSignal): Promise<void> {
+    const { nodeId } = this.#options
+    const stored = await runCompaction(this.#client, step, { signal, nodeId })
+    // Page sizes that change from file to file: without this the same step would be due for ever.
+    if (stored.length === 0) this.#avoided.add(step.files.at(-1)!.key)
+    for (const file of stored) {
+      this.#catalogue.add(file)
+      const { level, minTxid, maxTxid, size: bytesAfter } = file
+      const merged = step.files.filter(
+        (input) => input.maxTxid >= minTxid && input.maxTxid <= maxTxid,
+      )
+      const bytesBefore = merged.reduce((sum, { size }) => sum + size, 0)
+      const files = merged.length
+      this.#onEvent({ type: 'compacted', level, files, minTxid, maxTxid, bytesBefore, bytesAfter })
+    }
+  }
+
+  /** Goes around an object from now on; one that is really gone leaves the catalogue. */
+  async #avoid(error: MaintenanceError, signal: AbortSignal): Promise<void> {
+    if (error.code === 'MissingObject') {
+      const file = this.#catalogue.files.find(({ key }) => key === error.key)
+      if (file === undefined) throw error
+      const { level, minTxid, maxTxid } = file
+      if ((await this.#client.head(level, minTxid, maxTxid, { signal })) !== undefined) throw error
+      this.#catalogue.remove([file])
+    }
+    this.#avoided.add(error.key)
+    if (error.code !== 'Unmergeable') this.#damaged.add(error.key)
+    this.#onEvent({ type: 'object-avoided', error })
+  }
+
+  async #retain(now: number, signal: AbortSignal): Promise<void> {
+    const { retention, assertCurrent, protectedSlots } = this.#options
+    if (retention === 'none' || now < this.#retentionNotBefore) return
+    this.#protectedSlots = (await protectedSlots?.(signal)) ?? []
+    const plan = this.#plan(retention, now)
+    this.#retentionNotBefore = now + RETENTION_PAUSE_MS
+    if (plan.blocked !== undefined && plan.blocked !== this.#blocked) {
+      this.#onEvent({ type: 'retention-blocked', reason: plan.blocked })
+    }
+    this.#blocked = plan.blocked
+    if (plan.remove.length === 0) return
+    const onDeleted = (files: readonly LtxFileInfo[]): void => this.#catalogue.remove(files)
+    const { deleted, failures } = await pruneReplica(this.#client, plan, {
+      signal,
+      assertCurrent,
+      onDeleted,
+    })
+    const bytes = deleted.reduce((sum, { size }) => sum + size, 0)
+    if (deleted.length > 0) this.#onEvent({ type: 'pruned', files: deleted.length, bytes })
+    if (failures.length === 0) this.#deleteFailures = 0
+    else {
+      const retryInMs = growing(RETENTION_PAUSE_MS, this.#deleteFailures++)
+      this.#retentionNotBefore = now + retryInMs
+      this.#onEvent({ type: 'delete-failed', failures, retryInMs })
+    }
+  }
+
+  /** When there may be work again, if nothing changes. */
+  #nextAfter(now: number): number | undefined {
+    const { levels, retention } = this.#options
+    const times = [...levels.keys()].flatMap((level) =>
+      this.#steps(level + 1, now).map((step) => step.dueAt),
+    )
+    if (retention !== 'none') {
+      const plan = this.#plan(retention, now)
+      const at = plan.remove.length > 0 ? now : plan.nextAt
+      if (at !== undefined) times.push(Math.max(at, this.#retentionNotBefore))
+    }
+    return times.length === 0 ? undefined : Math.min(...times)
+  }
+
+  #steps(level: number, now: number): CompactionStep[] {
+    const intervalMs = this.#options.levels[level - 1] as number
+    const files = this.#catalogue.files.filter((file) => !this.#avoided.has(file.key))
+    return planCompaction(files, level, { intervalMs, now })
+  }
+
+  #plan(retention: RetentionPolicy, now: number): RetentionPlan {
+    return planRetention(this.#catalogue.files, retention, now, {
+      protectedSlots: this.#protectedSlots,
+      damaged: this.#damaged,
+    })
+  }
+}
+
+function assertLevels(levels: readonly number[]): void {
+  const ascending = levels.every((interval, i) => interval > (levels[i - 1] ?? 0))
+  if (levels.length <= MAX_LEVEL && ascending) return
+  throw new RangeError(`Expected up to ${MAX_LEVEL} ascending intervals, got ${levels}.`)
+}
+
+/** In milliseconds. */
+function growing(firstMs: number, tries: number): number {
+  return Math.min(MAX_RETRY_MS, firstMs * 2 ** Math.min(tries, 20))
+}
