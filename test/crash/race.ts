@@ -10,14 +10,17 @@ const { values } = parseArgs({
   },
 })
 const startedAt = performance.now()
+let told = 0
 const report = await runRaces({
   races: Number(values.races),
   parallel: Number(values.parallel),
   ...(values.bin === undefined ? {} : { bin: values.bin }),
-  onRound: ({ races, fenced, pauses, kills, restores, problems }) =>
+  onRound: ({ races, fenced, pauses, kills, restores, problems }) => {
     console.log(
       `${races} races, ${fenced} fenced, ${pauses} pauses, ${kills} kills, ${restores} restores, ${problems.length} problems`,
-    ),
+    )
+    for (; told < problems.length; told++) console.log(problems[told])
+  },
 })
 const seconds = Math.round((performance.now() - startedAt) / 1000)
 console.log(JSON.stringify({ ...report, seconds }, null, 2))

@@ -290,7 +290,7 @@ export function fencingModel({ databases, budget, weak = {} }: Setting): Model<W
     const claims = world.claims.map((each, e) => {
       if (each.ended || !writer.open.includes(e + 1)) return each
       const from = Number(rule.firstStaleSlot(e + 1, before, txid(slot)))
-      return { ...each, ended: true, slot, from }
+      return { ended: true, slot, from, forgotten: false }
     })
     const ends = [...writer.ends, ...writer.open]
     return { ...set(world, i, { ...writer, open: [], ends, at: 'running' }), claims }
