@@ -1,10 +1,92 @@
+import { z } from 'zod'
+import { pruneReplica } from '../../core/maintenance/index.ts'
+import { planRetention, type RetentionPlan } from '../../core/policy/plan-retention.ts'
+import type { RetentionPolicy } from '../../core/policy/retention-policy.ts'
+import { listEpochs, readProtectedSlots } from '../../core/replica/epoch-store.ts'
+import { type LtxFileInfo, ReplicaClient } from '../../core/replica/replica-client.ts'
+import { RestoreError } from '../../core/restore/restore-error.ts'
+import type { DeleteFailure } from '../../core/store/index.ts'
 import type { CommandContext } from '../command-context.ts'
-import { UsageError } from '../usage-error.ts'
+import { ExitCode } from '../exit-code.ts'
+import { parseFlags } from '../flags.ts'
+import { noReplica } from '../no-replica.ts'
+import { type OpenedStore, replicaStore } from '../open-store.ts'
+import { pruneText } from '../prune-text.ts'
+import { parseRetention, retentionFlags } from '../retention-flags.ts'
+import { type NamedReplica, selectReplicas } from '../select-replicas.ts'
+import { bucketFlags } from './bucket-flags.ts'
 
+const pruneFlags = bucketFlags.extend({
+  ...retentionFlags.shape,
+  all: z.boolean().optional(),
+  dryRun: z.boolean().optional(),
+})
+
+/** What became of one replica, or would. */
+export interface PrunedReplica {
+  readonly name: string
+  readonly dryRun: boolean
+  readonly plan: RetentionPlan
+  readonly deleted: readonly LtxFileInfo[]
+  readonly failures: readonly DeleteFailure[]
+}
+
+/**
+ * `walsync prune`: deletes what the retention does not ask for, of each replica by a listing of its own.
+ *
+ * @returns 4 if objects could not be deleted, 5 if a replica is damaged so that nothing may be deleted
+ */
 export async function prune(
-  _context: CommandContext,
-  _names: readonly string[],
-  _rawFlags: Readonly<Record<string, unknown>>,
+  context: CommandContext,
+  names: readonly string[],
+  rawFlags: Readonly<Record<string, unknown>>,
 ): Promise<number> {
-  throw new UsageError('walsync prune is not there yet.', 'wait for it')
+  const flags = parseFlags(pruneFlags, rawFlags)
+  const { output, signal } = context
+  const policy = parseRetention(flags)
+  const opened = await context.openStore(flags.bucket, { signal, create: false })
+  const replicas = await selectReplicas(names, flags.all === true, opened, signal)
+  let exitCode: number = ExitCode.ok
+  for (const replica of replicas) {
+    const pruned = await pruneOne(opened, replica, policy, flags.dryRun === true, signal)
+    output.result(jsonOf(pruned), pruneText(pruned, policy))
+    if (pruned.failures.length > 0) exitCode = ExitCode.store
+    else if (pruned.plan.blocked !== undefined) exitCode = ExitCode.integrity
+  }
+  return exitCode
+}
+
+async function pruneOne(
+  opened: OpenedStore,
+  { name, prefix }: NamedReplica,
+  policy: RetentionPolicy,
+  dryRun: boolean,
+  signal: AbortSignal,
+): Promise<PrunedReplica> {
+  const client = new ReplicaClient(replicaStore(opened, prefix), opened.layout)
+  const files = await client.list({ signal })
+  if (files.length === 0) {
+    const cause = new RestoreError('NoReplica', `There is no replica under ${prefix}.`)
+    throw await noReplica(cause, name, opened, signal)
+  }
+  const now = Date.now()
+  const epochs = await listEpochs(client.store, { signal })
+  const protectedSlots = await readProtectedSlots(client.store, epochs, now, { signal })
+  const plan = planRetention(files, policy, now, { protectedSlots })
+  if (dryRun) return { name, dryRun, plan, deleted: [], failures: [] }
+  return { name, dryRun, plan, ...(await pruneReplica(client, plan, { signal })) }
+}
+
+function jsonOf({ name, dryRun, plan, deleted, failures }: PrunedReplica): object {
+  const { keep, remove, points, blocked } = plan
+  return {
+    name,
+    dryRun,
+    blocked,
+    remove: remove.map(({ key, size }) => ({ key, size })),
+    deleted: deleted.length,
+    failures: failures.map(({ key, error }) => ({ key, message: error.message })),
+    kept: keep.length,
+    points: points.map(({ txid, time, why }) => ({ txid, time: new Date(time), why })),
+  }
 }
