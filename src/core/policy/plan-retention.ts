@@ -25,10 +25,10 @@ export interface KeptPoint {
 }
 
 /**
- * Why nothing at all may be deleted. `gap`: TXIDs that no file holds. `unreachable`: the newest
- * state cannot be restored, going by the listing. `damaged`: it cannot without damaged objects.
+ * Why nothing at all may be deleted: the newest state cannot be restored. `gap`: there are TXIDs that
+ * no file holds. `damaged`: it takes objects that are damaged.
  */
-export type RetentionBlock = 'gap' | 'unreachable' | 'damaged'
+export type RetentionBlock = 'gap' | 'damaged'
 
 /** What stays of a replica and what goes. A value: planning reads and deletes nothing. */
 export interface RetentionPlan {
@@ -61,7 +61,7 @@ export function planRetention(
   const { damaged = new Set<string>(), protectedSlots = [] } = options
   const sound = files.filter((file) => !damaged.has(file.key))
   const points = restorablePoints(sound)
-  const blocked = blockOf(files, points, damaged)
+  const blocked = blockOf(files, points)
   if (blocked !== undefined) {
     const kept = points.map(({ txid, time }) => ({ txid, time, why: [] }))
     return { keep: files, remove: [], points: kept, blocked, nextAt: undefined }
@@ -96,15 +96,14 @@ export function planRetention(
   }
 }
 
+/** Without a gap some chain always reaches the last TXID, unless one of its objects does not count. */
 function blockOf(
   files: readonly LtxFileInfo[],
   points: readonly RestorablePoint[],
-  damaged: ReadonlySet<string>,
 ): RetentionBlock | undefined {
-  if (files.length === 0) return undefined
   if (summarizeReplica(files).gaps.length > 0) return 'gap'
-  if (points.at(-1)?.txid === lastTxid(files)) return undefined
-  return damaged.size > 0 ? 'damaged' : 'unreachable'
+  const reached = points.at(-1)?.txid ?? 0n
+  return reached === lastTxid(files) ? undefined : 'damaged'
 }
 
 /** Files that end where no chain of sound files does, the damaged ones among them: evidence, and perhaps of use again. */
