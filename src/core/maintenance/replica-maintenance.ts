@@ -24,7 +24,7 @@ export interface MaintenanceOptions {
     | undefined
 }
 
-/** Least time between two looks at what the retention lets go, in milliseconds. */
+/** Most of the least time between two looks at what the retention lets go, in milliseconds: two intervals of level 1 may be less. */
 const RETENTION_PAUSE_MS = 60_000
 const FIRST_RETRY_MS = 1000
 const MAX_RETRY_MS = 10 * 60_000
@@ -40,6 +40,7 @@ export class ReplicaMaintenance {
   readonly #catalogue: ReplicaCatalogue
   readonly #options: MaintenanceOptions
   readonly #onEvent: (event: MaintenanceEvent) => void
+  readonly #pauseMs: number
   /** Keys of objects in the way of compaction, and of those no restore may count on. Forgotten with the process: they may be mended. */
   readonly #avoided = new Set<string>()
   readonly #damaged = new Set<string>()
@@ -66,6 +67,8 @@ export class ReplicaMaintenance {
     this.#catalogue = catalogue
     this.#options = options
     this.#onEvent = onEvent
+    const [first = RETENTION_PAUSE_MS] = options.levels
+    this.#pauseMs = Math.min(RETENTION_PAUSE_MS, 2 * first)
   }
 
   /**
@@ -80,7 +83,7 @@ export class ReplicaMaintenance {
     if (this.#seen !== this.#catalogue.version) {
       this.#seen = this.#catalogue.version
       // What changed can make nothing due before the first level's interval is over: `run` looks then.
-      const intervalMs = levels[0] ?? RETENTION_PAUSE_MS
+      const intervalMs = levels[0] ?? this.#pauseMs
       const boundary = (Math.floor(now / intervalMs) + 1) * intervalMs
       this.#next = Math.min(this.#next ?? boundary, boundary)
     }
@@ -182,7 +185,7 @@ export class ReplicaMaintenance {
     if (retention === 'none' || now < this.#retentionNotBefore) return
     this.#protectedSlots = (await protectedSlots?.(signal)) ?? []
     const plan = this.#plan(retention, now)
-    this.#retentionNotBefore = now + RETENTION_PAUSE_MS
+    this.#retentionNotBefore = now + this.#pauseMs
     if (plan.blocked !== undefined && plan.blocked !== this.#blocked) {
       this.#onEvent({ type: 'retention-blocked', reason: plan.blocked })
     }
@@ -198,7 +201,7 @@ export class ReplicaMaintenance {
     if (deleted.length > 0) this.#onEvent({ type: 'pruned', files: deleted.length, bytes })
     if (failures.length === 0) this.#deleteFailures = 0
     else {
-      const retryInMs = growing(RETENTION_PAUSE_MS, this.#deleteFailures++)
+      const retryInMs = growing(this.#pauseMs, this.#deleteFailures++)
       this.#retentionNotBefore = now + retryInMs
       this.#onEvent({ type: 'delete-failed', failures, retryInMs })
     }
