@@ -91,7 +91,8 @@ export class VerifySchedule {
     signal.throwIfAborted()
     const atLeast = this.#options.stored?.()
     const report = await verifyReplica(this.#client, { parallelism: PARALLELISM, atLeast, signal })
-    const { verdict, files, bytesRead: bytes, durationMs: ms, defects } = report
+    const { verdict, files, bytesRead: bytes, durationMs, defects } = report
+    const ms = Math.round(durationMs)
     this.#onEvent({ type: 'verified', verdict, files, bytes, defects: defects.length, ms })
     if (defects.length === 0) return
     const { lost, latest, goodUpTo } = report
