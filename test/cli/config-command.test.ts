@@ -63,9 +63,27 @@ describe('walsync config check', () => {
         { name: 'all/a', state: 'ready', settings: { syncIntervalMs: 5000, lease: 'newest' } },
         { name: 'all/b' },
       ],
+      refused: [],
       unmatched: ['walsync.yml:9'],
       unreadable: [],
     })
+  })
+
+  it('ends with 2 if a file that matches would not be replicated, and names it', async () => {
+    for (const name of ['two/a.db', 'two/a.sqlite']) {
+      mkdirSync(join(cwd, 'two'), { recursive: true })
+      writeFileSync(join(cwd, name), '')
+    }
+    writeFileSync(join(cwd, 'two', 'w.yml'), 'bucket: s3://bkt\ndatabases: [{glob: a.*}]\n')
+    const [text, json] = await Promise.all([
+      config('check', '--config', 'two/w.yml'),
+      config('check', '--config', 'two/w.yml', '--json'),
+    ])
+    expect(text).toMatchObject({ code: 2, stderr: '' })
+    expect(text.stdout).toBe(
+      `${join(cwd, 'two/w.yml')} is right, but not everything would be replicated.\nNot replicated: ${join(cwd, 'two/a.db')} and ${join(cwd, 'two/a.sqlite')} would both be replicated under the name "a".\n`,
+    )
+    expect(JSON.parse(json.stdout)).toMatchObject({ databases: [], refused: [{}, {}] })
   })
 
   it('ends with 2 for a file that is wrong, missing, or would not start', async () => {

@@ -137,18 +137,15 @@ databases:
     )
   })
 
-  it('two files of one replica are refused, naming both', async () => {
+  it('two paths of one replica are refused, naming both', async () => {
     touch('d/a.db', 'd/a.sqlite', 'e/a.db')
     const clash = async (yaml: string) => {
       const error: unknown = await names(yaml).catch((reason: unknown) => reason)
       expect(error).toBeInstanceOf(UsageError)
       return (error as UsageError).message
     }
-    expect(await clash('bucket: ./r\ndatabases: [{folder: d}]')).toBe(
-      `${join(cwd, 'd/a.db')} and ${join(cwd, 'd/a.sqlite')} would both be replicated under the name "a".`,
-    )
-    expect(await clash('bucket: ./r\ndatabases: [{path: d/a.db}, {path: e/a.db}]')).toMatch(
-      / under the name "a"\.$/,
+    expect(await clash('bucket: ./r\ndatabases: [{path: d/a.db}, {path: e/a.db}]')).toBe(
+      `${join(cwd, 'd/a.db')} and ${join(cwd, 'e/a.db')} would both be replicated under the name "a".`,
     )
     // The same place by another spelling.
     const spelt =
@@ -161,13 +158,30 @@ databases:
     expect(await clash(nested)).toMatch(/0\.db would stand inside that of .*d\/a\.db\.$/)
   })
 
-  it('one that is replicated already keeps its replica', async () => {
+  it('of two found files of one replica none gets it: a restart could give it to the other', async () => {
+    touch('d/a.db', 'd/a.sqlite', 'd/b.db')
+    const { databases, refused } = await resolved('bucket: ./r\ndatabases: [{folder: d}]')
+    expect(databases.map(({ database }) => database.name)).toEqual(['b'])
+    const reason = `${join(cwd, 'd/a.db')} and ${join(cwd, 'd/a.sqlite')} would both be replicated under the name "a".`
+    expect(refused).toEqual([
+      { path: join(cwd, 'd/a.db'), kind: 'folder', reason },
+      { path: join(cwd, 'd/a.sqlite'), kind: 'folder', reason },
+    ])
+  })
+
+  it('one that is replicated already keeps its replica, and so does one that is named by its path', async () => {
     touch('d/a.db', 'd/a.sqlite')
-    const { databases, refused } = await resolved('bucket: ./r\ndatabases: [{folder: d}]', (path) =>
+    const both = await resolved('bucket: ./r\ndatabases: [{folder: d}]', (path) =>
       path.endsWith('a.sqlite'),
     )
-    expect(databases.map(({ database }) => database.path)).toEqual([join(cwd, 'd/a.sqlite')])
-    expect(refused.map(({ path }) => path)).toEqual([join(cwd, 'd/a.db')])
+    expect(both.databases.map(({ database }) => database.path)).toEqual([join(cwd, 'd/a.sqlite')])
+    expect(both.refused.map(({ path }) => path)).toEqual([join(cwd, 'd/a.db')])
+    const yaml = 'bucket: ./r\ndatabases: [{folder: d}, {path: d/a.sqlite}]'
+    const named = await resolved(yaml)
+    expect(named.databases.map(({ database }) => database.path)).toEqual([join(cwd, 'd/a.sqlite')])
+    refuseConflicts(named)
+    const taken = await resolved(yaml, (path) => path.endsWith('a.db'))
+    expect(() => refuseConflicts(taken)).toThrow('would both be replicated')
   })
 
   it('hard links are told apart by nobody but the fleet, which sees that one is open', async () => {
@@ -176,18 +190,17 @@ databases:
     expect(await names('bucket: ./r\ndatabases: [{folder: d}]')).toHaveLength(2)
   })
 
-  it('a name that walsync list would not find is refused', async () => {
-    touch('d/1/2/3/a.db', 'd/1/2/3/4/b.db')
-    expect(await names('bucket: ./r\ndatabases: [{glob: "d/**/a.db"}]')).toHaveLength(1)
-    await expect(names('bucket: ./r\ndatabases: [{glob: "d/**/*.db"}]')).rejects.toThrow(
+  it('a name that walsync list would not find is refused, and one that is too long for a key', async () => {
+    touch('d/1/2/3/a.db', 'd/1/2/3/4/b.db', `e/${'ü'.repeat(70)}.db`)
+    const deep = await resolved('bucket: ./r\ndatabases: [{glob: "d/**/*.db"}]')
+    expect(deep.databases.map(({ database }) => database.name)).toEqual(['1/2/3/a'])
+    expect(deep.refused[0]?.reason).toMatch(
       /b\.db would be replicated as "1\/2\/3\/4\/b", of whose 5 parts walsync list looks into 4 only/,
     )
-  })
-
-  it('a name that is too long for a key is refused', async () => {
-    touch(`d/${'ü'.repeat(70)}.db`)
-    await expect(names('bucket: ./r\ndatabases: [{folder: d}]')).rejects.toThrow(
-      /too long for a key/,
+    const long = await resolved('bucket: ./r\ndatabases: [{folder: e}]')
+    expect(long.refused[0]?.reason).toMatch(/too long for a key/)
+    await expect(names('bucket: ./r\ndatabases: [{path: a.db, name: 1/2/3/4/5}]')).rejects.toThrow(
+      /of whose 5 parts/,
     )
   })
 })

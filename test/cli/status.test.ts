@@ -249,7 +249,6 @@ describe('what counts as trouble', () => {
     isInTrouble({
       name: 'a',
       path: '',
-      replica: '',
       state: 'replicating',
       pendingFiles: 0,
       walBytes: 0,

@@ -2,8 +2,9 @@ import { linkSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { Fleet, type WantedDatabase } from '../../src/cli/watch/fleet.ts'
+import { Fleet, type FleetChanges } from '../../src/cli/watch/fleet.ts'
 import type { FleetEvent } from '../../src/cli/watch/fleet-event.ts'
+import type { RefusedFile, WantedDatabase } from '../../src/cli/watch/resolve-databases.ts'
 import { databaseSettings, type RawSettings } from '../../src/cli/watch-settings.ts'
 import type { EngineDatabase } from '../../src/core/engine/engine.ts'
 import { FencedError } from '../../src/core/engine/events.ts'
@@ -90,18 +91,19 @@ function wanted(
   return { database: { ...plain, settings: databaseSettings(settings) }, kind }
 }
 
+const want = (databases: WantedDatabase[], ms: number, refused: RefusedFile[] = []): FleetChanges =>
+  fleet.want({ databases, refused }, ms)
 const told = (type: string) => events.filter((event) => event.type === type)
-const stateOf = (name: string) =>
-  fleet.status().find(({ database }) => database.name === name)?.state
+const stateOf = (name: string) => fleet.status().find((status) => status.name === name)?.state
 
 describe('a fleet', () => {
   it('starts what is missing, ends what is not wanted, restarts what has changed, and no other', async () => {
     for (const name of ['a', 'b', 'c', 'd']) file(`${name}.db`)
-    fleet.want([wanted('a'), wanted('b'), wanted('c')], 1000)
+    want([wanted('a'), wanted('b'), wanted('c')], 1000)
     await fleet.settled()
     expect(engine.calls).toEqual(['add a', 'add b', 'add c'])
     engine.calls.length = 0
-    const changes = fleet.want(
+    const changes = want(
       [wanted('a'), wanted('b', { settings: { syncInterval: '9s' } }), wanted('d')],
       1000,
     )
@@ -115,10 +117,10 @@ describe('a fleet', () => {
 
   it('starts a database whose file or replica another has only when that one has let go', async () => {
     file('a.db')
-    fleet.want([wanted('a')], 1000)
+    want([wanted('a')], 1000)
     await fleet.settled()
     engine.holdEndings = true
-    fleet.want([wanted('b', { file: 'a.db' })], 1000)
+    want([wanted('b', { file: 'a.db' })], 1000)
     fleet.reconcile()
     await tick()
     expect(engine.calls).toEqual(['add a', 'remove a'])
@@ -129,7 +131,7 @@ describe('a fleet', () => {
 
   it('never opens a file that is open under another name, and tells of it once', async () => {
     linkSync(file('a.db'), join(cwd, 'b.db'))
-    fleet.want([wanted('a'), wanted('b')], 1000)
+    want([wanted('a'), wanted('b')], 1000)
     await fleet.settled()
     for (let i = 0; i < 4; i++) fleet.reconcile()
     expect(engine.calls).toEqual(['add a'])
@@ -140,7 +142,7 @@ describe('a fleet', () => {
 
   it('waits with a renamed file until the engine has let go of it', async () => {
     file('a.db')
-    fleet.want([wanted('a'), wanted('b', { kind: 'folder' })], 1000)
+    want([wanted('a'), wanted('b', { kind: 'folder' })], 1000)
     await fleet.settled()
     renameSync(join(cwd, 'a.db'), join(cwd, 'b.db'))
     fleet.reconcile()
@@ -160,12 +162,12 @@ describe('a fleet', () => {
     writeFileSync(join(cwd, 'text.db'), 'x'.repeat(100))
     writeFileSync(join(cwd, 'empty.db'), '')
     const all = ['rollback', 'text', 'empty', 'absent']
-    const want = () =>
-      fleet.want(
+    const wantAll = () =>
+      want(
         [...all.map((name) => wanted(name)), wanted('README', { kind: 'folder', file: 'text.db' })],
         1000,
       )
-    want()
+    wantAll()
     for (let i = 0; i < 4; i++) fleet.reconcile()
     expect(engine.calls).toEqual([])
     const reasons = told('waiting').map(
@@ -177,7 +179,7 @@ describe('a fleet', () => {
       'rollback: it is not in WAL mode; run once, in the application: PRAGMA journal_mode = wal',
       'text: it is no SQLite database',
     ])
-    expect(fleet.status().map(({ database, state }) => [database.name, state])).toEqual([
+    expect(fleet.status().map(({ name, state }) => [name, state])).toEqual([
       ['absent', 'waiting'],
       ['empty', 'waiting'],
       ['rollback', 'waiting'],
@@ -194,7 +196,7 @@ describe('a fleet', () => {
     file('bad.db')
     file('good.db')
     engine.refuse.set('bad', new Error('locked exclusively'))
-    fleet.want([wanted('bad'), wanted('good')], 1000)
+    want([wanted('bad'), wanted('good')], 1000)
     await fleet.settled()
     expect(stateOf('bad')).toBe('failing')
     expect(stateOf('good')).toBe('replicating')
@@ -213,7 +215,7 @@ describe('a fleet', () => {
 
   it('ends with FencedError when other writers have everything, and not before', async () => {
     for (const name of ['a', 'b']) file(`${name}.db`)
-    fleet.want([wanted('a'), wanted('b')], 1000)
+    want([wanted('a'), wanted('b')], 1000)
     await fleet.settled()
     let ended: unknown
     fleet.done().catch((error: unknown) => {
@@ -234,19 +236,31 @@ describe('a fleet', () => {
   it('does not fight for a replica that was taken while it started', async () => {
     file('a.db')
     engine.refuse.set('a', new FencedError('ClaimHeld', 'a', 'claim', 'held by another'))
-    fleet.want([wanted('a')], 1000)
+    want([wanted('a')], 1000)
     await expect(fleet.done()).rejects.toThrow('held by another')
     for (let i = 1; i < 4; i++) fleet.reconcile(Date.now() + i * 60_000)
     expect(engine.calls).toEqual(['add a'])
     expect(fleet.fenced?.code).toBe('ClaimHeld')
   })
 
+  it('names a file that gets no replica among those that fail', async () => {
+    file('a.db')
+    want([wanted('a')], 1000, [
+      { path: '/x/a.sqlite', reason: 'both are called a', kind: 'folder' },
+    ])
+    await fleet.settled()
+    expect(fleet.status()).toMatchObject([
+      { name: '/x/a.sqlite', state: 'failing', reason: 'both are called a' },
+      { name: 'a', state: 'replicating' },
+    ])
+  })
+
   it('stops when also those have ended that are being let go, and names what was not shipped', async () => {
     for (const name of ['a', 'stuck']) file(`${name}.db`)
-    fleet.want([wanted('a'), wanted('stuck')], 1000)
+    want([wanted('a'), wanted('stuck')], 1000)
     await fleet.settled()
     engine.holdEndings = true
-    fleet.want([wanted('stuck')], 1000)
+    want([wanted('stuck')], 1000)
     let result: string[] | undefined
     const stopped = fleet.stop(1000).then((names) => {
       result = names

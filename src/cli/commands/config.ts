@@ -1,11 +1,14 @@
 import type { CommandContext } from '../command-context.ts'
 import { checkConfig } from '../config/check-config.ts'
 import { configJsonSchema } from '../config/json-schema.ts'
+import { ExitCode } from '../exit-code.ts'
 import { UsageError } from '../usage-error.ts'
 
 /**
  * `walsync config check`: is the file right, and what would be replicated now? `walsync config
  * schema`: the JSON schema of the file. Asks no store.
+ *
+ * @returns 2 if a database that is meant would not be replicated
  */
 export async function config(
   context: CommandContext,
@@ -23,7 +26,7 @@ export async function config(
       'say config check or config schema',
     )
   }
-  const { json, text } = await checkConfig(context)
+  const { isComplete, json, text } = await checkConfig(context)
   context.output.result(json, text)
-  return 0
+  return isComplete ? ExitCode.ok : ExitCode.usage
 }

@@ -3,12 +3,22 @@ import { formatTable } from '../format.ts'
 import { parseReplicaUrl } from '../replica-url.ts'
 import { UsageError } from '../usage-error.ts'
 import { findFiles } from '../watch/find-files.ts'
-import type { WantedDatabase } from '../watch/fleet.ts'
-import { refuseConflicts, resolveDatabases } from '../watch/resolve-databases.ts'
+import {
+  refuseConflicts,
+  resolveDatabases,
+  type WantedDatabase,
+} from '../watch/resolve-databases.ts'
 import { WaitingDatabase } from '../watch/waiting-database.ts'
 import { watchPlan } from '../watch/watch-plan.ts'
 import { PROCESS_DEFAULTS } from '../watch-defaults.ts'
 import { CONFIG_NAMES } from './read-config-file.ts'
+
+/** What `config check` prints, and whether every database that is meant would be replicated. */
+export interface CheckedConfig {
+  readonly isComplete: boolean
+  readonly json: object
+  readonly text: string
+}
 
 /**
  * What `watch` would do with the configuration, as things are now.
@@ -20,7 +30,7 @@ export async function checkConfig({
   cwd,
   signal,
   schemes,
-}: CommandContext): Promise<{ readonly json: object; readonly text: string }> {
+}: CommandContext): Promise<CheckedConfig> {
   if (config === undefined) {
     const hint = `give one by --config, or write ${CONFIG_NAMES[0]}: docs/configuration.md`
     throw new UsageError(`There is no ${CONFIG_NAMES.join(', ')} here.`, hint)
@@ -44,13 +54,18 @@ export async function checkConfig({
   const unreadable = found.flatMap(({ failure }) => failure ?? [])
   const empty = found.filter(({ files }) => files.length === 0).map(({ source }) => source.at ?? '')
   const rows = databases.map(({ name, path, replica, state }) => [name, path, replica, state])
+  const refused = resolved.refused.map(({ path, reason }) => ({ path, reason }))
+  const isComplete = refused.length === 0
+  const lists = { databases, refused, unmatched: empty, unreadable: unreadable.map(inWords) }
   return {
-    json: { config: config.path, databases, unmatched: empty, unreadable: unreadable.map(inWords) },
+    isComplete,
+    json: { config: config.path, ...lists },
     text: [
-      `${config.path} is right.`,
+      `${config.path} is right${isComplete ? '.' : ', but not everything would be replicated.'}`,
       ...(rows.length === 0
         ? []
         : [formatTable([['DATABASE', 'FILE', 'REPLICA', 'NOW'], ...rows])]),
+      ...new Set(refused.map(({ reason }) => `Not replicated: ${reason}`)),
       ...empty.map((at) => `${at}: nothing is there now.`),
       ...unreadable.map((failure) => `Cannot be read: ${inWords(failure)}`),
     ].join('\n'),

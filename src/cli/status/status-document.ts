@@ -1,5 +1,5 @@
 import type { DatabaseStatus } from '../../core/engine/tracker-options.ts'
-import type { FleetStatus } from '../watch/fleet.ts'
+import type { FleetStatus } from '../watch/fleet-status.ts'
 
 /** What a watcher answers on its socket: one JSON document. TXIDs are 16 hexadecimal digits, times RFC 3339. */
 export interface StatusDocument {
@@ -18,8 +18,8 @@ export interface StatusDocument {
 export interface StatusOfDatabase {
   readonly name: string
   readonly path: string
-  /** URL of the replica, without a query. */
-  readonly replica: string
+  /** URL of the replica, without a query; not there for a file that gets none. */
+  readonly replica?: string | undefined
   readonly state: FleetStatus['state']
   /** Why it is not replicating. */
   readonly reason?: string | undefined
@@ -69,9 +69,8 @@ export function isInTrouble({ state, lastError }: StatusOfDatabase): boolean {
   return state === 'failing' || state === 'fenced' || state === 'stopped' || lastError !== undefined
 }
 
-function databaseDocument({ database, state, reason, engine }: FleetStatus): object {
-  const { name, path, replica } = database
+function databaseDocument({ engine, ...fleet }: FleetStatus): object {
   const none = { pendingFiles: 0, walBytes: 0, spoolBytes: 0 }
   const own: Partial<DatabaseStatus> = engine ?? none
-  return { ...none, ...own, name, path, replica, state, reason }
+  return { ...none, ...own, ...fleet }
 }

@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Engine, EngineDatabase } from '../../core/engine/engine.ts'
 import { type EngineEvent, FencedError } from '../../core/engine/events.ts'
-import type { DatabaseStatus } from '../../core/engine/tracker-options.ts'
 import { isStoreError } from '../../core/store/index.ts'
-import type { DatabasePlace } from '../config/config.ts'
 import type { FleetEvent } from './fleet-event.ts'
 import { FleetMember } from './fleet-member.ts'
+import { type FleetStatus, fleetStatus } from './fleet-status.ts'
+import type { RefusedFile, ResolvedDatabases, WantedDatabase } from './resolve-databases.ts'
 import { WaitingDatabase } from './waiting-database.ts'
 import type { WatchedDatabase } from './watched-database.ts'
 
@@ -16,27 +16,12 @@ export interface FleetParts {
   readonly onEvent: (event: FleetEvent) => void
 }
 
-/** A database that should be replicated, and how its file was found. */
-export interface WantedDatabase {
-  readonly database: WatchedDatabase
-  readonly kind: DatabasePlace['kind']
-}
-
 /** Names, by what another set of wanted databases means for them. */
 export interface FleetChanges {
   readonly added: string[]
   readonly changed: string[]
   readonly removed: string[]
   readonly unchanged: string[]
-}
-
-/** What one database is doing, for `walsync status`. */
-export interface FleetStatus {
-  readonly database: WatchedDatabase
-  /** The engine's states, and `failing`: it cannot be opened, and that is tried again; `ending`: it is being let go. */
-  readonly state: DatabaseStatus['state'] | 'failing' | 'ending'
-  readonly reason?: string | undefined
-  readonly engine?: DatabaseStatus | undefined
 }
 
 /**
@@ -50,6 +35,7 @@ export class Fleet {
   readonly #waiting = new Map<string, WaitingDatabase>()
   readonly #fenced = Promise.withResolvers<never>()
   #wanted: readonly WantedDatabase[] = []
+  #refused: readonly RefusedFile[] = []
   #endMs = 0
   #isStopping = false
   #soon: NodeJS.Immediate | undefined
@@ -74,12 +60,13 @@ export class Fleet {
   }
 
   /**
-   * From now on these are to be replicated, under distinct names.
+   * From now on these are to be replicated, and no others.
    *
    * @param endMs the most that the final sync of one that is let go may take
    */
-  want(wanted: readonly WantedDatabase[], endMs: number): FleetChanges {
+  want({ databases: wanted, refused }: ResolvedDatabases, endMs: number): FleetChanges {
     this.#endMs = endMs
+    this.#refused = refused
     const before = new Map(this.#wanted.map(({ database }) => [database.name, database]))
     this.#wanted = wanted.map(({ database, kind }) => {
       const member = this.#members.get(database.name)?.database
@@ -164,21 +151,13 @@ export class Fleet {
   }
 
   status(): FleetStatus[] {
-    const engine = new Map(this.#parts.engine.status().map((status) => [status.name, status]))
-    const statuses: FleetStatus[] = []
-    for (const { database, phase, fenced } of this.#members.values()) {
-      const own = engine.get(database.name)
-      const standing = phase === 'ending' || phase === 'fenced' ? phase : undefined
-      const state = standing ?? own?.state ?? 'starting'
-      statuses.push({ database, state, engine: own, reason: fenced?.message })
-    }
-    for (const { database } of this.#wanted) {
-      const waiting = this.#waiting.get(database.name)
-      if (this.#members.has(database.name) || waiting?.reason === undefined) continue
-      const state = waiting.isFailing ? 'failing' : 'waiting'
-      statuses.push({ database, state, reason: waiting.reason })
-    }
-    return statuses.sort((a, b) => (a.database.name < b.database.name ? -1 : 1))
+    return fleetStatus({
+      members: [...this.#members.values()],
+      wanted: this.#wanted,
+      refused: this.#refused,
+      waiting: this.#waiting,
+      engine: this.#parts.engine.status(),
+    })
   }
 
   /** Is everything that is wanted replicated, and nothing else? Asked every poll interval. */
@@ -237,7 +216,7 @@ export class Fleet {
         member.fenced = error
         member.released()
         this.#parts.onEvent({ type: 'fenced', database: name, error })
-      } else {
+      } else if (!this.#isStopping) {
         this.#members.delete(name)
         const { retryInMs, isNew } = waiting.failed(error, Date.now())
         const type = isStoreError(error) ? 'store-error' : 'database-error'

@@ -47,7 +47,7 @@ export class Lookout {
   take(plan: WatchPlan): Promise<FleetChanges> {
     const turn = this.#looking.then(async () => {
       const found = await this.#look(plan)
-      const resolved = this.#resolve(plan, found)
+      const resolved = this.#resolve(found)
       refuseConflicts(resolved)
       this.#plan = plan
       return this.#put(found, resolved)
@@ -68,10 +68,10 @@ export class Lookout {
     }, waitMs)
   }
 
-  async stop(): Promise<void> {
+  /** A look that is under way is not waited for: a folder on a dead network disk may never answer. */
+  stop(): void {
     this.#abort.abort()
     clearTimeout(this.#timer)
-    await this.#looking
   }
 
   async #lookAgain(): Promise<void> {
@@ -80,7 +80,7 @@ export class Lookout {
       const found = await this.#look(this.#plan)
       if (this.#abort.signal.aborted) return
       if (sameFiles(found, this.#found)) this.#fleet.reconcile()
-      else this.#put(found, this.#resolve(this.#plan, found))
+      else this.#put(found, this.#resolve(found))
     } catch (error) {
       if (this.#abort.signal.aborted) return
       if (!(error instanceof UsageError)) throw error
@@ -115,19 +115,17 @@ export class Lookout {
     )
   }
 
-  #resolve(plan: WatchPlan, found: readonly SourceFiles[]): ResolvedDatabases {
-    const isRunning =
-      plan === this.#plan ? (path: string) => this.#fleet.isRunning(path) : undefined
-    return resolveDatabases(found, this.#cwd, isRunning)
+  #resolve(found: readonly SourceFiles[]): ResolvedDatabases {
+    return resolveDatabases(found, this.#cwd, (path) => this.#fleet.isRunning(path))
   }
 
-  #put(found: readonly SourceFiles[], { databases, refused }: ResolvedDatabases): FleetChanges {
+  #put(found: readonly SourceFiles[], resolved: ResolvedDatabases): FleetChanges {
     this.#found = found
-    this.#tellRefused(refused)
-    return this.#fleet.want(databases, this.#plan.shutdownTimeoutMs)
+    this.#tellRefused(resolved.refused)
+    return this.#fleet.want(resolved, this.#plan.shutdownTimeoutMs)
   }
 
-  #tellRefused(refused: readonly RefusedFile[]): void {
+  #tellRefused(refused: readonly Omit<RefusedFile, 'kind'>[]): void {
     const before = this.#refused
     this.#refused = new Set(refused.map(({ reason }) => reason))
     for (const { path, reason } of refused) {

@@ -1,15 +1,22 @@
 import { MAX_REPLICA_DEPTH } from '../../core/replica/list-replicas.ts'
+import type { DatabasePlace } from '../config/config.ts'
 import { realPath, refuseTwins, sharedReplica } from '../database-names.ts'
 import { displayName } from '../replica-names.ts'
 import { UsageError } from '../usage-error.ts'
-import type { WantedDatabase } from './fleet.ts'
 import type { WatchSource } from './watch-plan.ts'
-import { watchedDatabase } from './watched-database.ts'
+import { type WatchedDatabase, watchedDatabase } from './watched-database.ts'
 
-/** A file that matches and is not watched, and why. */
+/** A database that should be replicated, and how its file was found. */
+export interface WantedDatabase {
+  readonly database: WatchedDatabase
+  readonly kind: DatabasePlace['kind']
+}
+
+/** A file that matches and is not replicated, and why. */
 export interface RefusedFile {
   readonly path: string
   readonly reason: string
+  readonly kind: DatabasePlace['kind']
 }
 
 export interface ResolvedDatabases {
@@ -25,8 +32,9 @@ export interface SourceFiles {
 
 /**
  * Gives every file one source and one replica. A file that is named by its path belongs to that
- * entry; of globs and folders the first in the file has it. Of two that would share a replica the
- * one that is replicated already keeps it, else the first; the other is refused.
+ * entry; of globs and folders the first in the file has it. Of several that would share a replica
+ * the one that is replicated already keeps it, else the one that is named by its path, else none
+ * gets it: which of two found files a replica belongs to cannot be known after a restart.
  *
  * @param isRunning is that file replicated now?
  * @throws UsageError if two entries name one file by its path
@@ -40,50 +48,69 @@ export function resolveDatabases(
   const named = found.filter(isPath)
   refuseTwins(named.flatMap(({ files }) => files.map((path) => ({ path }))))
   const taken = new Set<string>()
-  const databases: WantedDatabase[] = []
+  const wanted: WantedDatabase[] = []
   const refused: RefusedFile[] = []
   for (const { source, files } of [...named, ...found.filter((entry) => !isPath(entry))]) {
+    const { kind } = source.where
     for (const path of files) {
       const real = realPath(path)
       if (taken.has(real)) continue
       taken.add(real)
-      try {
-        const database = watchedDatabase(source, path, cwd)
-        const parts = database.prefix.split('/').length
-        if (parts <= MAX_REPLICA_DEPTH) databases.push({ database, kind: source.where.kind })
-        else refused.push({ path, reason: tooDeep(database.path, database.prefix, parts) })
-      } catch (error) {
-        refused.push({ path, reason: (error as Error).message })
-      }
+      const database = databaseOf(source, path, cwd)
+      if (typeof database === 'string') refused.push({ path, kind, reason: database })
+      else wanted.push({ database, kind })
     }
   }
-  const order = [
-    ...databases.filter(({ database }) => isRunning(database.path)),
-    ...databases.filter(({ database }) => !isRunning(database.path)),
-  ]
-  const accepted = new Map<string, WantedDatabase>()
-  for (const wanted of order) {
-    const { database } = wanted
-    const other = accepted.get(database.replica)
-    if (other === undefined) accepted.set(database.replica, wanted)
-    else refused.push({ path: database.path, reason: sharedReplica(other.database, database) })
-  }
-  return { databases: withoutNested([...accepted.values()], refused), refused }
+  return { databases: withoutNested(withoutShared(wanted, isRunning, refused), refused), refused }
 }
 
-function tooDeep(path: string, prefix: string, parts: number): string {
-  return `${path} would be replicated as "${displayName(prefix)}", of whose ${parts} parts walsync list looks into ${MAX_REPLICA_DEPTH} only.`
-}
-
-/** @throws UsageError for the first file that would not be watched */
+/** @throws UsageError if a database that the configuration names by its path would not be replicated */
 export function refuseConflicts({ refused }: ResolvedDatabases): void {
-  const [first] = refused
+  const [first, ...others] = refused.filter(({ kind }) => kind === 'path')
   if (first === undefined) return
+  const details = others.map(({ reason }) => reason).filter((reason) => reason !== first.reason)
   throw new UsageError(
     first.reason,
     'give one of them a name or a prefix of its own, or another bucket',
-    { details: refused.slice(1).map(({ reason }) => reason) },
+    { details: [...new Set(details)] },
   )
+}
+
+/** The database, or why it can have no replica. */
+function databaseOf(source: WatchSource, path: string, cwd: string): WatchedDatabase | string {
+  try {
+    const database = watchedDatabase(source, path, cwd)
+    const parts = database.prefix.split('/').length
+    if (parts <= MAX_REPLICA_DEPTH) return database
+    return `${path} would be replicated as "${displayName(database.prefix)}", of whose ${parts} parts walsync list looks into ${MAX_REPLICA_DEPTH} only.`
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+function withoutShared(
+  wanted: readonly WantedDatabase[],
+  isRunning: (path: string) => boolean,
+  refused: RefusedFile[],
+): WantedDatabase[] {
+  const groups = Map.groupBy(wanted, ({ database }) => database.replica)
+  return [...groups.values()].flatMap((group) => {
+    const [only, second] = group
+    if (only === undefined || second === undefined) return group
+    const paths = group.filter(({ kind }) => kind === 'path')
+    const keeper =
+      group.find(({ database }) => isRunning(database.path)) ??
+      (paths.length === 1 ? paths[0] : undefined)
+    for (const { database, kind } of group) {
+      if (database === keeper?.database) continue
+      const other = keeper ?? (database === only.database ? second : only)
+      const pair =
+        database === only.database ? [database, other.database] : [other.database, database]
+      const [a, b] = pair as [WatchedDatabase, WatchedDatabase]
+      refused.push({ path: database.path, kind, reason: sharedReplica(a, b) })
+    }
+    return keeper === undefined ? [] : [keeper]
+  })
 }
 
 /** Folders that a replica has in itself: its levels, in both layouts, and what walsync keeps beside them. */
@@ -92,7 +119,7 @@ const OWN_FOLDERS = /^(?:ltx|walsync|[0-9a-f]{4})$/
 /** A replica inside another's own folders would be taken for a part of it. */
 function withoutNested(wanted: WantedDatabase[], refused: RefusedFile[]): WantedDatabase[] {
   const byReplica = new Map(wanted.map(({ database }) => [database.replica, database]))
-  return wanted.filter(({ database }) => {
+  return wanted.filter(({ database, kind }) => {
     const parts = database.replica.split('/')
     const outer = parts.flatMap((part, i) => {
       if (!OWN_FOLDERS.test(part)) return []
@@ -100,7 +127,7 @@ function withoutNested(wanted: WantedDatabase[], refused: RefusedFile[]): Wanted
     })[0]
     if (outer === undefined) return true
     const reason = `The replica of ${database.path} would stand inside that of ${outer.path}.`
-    refused.push({ path: database.path, reason })
+    refused.push({ path: database.path, kind, reason })
     return false
   })
 }

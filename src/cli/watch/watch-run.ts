@@ -4,10 +4,10 @@ import type { Config } from '../config/config.ts'
 import { eventLine, logEvent } from '../event-log.ts'
 import { errorReport } from '../report-error.ts'
 import { UsageError } from '../usage-error.ts'
-import { Fleet, type WantedDatabase } from './fleet.ts'
+import { Fleet } from './fleet.ts'
 import type { FleetEvent } from './fleet-event.ts'
 import { Lookout } from './lookout.ts'
-import { refuseConflicts, resolveDatabases } from './resolve-databases.ts'
+import { refuseConflicts, resolveDatabases, type WantedDatabase } from './resolve-databases.ts'
 import { StorePool } from './store-pool.ts'
 import { fixedDifferences, type WatchPlan, type WatchRequest, watchPlan } from './watch-plan.ts'
 
@@ -119,7 +119,7 @@ export class WatchRun {
    * @returns names of the databases that could not be shipped in full
    */
   async stop(): Promise<string[]> {
-    await this.#lookout.stop()
+    this.#lookout.stop()
     const [unshipped] = await Promise.all([
       this.fleet.stop(this.#plan.shutdownTimeoutMs),
       this.#stores.end(),

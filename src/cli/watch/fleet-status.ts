@@ -1,0 +1,55 @@
+import type { DatabaseStatus } from '../../core/engine/tracker-options.ts'
+import type { FleetMember } from './fleet-member.ts'
+import type { RefusedFile, WantedDatabase } from './resolve-databases.ts'
+import type { WaitingDatabase } from './waiting-database.ts'
+
+/** What one database is doing, for `walsync status`. */
+export interface FleetStatus {
+  readonly name: string
+  readonly path: string
+  /** URL of the replica, without a query; nothing for a file that gets none. */
+  readonly replica: string | undefined
+  /** The engine's states, and `failing`: it cannot be replicated as things are; `ending`: it is being let go. */
+  readonly state: DatabaseStatus['state'] | 'failing' | 'ending'
+  readonly reason?: string | undefined
+  readonly engine?: DatabaseStatus | undefined
+}
+
+export interface FleetParticulars {
+  readonly members: readonly FleetMember[]
+  readonly wanted: readonly WantedDatabase[]
+  readonly refused: readonly RefusedFile[]
+  readonly waiting: ReadonlyMap<string, WaitingDatabase>
+  readonly engine: readonly DatabaseStatus[]
+}
+
+/** Everything that is replicated or should be, by name. */
+export function fleetStatus(fleet: FleetParticulars): FleetStatus[] {
+  const { members, wanted, refused, waiting } = fleet
+  const engine = new Map(fleet.engine.map((status) => [status.name, status]))
+  const names = new Set(members.map(({ database }) => database.name))
+  const replicated = members.map(({ database, phase, fenced }): FleetStatus => {
+    const { name, path, replica } = database
+    const own = engine.get(name)
+    const standing = phase === 'ending' || phase === 'fenced' ? phase : undefined
+    const state = standing ?? own?.state ?? 'starting'
+    return { name, path, replica, state, engine: own, reason: fenced?.message }
+  })
+  const missing = wanted.flatMap(({ database: { name, path, replica } }): FleetStatus[] => {
+    const own = waiting.get(name)
+    if (names.has(name) || own?.reason === undefined) return []
+    return [
+      { name, path, replica, state: own.isFailing ? 'failing' : 'waiting', reason: own.reason },
+    ]
+  })
+  const others = refused.map(
+    ({ path, reason }): FleetStatus => ({
+      name: path,
+      path,
+      replica: undefined,
+      state: 'failing',
+      reason,
+    }),
+  )
+  return [...replicated, ...missing, ...others].sort((a, b) => (a.name < b.name ? -1 : 1))
+}
