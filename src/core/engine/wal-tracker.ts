@@ -1,12 +1,12 @@
 import { DatabaseError } from '../db/index.ts'
 import { formatTxid, type LtxHeader, type TXID } from '../ltx/index.ts'
 import { DEFAULT_SNAPSHOT_TRIGGERS } from '../policy/snapshot-triggers.ts'
-import { EpochClaim } from '../replica/epoch-claim.ts'
 import type { FencingProof } from '../replica/epoch-proof.ts'
 import type { LtxFileInfo } from '../replica/replica-client.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'
 import { Backoff } from './backoff.ts'
+import { claimOf } from './claim-of.ts'
 import { DatabaseAccess } from './database-access.ts'
 import { FencedError } from './events.ts'
 import { finalSync } from './final-sync.ts'
@@ -241,7 +241,8 @@ export class WalTracker {
     try {
       await this.#prepare(database)
     } catch (error) {
-      if ((error as { retryable?: boolean }).retryable !== true) throw error
+      const passes = (error as { retryable?: boolean }).retryable === true || isLost(error)
+      if (!passes) throw error
       await this.#recover(error)
     }
   }
@@ -354,7 +355,7 @@ export class WalTracker {
       this.#journal.fenced(error)
       throw error
     }
-    if (error instanceof DatabaseError && error.code === 'ContinuityLost') {
+    if (isLost(error)) {
       await this.#access.tracked?.loseContinuity(error.message)
       return 0
     }
@@ -379,12 +380,7 @@ export class WalTracker {
   }
 }
 
-function claimOf(
-  store: ObjectStore,
-  { name, lease = 'newest' }: TrackerOptions,
-  { nodeId }: TrackerContext,
-  proof: FencingProof | undefined,
-): EpochClaim | undefined {
-  if (lease === 'none') return undefined
-  return new EpochClaim(name, store, { lease, random: Number(nodeId), proof })
+/** The WAL was restarted unseen: a new base follows. */
+function isLost(error: unknown): error is DatabaseError {
+  return error instanceof DatabaseError && error.code === 'ContinuityLost'
 }
