@@ -196,6 +196,32 @@ describe('a start after an end', () => {
     db.close()
   })
 
+  it('whose WAL is restarted just after its place was found takes a base', async () => {
+    await using shared = new Shared()
+    const rig = shared.rig()
+    const db = open(rig)
+    fill(db)
+    await rig.start()
+    await rig.synced()
+    await shared.crash(rig)
+    add(db)
+    db.exec('PRAGMA wal_checkpoint(PASSIVE)')
+    const { events } = rig
+    const push = events.push.bind(events)
+    vi.spyOn(events, 'push').mockImplementation((event) => {
+      if (event.type === 'resumed') add(db)
+      return push(event)
+    })
+    await rig.start()
+    await rig.synced()
+    expect(rig.count('resumed')).toBe(1)
+    expect(told(rig, 'continuity-lost')).toHaveLength(1)
+    expect(rig.count('base')).toBe(2)
+    await rig.stop()
+    await expectLatest(rig, db)
+    db.close()
+  })
+
   it('whose release fails says so, and the next one takes over', async () => {
     await using shared = new Shared()
     const rig = shared.rig()
