@@ -156,13 +156,12 @@ export class Engine {
   async stop(timeoutMs: number): Promise<string[]> {
     this.#stopped = true
     this.#added.call()
-    const results = await Promise.allSettled(
-      this.#trackers.map((tracker) => tracker.stop(timeoutMs)),
-    )
+    const trackers = [...this.#trackers]
+    const results = await Promise.allSettled(trackers.map((tracker) => tracker.stop(timeoutMs)))
     for (const result of results) {
       if (result.status === 'rejected' && result.reason instanceof FencedError) throw result.reason
     }
-    return this.#trackers
+    return trackers
       .filter((_, i) => !(results[i]?.status === 'fulfilled' && results[i].value))
       .map(({ name }) => name)
   }
@@ -182,7 +181,8 @@ export class Engine {
   }
 
   #drop(tracker: WalTracker): void {
-    this.#trackers.splice(this.#trackers.indexOf(tracker), 1)
+    const at = this.#trackers.indexOf(tracker)
+    if (at !== -1) this.#trackers.splice(at, 1)
   }
 
   #refuseTwins(): void {
