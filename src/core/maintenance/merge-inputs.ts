@@ -7,11 +7,14 @@ import {
   ReplicaError,
 } from '../replica/replica-client.ts'
 
-/** What all inputs of one merge may hold of their files at a time, in bytes. */
-const BUDGET_BYTES = 32 * 1024 * 1024
+/** What all inputs of one merge may hold of their files at a time, in bytes, and of pages decoded from them. */
+const BUDGET_BYTES = 16 * 1024 * 1024
+const DECODED_BUDGET_BYTES = 32 * 1024 * 1024
 /** Bounds of one read: so much where memory is no question, so little where it is. */
 const MAX_PIECE_BYTES = 4 * 1024 * 1024
 const MIN_PIECE_BYTES = 64 * 1024
+/** LZ4 makes at most so many bytes of one. */
+const MAX_RATIO = 255
 
 /** Reads in flight while the first pieces are fetched. */
 const PARALLEL_READS = 8
@@ -37,14 +40,33 @@ export async function openInputs(
   signal: AbortSignal,
 ): Promise<MergeInput[]> {
   const pieceBytes = pieceSize(files)
+  const chunkBytes = Math.ceil(DECODED_BUDGET_BYTES / MAX_RATIO / files.length)
   return await mapParallel(files, PARALLEL_READS, async (file) => {
     const first = await readPiece(client, file, 0, pieceBytes, signal)
-    return {
-      file,
-      header: decodeHeaderOf(file, first),
-      chunks: (signal) => readFrom(client, file, first, pieceBytes, signal),
+    const header = decodeHeaderOf(file, first)
+    let kept: Uint8Array | undefined = first
+    async function* pieces(signal: AbortSignal): AsyncGenerator<Uint8Array> {
+      yield kept ?? (await readPiece(client, file, 0, pieceBytes, signal))
+      // A large file is read again if need be: the pieces in use count, and no others.
+      if (first.length < file.size) kept = undefined
+      for (let at = first.length; at < file.size; at += pieceBytes) {
+        yield await readPiece(client, file, at, pieceBytes, signal)
+      }
     }
+    return { file, header, chunks: (signal) => cut(pieces(signal), chunkBytes) }
   })
+}
+
+/** Smaller chunks, because all pages of a chunk are decoded at once. */
+async function* cut(
+  pieces: AsyncIterable<Uint8Array>,
+  chunkBytes: number,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    for (let at = 0; at < piece.length; at += chunkBytes) {
+      yield piece.subarray(at, at + chunkBytes)
+    }
+  }
 }
 
 /** The largest piece with which the files stay within the budget. */
@@ -53,19 +75,6 @@ function pieceSize(files: readonly LtxFileInfo[]): number {
   const held = (): number => files.reduce((sum, { size }) => sum + Math.min(size, piece), 0)
   while (piece > MIN_PIECE_BYTES && held() > BUDGET_BYTES) piece /= 2
   return piece
-}
-
-async function* readFrom(
-  client: ReplicaClient,
-  file: LtxFileInfo,
-  first: Uint8Array,
-  pieceBytes: number,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  yield first
-  for (let at = first.length; at < file.size; at += pieceBytes) {
-    yield await readPiece(client, file, at, pieceBytes, signal)
-  }
 }
 
 /** @throws ReplicaError, StoreError */

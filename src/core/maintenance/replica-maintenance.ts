@@ -186,10 +186,6 @@ export class ReplicaMaintenance {
     this.#protectedSlots = (await protectedSlots?.(signal)) ?? []
     const plan = this.#plan(retention, now)
     this.#retentionNotBefore = now + this.#pauseMs
-    if (plan.blocked !== undefined && plan.blocked !== this.#blocked) {
-      this.#onEvent({ type: 'retention-blocked', reason: plan.blocked })
-    }
-    this.#blocked = plan.blocked
     if (plan.remove.length === 0) return
     const onDeleted = (files: readonly LtxFileInfo[]): void => this.#catalogue.remove(files)
     const { deleted, failures } = await pruneReplica(this.#client, plan, {
@@ -228,10 +224,15 @@ export class ReplicaMaintenance {
   }
 
   #plan(retention: RetentionPolicy, now: number): RetentionPlan {
-    return planRetention(this.#catalogue.files, retention, now, {
+    const plan = planRetention(this.#catalogue.files, retention, now, {
       protectedSlots: this.#protectedSlots,
       damaged: this.#damaged,
     })
+    if (plan.blocked !== undefined && plan.blocked !== this.#blocked) {
+      this.#onEvent({ type: 'retention-blocked', reason: plan.blocked })
+    }
+    this.#blocked = plan.blocked
+    return plan
   }
 }
 

@@ -14,13 +14,13 @@ export interface RunCompactionOptions {
 /**
  * Merges the files of a step and stores the result, create-only: if it is there already, someone
  * else has done the same. The inputs stay. Reads and writes at the same time; of each input only a
- * piece is in memory, and all pieces together stay within 32 MiB.
+ * piece is in memory, 16 MiB of all together, and 32 MiB of pages at the very most.
  *
  * Where the page size changes among the inputs (the database was replaced), the files on either
  * side are merged by themselves.
  *
  * @returns the files that the store has now; none for inputs that cannot be put together in pairs
- * @throws MaintenanceError that names the object in the way; nothing was stored then
+ * @throws MaintenanceError that names the object in the way
  * @throws StoreError; the signal's reason
  */
 export async function runCompaction(

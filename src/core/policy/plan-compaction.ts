@@ -8,14 +8,14 @@ import { fileTime } from './restorable-points.ts'
 export const MAX_LEVEL = SNAPSHOT_LEVEL - 1
 
 /** Files that one merge reads at a time, by default: each costs memory while the merge runs. */
-export const MAX_MERGE_INPUTS = 100
+export const MAX_MERGE_INPUTS = 64
 
 export interface CompactionOptions {
   /** Of the level, in milliseconds. Intervals begin at multiples of it since 1970, as in Litestream. */
   readonly intervalMs: number
   /** In milliseconds. */
   readonly now: number
-  /** The most that one merge reads; more become several files. Default 100. */
+  /** The most that one merge reads; more become several files. Default 64. */
   readonly maxInputs?: number | undefined
 }
 
