@@ -9,6 +9,7 @@ import { Watcher } from '../support/e2e-watcher.ts'
 
 const QUIET_MS = 10_000
 const LOAD_MS = 10_000
+const MERGE_MS = 3000
 const GET_DELAY_MS = 30
 
 for (const kind of [MINIO, FAKE_GCS, AZURITE]) {
@@ -61,19 +62,21 @@ for (const kind of [MINIO, FAKE_GCS, AZURITE]) {
         expect(watcher?.isRunning).toBe(true)
       })
 
-      it('one put a second and nothing else at 100 commits a second', async () => {
-        await watch(['load'])
+      it('one put a second, and a merge that reads each file once, at 100 commits a second', async () => {
+        await watch(['load'], '--levels', `${MERGE_MS / 1000}s`)
         await startedUp()
         log.clear()
         folder.startWriter('load', 100)
         await folder.grown('load', 0)
         await delay(LOAD_MS)
-        const { put = 0, ...others } = log.counts()
+        const { put = 0, get = 0, ...others } = log.counts()
         const rows = folder.rows('load')
         await folder.stopWriter('load')
         expect(rows, 'inconclusive: hardly any load').toBeGreaterThan(500)
         expect(put).toBeGreaterThan(3)
-        expect(put).toBeLessThanOrEqual(LOAD_MS / 1000 + 5)
+        expect(put).toBeLessThanOrEqual(LOAD_MS / 1000 + 5 + LOAD_MS / MERGE_MS)
+        expect(get, 'inconclusive: nothing was merged').toBeGreaterThan(1)
+        expect(get).toBeLessThanOrEqual(put)
         expect(others).toEqual({})
       })
     }
