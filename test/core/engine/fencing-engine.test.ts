@@ -242,7 +242,11 @@ describe('a start after an end', () => {
     db.close()
   })
 
-  it('with files in the spool ships these first, then takes the slot behind them', async () => {
+  it.each([
+    'ships these first, then takes the slot behind them',
+    'ships these first also if a base must follow: their slots would be a gap after another crash',
+  ])('with files in the spool %s', async (how) => {
+    const needsBase = how.includes('base')
     await using shared = new Shared()
     const rig = shared.rig()
     const options = { spoolDir: join(rig.folder, 'spool'), maxWalBytes: 1 << 20 }
@@ -266,9 +270,18 @@ describe('a start after an end', () => {
     expect(rig.count('spooling')).toBeGreaterThanOrEqual(2)
     await rig.kill()
     shared.hooks.put = undefined
+    if (needsBase) {
+      db.exec('PRAGMA busy_timeout = 5000; PRAGMA wal_checkpoint(TRUNCATE)')
+      db.exec("INSERT INTO t (a) VALUES ('after the crash')")
+    }
+    shared.puts.length = 0
     await rig.start(options)
     await rig.synced()
     expect(rig.count('spool-recovered')).toBe(1)
+    expect(rig.count('base')).toBe(needsBase ? 2 : 1)
+    const files = shared.puts.filter((key) => key.startsWith('ltx/0/'))
+    expect(files.length).toBeGreaterThan(2)
+    expect(files).toEqual(files.toSorted())
     const epochs = (await shared.slots()).map((slot) => slot.split(':')[1])
     expect(epochs.indexOf('2')).toBeGreaterThan(1)
     expect(epochs.lastIndexOf('1')).toBe(epochs.indexOf('2') - 1)
