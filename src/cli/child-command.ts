@@ -1,4 +1,5 @@
-import { COMMANDS } from './program.ts'
+import { COMMANDS, type CommandName } from './program.ts'
+import { UsageError } from './usage-error.ts'
 
 /** The command line, cut at the first `--` of a `watch`: what follows is the application's own. */
 export interface SplitCommandLine {
@@ -13,7 +14,25 @@ export interface SplitCommandLine {
  */
 export function splitChildCommand(argv: readonly string[]): SplitCommandLine {
   const cut = argv.indexOf('--')
-  const command = argv.find((word) => COMMANDS.some((name) => name === word))
-  if (cut < 0 || command !== 'watch') return { own: argv, child: [] }
+  if (cut < 0 || commandOf(argv) !== 'watch') return { own: argv, child: [] }
   return { own: argv.slice(0, cut), child: argv.slice(cut + 1) }
+}
+
+/** The command that a command line is about, right or wrong as it may be. */
+export function commandOf(argv: readonly string[]): CommandName | undefined {
+  const isCommand = (word: string): word is CommandName => COMMANDS.some((name) => name === word)
+  return argv.find(isCommand)
+}
+
+/**
+ * An empty shell variable behind `--` would leave the application out, and its user none the wiser.
+ *
+ * @throws UsageError if nothing follows `--`
+ */
+export function refuseMissingChild(
+  argv: readonly string[],
+  { own, child }: SplitCommandLine,
+): void {
+  if (own.length === argv.length || child.length > 0) return
+  throw new UsageError('No command stands after --.', 'name the application, or leave -- out')
 }

@@ -1,5 +1,6 @@
 import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { MAX_REPLICA_DEPTH } from '../core/replica/list-replicas.ts'
 import { replicaName } from '../core/replica/replica-layout.ts'
 import { displayName, prefixOf } from './replica-names.ts'
 import { UsageError } from './usage-error.ts'
@@ -19,8 +20,8 @@ export interface NamedDatabase {
  * two that would mix in one replica, and one file named twice.
  *
  * @param name `--name`, for a single database
- * @throws UsageError that names both paths
- * @throws StoreError `InvalidKey` for a name that cannot be part of a key
+ * @throws UsageError that names both paths, or the name that no replica can have
+ * @throws StoreError `InvalidKey` for a file name that cannot be part of a key
  */
 export function nameDatabases(
   paths: readonly string[],
@@ -33,7 +34,7 @@ export function nameDatabases(
     )
   }
   const named = paths.map((path) => {
-    const prefix = options.name === undefined ? replicaName(path) : prefixOf(options.name)
+    const prefix = options.name === undefined ? replicaName(path) : chosenPrefix(options.name)
     return { name: displayName(prefix), prefix, path: resolve(options.cwd, path) }
   })
   refuseTwins(named)
@@ -45,6 +46,17 @@ export function nameDatabases(
     )
   }
   return named
+}
+
+/** What `--name` gives. @throws UsageError for a name that `walsync list` would not find again */
+function chosenPrefix(name: string): string {
+  const prefix = prefixOf(name)
+  const parts = prefix.split('/').length
+  if (parts <= MAX_REPLICA_DEPTH) return prefix
+  throw new UsageError(
+    `The name ${JSON.stringify(name)} has ${parts} parts, and walsync list looks into ${MAX_REPLICA_DEPTH} only.`,
+    'give a shorter name, or write its first parts into the URL of -b',
+  )
 }
 
 /** @throws UsageError that names both paths, if two of them are one file */

@@ -33,6 +33,7 @@ export function exitCodeOf(error: unknown): number {
       return ExitCode.fenced
     case 'ReplicaError':
     case 'LtxError':
+    case 'MaintenanceError':
       return ExitCode.integrity
     case 'RestoreError':
       return ofRestore((error as Error & { code?: unknown }).code)

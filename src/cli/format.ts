@@ -12,8 +12,25 @@ export function formatBytes(bytes: number): string {
   return `${value.toFixed(1)} ${unit}`
 }
 
+/**
+ * Text of others (names in a store) for a terminal: control characters as `\n` and `\u001b`, so
+ * that none can move the cursor or begin a line.
+ */
+export function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (character) => {
+    const code = (character.codePointAt(0) as number).toString(16).padStart(4, '0')
+    return character === '\n' ? '\\n' : `\\u${code}`
+  })
+}
+
+/** The same for a text of several lines. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n')
+}
+
 /** A table in plain columns; the first row is the heading. Numbers stand at the right. */
-export function formatTable(rows: readonly (readonly string[])[]): string {
+export function formatTable(table: readonly (readonly string[])[]): string {
+  const rows = table.map((row) => row.map(printable))
   const [heading = []] = rows
   const widths = heading.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)))
   const right = heading.map((_, i) =>

@@ -1,8 +1,12 @@
-import { splitChildCommand } from './child-command.ts'
+import { commandOf, refuseMissingChild, splitChildCommand } from './child-command.ts'
+import { drain } from './drain.ts'
 import { packageVersion } from './package-version.ts'
 import { parseCommandLine } from './program.ts'
 import { errorReport, errorText } from './report-error.ts'
 import { endSignals } from './signals.ts'
+
+/** A watcher must end in time, whoever reads its events. In milliseconds. */
+const WATCH_DRAIN_MS = 1000
 
 /** Runs one command line and ends the process: the only place that does. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -14,18 +18,27 @@ export async function main(argv: readonly string[]): Promise<void> {
   } catch (error) {
     exitCode = fail(error, argv)
   }
+  await Promise.all([process.stdout, process.stderr].map((to) => drain(to, patience(argv, signal))))
   // Not a natural end: open SQLite connections must not be closed on the way out (the last close
   // deletes the WAL, and the next start could not prove that it continues here).
   process.exit(exitCode)
 }
 
 async function run(argv: readonly string[], signal: AbortSignal): Promise<number> {
-  const { own, child } = splitChildCommand(argv)
+  const split = splitChildCommand(argv)
+  const { own, child } = split
   const invocation = parseCommandLine(own, packageVersion())
   if (invocation === undefined) return 0
+  refuseMissingChild(argv, split)
   // Later, because `--help` and a mistyped flag should not wait for the container and the logger.
   const { runCommand } = await import('./run-command.ts')
   return await runCommand(invocation, child, signal)
+}
+
+/** A reader such as `less` may take its time, until the user gives up. */
+function patience(argv: readonly string[], signal: AbortSignal): AbortSignal {
+  if (commandOf(argv) !== 'watch') return signal
+  return AbortSignal.timeout(WATCH_DRAIN_MS)
 }
 
 /** Exactly one error on stderr, and with `--json` the same as a line on stdout. */

@@ -1,3 +1,4 @@
+import { printableLines } from './format.ts'
 import { jsonLine } from './json-line.ts'
 
 /** Results, on stdout: for people, or with `--json` one JSON value a line. Logs never go here. */
@@ -18,7 +19,7 @@ export class Output {
 
   /** One result in the form that the user asked for. */
   result(value: object, text: string): void {
-    this.#write(this.json ? jsonLine(value) : `${text}\n`)
+    this.#write(this.json ? jsonLine(value) : `${printableLines(text)}\n`)
   }
 
   /** One line of a stream of events; nothing without `--json`. */

@@ -78,9 +78,11 @@ function buildProgram(version: string, found: (invocation: Invocation) => void):
     )
     .option('--log-format <format>', `${LOG_FORMATS.join(' or ')} (default: pretty on a terminal)`)
     .addHelpText('after', EXIT_CODES)
+  refuseRepeated(program)
   for (const define of COMMAND_DEFINITIONS) {
     const command = define()
     command.copyInheritedSettings(program)
+    refuseRepeated(command)
     command.action((...args: unknown[]) => {
       const operands = args.slice(0, -2).flat() as string[]
       const flags = command.optsWithGlobals<Record<string, unknown>>()
@@ -90,6 +92,19 @@ function buildProgram(version: string, found: (invocation: Invocation) => void):
     program.addCommand(command)
   }
   return program
+}
+
+/** The second of two values would win unseen: two `-b` look like two stores. */
+function refuseRepeated(command: Command): void {
+  for (const option of command.options) {
+    if (!option.required || option.parseArg !== undefined) continue
+    let wasGiven = false
+    command.on(`option:${option.name()}`, () => {
+      const flag = option.long ?? option.flags
+      if (wasGiven) throw new UsageError(`${flag} was given twice.`, `give ${flag} once`)
+      wasGiven = true
+    })
+  }
 }
 
 function isGiven(command: Command, flag: string): boolean {

@@ -1,4 +1,5 @@
-import { decodeSegment, encodeSegment } from '../core/store/index.ts'
+import { decodeSegment, encodeSegment, isStoreError } from '../core/store/index.ts'
+import { UsageError } from './usage-error.ts'
 
 /** How the replica at the root of a URL is called: a Litestream URL names the replica itself. */
 const ROOT = '.'
@@ -11,8 +12,21 @@ export function displayName(prefix: string): string {
 /**
  * The inverse: what `restore NAME` means as a prefix under the URL.
  *
- * @throws StoreError `InvalidKey` if no database could have that name
+ * @throws UsageError if no database could have that name
  */
 export function prefixOf(name: string): string {
-  return name === ROOT ? '' : name.split('/').map(encodeSegment).join('/')
+  if (name === ROOT) return ''
+  try {
+    return name.split('/').map(encodeSegment).join('/')
+  } catch (error) {
+    if (!isStoreError(error)) throw error
+    throw new UsageError(
+      `No replica can have the name ${JSON.stringify(name.slice(0, MAX_SHOWN))}.`,
+      'give a name as walsync list shows it: parts of up to 200 bytes with one / between them, and none at either end',
+      { cause: error },
+    )
+  }
 }
+
+/** Characters of a wrong name that an error shows. */
+const MAX_SHOWN = 100

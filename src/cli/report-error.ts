@@ -1,5 +1,6 @@
 import { isStoreError } from '../core/store/index.ts'
 import { exitCodeOf } from './exit-code.ts'
+import { printable } from './format.ts'
 
 /** One failure as the user sees it. */
 export interface ErrorReport {
@@ -48,5 +49,5 @@ const REPORT_IT =
   'run the command again with --log-level debug and report the output: this is a defect of walsync'
 
 function oneLine(text: string): string {
-  return text.replaceAll(/\s*\n\s*/g, ' ')
+  return printable(text.replaceAll(/\s*\n\s*/g, ' '))
 }

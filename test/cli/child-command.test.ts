@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { splitChildCommand } from '../../src/cli/child-command.ts'
+import { refuseMissingChild, splitChildCommand } from '../../src/cli/child-command.ts'
+import { UsageError } from '../../src/cli/usage-error.ts'
 
 describe('splitChildCommand', () => {
   it('cuts the application off at the first --', () => {
@@ -18,5 +19,19 @@ describe('splitChildCommand', () => {
 
   it('has no application without --', () => {
     expect(splitChildCommand(['watch', 'a.db']).child).toEqual([])
+  })
+})
+
+describe('refuseMissingChild', () => {
+  const check = (...argv: string[]) => refuseMissingChild(argv, splitChildCommand(argv))
+
+  it('refuses -- with nothing behind it, as an empty variable leaves it', () => {
+    expect(() => check('watch', 'a.db', '--')).toThrow(UsageError)
+  })
+
+  it('has nothing against an application, none, and -- of other commands', () => {
+    check('watch', 'a.db', '--', 'node')
+    check('watch', 'a.db')
+    check('restore', '--')
   })
 })

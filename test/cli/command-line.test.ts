@@ -144,6 +144,26 @@ const WRONG: readonly (readonly [string, readonly string[], RegExp])[] = [
     /^error: --endpoint has no meaning for a folder/,
   ],
   [
+    'two stores',
+    ['list', '-b', 's3://key:hunter2@bucket', '-b', './r'],
+    /^error: --bucket was given twice\./,
+  ],
+  [
+    'a global flag twice',
+    ['--region', 'a', 'list', '--region', 'b'],
+    /^error: --region was given twice\./,
+  ],
+  [
+    '-- and no application',
+    ['watch', 'a.db', '-b', './r', '--'],
+    /^error: No command stands after --\./,
+  ],
+  [
+    'an impossible name',
+    ['verify', 'a//b', '-b', '.'],
+    /^error: No replica can have the name "a\/\/b"\./,
+  ],
+  [
     'two databases of one name',
     ['watch', 'one/app.db', 'two/app.db', '-b', './r'],
     /^error: .*one\/app\.db and .*two\/app\.db would both be replicated under the name "app"/,

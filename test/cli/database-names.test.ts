@@ -35,6 +35,17 @@ describe('nameDatabases', () => {
     expect(() => nameDatabases(['app.db', './app.db'], { cwd })).toThrow('are the same file')
   })
 
+  it.each(['', 'a//b', '/a', 'a/', 'x'.repeat(201)])('refuses %j as a name', (name) => {
+    const named = () => nameDatabases(['app.db'], { cwd, name })
+    expect(named).toThrow(UsageError)
+    expect(named).toThrow('No replica can have the name')
+  })
+
+  it('refuses a name that walsync list would not find again', () => {
+    expect(nameDatabases(['app.db'], { cwd, name: 'a/b/c/d' })[0]?.prefix).toBe('a/b/c/d')
+    expect(() => nameDatabases(['app.db'], { cwd, name: 'a/b/c/d/e' })).toThrow('has 5 parts')
+  })
+
   it('takes --name for one database only', () => {
     expect(nameDatabases(['app.db'], { cwd, name: 'prod/app' })[0]?.prefix).toBe('prod/app')
     expect(() => nameDatabases(['a.db', 'b.db'], { cwd, name: 'x' })).toThrow('for 2 databases')

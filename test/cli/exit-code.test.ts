@@ -6,6 +6,7 @@ import { UsageError } from '../../src/cli/usage-error.ts'
 import { DatabaseError } from '../../src/core/db/database-error.ts'
 import { FencedError } from '../../src/core/engine/events.ts'
 import { LtxError } from '../../src/core/ltx/index.ts'
+import { MaintenanceError } from '../../src/core/maintenance/index.ts'
 import { ReplicaError } from '../../src/core/replica/replica-error.ts'
 import { RestoreError, type RestoreErrorCode } from '../../src/core/restore/restore-error.ts'
 import { StoreError } from '../../src/core/store/index.ts'
@@ -42,6 +43,7 @@ describe('exitCodeOf', () => {
     [new StoreError('Corrupted', 'm', { op: 'get' }), 5],
     [new ReplicaError('DamagedObject', 'k', 'm'), 5],
     [new LtxError('InvalidTxid', 'm'), 5],
+    [new MaintenanceError('DamagedObject', 'k', 'm'), 5],
     [new FencedError('TakenOver', 'app', 'k', 'm'), 75],
     [new InterruptedError('SIGINT'), 130],
     [new InterruptedError('SIGTERM'), 143],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { formatBytes, formatTable } from '../../src/cli/format.ts'
+import { formatBytes, formatTable, printableLines } from '../../src/cli/format.ts'
 
 describe('formatBytes', () => {
   it.each([
@@ -23,5 +23,16 @@ describe('formatTable', () => {
         ['longer name', '12 B', 'y'],
       ]),
     ).toBe(['NAME           SIZE  X', 'app          1.0 kB', 'longer name    12 B  y'].join('\n'))
+  })
+
+  it('keeps control characters of names from the terminal', () => {
+    expect(formatTable([['NAME'], ['a\nb\u001b[31m']])).toBe('NAME\na\\nb\\u001b[31m')
+  })
+})
+
+describe('printableLines', () => {
+  it('leaves lines and letters alone, and shows what would move the cursor', () => {
+    expect(printableLines('spáce 日本\nnext')).toBe('spáce 日本\nnext')
+    expect(printableLines('a\rb\u0007\u0085\u2028')).toBe('a\\u000db\\u0007\\u0085\\u2028')
   })
 })

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import picomatch from 'picomatch'
 import { prefixOf } from '../replica-names.ts'
+import { UsageError } from '../usage-error.ts'
 import type { ConfigDatabase, DatabasePlace } from './config.ts'
 import type { ConfigPath } from './config-problem.ts'
 import { bucketFrom, type Mapping, readSettings } from './mapping.ts'
@@ -67,9 +68,8 @@ function keyPart(value: unknown, note: (text: string) => void): string | undefin
   try {
     return prefixOf(value.replace(/\/$/, ''))
   } catch (error) {
-    note(
-      `got ${JSON.stringify(value)}, which no replica can be called: ${(error as Error).message}`,
-    )
+    if (!(error instanceof UsageError)) throw error
+    note(`got ${JSON.stringify(value)}, which no replica can be called`)
     return undefined
   }
 }

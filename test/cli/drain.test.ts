@@ -1,0 +1,42 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, expect, it } from 'vitest'
+import { drain } from '../../src/cli/drain.ts'
+import { BIN, scratchFolder } from './run-cli.ts'
+
+const folder = scratchFolder()
+afterAll(() => folder.remove())
+
+it('a result of any size reaches a reader that takes its time', async () => {
+  const databases = Array.from({ length: 500 }, (_, i) => ({ path: `database-${i}.db` }))
+  writeFileSync(join(folder.path, 'walsync.yml'), JSON.stringify({ bucket: './r', databases }))
+  const child = spawn(process.execPath, [BIN, 'config', 'check', '--json'], {
+    cwd: folder.path,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await once(child.stdout, 'readable')
+  await sleep(500)
+  let text = ''
+  for await (const chunk of child.stdout.setEncoding('utf8')) text += chunk
+  expect(text.length).toBeGreaterThan(2 * 65_536)
+  expect(JSON.parse(text)).toMatchObject({ databases: { length: 500 } })
+})
+
+it('a reader that has gone, or that patience ended for, is not waited for', async () => {
+  const stuck = () => {
+    const stream = new PassThrough({ highWaterMark: 1 })
+    stream.write('more than one byte')
+    stream.write('and what waits behind it')
+    return stream as unknown as NodeJS.WriteStream
+  }
+  const never = new AbortController().signal
+  const gone = stuck()
+  const waiting = drain(gone, never)
+  gone.destroy()
+  await waiting
+  await drain(stuck(), AbortSignal.timeout(20))
+})
