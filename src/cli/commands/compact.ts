@@ -1,15 +1,21 @@
+import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
-import { ReplicaCatalogue, runCompaction } from '../../core/maintenance/index.ts'
-import { planCompaction } from '../../core/policy/plan-compaction.ts'
+import {
+  type MaintenanceEvent,
+  ReplicaCatalogue,
+  ReplicaMaintenance,
+} from '../../core/maintenance/index.ts'
+import { planLevels } from '../../core/policy/plan-levels.ts'
 import { type LtxFileInfo, ReplicaClient } from '../../core/replica/replica-client.ts'
-import { RestoreError } from '../../core/restore/restore-error.ts'
+import { assertReplicas } from '../assert-replicas.ts'
 import type { CommandContext } from '../command-context.ts'
+import { type CompactedReplica, compactText, type MergedLevel } from '../compact-text.ts'
+import { ExitCode } from '../exit-code.ts'
 import { parseFlags } from '../flags.ts'
-import { formatBytes, formatTable } from '../format.ts'
-import { noReplica } from '../no-replica.ts'
-import { type OpenedStore, replicaStore } from '../open-store.ts'
+import { replicaStore } from '../open-store.ts'
 import { levelFlags } from '../retention-flags.ts'
-import { type NamedReplica, selectReplicas } from '../select-replicas.ts'
+import { selectReplicas } from '../select-replicas.ts'
+import { UsageError } from '../usage-error.ts'
 import { bucketFlags } from './bucket-flags.ts'
 
 const compactFlags = bucketFlags.extend({
@@ -18,18 +24,12 @@ const compactFlags = bucketFlags.extend({
   dryRun: z.boolean().optional(),
 })
 
-/** What was merged into one level, or would be. */
-interface LevelResult {
-  readonly level: number
-  /** Files read, and files made of them. */
-  readonly files: number
-  readonly merged: number
-  readonly bytesBefore: number
-  /** `undefined` in a dry run: nobody knows before the merge. */
-  readonly bytesAfter: number | undefined
-}
-
-/** `walsync compact`: merges everything whose interval is over, level by level. Deletes nothing. */
+/**
+ * `walsync compact`: merges everything whose interval is over, level by level, as a watcher does.
+ * Deletes nothing.
+ *
+ * @returns 5 if objects are in the way; everything else was merged then
+ */
 export async function compact(
   context: CommandContext,
   names: readonly string[],
@@ -37,71 +37,84 @@ export async function compact(
 ): Promise<number> {
   const flags = parseFlags(compactFlags, rawFlags)
   const { output, signal } = context
-  const dryRun = flags.dryRun === true
+  if (flags.levels.length === 0) {
+    throw new UsageError('--levels none leaves no level to merge into.', 'leave --levels out')
+  }
   const opened = await context.openStore(flags.bucket, { signal, create: false })
   const replicas = await selectReplicas(names, flags.all === true, opened, signal)
-  for (const replica of replicas) {
-    const levels = await compactOne(opened, replica, flags.levels, dryRun, signal)
-    output.result({ name: replica.name, dryRun, levels }, textOf(replica.name, levels, dryRun))
+  await assertReplicas(replicas, opened, signal)
+  const compactOne = flags.dryRun === true ? planOnly : merge
+  let exitCode: number = ExitCode.ok
+  for (const { name, prefix } of replicas) {
+    const client = new ReplicaClient(replicaStore(opened, prefix), opened.layout)
+    const result = await compactOne(client, flags.levels, signal)
+    output.result({ name, ...result }, compactText(name, result))
+    if (result.avoided.length > 0) exitCode = ExitCode.integrity
   }
-  return 0
+  return exitCode
 }
 
-async function compactOne(
-  opened: OpenedStore,
-  { name, prefix }: NamedReplica,
+async function planOnly(
+  client: ReplicaClient,
   intervals: readonly number[],
-  dryRun: boolean,
   signal: AbortSignal,
-): Promise<LevelResult[]> {
-  const client = new ReplicaClient(replicaStore(opened, prefix), opened.layout)
-  const catalogue = new ReplicaCatalogue(opened.layout)
+): Promise<CompactedReplica> {
+  const files = await client.list({ signal })
+  const levels = planLevels(files, intervals, Date.now()).map(
+    ({ level, due }): MergedLevel => ({
+      level,
+      files: due.reduce((sum, { files }) => sum + files.length, 0),
+      merged: due.length,
+      bytesBefore: due.reduce((sum, { bytes }) => sum + bytes, 0),
+      bytesAfter: undefined,
+    }),
+  )
+  return { dryRun: true, levels, ...waiting(files, intervals), avoided: [] }
+}
+
+async function merge(
+  client: ReplicaClient,
+  intervals: readonly number[],
+  signal: AbortSignal,
+): Promise<CompactedReplica> {
+  const catalogue = new ReplicaCatalogue(client.layout)
   catalogue.observe(await client.list({ signal }))
-  if (catalogue.count === 0) {
-    const cause = new RestoreError('NoReplica', `There is no replica under ${prefix}.`)
-    throw await noReplica(cause, name, opened, signal)
-  }
-  const results: LevelResult[] = []
-  for (const [index, intervalMs] of intervals.entries()) {
-    const now = Date.now()
-    const level = index + 1
-    const steps = planCompaction(catalogue.files, level, { intervalMs, now })
-    let result: LevelResult = { level, files: 0, merged: 0, bytesBefore: 0, bytesAfter: undefined }
-    for (const step of steps.filter(({ dueAt }) => dueAt <= now)) {
-      const { minTxid, maxTxid, files, bytes } = step
-      // A dry run shows what follows in the levels above, too, as if this one had been done.
-      const stored: readonly LtxFileInfo[] = dryRun
-        ? [{ ...(files.at(-1) as LtxFileInfo), level, minTxid, maxTxid, size: bytes }]
-        : await runCompaction(client, step, { signal, nodeId: 0n })
-      for (const file of stored) catalogue.add(file)
-      result = {
-        level,
-        files: result.files + files.length,
-        merged: result.merged + stored.length,
-        bytesBefore: result.bytesBefore + bytes,
-        bytesAfter: dryRun ? undefined : (result.bytesAfter ?? 0) + sizeOf(stored),
-      }
+  const events: MaintenanceEvent[] = []
+  const nodeId = randomBytes(8).readBigUInt64BE()
+  const options = { levels: intervals, retention: 'none', nodeId } as const
+  const maintenance = new ReplicaMaintenance(client, catalogue, options, (event) =>
+    events.push(event),
+  )
+  await maintenance.run(Date.now(), signal)
+  const avoided: unknown[] = []
+  const levels = intervals.map((_, i) => emptyLevel(i + 1))
+  for (const event of events) {
+    if (event.type === 'maintenance-error') throw event.error
+    if (event.type === 'object-avoided') avoided.push(event.error)
+    if (event.type !== 'compacted') continue
+    const total = levels[event.level - 1] as MergedLevel
+    levels[event.level - 1] = {
+      level: event.level,
+      files: total.files + event.files,
+      merged: total.merged + 1,
+      bytesBefore: total.bytesBefore + event.bytesBefore,
+      bytesAfter: (total.bytesAfter ?? 0) + event.bytesAfter,
     }
-    results.push(result)
   }
-  return results
+  return { dryRun: false, levels, ...waiting(catalogue.files, intervals), avoided }
 }
 
-function sizeOf(files: readonly LtxFileInfo[]): number {
-  return files.reduce((sum, { size }) => sum + size, 0)
+function emptyLevel(level: number): MergedLevel {
+  return { level, files: 0, merged: 0, bytesBefore: 0, bytesAfter: 0 }
 }
 
-function textOf(name: string, levels: readonly LevelResult[], dryRun: boolean): string {
-  const done = levels.filter(({ files }) => files > 0)
-  if (done.length === 0) return `${name}: nothing to merge.`
-  const rows = done.map(({ level, files, merged, bytesBefore, bytesAfter }) => [
-    String(level),
-    String(files),
-    String(merged),
-    formatBytes(bytesBefore),
-    bytesAfter === undefined ? '' : formatBytes(bytesAfter),
-  ])
-  const heading = ['LEVEL', 'FILES', 'BECOME', 'BEFORE', 'AFTER']
-  const title = dryRun ? `${name}: would be merged` : `${name}: merged`
-  return `${title}\n${formatTable([heading, ...rows])}`
+/** How many files will be merged when their interval is over, and when the first is. */
+function waiting(
+  files: readonly LtxFileInfo[],
+  intervals: readonly number[],
+): Pick<CompactedReplica, 'waiting' | 'dueAt'> {
+  const later = planLevels(files, intervals, Date.now()).flatMap(({ later }) => later)
+  if (later.length === 0) return { waiting: 0, dueAt: undefined }
+  const keys = new Set(later.flatMap(({ files }) => files.map(({ key }) => key)))
+  return { waiting: keys.size, dueAt: new Date(Math.min(...later.map(({ dueAt }) => dueAt))) }
 }

@@ -4,12 +4,11 @@ import { planRetention, type RetentionPlan } from '../../core/policy/plan-retent
 import type { RetentionPolicy } from '../../core/policy/retention-policy.ts'
 import { listEpochs, readProtectedSlots } from '../../core/replica/epoch-store.ts'
 import { type LtxFileInfo, ReplicaClient } from '../../core/replica/replica-client.ts'
-import { RestoreError } from '../../core/restore/restore-error.ts'
 import type { DeleteFailure } from '../../core/store/index.ts'
+import { assertReplicas } from '../assert-replicas.ts'
 import type { CommandContext } from '../command-context.ts'
 import { ExitCode } from '../exit-code.ts'
 import { parseFlags } from '../flags.ts'
-import { noReplica } from '../no-replica.ts'
 import { type OpenedStore, replicaStore } from '../open-store.ts'
 import { pruneText } from '../prune-text.ts'
 import { parseRetention, retentionFlags } from '../retention-flags.ts'
@@ -46,12 +45,13 @@ export async function prune(
   const policy = parseRetention(flags)
   const opened = await context.openStore(flags.bucket, { signal, create: false })
   const replicas = await selectReplicas(names, flags.all === true, opened, signal)
+  await assertReplicas(replicas, opened, signal)
   let exitCode: number = ExitCode.ok
   for (const replica of replicas) {
     const pruned = await pruneOne(opened, replica, policy, flags.dryRun === true, signal)
     output.result(jsonOf(pruned), pruneText(pruned, policy))
-    if (pruned.failures.length > 0) exitCode = ExitCode.store
-    else if (pruned.plan.blocked !== undefined) exitCode = ExitCode.integrity
+    if (pruned.plan.blocked !== undefined) exitCode = ExitCode.integrity
+    else if (pruned.failures.length > 0) exitCode = Math.max(exitCode, ExitCode.store)
   }
   return exitCode
 }
@@ -64,14 +64,10 @@ async function pruneOne(
   signal: AbortSignal,
 ): Promise<PrunedReplica> {
   const client = new ReplicaClient(replicaStore(opened, prefix), opened.layout)
-  const files = await client.list({ signal })
-  if (files.length === 0) {
-    const cause = new RestoreError('NoReplica', `There is no replica under ${prefix}.`)
-    throw await noReplica(cause, name, opened, signal)
-  }
-  const now = Date.now()
   const epochs = await listEpochs(client.store, { signal })
-  const protectedSlots = await readProtectedSlots(client.store, epochs, now, { signal })
+  const protectedSlots = await readProtectedSlots(client.store, epochs, Date.now(), { signal })
+  const files = await client.list({ signal })
+  const now = Date.now()
   const plan = planRetention(files, policy, now, { protectedSlots })
   if (dryRun) return { name, dryRun, plan, deleted: [], failures: [] }
   return { name, dryRun, plan, ...(await pruneReplica(client, plan, { signal })) }

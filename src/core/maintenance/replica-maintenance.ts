@@ -24,7 +24,7 @@ export interface MaintenanceOptions {
     | undefined
 }
 
-/** Most of the least time between two looks at what the retention lets go, in milliseconds: two intervals of level 1 may be less. */
+/** Least time between two looks at what the retention lets go, in milliseconds; less where two intervals of level 1 are. */
 const RETENTION_PAUSE_MS = 60_000
 const FIRST_RETRY_MS = 1000
 const MAX_RETRY_MS = 10 * 60_000
