@@ -15,10 +15,12 @@ export const FRESH_MS = 60_000
 export const LONG_MS = 24 * 3_600_000
 /** For how long the slots at a take-over keep their files, in milliseconds. */
 export const PROTECT_MS = 7 * LONG_MS
-/** Claims older than this are removed, in milliseconds. */
+/** Ended claims older than this are removed, in milliseconds. */
 export const OLD_MS = 30 * LONG_MS
-/** Newest claims that stay however old they are. */
+/** Newest epochs that stay however old they are. */
 const KEPT = 3
+/** Newest epochs that stay for as long as `OLD_MS`. */
+const MANY = 1000
 /** Slots before a take-over that keep their files where it is not known which of them the older writer may still try. */
 const UNKNOWN_SLOTS = 32n
 /** Headers of other programs may hold anything; an epoch beyond this is none of ours. */
@@ -147,15 +149,24 @@ export function protectedSlotsOf(ends: readonly EndRecord[], now: number): TXID[
 }
 
 /**
- * Objects of epochs that are over and forgotten: older than 30 days by the store's own clock, of
- * which `storeNow` is the latest time that it told, with an end, and not of the newest three epochs.
+ * Objects of epochs that are over and forgotten, by the store's own clock, of which `storeNow` is the
+ * latest time that it told: older than 30 days, or older than a day where a process that starts
+ * again and again has left a thousand newer ones. Never those of the newest three epochs, nor of
+ * one without an end.
  */
 export function forgottenOf(objects: readonly EpochObject[], storeNow: Date): EpochObject[] {
   const { open } = standingOf(objects)
-  const epochs = [...new Set(objects.map(({ epoch }) => epoch))].sort((a, b) => b - a)
-  const kept = new Set([...epochs.slice(0, KEPT), ...open])
+  const youngest = new Map<number, number>()
   for (const { epoch, lastModified } of objects) {
-    if (storeNow.getTime() - lastModified.getTime() <= OLD_MS) kept.add(epoch)
+    const age = storeNow.getTime() - lastModified.getTime()
+    youngest.set(epoch, Math.min(age, youngest.get(epoch) ?? age))
   }
-  return objects.filter(({ epoch }) => !kept.has(epoch))
+  const isOver = new Set(
+    [...youngest]
+      .sort(([a], [b]) => b - a)
+      .filter(([, age], rank) => rank >= KEPT && age > (rank < MANY ? OLD_MS : LONG_MS))
+      .map(([epoch]) => epoch),
+  )
+  for (const epoch of open) isOver.delete(epoch)
+  return objects.filter(({ epoch }) => isOver.has(epoch))
 }

@@ -204,6 +204,14 @@ describe('claims of long ago', () => {
     expect(forgottenOf(objects, new Date(NOW))).toEqual([])
   })
 
+  it('go after a day where a thousand newer ones are left, so that no start lists without end', () => {
+    const day = LONG_MS + 1
+    const objects = Array.from({ length: 1005 }, (_, i) => both(i + 1, i < 3 ? day : 0)).flat()
+    const gone = forgottenOf(objects, new Date(NOW)).map(({ epoch }) => epoch)
+    expect(gone).toEqual([1, 1, 2, 2, 3, 3])
+    expect(forgottenOf(objects.slice(10), new Date(NOW))).toEqual([])
+  })
+
   it("are old by the store's clock alone", () => {
     const objects = [1, 2, 3, 4].flatMap((e) => both(e, old))
     expect(forgottenOf(objects, new Date(NOW - old))).toEqual([])
