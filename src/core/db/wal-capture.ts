@@ -1,12 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import {
-  isLaterRun,
-  isSameRun,
-  startOfRun,
-  type WalHeader,
-  WalScanner,
-  walFrameOffset,
-} from '../wal/index.ts'
+import { isSameRun, startOfRun, type WalHeader, WalScanner, walFrameOffset } from '../wal/index.ts'
 import {
   type CapturePosition,
   type DatabaseView,
@@ -202,8 +195,7 @@ export class WalCapture {
       wal.frame,
       Number.POSITIVE_INFINITY,
     )
-    const header = this.#wal.readHeader()
-    if (header !== undefined && !isSameRun(run, header)) return { ...position, pages: undefined }
+    if (this.#wal.isRestarted(run)) return { ...position, pages: undefined }
     const { checksum1, checksum2 } = scanner.position
     if (checksum1 !== wal.checksum1 || checksum2 !== wal.checksum2) {
       throw this.#lost('captured frames of the WAL have changed')
@@ -268,10 +260,12 @@ export class WalCapture {
    * A restart means that the held mark is 0: the old run ended where the mark was taken, and what
    * lies before that must have been captured. Under mark 0 nothing is copied, so a run with frames
    * cannot be restarted: runs in between, as repeated TRUNCATE checkpoints make them, were empty.
+   * The new salts say nothing more: each connection counts restarts for itself, and one that has not
+   * restarted this log begins with random salts (`walRestartHdr` and `walFrames` in SQLite's wal.c).
    */
   #acceptRestart(run: WalHeader | undefined, header: WalHeader): void {
-    const follows = run === undefined || isLaterRun(run, header)
-    if (!this.#mayRestart || !this.coversMark || !follows) {
+    const isOfPageSize = run === undefined || run.pageSize === header.pageSize
+    if (!this.#mayRestart || !this.coversMark || !isOfPageSize) {
       throw this.#lost('the WAL was restarted before all of it had been captured')
     }
     this.#position = { run: header, wal: startOfRun(header), commit: this.#position.commit }

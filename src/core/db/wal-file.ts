@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
-import { decodeWalHeader, WAL_HEADER_SIZE, type WalHeader } from '../wal/index.ts'
+import { decodeWalHeader, isSameRun, WAL_HEADER_SIZE, type WalHeader } from '../wal/index.ts'
 
 /**
  * The `-wal` file beside a database. SQLite takes no locks on it, so it may be opened and closed
@@ -19,6 +19,13 @@ export class WalFile {
     return this.read(this.#headerBytes, 0) < WAL_HEADER_SIZE
       ? undefined
       : decodeWalHeader(this.#headerBytes)
+  }
+
+  /** Has the log been restarted since `run`? A TRUNCATE checkpoint leaves no header until the next commit. */
+  isRestarted(run: WalHeader): boolean {
+    const header = this.readHeader()
+    if (header !== undefined) return !isSameRun(run, header)
+    return this.size() === 0 || this.readHeader() !== undefined
   }
 
   /** Fills `into` from byte `offset`; returns the bytes read, fewer at the end of the file. */

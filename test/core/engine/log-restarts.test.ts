@@ -1,0 +1,106 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
+import { describe, expect, it } from 'vitest'
+import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
+import { SourceDatabase } from '../../../src/core/db/index.ts'
+import { contents, ReplicaRig } from '../../support/replica-rig.ts'
+
+// SQLite keeps the checkpoint sequence by connection: one that has not restarted the log itself
+// writes the next header with a sequence of its own, or begins with random salts.
+describe('a log that several connections restart', () => {
+  it('is followed without a new base, whoever restarts it and whoever writes next', async () => {
+    await using rig = new ReplicaRig()
+    const apps = [rig.open(), rig.open(), rig.open()]
+    apps[0]!.exec('CREATE TABLE t (a)')
+    await rig.start()
+    for (let i = 0; i < 24; i++) {
+      const [restarter, writer] = [apps[i % 3]!, apps[(i + (i >> 2)) % 3]!]
+      writer.exec(`INSERT INTO t VALUES (${i})`)
+      await rig.synced()
+      await restart(restarter, i % 5 < 3 ? 'TRUNCATE' : 'RESTART')
+    }
+    await rig.synced()
+    expect(rig.events.filter(({ type }) => type === 'continuity-lost')).toEqual([])
+    expect(bases(rig)).toEqual(['the replica is empty'])
+    const restored = await rig.restore()
+    expect(contents(restored)).toBe(contents(apps[0]!))
+    for (const db of [restored, ...apps]) db.close()
+  })
+
+  it('is resumed at a start after one restart, by whichever connection', async () => {
+    await using rig = new ReplicaRig()
+    const apps = [rig.open(), rig.open()]
+    apps[0]!.exec('CREATE TABLE t (a)')
+    const write = (times: number, app = apps[0]!) => {
+      for (let i = 0; i < times; i++) app.exec('INSERT INTO t VALUES (randomblob(3000))')
+    }
+    write(40)
+    apps[0]!.exec('PRAGMA wal_checkpoint(RESTART); INSERT INTO t VALUES (1)')
+    await rig.start()
+    for (let i = 0; i < 4; i++) {
+      const app = apps[i % 2]!
+      // Each run shorter than the one before, or else what proves its end would be overwritten.
+      write(20 - 4 * i, app)
+      await rig.synced()
+      await rig.kill()
+      app.exec('PRAGMA wal_checkpoint(RESTART); INSERT INTO t VALUES (2)')
+      await rig.start()
+      await rig.synced()
+    }
+    expect(bases(rig)).toEqual(['the replica is empty'])
+    const restored = await rig.restore()
+    expect(contents(restored)).toBe(contents(apps[0]!))
+    for (const db of [restored, ...apps]) db.close()
+  })
+})
+
+describe('a log that was just truncated', () => {
+  it('leaves a view of the whole database: snapshots, fences and rests need one', async () => {
+    await using rig = new ReplicaRig()
+    const app = rig.open()
+    app.exec('CREATE TABLE t (a); INSERT INTO t VALUES (1)')
+    const source = SourceDatabase.open(rig.path)!
+    await source.capture.anchor()
+    app.exec('INSERT INTO t VALUES (2)')
+    source.capture.advance((await source.capture.scan())!)
+    app.exec('PRAGMA wal_checkpoint(PASSIVE)')
+    source.capture.settle()
+    app.exec('PRAGMA wal_checkpoint(PASSIVE)')
+    source.capture.settle()
+    app.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    expect(source.wal.size()).toBe(0)
+    expect(await source.capture.view()).toMatchObject({ commit: 2, pages: undefined })
+    source.close()
+    app.close()
+  })
+
+  it('does not delay a snapshot', async () => {
+    await using rig = new ReplicaRig(new MemoryObjectStore())
+    const app = rig.open()
+    app.exec('CREATE TABLE t (a)')
+    await rig.start({ snapshots: { intervalMs: 300 } })
+    app.exec('INSERT INTO t VALUES (2)')
+    await rig.synced()
+    await restart(app, 'TRUNCATE')
+    await delay(700)
+    expect(rig.events.filter(({ type }) => type === 'store-error')).toEqual([])
+    expect(rig.count('snapshot')).toBe(1)
+    expect(bases(rig)).toEqual(['the replica is empty'])
+    app.close()
+  })
+})
+
+/** The checkpoint of an application; the tracker of this very thread must let it pass in between. */
+async function restart(db: DatabaseSync, mode: 'RESTART' | 'TRUNCATE'): Promise<void> {
+  db.exec('PRAGMA busy_timeout = 0')
+  for (let tries = 0; tries < 200; tries++) {
+    const { busy } = db.prepare(`PRAGMA wal_checkpoint(${mode})`).get() as { busy: number }
+    if (busy === 0) return
+    await delay(5)
+  }
+  throw new Error('the log could not be restarted')
+}
+
+function bases({ events }: ReplicaRig): string[] {
+  return events.filter((event) => event.type === 'base').map(({ reason }) => reason)
+}
