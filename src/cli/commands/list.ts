@@ -41,14 +41,15 @@ export async function list(
 function describe(name: string, files: readonly LtxFileInfo[]): ListedDatabase {
   const summary = summarizeReplica(files)
   const { restorable } = summary
-  const from = files.find((file) => file.minTxid === 1n && file.maxTxid === restorable?.from)
-  const to = files.find((file) => file.maxTxid === restorable?.to)
-  const restorableTimes = from && to ? { from: timeOf(from), to: timeOf(to) } : undefined
-  return { name, ...summary, restorableTimes }
+  const from = timeOf(restorable?.from, files)
+  const to = timeOf(restorable?.to, files)
+  return { name, ...summary, restorableTimes: from && to && { from, to } }
 }
 
-function timeOf(file: LtxFileInfo): Date {
-  return file.createdAt ?? file.lastModified
+/** Of several files that end at a TXID the one of the lowest level, first in a listing, has its time: a later snapshot is of the same state. */
+function timeOf(txid: bigint | undefined, files: readonly LtxFileInfo[]): Date | undefined {
+  const file = files.find(({ maxTxid }) => maxTxid === txid)
+  return file?.createdAt ?? file?.lastModified
 }
 
 function table(databases: readonly ListedDatabase[]): string {
