@@ -1,6 +1,7 @@
 import { statSync, truncateSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { epochOf } from '../../src/core/replica/epoch-rules.ts'
 import { filesOf, putTransactions, replicaIn } from './replica-folder.ts'
 import { runCli, scratchFolder } from './run-cli.ts'
 
@@ -50,6 +51,16 @@ describe('compact', () => {
     ])
     expect(files).toHaveLength(15)
     expect((await compact('app')).stdout).toBe('app: nothing to merge.\n')
+  })
+
+  it('writes as one that has claimed nothing: its files must not pass for those of an epoch', async () => {
+    const client = replicaIn(root, 'app')
+    const merged = (await client.list()).filter(({ level }) => level > 0 && level < 9)
+    expect(merged.length).toBeGreaterThan(0)
+    for (const file of merged) {
+      const { nodeId } = await client.readHeader(file)
+      expect({ epoch: epochOf(nodeId), isNamed: nodeId > 0n }).toEqual({ epoch: 0, isNamed: true })
+    }
   })
 
   it('names an object that is in the way, merges the rest, and ends with 5', async () => {

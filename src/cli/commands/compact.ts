@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomInt } from 'node:crypto'
 import { z } from 'zod'
 import {
   type MaintenanceEvent,
@@ -6,6 +6,7 @@ import {
   ReplicaMaintenance,
 } from '../../core/maintenance/index.ts'
 import { planLevels } from '../../core/policy/plan-levels.ts'
+import { nodeIdOf } from '../../core/replica/epoch-rules.ts'
 import { type LtxFileInfo, ReplicaClient } from '../../core/replica/replica-client.ts'
 import { assertReplicas } from '../assert-replicas.ts'
 import type { CommandContext } from '../command-context.ts'
@@ -54,6 +55,9 @@ export async function compact(
   return exitCode
 }
 
+/** Epoch of a writer that claims nothing. */
+const NO_CLAIM = 0
+
 async function planOnly(
   client: ReplicaClient,
   intervals: readonly number[],
@@ -80,7 +84,7 @@ async function merge(
   const catalogue = new ReplicaCatalogue(client.layout)
   catalogue.observe(await client.list({ signal }))
   const events: MaintenanceEvent[] = []
-  const nodeId = randomBytes(8).readBigUInt64BE()
+  const nodeId = nodeIdOf(NO_CLAIM, randomInt(1, 2 ** 32))
   const options = { levels: intervals, retention: 'none', nodeId } as const
   const maintenance = new ReplicaMaintenance(client, catalogue, options, (event) =>
     events.push(event),
