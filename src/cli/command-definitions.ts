@@ -24,7 +24,7 @@ function watch(): Command {
     .argument('[databases...]', 'SQLite files in WAL mode (default: those of the file)')
     .option(
       '--name <name>',
-      'name of the replica, for one database (default: its file name without extension)',
+      'name of the replica, for one database (default: the file name without extension)',
     )
     .option(
       '--sync-interval <duration>',
@@ -38,7 +38,7 @@ function watch(): Command {
     )
     .option(
       '--snapshot-interval <duration>',
-      'time between full copies, if anything changed; 0: not by time',
+      'a full copy this often, if anything changed; 0: not by time',
       WATCH_DEFAULTS.snapshotInterval,
     )
     .option('--snapshot-after-pages <n>', 'a full copy after so many changed pages')
@@ -57,11 +57,14 @@ function watch(): Command {
       'verify the replicas this often; 0: never',
       WATCH_DEFAULTS.verifyInterval,
     )
-    .option('--max-wal-size <size>', 'checkpoint when the WAL is larger', WATCH_DEFAULTS.maxWalSize)
-    .option('--spool-dir <folder>', 'where changes wait when the store is down and the WAL is full')
+    .option('--max-wal-size <size>', 'what the WAL is kept under', WATCH_DEFAULTS.maxWalSize)
+    .option(
+      '--spool-dir <folder>',
+      'where changes wait when the store is down and the WAL is full (default: beside the database)',
+    )
     .option(
       '--max-spool-size <size>',
-      'the most that may wait there, for each database',
+      'the most that may wait in that folder, for each database',
       WATCH_DEFAULTS.maxSpoolSize,
     )
     .option(
@@ -75,7 +78,7 @@ function watch(): Command {
       "newest: the newest writer wins; strict: refuse to start over another's claim",
       WATCH_DEFAULTS.lease,
     )
-    .option('--no-fencing', 'write to a store that does not enforce create-only writes')
+    .option('--no-fencing', 'claim nothing: for a store that does not enforce create-only writes')
     .option('--socket <path>', 'where walsync status asks (default: one for each process)')
     .option('--no-status', 'open no socket for walsync status')
 }
@@ -93,10 +96,10 @@ function restore(): Command {
     .description('Bring a database back.')
     .usage('[options] NAME -b URL -o FILE')
     .argument('<name>', 'name of the replica, as walsync list shows it')
-    .requiredOption('-o, --output <file>', 'the file to write; must not exist yet')
+    .requiredOption('-o, --output <file>', 'the file to write; must not exist, but for --force')
     .option('--point-in-time <time>', 'state at a time: RFC 3339, or like "10m ago"')
-    .option('--txid <txid>', 'state after a transaction: 16 hex digits')
-    .option('--force', 'replace an existing file')
+    .option('--txid <txid>', 'state after a transaction: decimal, 0x and hex, or 16 hex digits')
+    .option('--force', 'replace an existing file and its -wal, -shm and -journal')
     .option('--dry-run', 'print the restore plan and write nothing')
     .option(
       '--integrity-check <kind>',
@@ -137,7 +140,7 @@ function repair(): Command {
     .usage('[options] DB -b URL')
     .argument('<database>', 'a SQLite file in WAL mode')
     .option('--name <name>', 'name of the replica (default: the file name without extension)')
-    .option('--force', 'also when no damage is found')
+    .option('--force', 'also when the newest state can be restored')
 }
 
 function compact(): Command {
@@ -151,17 +154,20 @@ function compact(): Command {
 }
 
 function prune(): Command {
-  return withRetention(withBucket(new Command('prune')))
+  const command = withBucket(new Command('prune'))
     .description('Delete what the retention does not ask for.')
     .usage('[options] NAME... -b URL')
     .argument('[names...]', 'replicas, as walsync list shows them')
     .option('--all', 'every replica of the store')
-    .option('--dry-run', 'print what would go and what stays restorable, and delete nothing')
+  return withRetention(command).option(
+    '--dry-run',
+    'print what would go and what stays restorable, and delete nothing',
+  )
 }
 
 function unlock(): Command {
   return withBucket(new Command('unlock'))
-    .description("End a writer's claim that was not released, for --lease strict.")
+    .description('Let watch --lease strict begin over a claim that nobody released.')
     .usage('[options] NAME -b URL')
     .argument('<name>', 'name of the replica, as walsync list shows it')
 }

@@ -88,7 +88,7 @@ export const SETTING_KEYS: { readonly [name in FileSetting]: SettingKey } = {
     key: 'fencing',
     description: 'false: write to a store that does not enforce create-only writes.',
   },
-  maxWalSize: { key: 'max-wal-size', description: 'Checkpoint when the WAL is larger.' },
+  maxWalSize: { key: 'max-wal-size', description: 'What the WAL is kept under.' },
   spoolDir: {
     key: 'spool-dir',
     description: 'Where changes wait when the store is down and the WAL is full.',
