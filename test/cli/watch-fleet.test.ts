@@ -21,6 +21,7 @@ class FakeEngine {
   readonly refuse = new Map<string, unknown>()
   readonly endings: (() => void)[] = []
   holdEndings = false
+  state: DatabaseStatus['state'] = 'replicating'
 
   async add(database: EngineDatabase): Promise<void> {
     this.calls.push(`add ${database.name}`)
@@ -43,7 +44,7 @@ class FakeEngine {
     return [...this.running.values()].map(({ name, path }) => ({
       name,
       path,
-      state: 'replicating',
+      state: this.state,
       isOpen: true,
       txid: undefined,
       lastSyncAt: undefined,
@@ -97,6 +98,17 @@ const told = (type: string) => events.filter((event) => event.type === type)
 const stateOf = (name: string) => fleet.status().find((status) => status.name === name)?.state
 
 describe('a fleet', () => {
+  it('says why the engine waits for a file that has gone, and no longer than it does', async () => {
+    file('a.db')
+    want([wanted('a')], 1000)
+    await fleet.settled()
+    fleet.onEngineEvent({ type: 'waiting', database: 'a', reason: 'the database was deleted' })
+    engine.state = 'waiting'
+    expect(fleet.status()).toMatchObject([{ state: 'waiting', reason: 'the database was deleted' }])
+    engine.state = 'replicating'
+    expect(fleet.status()[0]?.reason).toBeUndefined()
+  })
+
   it('starts what is missing, ends what is not wanted, restarts what has changed, and no other', async () => {
     for (const name of ['a', 'b', 'c', 'd']) file(`${name}.db`)
     want([wanted('a'), wanted('b'), wanted('c')], 1000)

@@ -20,12 +20,14 @@ export interface FleetParticulars {
   readonly wanted: readonly WantedDatabase[]
   readonly refused: readonly RefusedFile[]
   readonly waiting: ReadonlyMap<string, WaitingDatabase>
+  /** Why the engine waits, or last did, by name. */
+  readonly reasons: ReadonlyMap<string, string>
   readonly engine: readonly DatabaseStatus[]
 }
 
 /** Everything that is replicated or should be, by name. */
 export function fleetStatus(fleet: FleetParticulars): FleetStatus[] {
-  const { members, wanted, refused, waiting } = fleet
+  const { members, wanted, refused, waiting, reasons } = fleet
   const engine = new Map(fleet.engine.map((status) => [status.name, status]))
   const names = new Set(members.map(({ database }) => database.name))
   const replicated = members.map(({ database, phase, fenced }): FleetStatus => {
@@ -33,7 +35,8 @@ export function fleetStatus(fleet: FleetParticulars): FleetStatus[] {
     const own = engine.get(name)
     const standing = phase === 'ending' || phase === 'fenced' ? phase : undefined
     const state = standing ?? own?.state ?? 'starting'
-    return { name, path, replica, state, engine: own, reason: fenced?.message }
+    const reason = fenced?.message ?? (state === 'waiting' ? reasons.get(name) : undefined)
+    return { name, path, replica, state, engine: own, reason }
   })
   const missing = wanted.flatMap(({ database: { name, path, replica } }): FleetStatus[] => {
     const own = waiting.get(name)

@@ -33,6 +33,8 @@ export class Fleet {
   readonly #parts: FleetParts
   readonly #members = new Map<string, FleetMember>()
   readonly #waiting = new Map<string, WaitingDatabase>()
+  /** What the engine last said of databases whose file it waits for. */
+  readonly #reasons = new Map<string, string>()
   readonly #fenced = Promise.withResolvers<never>()
   #wanted: readonly WantedDatabase[] = []
   #refused: readonly RefusedFile[] = []
@@ -107,7 +109,10 @@ export class Fleet {
   /** The engine's own events pass through here, because they say when a file is let go and when a writer is fenced. */
   onEngineEvent(event: EngineEvent): void {
     const member = this.#members.get(event.database)
-    if (event.type === 'waiting') member?.released()
+    if (event.type === 'waiting') {
+      member?.released()
+      this.#reasons.set(event.database, event.reason)
+    }
     if (event.type === 'fenced' && member !== undefined) {
       member.phase = 'fenced'
       member.fenced = event.error
@@ -156,6 +161,7 @@ export class Fleet {
       wanted: this.#wanted,
       refused: this.#refused,
       waiting: this.#waiting,
+      reasons: this.#reasons,
       engine: this.#parts.engine.status(),
     })
   }
