@@ -125,7 +125,7 @@ export class ReplicaMaintenance {
 
   async #compact(level: number, now: number, signal: AbortSignal): Promise<void> {
     for (;;) {
-      const due = this.#steps(level, now).filter((step) => step.dueAt <= now)
+      const due = this.#steps(this.#catalogue.files, level, now).filter(({ dueAt }) => dueAt <= now)
       const obstacle = await this.#runSteps(due, signal)
       if (obstacle === undefined) return
       await this.#avoid(obstacle, signal)
@@ -184,7 +184,7 @@ export class ReplicaMaintenance {
     const { retention, assertCurrent, protectedSlots } = this.#options
     if (retention === 'none' || now < this.#retentionNotBefore) return
     this.#protectedSlots = (await protectedSlots?.(signal)) ?? []
-    const plan = this.#plan(retention, now)
+    const plan = this.#plan(this.#catalogue.files, retention, now)
     this.#retentionNotBefore = now + this.#pauseMs
     if (plan.remove.length === 0) return
     const onDeleted = (files: readonly LtxFileInfo[]): void => this.#catalogue.remove(files)
@@ -206,25 +206,26 @@ export class ReplicaMaintenance {
   /** When there may be work again, if nothing changes. */
   #nextAfter(now: number): number | undefined {
     const { levels, retention } = this.#options
+    const { files } = this.#catalogue
     const times = [...levels.keys()].flatMap((level) =>
-      this.#steps(level + 1, now).map((step) => step.dueAt),
+      this.#steps(files, level + 1, now).map((step) => step.dueAt),
     )
     if (retention !== 'none') {
-      const plan = this.#plan(retention, now)
+      const plan = this.#plan(files, retention, now)
       const at = plan.remove.length > 0 ? now : plan.nextAt
       if (at !== undefined) times.push(Math.max(at, this.#retentionNotBefore))
     }
     return times.length === 0 ? undefined : Math.min(...times)
   }
 
-  #steps(level: number, now: number): CompactionStep[] {
+  #steps(files: readonly LtxFileInfo[], level: number, now: number): CompactionStep[] {
     const intervalMs = this.#options.levels[level - 1] as number
-    const files = this.#catalogue.files.filter((file) => !this.#avoided.has(file.key))
-    return planCompaction(files, level, { intervalMs, now })
+    const usable = files.filter((file) => !this.#avoided.has(file.key))
+    return planCompaction(usable, level, { intervalMs, now })
   }
 
-  #plan(retention: RetentionPolicy, now: number): RetentionPlan {
-    const plan = planRetention(this.#catalogue.files, retention, now, {
+  #plan(files: readonly LtxFileInfo[], retention: RetentionPolicy, now: number): RetentionPlan {
+    const plan = planRetention(files, retention, now, {
       protectedSlots: this.#protectedSlots,
       damaged: this.#damaged,
     })
