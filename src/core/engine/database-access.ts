@@ -127,10 +127,11 @@ export class DatabaseAccess {
     const quietSince = Math.max(this.#pace?.capturedAt ?? 0, this.#wokenAt)
     if (!residency.isCrowded || tracked === undefined) return false
     if (now < this.#restNotBefore || now - quietSince < residency.restAfterMs) return false
-    const before = fileTimes(path)
+    const paths = { given: path, real: tracked.source.path }
+    const before = fileTimes(paths)
     const sums = await tracked.remember()
     if (sums === undefined) return false
-    const resting = new RestingDatabase(tracked.source.path, sums, folders, pollMs, wake)
+    const resting = new RestingDatabase(paths, sums, folders, pollMs, wake)
     await this.close()
     this.#resting = resting
     if (await resting.settle(before)) return true

@@ -1,5 +1,5 @@
 import type { DatabaseView, PageImage, SourceDatabase, WalChange } from '../db/index.ts'
-import { LtxError, type LtxHeader, nextTxid, type TXID, txid as toTxid } from '../ltx/index.ts'
+import { type LtxHeader, nextTxid, type TXID, txid as toTxid } from '../ltx/index.ts'
 import type { EpochClaim } from '../replica/epoch-claim.ts'
 import { decideTaken, epochOf, type TakenDecision } from '../replica/epoch-rules.ts'
 import { type LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
@@ -17,6 +17,7 @@ import {
   spoolPending,
 } from './shipper.ts'
 import type { Spool } from './spool.ts'
+import { recoverSpool } from './spool-recovery.ts'
 
 /** Whole databases up to this many bytes are encoded in memory: one plain put. */
 const MEMORY_BASE_BYTES = 8 << 20
@@ -167,6 +168,17 @@ export class ReplicaWriter {
     }
   }
 
+  /**
+   * Forgets all pending files: the replica goes on without them. A file left in the spool would be
+   * taken for the next one by a later start, and put older pages over newer ones.
+   */
+  async forgetPending(): Promise<void> {
+    for (const { spooled } of this.shipper.pending) {
+      if (spooled !== undefined) await this.spool.remove(spooled)
+    }
+    this.shipper.drop()
+  }
+
   /** Takes pending files out of the WAL into memory, before the WAL is let go. */
   async releaseWal(source: SourceDatabase): Promise<void> {
     for (const file of this.shipper.pending) {
@@ -254,47 +266,16 @@ export class ReplicaWriter {
     this.#captured = file.txid
   }
 
-  /** Files of the spool count if they follow the replica's end without a gap and the same process wrote that end. */
   async #recoverSpool(head: ReplicaHead): Promise<ReplicaHead | undefined> {
-    let found: Awaited<ReturnType<Spool['load']>>
-    try {
-      found = await this.spool.load()
-    } catch (error) {
-      if (!(error instanceof LtxError)) throw error
-      return await this.#ignoreSpool(`a file of it is damaged: ${error.message}`)
+    const { files, unused } = await recoverSpool(this.spool, head)
+    if (unused !== undefined) {
+      const path = await this.spool.setAside(Date.now())
+      this.#onEvent({ type: 'spool-ignored', database: this.#database, path, reason: unused })
     }
-    const waiting = found.filter(({ file }) => head.txid === undefined || file.txid > head.txid)
-    for (const { file } of found) {
-      if (head.txid !== undefined && file.txid <= head.txid) await this.spool.remove(file)
-    }
-    const last = waiting.at(-1)
+    const last = files.at(-1)
     if (last === undefined) return undefined
-    const continues =
-      head.txid !== undefined &&
-      head.header !== undefined &&
-      waiting.every(({ file, header }, i) => {
-        const expected = head.txid! + BigInt(i) + 1n
-        return file.txid === expected && header.nodeId === head.header!.nodeId
-      })
-    if (!continues) return await this.#ignoreSpool('it does not continue the replica')
-    for (const { file, header } of waiting) {
-      const pending: PendingFile = {
-        txid: file.txid,
-        header,
-        pages: 0,
-        noticedAt: header.timestamp,
-        body: new Uint8Array(),
-      }
-      setSpooled(pending, file)
-      this.shipper.add(pending)
-    }
-    this.#onEvent({ type: 'spool-recovered', database: this.#database, files: waiting.length })
-    return { ...head, txid: last.file.txid, header: last.header }
-  }
-
-  async #ignoreSpool(reason: string): Promise<undefined> {
-    const path = await this.spool.setAside(Date.now())
-    this.#onEvent({ type: 'spool-ignored', database: this.#database, path, reason })
-    return undefined
+    for (const file of files) this.shipper.add(file)
+    this.#onEvent({ type: 'spool-recovered', database: this.#database, files: files.length })
+    return { ...head, txid: last.txid, header: last.header }
   }
 }

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readSync, realpathSync, statSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FolderWatch } from '../db/index.ts'
 import { lockPage } from '../ltx/index.ts'
@@ -17,15 +17,20 @@ export class RestingDatabase {
   readonly sums: PageSums
   /** How long to wait for the next look, in milliseconds. */
   readonly waitMs: number
-  readonly #path: string
+  readonly #paths: DatabasePaths
   readonly #unsubscribe: (() => void) | undefined
   #times: string | undefined
 
-  /** @param path with links resolved */
-  constructor(path: string, sums: PageSums, watch: FolderWatch, pollMs: number, wake: () => void) {
-    this.#path = path
+  constructor(
+    paths: DatabasePaths,
+    sums: PageSums,
+    watch: FolderWatch,
+    pollMs: number,
+    wake: () => void,
+  ) {
+    this.#paths = paths
     this.sums = sums
-    this.#unsubscribe = watch.subscribe(path, () => {
+    this.#unsubscribe = watch.subscribe(paths.real, () => {
       if (this.#times !== undefined && this.hasChanged()) wake()
     })
     this.waitMs = this.#unsubscribe === undefined ? pollMs : Math.max(pollMs, BACKSTOP_MS)
@@ -41,11 +46,12 @@ export class RestingDatabase {
    */
   async settle(before: FileTimes): Promise<boolean> {
     await delay(2 * TICK_MS)
-    const now = fileTimes(this.#path)
+    const now = fileTimes(this.#paths)
     const untouched = before.isSettled && now.text === before.text
     if (!untouched) {
-      if (!now.isSettled || now.walBytes > 0) return false
-      if (!isStill(this.#path, this.sums) || fileTimes(this.#path).text !== now.text) return false
+      if (!now.isSettled || now.walBytes > 0 || hasMoved(this.#paths)) return false
+      if (!isStill(this.#paths.real, this.sums)) return false
+      if (fileTimes(this.#paths).text !== now.text) return false
     }
     this.#times = now.text
     return true
@@ -53,13 +59,25 @@ export class RestingDatabase {
 
   /** Did anything happen to the files? */
   hasChanged(): boolean {
-    return fileTimes(this.#path).text !== this.#times
+    return fileTimes(this.#paths).text !== this.#times
   }
 
   /** Ends the file events. */
   leave(): void {
     this.#unsubscribe?.()
   }
+}
+
+/** Where a database is found, and where that leads: SQLite puts the WAL beside the latter. */
+export interface DatabasePaths {
+  /** As it was given: a link may lead elsewhere later. */
+  readonly given: string
+  /** With links resolved. */
+  readonly real: string
+}
+
+function hasMoved({ given, real }: DatabasePaths): boolean {
+  return !existsSync(given) || realpathSync(given) !== real
 }
 
 /** Identity, size and time of a database and its WAL: what any write would change. */
@@ -70,8 +88,8 @@ export interface FileTimes {
   readonly walBytes: number
 }
 
-export function fileTimes(path: string): FileTimes {
-  const [main, wal] = [path, `${path}-wal`].map((file) =>
+export function fileTimes({ given, real }: DatabasePaths): FileTimes {
+  const [main, wal] = [given, `${real}-wal`].map((file) =>
     statSync(file, { bigint: true, throwIfNoEntry: false }),
   )
   const text = [main, wal]

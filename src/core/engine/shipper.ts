@@ -113,7 +113,7 @@ export class Shipper {
     await this.#uploading
   }
 
-  /** Forgets all pending files: their slots hold this database's history already. */
+  /** Forgets all pending files. */
   drop(): void {
     this.#queue.length = 0
   }
@@ -165,8 +165,7 @@ export class Shipper {
     } catch (error) {
       if (error instanceof FencedError) this.#fatal = error
       else if (signal.aborted) return
-      else if (isStoreError(error)) this.#failed(error)
-      else this.#fatal = error
+      else this.#failed(error)
     }
   }
 

@@ -3,20 +3,20 @@ import { formatTxid, type LtxHeader, type TXID } from '../ltx/index.ts'
 import { epochOf, firstFile } from '../replica/epoch-rules.ts'
 import type { LtxFileInfo } from '../replica/replica-client.ts'
 import { isStoreError } from '../store/index.ts'
+import { endsAsRested, goOnAfterRest, MAX_RESTING_BYTES } from './after-rest.ts'
 import { CheckpointPolicy } from './checkpoint-policy.ts'
 import { type Emit, type EngineEvent, FencedError } from './events.ts'
 import { queueFence } from './fence-file.ts'
 import { LimitReports } from './limit-reports.ts'
-import { anchorAt, anchorOf } from './ltx-file.ts'
+import type { ReplicaHead } from './locate.ts'
+import { anchorOf } from './ltx-file.ts'
 import { outpaced } from './outpaced.ts'
-import { changedPages, type PageSums, pageSums } from './page-sums.ts'
+import { type PageSums, pageSums } from './page-sums.ts'
 import type { ReplicaWriter } from './replica-writer.ts'
 import type { SnapshotPolicy } from './snapshot-policy.ts'
 import { SnapshotRun } from './snapshot-run.ts'
 import { wholeChange } from './whole-change.ts'
 
-/** Only databases up to this size are let go: waking one may mean to read it whole, on the event loop. */
-const MAX_RESTING_BYTES = 16 << 20
 /** An upload that takes longer than this while the WAL is half full moves to the spool, in milliseconds. */
 const STUCK_MS = 1000
 /** Bases that may meet a taken slot, one after the other, before a pause. */
@@ -47,15 +47,18 @@ export class TrackedDatabase {
   /** Why a new base is needed; `undefined` if none is. */
   #baseReason: string | undefined
   #collisions = 0
-  /** The state that the replica ends with, of a database that was let go in between. */
-  #remembered: PageSums | undefined
+  /** What the database was when it was let go. */
+  readonly #rested: PageSums | undefined
+  /** The replica ends with that, and nothing has been captured since. */
+  #mustWake: boolean
 
-  /** @param remembered what the database was when it was let go; the replica ends with that */
-  constructor(source: SourceDatabase, parts: TrackedDatabaseParts, remembered?: PageSums) {
+  /** @param rested what the database was when it was let go; the replica ends with that */
+  constructor(source: SourceDatabase, parts: TrackedDatabaseParts, rested?: PageSums) {
     this.source = source
     this.#parts = parts
-    this.#remembered = remembered
-    this.#located = remembered !== undefined
+    this.#rested = rested
+    this.#mustWake = rested !== undefined
+    this.#located = this.#mustWake
     this.checkpoints = new CheckpointPolicy(source, parts.checkpointer, parts.maxWalBytes)
     this.#emit = (event) => parts.onEvent({ database: parts.name, ...event } as EngineEvent)
     this.#snapshots = new SnapshotRun(source, parts, this.#emit)
@@ -65,7 +68,7 @@ export class TrackedDatabase {
   /** Must `prepare` run before changes can be captured? */
   get needsPreparing(): boolean {
     const { writer } = this.#parts
-    const placed = this.#located && this.#baseReason === undefined && this.#remembered === undefined
+    const placed = this.#located && this.#baseReason === undefined && !this.#mustWake
     return !placed || writer.mustFence
   }
 
@@ -93,7 +96,7 @@ export class TrackedDatabase {
     signal: AbortSignal,
     options: { readonly patient?: boolean } = {},
   ): Promise<'ready' | 'empty' | 'again'> {
-    if (this.#remembered !== undefined) await this.#wake(this.#remembered, signal)
+    if (this.#rested !== undefined && this.#mustWake) await this.#wake(this.#rested, signal)
     if (!this.#located) await this.#locate(signal)
     const { writer } = this.#parts
     const first = firstFile(this.#baseReason === undefined, writer.mustFence)
@@ -183,19 +186,20 @@ export class TrackedDatabase {
     const head = await writer.locate(signal)
     const anchor = head.header && anchorOf(head.header)
     const result = anchor && this.source.capture.adopt(anchor, head.header!.commit)
-    if (result?.proven !== true) {
-      const reason = result === undefined ? 'it was not written from a WAL' : result.reason
-      const words = `${key} is not of this database's history (${reason})`
-      if (decision !== 'prove-or-base') {
-        const message = `Another writer has taken over the replica of ${name}: ${words}.`
-        throw new FencedError('TakenOver', name, key, message)
-      }
-      writer.shipper.drop()
-      this.#baseReason = `an older writer was at work, and ${words}`
+    if (result?.proven === true || (await this.#endsAsRested(head, signal))) {
+      this.#mustWake = result?.proven !== true
+      await writer.forgetPending()
+      this.#emit({ type: 'adopted', txid: head.txid! })
       return
     }
-    writer.shipper.drop()
-    this.#emit({ type: 'adopted', txid: head.txid! })
+    const reason = result === undefined ? 'it was not written from a WAL' : result.reason
+    const words = `${key} is not of this database's history (${reason})`
+    if (decision !== 'prove-or-base') {
+      const message = `Another writer has taken over the replica of ${name}: ${words}.`
+      throw new FencedError('TakenOver', name, key, message)
+    }
+    this.#baseReason = `an older writer was at work, and ${words}`
+    await writer.forgetPending()
   }
 
   /**
@@ -208,7 +212,8 @@ export class TrackedDatabase {
     if (this.#parts.writer.shipper.pending.length > 0) return undefined
     if (file.size() > MAX_RESTING_BYTES) return undefined
     if ((await capture.scan()) !== undefined) return undefined
-    return pageSums(this.source, await capture.view())
+    const { captured } = this.#parts.writer
+    return captured && pageSums(this.source, await capture.view(), captured)
   }
 
   /** Ends the connections. The spool and the replica stay. */
@@ -217,26 +222,19 @@ export class TrackedDatabase {
     this.source.close()
   }
 
-  /**
-   * Goes on after a rest: where the WAL does not prove that it continues what was remembered, all
-   * pages are compared, and those that differ are the next change.
-   */
-  async #wake(remembered: PageSums, signal: AbortSignal): Promise<void> {
-    const { position, pageSize } = remembered
-    const { capture } = this.source
-    const anchor = anchorAt(position, pageSize, this.#parts.bootId)
-    const proven = anchor && capture.resume(anchor, position.commit, this.#parts.bootId).proven
-    let changed = 0
-    if (proven !== true && pageSize !== this.source.pageSize) {
-      this.#baseReason = 'the page size has changed'
-    } else if (proven !== true) {
-      const view = await capture.anchor(signal)
-      const pages = changedPages(this.source, view, remembered)
-      if (pages.length > 0) this.#parts.writer.queuePages(this.source, view, pages)
-      changed = pages.length
-    }
-    this.#emit({ type: 'woken', proven: proven === true, pages: changed })
-    this.#remembered = undefined
+  async #wake(rested: PageSums, signal: AbortSignal): Promise<void> {
+    const { writer, bootId } = this.#parts
+    const result = await goOnAfterRest(this.source, writer, rested, bootId, signal)
+    this.#baseReason = result.baseReason
+    this.#mustWake = false
+    this.#emit({ type: 'woken', proven: result.proven, pages: result.pages })
+  }
+
+  /** Has another process put a copy of this database behind what was remembered, and nothing else? */
+  async #endsAsRested(head: ReplicaHead, signal: AbortSignal): Promise<boolean> {
+    const rested = this.#rested
+    if (rested === undefined || head.txid !== rested.txid + 1n) return false
+    return await endsAsRested(this.#parts.writer.client, head, rested, signal)
   }
 
   async #locate(signal: AbortSignal): Promise<void> {

@@ -316,8 +316,9 @@ export class WalTracker {
     if (!this.#access.isResting) return this.#pollMs
     for (const done of this.#syncWaiters.splice(0)) done(this.#journal.shipped)
     const untilSnapshot = this.#policy.dueAt(this.#writer.captured) - now
-    if (untilSnapshot <= 0) this.open()
-    return Math.max(0, Math.min(this.#access.restMs, untilSnapshot))
+    if (untilSnapshot > 0) return Math.min(this.#access.restMs, untilSnapshot)
+    this.open()
+    return this.#access.isResting ? this.#pollMs : 0
   }
 
   async #whileShipping(database: TrackedDatabase | undefined, now: number): Promise<number> {
