@@ -27,7 +27,7 @@ export interface VirtualDayOptions {
 }
 
 /** Midnight UTC. */
-export const DAY_START = Date.UTC(2026, 5, 1)
+const DAY_START = Date.UTC(2026, 5, 1)
 
 /** A database that commits once a second, its replica, and the upkeep of a watcher, in virtual time. */
 export class VirtualDay implements Disposable {

@@ -91,6 +91,18 @@ export class ReplicaMaintenance {
   }
 
   /**
+   * Takes note of objects that were found damaged, by their keys: none of them is merged, no state
+   * counts that needs one, and nothing that only they connect is deleted.
+   */
+  noteDamage(keys: Iterable<string>): void {
+    for (const key of keys) {
+      this.#avoided.add(key)
+      this.#damaged.add(key)
+    }
+    this.#seen = -1
+  }
+
+  /**
    * Does what is due: compaction from level 1 upward, then retention, at most once a minute. A call
    * while another runs waits for that one.
    *

@@ -216,6 +216,20 @@ describe('damage', () => {
     expect(planRestore(replica.catalogue.files, { kind: 'latest' }).files).toHaveLength(1)
   })
 
+  it('that others have found counts too: a snapshot that cannot be read takes no place of another file', async () => {
+    const replica = new MaintainedReplica(START)
+    await replica.write(60, SECOND)
+    const put = { createdAt: new Date() }
+    const snapshot = await replica.client.put(9, txid(1), txid(60), new Uint8Array(200), put)
+    replica.catalogue.add(snapshot)
+    replica.maintenance.noteDamage([snapshot.key])
+    await replica.pass(30 * DAY)
+    const files = replica.catalogue.files.filter(({ key }) => key !== snapshot.key)
+    expect(planRestore(files, { kind: 'latest' }).txid).toBe(60n)
+    expect(names(replica.catalogue.files)).toEqual(['0:60-60', '2:2-60', '9:1-1', '9:1-60'])
+    expect(replica.maintenance.nextDueAt(Date.now())).toBeUndefined()
+  })
+
   it('by a deletion that was not ours stops retention', async () => {
     const replica = new MaintainedReplica(START)
     await replica.write(40, SECOND)
