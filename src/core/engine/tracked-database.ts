@@ -188,9 +188,8 @@ export class TrackedDatabase {
     const result = anchor && this.source.capture.adopt(anchor, head.header!.commit)
     if (result?.proven === true || (await this.#endsAsRested(head, signal))) {
       this.#mustWake = result?.proven !== true
-      await writer.forgetPending()
       this.#emit({ type: 'adopted', txid: head.txid! })
-      return
+      return await writer.forgetPending()
     }
     const reason = result === undefined ? 'it was not written from a WAL' : result.reason
     const words = `${key} is not of this database's history (${reason})`

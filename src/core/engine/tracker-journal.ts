@@ -50,6 +50,12 @@ export class TrackerJournal {
     this.#shipped = txid
   }
 
+  /** Passes on what the database's own steps tell. */
+  tell(event: EngineEvent): void {
+    if (event.type === 'adopted') this.#shipped = event.txid
+    this.#onEvent(event)
+  }
+
   synced(file: PendingFile, bytes: number): void {
     const now = Date.now()
     const { txid, pages } = file

@@ -8,7 +8,7 @@ import type { ObjectStore } from '../store/index.ts'
 import { Backoff } from './backoff.ts'
 import { claimOf } from './claim-of.ts'
 import { DatabaseAccess } from './database-access.ts'
-import { FencedError } from './events.ts'
+import { type EngineEvent, FencedError } from './events.ts'
 import { finalSync } from './final-sync.ts'
 import { ReplicaUpkeep, restorableOf } from './replica-upkeep.ts'
 import { ReplicaWriter } from './replica-writer.ts'
@@ -98,7 +98,8 @@ export class WalTracker {
       track: (source, sums) => {
         const parts = { name, writer: this.#writer, policy: this.#policy, maxWalBytes, ...context }
         const onListed = (files: readonly LtxFileInfo[]) => this.#upkeep.observe(files)
-        return new TrackedDatabase(source, { ...parts, onListed }, sums)
+        const onEvent = (event: EngineEvent) => this.#journal.tell(event)
+        return new TrackedDatabase(source, { ...parts, onEvent, onListed }, sums)
       },
     })
   }

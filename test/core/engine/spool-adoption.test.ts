@@ -1,0 +1,46 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect, it } from 'vitest'
+import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
+import { takeSnapshot } from '../../../src/core/engine/take-snapshot.ts'
+import { StoreError } from '../../../src/core/store/index.ts'
+import { contents, ReplicaRig } from '../../support/replica-rig.ts'
+import { SwitchedStore } from '../../support/switched-store.ts'
+
+it('what another process has shipped is acknowledged by its TXID, and gone from the spool, so that no later start puts it over newer pages', async () => {
+  const inner = new MemoryObjectStore()
+  const store = new SwitchedStore(inner)
+  await using rig = new ReplicaRig(store)
+  const spoolDir = join(rig.folder, 'spool')
+  const options = { spoolDir, maxWalBytes: 400_000 }
+  const app = rig.open()
+  app.exec('CREATE TABLE t (a)')
+  await rig.start(options)
+  await rig.synced()
+  store.failure = new StoreError('Unavailable', 'away', { op: 'put' })
+  for (let i = 0; rig.count('spooling') < 2; i++) {
+    app.exec(`INSERT INTO t VALUES (randomblob(${i < 400 ? 3000 : 1}))`)
+    await delay(5)
+    if (i > 4000) throw new Error('nothing was spooled')
+  }
+  expect(existsSync(spoolDir)).toBe(true)
+
+  await takeSnapshot('app', rig.path, inner, 'ltx', { patienceMs: 0 })
+  store.failure = undefined
+  const txid = await rig.engine.sync()
+  expect(rig.count('adopted')).toBeGreaterThan(0)
+  expect(existsSync(spoolDir)).toBe(false)
+  const restored = await rig.restore({ kind: 'txid', txid: txid[0]! })
+  expect(contents(restored) === contents(app)).toBe(true)
+
+  app.exec("INSERT INTO t VALUES ('newer')")
+  await rig.synced()
+  await rig.kill()
+  await rig.start(options)
+  await rig.synced()
+  expect(rig.count('spool-recovered')).toBe(0)
+  const latest = await rig.restore()
+  expect(contents(latest) === contents(app)).toBe(true)
+  for (const db of [restored, latest, app]) db.close()
+}, 30_000)
