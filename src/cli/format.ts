@@ -33,9 +33,10 @@ export function formatTable(table: readonly (readonly string[])[]): string {
   const rows = table.map((row) => row.map(printable))
   const [heading = []] = rows
   const widths = heading.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)))
-  const right = heading.map((_, i) =>
-    rows.slice(1).every((row) => /^[\d.]+( \w+)?$/.test(row[i] ?? '')),
-  )
+  const right = heading.map((_, i) => {
+    const cells = rows.slice(1).flatMap((row) => row[i] || [])
+    return cells.length > 0 && cells.every((cell) => /^[\d.]+( \w+)?$/.test(cell))
+  })
   return rows
     .map((row) => {
       const cells = row.map((cell, i) => {

@@ -25,6 +25,15 @@ describe('formatTable', () => {
     ).toBe(['NAME           SIZE  X', 'app          1.0 kB', 'longer name    12 B  y'].join('\n'))
   })
 
+  it('keeps numbers at the right where some are missing, and a column without any at the left', () => {
+    const rows = [
+      ['N', 'TXID', 'NONE'],
+      ['a', '12', ''],
+      ['b', '', ''],
+    ]
+    expect(formatTable(rows)).toBe('N  TXID  NONE\na    12\nb')
+  })
+
   it('keeps control characters of names from the terminal', () => {
     expect(formatTable([['NAME'], ['a\nb\u001b[31m']])).toBe('NAME\na\\nb\\u001b[31m')
   })
