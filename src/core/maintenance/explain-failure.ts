@@ -31,13 +31,15 @@ export async function explainFailure(
     return new MaintenanceError('MissingObject', fault.key, fault.message, { cause: error })
   }
   let commit: number | undefined
+  let empty: LtxFileInfo | undefined
   for (const file of files) {
     const found = await examine(client, file, commit, signal)
     if (found instanceof MaintenanceError) return found
     commit = found.commit
+    if (commit === 0) empty = file
   }
-  if (fault instanceof LtxError && fault.code === 'Unencodable') {
-    const { key } = files.at(-1) as LtxFileInfo
+  if (empty !== undefined && fault instanceof LtxError && fault.code === 'Unencodable') {
+    const { key } = empty
     const message = `The database is empty at the end of ${key}, which no merged file can say.`
     return new MaintenanceError('Unmergeable', key, message, { cause: error })
   }

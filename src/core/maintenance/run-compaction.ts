@@ -3,6 +3,7 @@ import type { CompactionStep } from '../policy/plan-compaction.ts'
 import type { LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
 import { isStoreError } from '../store/index.ts'
 import { explainFailure } from './explain-failure.ts'
+import { MaintenanceError } from './maintenance-error.ts'
 import { type MergeInput, openInputs } from './merge-inputs.ts'
 
 export interface RunCompactionOptions {
@@ -61,7 +62,9 @@ async function merge(
   signal: AbortSignal,
 ): Promise<LtxFileInfo | undefined> {
   const { minTxid } = (inputs[0] as MergeInput).header
-  const { maxTxid, timestamp } = (inputs.at(-1) as MergeInput).header
+  const { file: last, header: newest } = inputs.at(-1) as MergeInput
+  const createdAt = new Date(newest.timestamp)
+  if (Number.isNaN(createdAt.getTime())) throw impossibleTime(last)
   const body = {
     open: () =>
       compactLtx(
@@ -70,10 +73,14 @@ async function merge(
       ),
   }
   try {
-    const options = { createdAt: new Date(timestamp), signal }
-    return await client.put(level, minTxid, maxTxid, body, options)
+    return await client.put(level, minTxid, newest.maxTxid, body, { createdAt, signal })
   } catch (error) {
     if (!isStoreError(error) || error.code !== 'AlreadyExists') throw error
-    return await client.head(level, minTxid, maxTxid, { signal })
+    return await client.head(level, minTxid, newest.maxTxid, { signal })
   }
+}
+
+function impossibleTime({ key }: LtxFileInfo): MaintenanceError {
+  const message = `The object ${key} stands for a time that no store can keep.`
+  return new MaintenanceError('Unmergeable', key, message)
 }

@@ -319,6 +319,21 @@ describe('an input that is in the way', () => {
     })
   })
 
+  it('is named when its time is none', async () => {
+    const client = newClient()
+    const header = makeHeader({ minTxid: txid(3), maxTxid: txid(3), timestamp: 9e15 })
+    const createdAt = new Date(7000)
+    const last = encodeLtx(header, [filled(1, 3)])
+    const files = [
+      await put(client, increment(2, 1, [1])),
+      await client.put(0, txid(3), txid(3), last, { createdAt }),
+    ]
+    expect(await failure(runCompaction(client, stepOf(1, files), options))).toMatchObject({
+      code: 'Unmergeable',
+      key: 'ltx/0/0000000000000003-0000000000000003.ltx',
+    })
+  })
+
   it('is not blamed for what happened once on its way', async () => {
     let reads = 0
     class FlakyStore extends MemoryObjectStore {
