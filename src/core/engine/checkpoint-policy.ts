@@ -1,5 +1,6 @@
 import type { Checkpointer, SourceDatabase, WalChange } from '../db/index.ts'
 import { type WalPosition, walFrameOffset } from '../wal/index.ts'
+import { Deadline } from './deadline.ts'
 
 /** WAL pages from which a checkpoint is worth its two fsyncs: SQLite's own default. */
 const MIN_PAGES = 1000
@@ -113,14 +114,14 @@ export class CheckpointPolicy {
 
 class Pause {
   #ms = 0
-  #until = 0
+  readonly #until = new Deadline()
 
   isOver(now: number): boolean {
-    return now >= this.#until
+    return this.#until.left(now) === 0
   }
 
   record(now: number, success: boolean): void {
     this.#ms = success ? 0 : Math.min(MAX_PAUSE_MS, Math.max(FIRST_PAUSE_MS, this.#ms * 2))
-    this.#until = success ? 0 : now + this.#ms
+    this.#until.set(now, this.#ms)
   }
 }

@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs'
 import { type FolderWatch, SourceDatabase } from '../db/index.ts'
+import { Deadline } from './deadline.ts'
 import type { PageSums } from './page-sums.ts'
 import type { Residency } from './residency.ts'
 import { fileTimes, RestingDatabase } from './resting-database.ts'
@@ -30,7 +31,7 @@ export class DatabaseAccess {
   #pace: SyncPace | undefined
   #resting: RestingDatabase | undefined
   #identity: string | undefined
-  #restNotBefore = 0
+  readonly #restPause = new Deadline()
   /** When the database was opened after a rest, in milliseconds: something is going on. */
   #wokenAt = 0
 
@@ -126,7 +127,7 @@ export class DatabaseAccess {
     const tracked = this.#tracked
     const quietSince = Math.max(this.#pace?.capturedAt ?? 0, this.#wokenAt)
     if (!residency.isCrowded || tracked === undefined) return false
-    if (now < this.#restNotBefore || now - quietSince < residency.restAfterMs) return false
+    if (this.#restPause.left(now) > 0 || now - quietSince < residency.restAfterMs) return false
     const paths = { given: path, real: tracked.source.path }
     const before = fileTimes(paths)
     const sums = await tracked.remember()
@@ -135,7 +136,7 @@ export class DatabaseAccess {
     await this.close()
     this.#resting = resting
     if (await resting.settle(before)) return true
-    this.#restNotBefore = now + REST_AGAIN_RATIO * residency.restAfterMs
+    this.#restPause.set(now, REST_AGAIN_RATIO * residency.restAfterMs)
     if (existsSync(path)) this.open()
     return true
   }

@@ -30,7 +30,7 @@ export async function finalSync(
     let waitMs = 0
     shipper.pump(now)
     if (shipper.pending.length > 0) {
-      waitMs = Math.max(TICK_MS, shipper.retryAt - now)
+      waitMs = Math.max(TICK_MS, shipper.untilRetry(now))
     } else {
       try {
         if (database === undefined || (await isDone(database, now > until, signal))) {

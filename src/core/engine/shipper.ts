@@ -6,6 +6,7 @@ import type { LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
 import { ltxKey, type ReplicaLayout } from '../replica/replica-layout.ts'
 import { isStoreError, type PutBody } from '../store/index.ts'
 import { Backoff } from './backoff.ts'
+import { Deadline } from './deadline.ts'
 import { type EngineEvent, FencedError } from './events.ts'
 import { fileBytes, type LtxFile } from './ltx-file.ts'
 import type { Spool, SpooledFile } from './spool.ts'
@@ -52,7 +53,7 @@ export class Shipper {
   #startedAt = 0
   readonly #backoff = new Backoff()
   #failingSince: number | undefined
-  #retryAt = 0
+  readonly #pause = new Deadline()
   #fatal: unknown
   #lastError: unknown
 
@@ -73,9 +74,9 @@ export class Shipper {
     return this.#lastError
   }
 
-  /** When the next try is allowed, in milliseconds of the clock; 0 at once. */
-  get retryAt(): number {
-    return this.#retryAt
+  /** How long no next try is allowed, in milliseconds. */
+  untilRetry(now: number): number {
+    return this.#pause.left(now)
   }
 
   /** For how long the store has not taken the first pending file, in milliseconds. */
@@ -92,7 +93,7 @@ export class Shipper {
   pump(now: number): void {
     if (this.#fatal !== undefined) throw this.#fatal
     const file = this.#queue[0]
-    if (file === undefined || this.#uploading !== undefined || now < this.#retryAt) return
+    if (file === undefined || this.#uploading !== undefined || this.#pause.left(now) > 0) return
     this.#startedAt = now
     this.#abort = new AbortController()
     this.#uploading = this.#upload(file, this.#abort.signal).finally(() => {
@@ -141,7 +142,7 @@ export class Shipper {
     }
     this.#backoff.reset()
     this.#failingSince = undefined
-    this.#retryAt = 0
+    this.#pause.clear()
     this.#lastError = undefined
     await this.#hooks.onShipped(file, bytes, signal)
   }
@@ -172,9 +173,9 @@ export class Shipper {
   #failed(error: unknown): void {
     const now = Date.now()
     this.#lastError = error
-    this.#failingSince ??= now
+    this.#failingSince = Math.min(this.#failingSince ?? now, now)
     const retryInMs = this.#backoff.next()
-    this.#retryAt = now + retryInMs
+    this.#pause.set(now, retryInMs)
     this.#hooks.onEvent({ type: 'store-error', database: this.#database, error, retryInMs })
   }
 }

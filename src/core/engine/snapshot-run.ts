@@ -2,6 +2,7 @@ import type { SourceDatabase } from '../db/index.ts'
 import { ReplicaError } from '../replica/replica-client.ts'
 import { SNAPSHOT_LEVEL } from '../replica/replica-layout.ts'
 import { Backoff } from './backoff.ts'
+import { Deadline } from './deadline.ts'
 import { type Emit, FencedError } from './events.ts'
 import type { ReplicaHead } from './locate.ts'
 import type { ReplicaWriter } from './replica-writer.ts'
@@ -20,7 +21,7 @@ export class SnapshotRun {
   readonly #emit: Emit
   readonly #backoff = new Backoff()
   #running: Promise<void> | undefined
-  #notBefore = 0
+  readonly #pause = new Deadline()
   /** No snapshot can be the beginning of a restore to the latest state: one is needed, whatever the policy says. */
   #isNeeded = false
   #fenced: FencedError | undefined
@@ -71,7 +72,7 @@ export class SnapshotRun {
   /** Starts one if it is needed or the policy asks for it. Everything captured must have been shipped. */
   start(now: number, signal: AbortSignal, onEnd: () => void): void {
     const { policy, writer } = this.#parts
-    if (this.isRunning || now < this.#notBefore || !this.#source.capture.coversMark) return
+    if (this.isRunning || this.#pause.left(now) > 0 || !this.#source.capture.coversMark) return
     const due = this.#isNeeded || policy.due(now, writer.captured)
     if (writer.captured === undefined || !due) return
     this.#running = this.#take(signal).finally(() => {
@@ -101,7 +102,7 @@ export class SnapshotRun {
         return
       }
       const retryInMs = this.#backoff.next()
-      this.#notBefore = Date.now() + retryInMs
+      this.#pause.set(Date.now(), retryInMs)
       this.#emit({ type: 'store-error', error, retryInMs })
     }
   }

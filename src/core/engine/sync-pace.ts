@@ -1,4 +1,5 @@
 import { WalWatcher } from '../db/index.ts'
+import { Deadline } from './deadline.ts'
 
 /** How often a busy database is looked at between two syncs, in milliseconds: its WAL may fill quickly. */
 export const BUSY_TICK_MS = 25
@@ -15,7 +16,7 @@ export class SyncPace {
   readonly #syncMs: number
   readonly #pollMs: number
   readonly #watcher: WalWatcher
-  #nextSyncAt = 0
+  readonly #interval = new Deadline()
   #capturedAt = 0
   #noticedAt: number | undefined
   #probeMs = LAST_PROBE_MS * 2
@@ -42,7 +43,7 @@ export class SyncPace {
 
   /** How long the interval since the last sync still forbids the next, in milliseconds. */
   untilSync(now: number): number {
-    return Math.max(0, this.#nextSyncAt - now)
+    return this.#interval.left(now)
   }
 
   /** When what is being captured was first noticed, in milliseconds. */
@@ -55,7 +56,7 @@ export class SyncPace {
     this.#noticedAt = undefined
     this.#probeMs = FIRST_QUIET_PROBE_MS
     this.#watcher.disarm()
-    this.#nextSyncAt = now + this.#syncMs
+    this.#interval.set(now, this.#syncMs)
     this.#capturedAt = now
   }
 

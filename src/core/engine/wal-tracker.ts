@@ -8,6 +8,7 @@ import type { ObjectStore } from '../store/index.ts'
 import { Backoff } from './backoff.ts'
 import { claimOf } from './claim-of.ts'
 import { DatabaseAccess } from './database-access.ts'
+import { Deadline } from './deadline.ts'
 import { type EngineEvent, FencedError } from './events.ts'
 import { finalSync } from './final-sync.ts'
 import { ReplicaUpkeep, restorableOf } from './replica-upkeep.ts'
@@ -44,7 +45,7 @@ export class WalTracker {
   #stopping = false
   readonly #syncWaiters: ((txid: TXID | undefined) => void)[] = []
   #shippedSomething = true
-  #nextCheckAt = 0
+  readonly #untilCheck = new Deadline()
   readonly #journal: TrackerJournal
 
   /** @param store rooted at the replica's prefix */
@@ -253,18 +254,19 @@ export class WalTracker {
       let waitMs: number
       try {
         waitMs = await this.#turn(Date.now())
+        waitMs = Math.min(waitMs, this.#upkeep.waitMs(Date.now()))
       } catch (error) {
         waitMs = await this.#recover(error)
       }
-      await this.#wakeup.sleep(Math.min(waitMs, this.#upkeep.waitMs(Date.now())))
+      await this.#wakeup.sleep(waitMs)
     }
   }
 
   /** One look at everything that may be due. Returns how long to wait until the next, in milliseconds. */
   async #turn(now: number): Promise<number> {
     this.#upkeep.pump(now)
-    if (now >= this.#nextCheckAt) {
-      this.#nextCheckAt = now + this.#pollMs * 0.9
+    if (this.#untilCheck.left(now) === 0) {
+      this.#untilCheck.set(now, this.#pollMs * 0.9)
       if (this.#access.tracked?.source.file.isCurrent() === false) await this.#leave()
     }
     if (this.#access.mustOpen()) this.open()
@@ -324,7 +326,7 @@ export class WalTracker {
 
   async #whileShipping(database: TrackedDatabase | undefined, now: number): Promise<number> {
     await database?.relieve(now)
-    const untilRetry = this.#writer.shipper.retryAt - now
+    const untilRetry = this.#writer.shipper.untilRetry(now)
     return untilRetry > 0 ? Math.min(untilRetry, 250) : BUSY_TICK_MS
   }
 
