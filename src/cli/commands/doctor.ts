@@ -36,7 +36,7 @@ export async function doctor(
   const findings: Finding[] = [
     ...runtimeFindings(process.versions),
     { name: 'url', status: 'ok', text: `the backend ${backend}, key layout ${layout}` },
-    { name: 'store', status: 'ok', text: `${store.description}, ${regionText(region)}` },
+    { name: 'store', status: 'ok', text: storeText(store.description, backend, region) },
   ]
   findings.push(...regions(store), await credentials(store, signal))
   const report =
@@ -57,9 +57,11 @@ export async function doctor(
   return fit ? ExitCode.ok : ExitCode.store
 }
 
-/** The backend reads the environment and the URL; here is only what the command line says. */
-function regionText(region: string | undefined): string {
-  return region === undefined ? 'region as the URL or the environment has it' : `region ${region}`
+/** The backend reads the environment and the URL; here is only what the command line says. A folder has no region. */
+function storeText(description: string, backend: string, region: string | undefined): string {
+  if (backend === 'file') return description
+  const where = region === undefined ? 'as the URL or the environment has it' : region
+  return `${description}, region ${where}`
 }
 
 function regions({ capabilities }: ObjectStore): Finding[] {
