@@ -178,18 +178,28 @@ export class ReplicaMaintenance {
     }
   }
 
-  /** Goes around an object from now on; one that is really gone leaves the catalogue. */
+  /** Goes around an object from now on. If one is really gone, someone else works on this replica: looks what there is. */
   async #avoid(error: MaintenanceError, signal: AbortSignal): Promise<void> {
     if (error.code === 'MissingObject') {
       const file = this.#catalogue.files.find(({ key }) => key === error.key)
       if (file === undefined) throw error
       const { level, minTxid, maxTxid } = file
       if ((await this.#client.head(level, minTxid, maxTxid, { signal })) !== undefined) throw error
-      this.#catalogue.remove([file])
+      await this.#lookAgain(signal)
+    } else {
+      this.#avoided.add(error.key)
+      if (error.code !== 'Unmergeable') this.#damaged.add(error.key)
     }
-    this.#avoided.add(error.key)
-    if (error.code !== 'Unmergeable') this.#damaged.add(error.key)
     this.#onEvent({ type: 'object-avoided', error })
+  }
+
+  /** What was stored while the listing ran may not be in it. */
+  async #lookAgain(signal: AbortSignal): Promise<void> {
+    const known = new Set(this.#catalogue.files.map(({ key }) => key))
+    const listed = await this.#client.list({ signal })
+    const stored = this.#catalogue.files.filter(({ key }) => !known.has(key))
+    this.#catalogue.observe(listed)
+    for (const file of stored) this.#catalogue.add(file)
   }
 
   async #retain(now: number, signal: AbortSignal): Promise<void> {

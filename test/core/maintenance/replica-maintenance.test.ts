@@ -248,6 +248,34 @@ describe('damage', () => {
   })
 })
 
+describe('merges and deletions of another process', () => {
+  it('are found out, and both go on from what there is', async () => {
+    const replica = new MaintainedReplica(START)
+    await replica.write(100, SECOND)
+    // As `walsync compact` and `walsync prune` would.
+    const other = new MaintainedReplica(
+      Date.now(),
+      { levels: [20 * SECOND, HOUR], retention: 'none' },
+      replica.store,
+    )
+    other.catalogue.observe(await replica.client.list())
+    await other.run()
+    vi.setSystemTime(Date.now() + 2 * HOUR)
+    await other.run()
+    const { files } = other.catalogue
+    const merged = files.find(({ level }) => level === 2)!
+    const covered = files.filter(({ level, maxTxid }) => level < 2 && maxTxid <= merged.maxTxid)
+    expect(covered.length).toBeGreaterThan(80)
+    await other.client.delete(covered)
+    await replica.write(100, SECOND)
+    await replica.pass(2 * HOUR)
+    expect(replica.count('retention-blocked')).toBe(0)
+    expect(replica.count('object-avoided')).toBe(1)
+    expect(replica.count('pruned')).toBeGreaterThan(0)
+    expect(names(replica.catalogue.files)).toEqual(names(await replica.client.list()))
+  })
+})
+
 describe('trouble with the store', () => {
   it('is told, and everything is tried again after growing pauses', async () => {
     const store = new MoodyStore()
