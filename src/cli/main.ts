@@ -18,7 +18,13 @@ export async function main(argv: readonly string[]): Promise<void> {
   } catch (error) {
     exitCode = fail(error, argv)
   }
-  await Promise.all([process.stdout, process.stderr].map((to) => drain(to, patience(argv, signal))))
+  try {
+    const until = patience(argv, signal)
+    await Promise.all([process.stdout, process.stderr].map((stream) => drain(stream, until)))
+  } catch (error) {
+    const lost = fail(error, argv)
+    if (exitCode === 0) exitCode = lost
+  }
   // Not a natural end: open SQLite connections must not be closed on the way out (the last close
   // deletes the WAL, and the next start could not prove that it continues here).
   process.exit(exitCode)

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -24,6 +24,21 @@ it('a result of any size reaches a reader that takes its time', async () => {
   for await (const chunk of child.stdout.setEncoding('utf8')) text += chunk
   expect(text.length).toBeGreaterThan(2 * 65_536)
   expect(JSON.parse(text)).toMatchObject({ databases: { length: 500 } })
+})
+
+it.skipIf(!existsSync('/dev/full'))('a result that cannot be written is an error', async () => {
+  const full = openSync('/dev/full', 'w')
+  const child = spawn(process.execPath, [BIN, 'config', 'schema'], {
+    stdio: ['ignore', full, 'pipe'],
+  })
+  closeSync(full)
+  let stderr = ''
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  const [code] = await once(child, 'close')
+  expect(stderr).toMatch(/^error: ENOSPC: .*\n {2}try: .*\n$/)
+  expect(code).toBe(1)
 })
 
 it('a reader that has gone, or that patience ended for, is not waited for', async () => {
