@@ -37,7 +37,10 @@ export class ReplicaUpkeep {
   readonly #abort = new AbortController()
   #listed = false
   #running: Promise<void> | undefined
-  #fenced: FencedError | undefined
+  /** What has got its turn among the process's replicas. */
+  #working: Promise<unknown> | undefined
+  /** Why this writer must end, or what nobody expected: for the next question. */
+  #failure: unknown
 
   constructor(parts: UpkeepParts) {
     const { options, context, client, stored } = parts
@@ -61,7 +64,9 @@ export class ReplicaUpkeep {
       emit,
     )
     const intervalMs = options.verifyIntervalMs ?? 0
-    const limiter = { run: context.verifying }
+    const limiter = {
+      run: <T>(work: () => Promise<T>) => context.verifying(() => this.#begin(work)),
+    }
     this.#verification = new VerifySchedule(client, { intervalMs, limiter, stored }, emit)
   }
 
@@ -73,7 +78,9 @@ export class ReplicaUpkeep {
 
   /** How long nothing is due, in milliseconds. @throws FencedError if that was found out meanwhile */
   waitMs(now: number): number {
-    if (this.#fenced !== undefined) throw this.#fenced
+    const failure = this.#failure
+    if (!(failure instanceof FencedError)) this.#failure = undefined
+    if (failure !== undefined) throw failure
     if (this.#running !== undefined || !this.#listed) return Number.POSITIVE_INFINITY
     return Math.max(0, this.#dueAt(now) - now)
   }
@@ -87,10 +94,17 @@ export class ReplicaUpkeep {
     })
   }
 
-  /** Ends what is running. */
+  /** Ends what is running; what still waits for its turn behind other replicas will not begin. */
   async stop(): Promise<void> {
     this.#abort.abort(new Error('replication ends'))
-    await this.#running
+    await this.#working?.catch(() => undefined)
+  }
+
+  async #begin<T>(work: () => Promise<T>): Promise<T> {
+    this.#abort.signal.throwIfAborted()
+    const working = work()
+    this.#working = working
+    return await working
   }
 
   #dueAt(now: number): number {
@@ -102,14 +116,17 @@ export class ReplicaUpkeep {
     const { signal } = this.#abort
     const { maintaining } = this.#parts.context
     try {
-      await maintaining(async () => {
-        const due = this.#maintenance.nextDueAt(Date.now())
-        if (due !== undefined && due <= Date.now()) await this.#maintenance.run(Date.now(), signal)
-      })
+      await maintaining(() =>
+        this.#begin(async () => {
+          const due = this.#maintenance.nextDueAt(Date.now())
+          if (due !== undefined && due <= Date.now())
+            await this.#maintenance.run(Date.now(), signal)
+        }),
+      )
       const now = Date.now()
       if (this.#verification.nextDueAt(now) <= now) await this.#verification.run(now, signal)
     } catch (error) {
-      if (!signal.aborted) throw error
+      if (!signal.aborted) this.#failure ??= error
     }
   }
 
@@ -117,7 +134,7 @@ export class ReplicaUpkeep {
     try {
       await this.#parts.assertCurrent(signal)
     } catch (error) {
-      if (error instanceof FencedError) this.#fenced = error
+      if (error instanceof FencedError) this.#failure = error
       throw error
     }
   }

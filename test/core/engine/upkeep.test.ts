@@ -1,7 +1,11 @@
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
+import { Engine } from '../../../src/core/engine/index.ts'
 import { ObservedStore } from '../../../src/core/store/index.ts'
+import { hookedStore, type StoreHooks } from '../../support/hooked-store.ts'
 import { contents, ReplicaRig } from '../../support/replica-rig.ts'
 
 const LEVELS = [100, 300, 900]
@@ -37,6 +41,39 @@ describe('a watched replica', () => {
     expect(contents(restored)).toBe(contents(db))
     restored.close()
     db.close()
+  })
+
+  it('ends without waiting for the merges of others', async () => {
+    await using rig = new ReplicaRig()
+    const hooks: StoreHooks = {}
+    const databases = ['a', 'b', 'c'].map((name) => {
+      const path = join(rig.folder, `${name}.db`)
+      const db = new DatabaseSync(path)
+      db.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (a)')
+      const store = hookedStore(new MemoryObjectStore(), hooks)
+      return { name, path, store, layout: 'ltx' as const, db, levels: LEVELS, syncIntervalMs: 5 }
+    })
+    const merging = Promise.withResolvers<void>()
+    let merges = 0
+    hooks.get = async (_, go) => {
+      merges++
+      await merging.promise
+      return await go()
+    }
+    const engine = new Engine({ databases, onEvent: () => undefined })
+    await engine.start()
+    for (let i = 0; i < 3; i++) {
+      for (const { db } of databases) db.exec('INSERT INTO t VALUES (1)')
+      await engine.sync()
+    }
+    await until(() => merges >= 2)
+    await delay(2 * LEVELS[0]!)
+    const ended = databases.map(({ name }) => engine.remove(name, 5000))
+    expect(await Promise.race(ended)).toBe(true)
+    merging.resolve()
+    expect(await Promise.all(ended)).toEqual([true, true, true])
+    await engine.close()
+    for (const { db } of databases) db.close()
   })
 
   it('is verified on its schedule, and damage is told', async () => {
