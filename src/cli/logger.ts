@@ -15,6 +15,9 @@ export async function createLogger(options: {
     const { default: pretty } = await import('pino-pretty')
     return pino({ level: options.level, base: null }, pretty(prettyOptions()))
   }
+  const destination = pino.destination({ fd: 2, sync: true })
+  // A full disk under the log must not end the replication; what was not written is tried again with the next line.
+  destination.on('error', () => undefined)
   return pino(
     {
       level: options.level,
@@ -22,7 +25,7 @@ export async function createLogger(options: {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    pino.destination({ fd: 2, sync: true }),
+    destination,
   )
 }
 

@@ -1,5 +1,5 @@
 import { commandOf, refuseMissingChild, splitChildCommand } from './child-command.ts'
-import { drain } from './drain.ts'
+import { drain, noteLoss } from './drain.ts'
 import { packageVersion } from './package-version.ts'
 import { parseCommandLine } from './program.ts'
 import { errorReport, errorText } from './report-error.ts'
@@ -12,19 +12,17 @@ const WATCH_DRAIN_MS = 1000
 export async function main(argv: readonly string[]): Promise<void> {
   process.on('uncaughtException', (error) => process.exit(fail(error, argv)))
   const signal = endSignals((exitCode) => process.exit(exitCode))
+  const lossOfOutput = noteLoss(process.stdout)
   let exitCode: number
   try {
     exitCode = await run(argv, signal)
   } catch (error) {
     exitCode = fail(error, argv)
   }
-  try {
-    const until = patience(argv, signal)
-    await Promise.all([process.stdout, process.stderr].map((stream) => drain(stream, until)))
-  } catch (error) {
-    const lost = fail(error, argv)
-    if (exitCode === 0) exitCode = lost
-  }
+  const until = patience(argv, signal)
+  await Promise.all([process.stdout, process.stderr].map((stream) => drain(stream, until)))
+  const loss = lossOfOutput()
+  if (exitCode === 0 && loss !== undefined) exitCode = fail(loss, argv)
   // Not a natural end: open SQLite connections must not be closed on the way out (the last close
   // deletes the WAL, and the next start could not prove that it continues here).
   process.exit(exitCode)

@@ -7,13 +7,20 @@ export class Output {
   readonly #stream: NodeJS.WritableStream
   #closed = false
 
-  constructor(stream: NodeJS.WritableStream, options: { json: boolean }) {
+  /**
+   * @param options.onError told of a write that failed. No reason to end: what the command does may
+   *   matter more than what it says, and its end makes an error of it
+   */
+  constructor(
+    stream: NodeJS.WritableStream,
+    options: { readonly json: boolean; readonly onError?: ((error: Error) => void) | undefined },
+  ) {
     this.#stream = stream
     this.json = options.json
     stream.on('error', (error: NodeJS.ErrnoException) => {
       // `walsync watch --json | head` must not end the replication when the reader has gone.
-      if (error.code !== 'EPIPE') throw error
-      this.#closed = true
+      if (error.code === 'EPIPE') this.#closed = true
+      else options.onError?.(error)
     })
   }
 

@@ -59,7 +59,10 @@ export async function runCommand(
     cwd,
     env,
     version: packageVersion(),
-    output: new Output(process.stdout, { json }),
+    output: new Output(process.stdout, {
+      json,
+      onError: invocation.command === 'watch' ? (error) => logger.warn(lost(error)) : undefined,
+    }),
     logger,
     config,
     openStore: container.get(TOKENS.OpenStore),
@@ -76,6 +79,10 @@ export async function runCommand(
   }
   await shutdown.unwind()
   return exitCode
+}
+
+function lost({ message }: Error): string {
+  return `an event could not be written to stdout: ${message}`
 }
 
 /** Only `watch` and `config check` have a file; one in the working folder counts if no database is named. */

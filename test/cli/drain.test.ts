@@ -7,7 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, expect, it } from 'vitest'
 import { drain } from '../../src/cli/drain.ts'
 import { BIN, scratchFolder } from './run-cli.ts'
+import { addRows, sampleDatabase } from './sample-database.ts'
 
+const POLL = { timeout: 30_000 }
 const folder = scratchFolder()
 afterAll(() => folder.remove())
 
@@ -40,6 +42,27 @@ it.skipIf(!existsSync('/dev/full'))('a result that cannot be written is an error
   expect(stderr).toMatch(/^error: ENOSPC: .*\n {2}try: .*\n$/)
   expect(code).toBe(1)
 })
+
+it.skipIf(!existsSync('/dev/full'))(
+  'a watcher replicates on while nobody can write down what it tells',
+  async () => {
+    const db = sampleDatabase(join(folder.path, 'app.db'), 1)
+    const full = openSync('/dev/full', 'w')
+    const child = spawn(process.execPath, [BIN, 'watch', 'app.db', '-b', './r', '--json'], {
+      cwd: folder.path,
+      stdio: ['ignore', full, full],
+    })
+    closeSync(full)
+    const ended = once(child, 'close')
+    const shipped = join(folder.path, 'r/app/ltx/0/0000000000000002-0000000000000002.ltx')
+    await expect.poll(() => existsSync(join(folder.path, 'r/app/ltx/9')), POLL).toBe(true)
+    addRows(db, 1)
+    await expect.poll(() => existsSync(shipped), POLL).toBe(true)
+    child.kill('SIGTERM')
+    expect(await ended).toEqual([1, null])
+    db.close()
+  },
+)
 
 it('a reader that has gone, or that patience ended for, is not waited for', async () => {
   const stuck = () => {
