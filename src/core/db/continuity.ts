@@ -1,6 +1,5 @@
 import {
   extendWalChecksum,
-  isNextRun,
   isSameRun,
   startOfRun,
   WAL_FRAME_HEADER_SIZE,
@@ -43,8 +42,7 @@ export type Continuity =
  * Decides whether everything that was committed after `anchor` can still be read from the WAL.
  *
  * Same run: the last consumed frame must stand where it stood, with its checksum, which covers all
- * frames before it. One restart since: the run must be the very next one (salt-1 and sequence grown
- * by one) and the old run must be proven to have ended at the anchor: the bytes behind it are still
+ * frames before it. One restart since: the run must be the very next one (salt-1 grown by one) and the old run must be proven to have ended at the anchor: the bytes behind it are still
  * of an older time and do not continue it. If the new run has reached them, if the file was cut off
  * there, or if they do continue the old run, commits may be missing for good, and the answer is no.
  * A machine that has been booted in between may have lost frames that were never synced, so a
@@ -56,8 +54,18 @@ export function proveContinuity(anchor: WalAnchor, wal: WalView): Continuity {
   if (header.pageSize !== anchor.pageSize) return no('the page size has changed')
   const old: WalHeader = { ...header, ...anchor }
   if (isSameRun(header, old)) return sameRun(anchor, header, wal)
-  if (isNextRun(old, header)) return nextRun(anchor, header, wal)
+  if (isRestartedOnce(old, header)) return nextRun(anchor, header, wal)
   return no('the WAL has been restarted more than once, or made anew')
+}
+
+/**
+ * SQLite adds one to salt-1, which all connections share, and to the sequence, which each counts for
+ * itself: only the former tells. A connection that has never restarted the log or recovered it may
+ * begin with random salts instead; then nothing can be told (`walRestartHdr` and
+ * `sqlite3WalFrames` in wal.c).
+ */
+function isRestartedOnce(run: WalHeader, next: WalHeader): boolean {
+  return next.salt1 === (run.salt1 + 1) >>> 0 && next.pageSize === run.pageSize
 }
 
 function sameRun(anchor: WalAnchor, header: WalHeader, wal: WalView): Continuity {

@@ -1,4 +1,4 @@
-import { isSameRun, WAL_FRAME_HEADER_SIZE, type WalHeader, walFrameOffset } from '../wal/index.ts'
+import { WAL_FRAME_HEADER_SIZE, type WalHeader, walFrameOffset } from '../wal/index.ts'
 import type { DatabaseView, WalChange } from './capture-position.ts'
 import { DatabaseError } from './database-error.ts'
 import type { DatabaseFile } from './database-file.ts'
@@ -74,11 +74,10 @@ export function* readChange(
   const pgnos = Uint32Array.from(change.pages.keys()).sort()
   for (const pgno of pgnos) {
     if (pgno === lockPage) continue
-    readFrame(wal, change.pages.get(pgno)!, pageSize, data)
+    if (!readFrame(wal, change, change.pages.get(pgno)!, data)) break
     yield { pgno, data }
   }
-  const header = wal.readHeader()
-  if (header !== undefined && isSameRun(header, change.run)) return
+  if (!wal.isRestarted(change.run)) return
   const message = `The WAL ${wal.path} was restarted while its frames were read.`
   throw new DatabaseError('ContinuityLost', wal.path, message)
 }
@@ -91,28 +90,33 @@ interface Overlay {
 /** False if the log was restarted before the pages had been read. */
 function overlayWal(
   { pageSize, wal }: PageSource,
-  { run, pages }: Overlay,
+  overlay: Overlay,
   buffer: Uint8Array,
   first: number,
   count: number,
 ): boolean {
   let overlaid = false
   for (let i = 0; i < count; i++) {
-    const frame = pages.get(first + i)
+    const frame = overlay.pages.get(first + i)
     if (frame === undefined) continue
     overlaid = true
-    readFrame(wal, frame, pageSize, buffer.subarray(i * pageSize, (i + 1) * pageSize))
+    const into = buffer.subarray(i * pageSize, (i + 1) * pageSize)
+    if (!readFrame(wal, overlay, frame, into)) return false
   }
-  if (!overlaid) return true
-  const header = wal.readHeader()
-  return header !== undefined && isSameRun(header, run)
+  return !overlaid || !wal.isRestarted(overlay.run)
 }
 
-function readFrame(wal: WalFile, frame: number, pageSize: number, into: Uint8Array): void {
-  const offset = walFrameOffset(frame, pageSize) + WAL_FRAME_HEADER_SIZE
-  if (wal.read(into, offset) !== pageSize) {
-    throw new DatabaseError('Damaged', wal.path, `${wal.path} ends before frame ${frame + 1}.`)
-  }
+/** Fills `into` with the page of a frame. False if the frame went with a restart of the log that cut the file off. */
+function readFrame(
+  wal: WalFile,
+  { run }: { readonly run: WalHeader },
+  frame: number,
+  into: Uint8Array,
+): boolean {
+  const offset = walFrameOffset(frame, into.length) + WAL_FRAME_HEADER_SIZE
+  if (wal.read(into, offset) === into.length) return true
+  if (wal.isRestarted(run)) return false
+  throw new DatabaseError('Damaged', wal.path, `${wal.path} ends before frame ${frame + 1}.`)
 }
 
 function shortFile(file: DatabaseFile, pgno: number, commit: number): DatabaseError {

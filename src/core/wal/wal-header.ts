@@ -74,14 +74,9 @@ export function encodeWalHeader(header: Omit<WalHeader, 'checksum1' | 'checksum2
   return bytes
 }
 
-/**
- * Is `next` the run that follows `run` after exactly one restart? SQLite adds one to salt-1, which
- * all connections share, and to the sequence, which each counts for itself: only the former tells.
- * A connection that has never restarted the log or recovered it may begin with random salts
- * instead; then nothing can be told (`walRestartHdr` and `walFrames` in SQLite's wal.c).
- */
+/** Is `next` the run that follows `run` after exactly one restart? SQLite adds one to salt-1 and to the sequence. */
 export function isNextRun(run: WalHeader, next: WalHeader): boolean {
-  return next.salt1 === (run.salt1 + 1) >>> 0 && next.pageSize === run.pageSize
+  return isLaterRun(run, next) && next.salt1 === (run.salt1 + 1) >>> 0
 }
 
 /** Does `later` follow `run` after one or more restarts of one log? Salt-1 and sequence grow together. */

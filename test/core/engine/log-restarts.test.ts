@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
-import { SourceDatabase } from '../../../src/core/db/index.ts'
+import { readView, SourceDatabase } from '../../../src/core/db/index.ts'
 import { contents, ReplicaRig } from '../../support/replica-rig.ts'
 
 // SQLite keeps the checkpoint sequence by connection: one that has not restarted the log itself
@@ -70,6 +70,31 @@ describe('a log that was just truncated', () => {
     app.exec('PRAGMA wal_checkpoint(TRUNCATE)')
     expect(source.wal.size()).toBe(0)
     expect(await source.capture.view()).toMatchObject({ commit: 2, pages: undefined })
+    source.close()
+    app.close()
+  })
+
+  it('needs no WAL for what is left of a copy that began before', async () => {
+    await using rig = new ReplicaRig()
+    const app = rig.open('PRAGMA wal_autocheckpoint = 0')
+    app.exec('CREATE TABLE t (a)')
+    const source = SourceDatabase.open(rig.path)!
+    await source.capture.anchor()
+    for (let i = 0; i < 300; i++) app.exec('INSERT INTO t VALUES (randomblob(4000))')
+    source.capture.advance((await source.capture.scan())!)
+    app.exec('PRAGMA wal_checkpoint(PASSIVE)')
+    source.capture.settle()
+    app.exec('PRAGMA wal_checkpoint(PASSIVE)')
+    source.capture.settle()
+    const view = await source.capture.view()
+    expect(view.pages!.size).toBeGreaterThan(256)
+    const pages = []
+    for (const { pgno } of readView(source, view, 0)) {
+      if (pgno === 1) app.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+      pages.push(pgno)
+    }
+    expect(source.wal.size()).toBe(0)
+    expect(pages).toEqual(Array.from({ length: view.commit }, (_, i) => i + 1))
     source.close()
     app.close()
   })
