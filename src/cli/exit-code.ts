@@ -35,6 +35,10 @@ export function exitCodeOf(error: unknown): number {
     case 'LtxError':
     case 'MaintenanceError':
       return ExitCode.integrity
+    case 'LegacyError':
+      return (error as Error & { code?: unknown }).code === 'NoTxids'
+        ? ExitCode.usage
+        : ExitCode.unreachable
     case 'RestoreError':
       return ofRestore((error as Error & { code?: unknown }).code)
     default:

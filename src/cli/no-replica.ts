@@ -10,6 +10,7 @@ const MAX_NAMES = 10
  * The error for a name that no replica has. The usual reason is a name that is almost right, so it
  * lists those that exist.
  *
+ * @param others Names of replicas of other formats.
  * @throws StoreError
  */
 export async function noReplica(
@@ -17,8 +18,10 @@ export async function noReplica(
   name: string,
   { store, layout }: OpenedStore,
   signal: AbortSignal,
+  others: readonly string[] = [],
 ): Promise<RestoreError> {
   const names = (await listReplicas(store, layout, { signal })).map(displayName)
+  for (const other of others) if (!names.includes(other)) names.push(other)
   const shown = names.slice(0, MAX_NAMES).join(', ')
   const hint =
     names.length === 0

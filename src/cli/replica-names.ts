@@ -2,11 +2,11 @@ import { decodeSegment, encodeSegment, isStoreError } from '../core/store/index.
 import { UsageError } from './usage-error.ts'
 
 /** How the replica at the root of a URL is called: a Litestream URL names the replica itself. */
-const ROOT = '.'
+export const ROOT_NAME = '.'
 
 /** A replica's prefix, without a slash at its end, as people read and type it. */
 export function displayName(prefix: string): string {
-  return prefix === '' ? ROOT : prefix.split('/').map(decodeSegment).join('/')
+  return prefix === '' ? ROOT_NAME : prefix.split('/').map(decodeSegment).join('/')
 }
 
 /**
@@ -15,7 +15,7 @@ export function displayName(prefix: string): string {
  * @throws UsageError if no database could have that name
  */
 export function prefixOf(name: string): string {
-  if (name === ROOT) return ''
+  if (name === ROOT_NAME) return ''
   try {
     return name.split('/').map(encodeSegment).join('/')
   } catch (error) {

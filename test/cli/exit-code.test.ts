@@ -5,6 +5,7 @@ import { errorReport, errorText } from '../../src/cli/report-error.ts'
 import { UsageError } from '../../src/cli/usage-error.ts'
 import { DatabaseError } from '../../src/core/db/database-error.ts'
 import { FencedError } from '../../src/core/engine/events.ts'
+import { LegacyError } from '../../src/core/legacy/index.ts'
 import { LtxError } from '../../src/core/ltx/index.ts'
 import { MaintenanceError } from '../../src/core/maintenance/index.ts'
 import { ReplicaError } from '../../src/core/replica/replica-error.ts'
@@ -44,6 +45,10 @@ describe('exitCodeOf', () => {
     [new ReplicaError('DamagedObject', 'k', 'm'), 5],
     [new LtxError('InvalidTxid', 'm'), 5],
     [new MaintenanceError('DamagedObject', 'k', 'm'), 5],
+    [new LegacyError('NoTxids', 'm', 'h'), 2],
+    [new LegacyError('UnreadableFormat', 'm', 'h'), 6],
+    [new LegacyError('NothingToRestore', 'm', 'h'), 6],
+    [new LegacyError('TargetNotReachable', 'm', 'h'), 6],
     [new FencedError('TakenOver', 'app', 'k', 'm'), 75],
     [new InterruptedError('SIGINT'), 130],
     [new InterruptedError('SIGTERM'), 143],

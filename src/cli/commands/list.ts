@@ -2,10 +2,14 @@ import { listReplicas } from '../../core/replica/list-replicas.ts'
 import { mapParallel } from '../../core/replica/map-parallel.ts'
 import { type LtxFileInfo, ReplicaClient } from '../../core/replica/replica-client.ts'
 import { type ReplicaSummary, summarizeReplica } from '../../core/replica/summarize-replica.ts'
+import { isStoreError } from '../../core/store/index.ts'
 import type { CommandContext } from '../command-context.ts'
+import { ExitCode } from '../exit-code.ts'
 import { parseFlags } from '../flags.ts'
+import { type FoundForeign, listForeign } from '../foreign-replicas.ts'
 import { formatBytes, formatTable } from '../format.ts'
-import { replicaStore } from '../open-store.ts'
+import { describeLegacy, type ListedLegacy, legacyNote, unreadableNote } from '../legacy-list.ts'
+import { type OpenedStore, replicaStore } from '../open-store.ts'
 import { displayName } from '../replica-names.ts'
 import { bucketFlags } from './bucket-flags.ts'
 
@@ -13,13 +17,15 @@ import { bucketFlags } from './bucket-flags.ts'
 const PARALLEL_LISTINGS = 8
 
 /** A database in the store, as `list --json` prints it. */
-interface ListedDatabase extends ReplicaSummary {
+interface ListedReplica extends ReplicaSummary {
   readonly name: string
+  readonly format: 'ltx'
   /** Times of the first and the last state that can be restored. */
   readonly restorableTimes: { readonly from: Date; readonly to: Date } | undefined
 }
+type ListedDatabase = ListedReplica | ListedLegacy
 
-/** `walsync list`: what a store holds and what can be restored from it. Reads no LTX file. */
+/** `walsync list`: what a store holds and what can be restored from it. Reads names and sizes only. */
 export async function list(
   context: CommandContext,
   flags: Readonly<Record<string, unknown>>,
@@ -28,22 +34,46 @@ export async function list(
   const { signal } = context
   const opened = await context.openStore(bucket, { signal, create: false })
   const { store, layout } = opened
-  const prefixes = await listReplicas(store, layout, { signal })
-  const databases = await mapParallel(prefixes, PARALLEL_LISTINGS, async (prefix) => {
+  const foreign = await listForeign(context, bucket, opened)
+  const prefixes = await replicasIn(opened, foreign, signal)
+  const replicas = await mapParallel(prefixes, PARALLEL_LISTINGS, async (prefix) => {
     const files = await new ReplicaClient(replicaStore(opened, prefix), layout).list({ signal })
     return describe(displayName(prefix), files)
   })
-  const text = databases.length === 0 ? `No databases in ${store.description}.` : table(databases)
-  context.output.result({ store: store.description, databases }, text)
-  return 0
+  const old = foreign.filter(({ format }) => format === 'walsync-0.1')
+  const legacy = await mapParallel(old, PARALLEL_LISTINGS, (one) => describeLegacy(one, signal))
+  const unreadable = foreign.flatMap(({ name, format }) =>
+    format === 'walsync-0.1' ? [] : [{ name, format }],
+  )
+  const databases: ListedDatabase[] = [...replicas, ...legacy]
+  const notes = [...legacy.map(legacyNote), ...unreadable.map(unreadableNote)]
+  const none = databases.length + unreadable.length === 0
+  const text = none ? `No databases in ${store.description}.` : table(databases, notes)
+  context.output.result({ store: store.description, databases, unreadable }, text)
+  return ExitCode.ok
 }
 
-function describe(name: string, files: readonly LtxFileInfo[]): ListedDatabase {
+/** Replicas of LTX files. A folder that does not exist is an error, unless the URL can mean databases of walsync 0.1 beside it. */
+async function replicasIn(
+  { store, layout }: OpenedStore,
+  foreign: readonly FoundForeign[],
+  signal: AbortSignal,
+): Promise<string[]> {
+  try {
+    return await listReplicas(store, layout, { signal })
+  } catch (error) {
+    const isMissing = isStoreError(error) && error.code === 'ContainerNotFound'
+    if (isMissing && foreign.length > 0) return []
+    throw error
+  }
+}
+
+function describe(name: string, files: readonly LtxFileInfo[]): ListedReplica {
   const summary = summarizeReplica(files)
   const { restorable } = summary
   const from = timeOf(restorable?.from, files)
   const to = timeOf(restorable?.to, files)
-  return { name, ...summary, restorableTimes: from && to && { from, to } }
+  return { name, format: 'ltx', ...summary, restorableTimes: from && to && { from, to } }
 }
 
 /** Of several files that end at a TXID the one of the lowest level, first in a listing, has its time: a later snapshot is of the same state. */
@@ -52,7 +82,7 @@ function timeOf(txid: bigint | undefined, files: readonly LtxFileInfo[]): Date |
   return file?.createdAt ?? file?.lastModified
 }
 
-function table(databases: readonly ListedDatabase[]): string {
+function table(databases: readonly ListedDatabase[], notes: readonly string[]): string {
   const heading = [
     'DATABASE',
     'SNAPSHOTS',
@@ -63,20 +93,32 @@ function table(databases: readonly ListedDatabase[]): string {
     'TO',
     'TXIDS',
   ]
-  const rows = databases.map(({ name, restorable, restorableTimes, ...summary }) => [
-    name,
-    String(summary.snapshots),
-    String(summary.files),
-    formatBytes(summary.bytes),
-    summary.newestAt?.toISOString() ?? 'none',
-    restorableTimes?.from.toISOString() ?? 'never',
-    restorableTimes?.to.toISOString() ?? '',
-    restorable === undefined ? '' : `${decimal(restorable.from)} to ${decimal(restorable.to)}`,
+  const rows = databases.map((database) => [
+    database.name,
+    String(database.snapshots),
+    String(database.files),
+    formatBytes(database.bytes),
+    database.newestAt?.toISOString() ?? 'none',
+    ...reach(database),
   ])
   const gaps = databases.flatMap(({ name, gaps }) =>
     gaps.map(({ from, to }) => `${name}: TXIDs ${decimal(from)} to ${decimal(to)} are missing.`),
   )
-  return [formatTable([heading, ...rows]), ...gaps].join('\n')
+  const lines = databases.length === 0 ? [] : [formatTable([heading, ...rows])]
+  return [...lines, ...gaps, ...notes].join('\n')
+}
+
+function reach(database: ListedDatabase): [from: string, to: string, txids: string] {
+  if (database.format === 'walsync-0.1') {
+    const { from, to } = database.stored
+    return [from.toISOString(), to.toISOString(), 'walsync 0.1']
+  }
+  const { restorable, restorableTimes } = database
+  return [
+    restorableTimes?.from.toISOString() ?? 'never',
+    restorableTimes?.to.toISOString() ?? '',
+    restorable === undefined ? '' : `${decimal(restorable.from)} to ${decimal(restorable.to)}`,
+  ]
 }
 
 /** As `--txid` takes it; JSON has the 16 hexadecimal digits of file names. */

@@ -1,14 +1,19 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { foreignFormats } from '../../core/legacy/index.ts'
 import { ReplicaClient } from '../../core/replica/replica-client.ts'
 import { parsePointInTime } from '../../core/restore/point-in-time.ts'
 import { planToJson, renderPlan } from '../../core/restore/render-plan.ts'
 import { planFor, type RestoreResult, restoreReplica } from '../../core/restore/restore.ts'
 import { RestoreError } from '../../core/restore/restore-error.ts'
 import { parseTxidTarget, type RestoreTarget } from '../../core/restore/restore-target.ts'
+import { isStoreError } from '../../core/store/index.ts'
 import type { CommandContext } from '../command-context.ts'
+import { ExitCode } from '../exit-code.ts'
 import { integer, oneOf, parseFlags, text } from '../flags.ts'
+import { foreignNamed, listForeign } from '../foreign-replicas.ts'
 import { formatBytes } from '../format.ts'
+import { restoreForeign } from '../legacy-restore.ts'
 import { noReplica } from '../no-replica.ts'
 import { replicaStore } from '../open-store.ts'
 import { createProgress } from '../progress.ts'
@@ -27,7 +32,12 @@ const restoreFlags = bucketFlags.extend({
 })
 type RestoreFlags = z.output<typeof restoreFlags>
 
-/** `walsync restore`: brings one database back to the latest state, a time or a TXID. */
+/**
+ * `walsync restore`: brings one database back to the latest state, a time or a TXID. A name that no
+ * replica of LTX files has, or a time before its first state, may mean a replica of walsync 0.1.
+ *
+ * @returns 0; 5 for a replica of walsync 0.1 that is not shown to be complete
+ */
 export async function restore(
   context: CommandContext,
   [name = '']: readonly string[],
@@ -40,13 +50,42 @@ export async function restore(
   const opened = await context.openStore(flags.bucket, { signal, create: false })
   const client = new ReplicaClient(replicaStore(opened, prefix), opened.layout)
   try {
+    const beside = await foreignFormats(opened.store, prefix, { signal })
     if (flags.dryRun === true) await printPlan(context, client, target)
     else await run(context, client, target, { name, flags })
+    if (beside.includes('walsync-0.1')) context.logger.info({ name }, UNUSED)
   } catch (error) {
-    if (!(error instanceof RestoreError) || error.code !== 'NoReplica') throw error
-    throw await noReplica(error, name, opened, signal)
+    if (!isAbsent(error, target)) throw error
+    const found = await foreignNamed(context, flags.bucket, opened, name)
+    const isNamed = found !== undefined && (found.format === 'walsync-0.1' || !isTooEarly(error))
+    if (isNamed) return await restoreForeign(context, found, target, flags)
+    if (error instanceof RestoreError && error.code === 'NoReplica') {
+      const others = await listForeign(context, flags.bucket, opened)
+      throw await noReplica(
+        error,
+        name,
+        opened,
+        signal,
+        others.map((one) => one.name),
+      )
+    }
+    throw error
   }
-  return 0
+  return ExitCode.ok
+}
+
+const UNUSED =
+  'a replica of walsync 0.1 stands beside this one and was not used; --point-in-time with a time before the first state of this one restores from it'
+
+/** Can the state be in a replica of another format? */
+function isAbsent(error: unknown, target: RestoreTarget): boolean {
+  if (isStoreError(error)) return error.code === 'ContainerNotFound'
+  if (!(error instanceof RestoreError)) return false
+  return error.code === 'NoReplica' || (isTooEarly(error) && target.kind === 'time')
+}
+
+function isTooEarly(error: unknown): boolean {
+  return error instanceof RestoreError && error.code === 'TargetNotReachable'
 }
 
 async function printPlan(

@@ -7,6 +7,14 @@ import { verifyReplica } from '../../core/verify/index.ts'
 import type { CommandContext } from '../command-context.ts'
 import { ExitCode } from '../exit-code.ts'
 import { parseFlags, text } from '../flags.ts'
+import { foreignNamed } from '../foreign-replicas.ts'
+import {
+  legacyEvent,
+  legacyExitCode,
+  legacyVerdict,
+  type VerifiedLegacy,
+  verifyForeign,
+} from '../legacy-verify.ts'
 import { noReplica } from '../no-replica.ts'
 import { type OpenedStore, replicaStore } from '../open-store.ts'
 import { createProgress } from '../progress.ts'
@@ -44,9 +52,15 @@ export async function verify(
   const opened = await context.openStore(flags.bucket, { signal, create: false })
   const replicas = await selectReplicas(names, flags.all === true, opened, signal)
   const verified: VerifiedReplica[] = []
+  const old: VerifiedLegacy[] = []
   try {
     for (const replica of replicas) {
       const each = await verifyOne(context, opened, replica, flags)
+      if ('legacy' in each) {
+        output.event(legacyEvent(each))
+        old.push(each)
+        continue
+      }
       const { name, report, trial } = each
       output.event({ name, ...report, restore: trial })
       verified.push(each)
@@ -54,8 +68,9 @@ export async function verify(
   } finally {
     // Also before the error of a later one: what was found out is worth saying.
     if (!output.json && verified.length > 0) output.result({}, verifyText(verified))
+    if (!output.json && old.length > 0) output.result({}, old.map(legacyVerdict).join('\n'))
   }
-  return Math.max(...verified.map(verifyExitCode))
+  return Math.max(...verified.map(verifyExitCode), ...old.map(legacyExitCode))
 }
 
 async function verifyOne(
@@ -63,7 +78,7 @@ async function verifyOne(
   opened: OpenedStore,
   { name, prefix }: NamedReplica,
   flags: VerifyFlags,
-): Promise<VerifiedReplica> {
+): Promise<VerifiedReplica | VerifiedLegacy> {
   const { signal } = context
   const client = new ReplicaClient(replicaStore(opened, prefix), opened.layout)
   const progress = createProgress(`verify ${name}`, context.terminal)
@@ -79,7 +94,10 @@ async function verifyOne(
     return { name, report, trial: await trialRestore(client, { database, signal, onProgress }) }
   } catch (error) {
     if (!(error instanceof RestoreError) || error.code !== 'NoReplica') throw error
-    throw await noReplica(error, name, opened, signal)
+    const found = await foreignNamed(context, flags.bucket, opened, name)
+    if (found === undefined) throw await noReplica(error, name, opened, signal)
+    const { quick, restore, database } = flags
+    return await verifyForeign(context, found, { quick, restore, database })
   } finally {
     progress.stop()
   }

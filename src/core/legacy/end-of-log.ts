@@ -1,8 +1,10 @@
 import { walFrameOffset } from '../wal/index.ts'
 import { type AppliedRun, lastSegment } from './applied-run.ts'
+import type { FrameChain } from './frame-chain.ts'
 import type { LegacyReason } from './legacy-grade.ts'
 import type { LegacySegment, LegacyState } from './list-legacy.ts'
 import { firstUpload, follows, type WalHistory } from './wal-history.ts'
+import type { WalRun } from './wal-run.ts'
 
 /**
  * What is missing behind the last frame that a restore replays, as far as the replica shows it.
@@ -22,7 +24,7 @@ export function reasonsAtEnd(
   if (last.uncommitted > 0) reasons.push(uncommitted(last))
   const unusable = firstUnusable(history, last)
   if (unusable !== undefined) return [...reasons, hole(last, unusable)]
-  const end = stateReason(history, state)
+  const end = stateReason(history, state, last)
   return end === undefined ? reasons : [...reasons, end]
 }
 
@@ -38,45 +40,59 @@ function goesOn(
   return follows(history, run, next)
 }
 
-/** The first segment from the end on with something that does not continue the log. */
+/**
+ * The first segment from the end on with something that does not continue the log. Also frames of an
+ * earlier run do not: they were left over behind the log's end, and later commits overwrote them unseen.
+ */
 function firstUnusable(
-  { segments, chains, places, runs }: WalHistory,
+  { segments, chains, places }: WalHistory,
   last: AppliedRun,
 ): LegacySegment | undefined {
-  const order = new Map(runs.map((run, index) => [run, index]))
-  const own = order.get(last.run) as number
   return segments.slice(segments.indexOf(lastSegment(last))).find((segment) => {
     const here = chains.get(segment)
-    if (here === undefined) return true
-    return here.some((chain) => {
-      const place = places.get(chain)
-      return place === undefined || (order.get(place.run) as number) > own
-    })
+    return here === undefined || here.some((chain) => places.get(chain)?.run !== last.run)
   })
 }
 
-/** Holds the end of the last segment against the position that was noted after each upload. */
+/** Holds the end of what was stored of a log against the position that was noted after each upload. */
 function stateReason(
-  { segments, chains, places }: WalHistory,
+  history: WalHistory,
   state: LegacyState | undefined,
+  { run }: AppliedRun,
 ): LegacyReason | undefined {
   if (state === undefined) {
     const message =
       'There is no readable state.json, which walsync 0.1 wrote after each segment: whether the last segments are gone cannot be seen.'
     return { code: 'no-state', message }
   }
-  const segment = segments.at(-1) as LegacySegment
-  const [chain] = chains.get(segment) ?? []
-  const place = chain && places.get(chain)
-  if (chain === undefined || place === undefined) return undefined
-  const frames = chains.get(segment)?.reduce((sum, { length }) => sum + length, 0) ?? 0
-  const stored = walFrameOffset(place.position + frames, chain.pageSize)
-  const behind =
-    state.generation > segment.generation ||
-    (state.generation === segment.generation && state.offset > stored)
-  if (!behind) return undefined
-  const message = `By state.json the log was stored up to byte ${state.offset} of generation ${state.generation}; the last segment, ${segment.key}, ends at byte ${stored} of generation ${segment.generation}: segments are gone.`
-  return { code: 'end-missing', message, key: segment.key }
+  const segment = history.segments.at(-1) as LegacySegment
+  if (state.storedAt.getTime() - segment.storedAt.getTime() > STATE_DELAY_MS) {
+    const message = `state.json was written at ${state.storedAt.toISOString()}, right after a segment; the last one, ${segment.key}, is of ${segment.storedAt.toISOString()}: some are gone.`
+    return { code: 'end-missing', message, key: segment.key }
+  }
+  const end = endOf(history, run)
+  const isAhead =
+    state.generation > end.generation ||
+    (state.generation === end.generation && state.offset > end.offset)
+  if (!isAhead) return undefined
+  const message = `By state.json the log was stored up to byte ${state.offset} of generation ${state.generation}; the segments end with ${end.key}, at byte ${end.offset} of generation ${end.generation}: some are gone.`
+  return { code: 'end-missing', message, key: end.key }
+}
+
+/** Longest time that a second upload after a segment is thought to have taken, with its retries. */
+const STATE_DELAY_MS = 5 * 60_000
+
+/** Where the uploads of a run end in its WAL, with what was left over behind it. */
+function endOf({ chains, places }: WalHistory, run: WalRun) {
+  const end = { offset: 0, generation: 0, key: '' }
+  for (const [{ key, generation }, here] of chains) {
+    const place = places.get(here[0] as FrameChain)
+    if (place?.run !== run) continue
+    const frames = here.reduce((sum, { length }) => sum + length, 0)
+    const offset = walFrameOffset(place.position + frames, run.header.pageSize)
+    if (offset >= end.offset) Object.assign(end, { offset, generation, key })
+  }
+  return end
 }
 
 function uncommitted(last: AppliedRun): LegacyReason {

@@ -1,9 +1,11 @@
 import { type AppliedRun, lastSegment } from './applied-run.ts'
+import { isFirstFrameProven } from './first-frame.ts'
+import { knownUpTo, vouchedPages } from './known-pages.ts'
 import type { LegacyEvidence } from './legacy-evidence.ts'
 import type { LegacyReason } from './legacy-grade.ts'
 import type { LegacySnapshot } from './list-legacy.ts'
+import { isOutlived } from './outlived.ts'
 import type { Replay } from './replay.ts'
-import { isOutlived } from './snapshot-anchor.ts'
 import { areMixed, type WalHistory } from './wal-history.ts'
 
 /**
@@ -23,23 +25,25 @@ export async function exactnessReasons(
   replay: Replay,
 ): Promise<LegacyReason[]> {
   const { history } = evidence
-  const always = [...forked(replay), ...mixed(history, replay), ...unaccounted(history, replay)]
-  if (always.length > 0 || replay.sources.allFromLastRun) return always
   const { base, anchor, runs, sources } = replay
+  const always = [...forked(replay), ...mixed(history, replay), ...unaccounted(history, replay)]
+  const [start] = runs
+  if (start !== undefined && !(await isFirstFrameProven(evidence, start, sources.pages))) {
+    always.push(weakStart(start))
+  }
+  if (always.length > 0 || sources.allFromLastRun) return always
   const reasons = runs.length === 1 ? [] : [restarted(runs)]
   if (base === undefined || anchor === undefined) return reasons
   if (!anchor.certain && sources.fromBase.length > 0) reasons.push(notAnchored(base))
   const [run] = runs
   if (run === undefined || reasons.length > 0) return reasons
-  const { pageSize } = run.run.header
-  if (!isOutlived(run.run, base)) {
-    const { allKnown } = await evidence.checkAgainstOlder(base, pageSize)
-    return allKnown ? [] : [notOutlived(base)]
+  if (!isOutlived(run, base)) {
+    const known = await knownUpTo(evidence, base, run)
+    return known.isAll ? [] : [notOutlived(history, base)]
   }
-  const { fromBase } = sources
-  if (fromBase.length === 0) return []
-  const check = await evidence.checkAgainstAny(base, pageSize)
-  const alone = fromBase.filter((pgno) => !check.isKnown(pgno))
+  if (sources.fromBase.length === 0) return []
+  const vouched = await vouchedPages(evidence, base, run.run.header.pageSize)
+  const alone = sources.fromBase.filter((pgno) => !vouched.has(pgno))
   return alone.length === 0 ? [] : [unvouched(base, alone.length)]
 }
 
@@ -90,9 +94,22 @@ function restarted(runs: readonly AppliedRun[]): LegacyReason {
   return { code: 'restarted', message, key }
 }
 
+function weakStart({ run }: AppliedRun): LegacyReason {
+  const { key } = run.spanAt(0).chain.segment
+  const message = `The first frame of the log, in ${key}, has a page that nothing else in the replica has, and without the log's header its checksum is only half a check: damage there might not show.`
+  return { code: 'weak-start', message, key }
+}
+
 /** For a snapshot of which it is not shown that the log was still written after it. */
-export function notOutlived({ key }: LegacySnapshot): LegacyReason {
-  const message = `Too little was stored after ${key} to show that it is not newer than the log: it may have pages of commits whose frames were never stored.`
+export function notOutlived({ segments }: WalHistory, snapshot: LegacySnapshot): LegacyReason {
+  const { key, takenAt, storedAt } = snapshot
+  const isCopied = segments.some(({ uploadedAt }) => {
+    return uploadedAt.getTime() > takenAt.getTime() + 1000 && uploadedAt < storedAt
+  })
+  const why = isCopied
+    ? `By the store's time its upload ended at ${storedAt.toISOString()}, when later segments were there already: in a copy of a bucket that does not keep the objects' times nothing can be shown.`
+    : `Too little was stored after it.`
+  const message = `It is not shown that ${key} is not newer than the log, so it may have pages of commits whose frames were never stored. ${why}`
   return { code: 'not-outlived', message, key }
 }
 

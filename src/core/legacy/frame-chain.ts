@@ -41,6 +41,8 @@ export interface FrameChain extends FrameFormat {
   readonly commits: Uint32Array
   /** CRC-64 of each page. */
   readonly contents: BigUint64Array
+  /** The database's change counter in each frame of page 1, by the frame's index. */
+  readonly counters: ReadonlyMap<number, number>
 }
 
 /** Splits the bytes of one segment into chains. Damage never fails: a frame that continues nothing begins a chain. */
@@ -105,6 +107,10 @@ export class ChainSplitter {
     this.#contents[index] = pageContent(
       bytes.subarray(at + WAL_FRAME_HEADER_SIZE, at + this.#frameSize),
     )
+    if (this.#pgnos[index] === 1) {
+      const { at: first, counters } = this.#starts.at(-1) as ChainStart
+      counters.set(index - first, view.getUint32(CHANGE_COUNTER))
+    }
     this.#frames++
   }
 
@@ -127,11 +133,17 @@ export class ChainSplitter {
       salt2: view.getUint32(12),
       header: recoverWalHeader(bytes, at, pageSize, bigEndian),
       before: packSum(checksumBefore(bytes, at, pageSize, bigEndian)),
+      counters: new Map(),
     }
   }
 }
 
-type ChainStart = Pick<FrameChain, 'at' | 'salt1' | 'salt2' | 'header' | 'before'>
+interface ChainStart extends Pick<FrameChain, 'at' | 'salt1' | 'salt2' | 'header' | 'before'> {
+  readonly counters: Map<number, number>
+}
+
+/** Place in a frame of page 1: offset 24 of the database header, SQLite file format, section 1.3. */
+const CHANGE_COUNTER = WAL_FRAME_HEADER_SIZE + 24
 
 /** Both sums of a running checksum as one value. */
 export function packSum({ s1, s2 }: WalChecksum): bigint {

@@ -1,14 +1,16 @@
-import { lastSegment } from './applied-run.ts'
+import { type AppliedRun, lastSegment, sizeAfter } from './applied-run.ts'
+import type { FrameChain } from './frame-chain.ts'
+import { isOutlivedByAny, knownThrough } from './known-pages.ts'
 import type { LegacyEvidence } from './legacy-evidence.ts'
 import type { LegacySnapshot } from './list-legacy.ts'
 import type { Replay } from './replay.ts'
-import { isOutlived } from './snapshot-anchor.ts'
-import type { SnapshotCheck } from './snapshot-check.ts'
+import type { KnownPages, SnapshotContents } from './snapshot-contents.ts'
 
 /**
- * How the newest snapshot stands to the end of a replay: `older`: it has nothing that the replay has not. `later`: it was
- * taken after the last frame was stored, and has pages that nothing else in the replica has: commits went
- * by unstored. `unclear`: neither is shown.
+ * How the newest snapshot stands to the end of a replay. `older`: it has nothing that the replay
+ * has not. `later`: it has pages that nothing else in the replica has, from after the last
+ * frame: commits went by that were never stored. `unclear`: it has such pages, and they are likely to be
+ * from before the log.
  */
 export type Freshness = 'older' | 'later' | 'unclear'
 
@@ -16,38 +18,61 @@ export type Freshness = 'older' | 'later' | 'unclear'
 export async function freshness(
   evidence: LegacyEvidence,
   newest: LegacySnapshot,
-  replay: Replay,
+  { runs }: Replay,
 ): Promise<Freshness> {
-  const { runs } = evidence.history
-  const last = replay.runs.at(-1)
-  if (last === undefined) throw new TypeError('Expected at least one run.')
-  const upToLast = runs.slice(0, runs.indexOf(last.run) + 1)
-  if (upToLast.some((run) => isOutlived(run, newest))) return 'older'
-  const check = await evidence.checkAgainstOlder(newest, last.run.header.pageSize)
-  if (check.allKnown) return 'older'
-  return lastSegment(last).uploadedAt > newest.storedAt ? 'unclear' : 'later'
+  const last = runs.at(-1) as AppliedRun
+  if (isOutlivedByAny(evidence, newest, last)) return 'older'
+  const known = await knownThrough(evidence, newest, last)
+  if (known.isAll) return 'older'
+  if (lastSegment(last).uploadedAt > newest.storedAt) return 'unclear'
+  const held = await evidence.contentsOf(newest, last.run.header.pageSize)
+  return isBehind(held, known, runs) ? 'unclear' : 'later'
 }
 
 /**
- * Does a snapshot with unknown pages still need the replay onto it? If it has a page in a version
- * before the replay's last, then that run was not wholly in the database file when the
- * snapshot was taken, hence not restarted: the unknown pages are older than the run. Otherwise they are newer,
- * and the replay would undo them.
+ * Was the log not yet wholly in the database file when the snapshot was taken? SQLite restarts a log
+ * only after that, so then nothing in the snapshot can be from after the log's end. It shows in a page
+ * that the snapshot has not, or has in an earlier version; of page 1 the change counter tells which
+ * of two versions is the earlier one.
  */
-export function needsReplay(check: SnapshotCheck, { runs }: Replay): boolean {
+function isBehind(
+  { pages, changeCounter }: SnapshotContents,
+  known: KnownPages,
+  runs: readonly AppliedRun[],
+): boolean {
+  let behind = false
+  for (const { pgno, chain, index } of newestFrames(runs)) {
+    const held = pages[pgno - 1]
+    if (held === chain.contents[index]) continue
+    const counter = chain.counters.get(index)
+    if (counter !== undefined && changeCounter !== undefined) {
+      return ((counter - changeCounter) | 0) > 0
+    }
+    if (held === undefined || known.has(pgno)) behind = true
+  }
+  return behind
+}
+
+interface PageFrame {
+  readonly pgno: number
+  readonly chain: FrameChain
+  /** Index of the frame in the chain. */
+  readonly index: number
+}
+
+/** The last frame of each page that the database has in the end. */
+function* newestFrames(runs: readonly AppliedRun[]): Generator<PageFrame, void, void> {
+  const pages = sizeAfter(runs.at(-1) as AppliedRun)
   const seen = new Set<number>()
   for (const { run, frames } of runs.toReversed()) {
     for (const { chain, from, length, position } of run.spans.toReversed()) {
       for (let i = Math.min(length, frames - position) - 1; i >= 0; i--) {
-        const pgno = chain.pgnos[from + i] as number
-        if (seen.has(pgno)) continue
+        const index = from + i
+        const pgno = chain.pgnos[index] as number
+        if (pgno > pages || seen.has(pgno)) continue
         seen.add(pgno)
-        const held = check.contents[pgno - 1]
-        if (held !== undefined && held !== chain.contents[from + i] && check.isKnown(pgno)) {
-          return true
-        }
+        yield { pgno, chain, index }
       }
     }
   }
-  return false
 }

@@ -6,7 +6,7 @@ import {
   readLegacyState,
 } from './list-legacy.ts'
 import { type ReadHistoryOptions, readHistory } from './read-history.ts'
-import { checkSnapshot, type SnapshotCheck } from './snapshot-check.ts'
+import { readPage, readSnapshot, type SnapshotContents } from './snapshot-contents.ts'
 import type { WalHistory } from './wal-history.ts'
 
 /** What is known of a replica of walsync 0.1, and how more is found out. */
@@ -15,10 +15,10 @@ export interface LegacyEvidence {
   readonly history: WalHistory
   /** `undefined` if there is no readable one. */
   readonly state: LegacyState | undefined
-  /** Holds a snapshot's pages against all frames and the snapshot before it. */
-  checkAgainstOlder(snapshot: LegacySnapshot, pageSize: number): Promise<SnapshotCheck>
-  /** The same, with the snapshot after it if there is none before it. */
-  checkAgainstAny(snapshot: LegacySnapshot, pageSize: number): Promise<SnapshotCheck>
+  /** Reads a snapshot, at the first call for it. */
+  contentsOf(snapshot: LegacySnapshot, pageSize: number): Promise<SnapshotContents>
+  /** CRC-64 of one page of a snapshot; `undefined` if it has no such page. */
+  pageOf(snapshot: LegacySnapshot, pgno: number, pageSize: number): Promise<bigint | undefined>
 }
 
 /**
@@ -32,28 +32,28 @@ export async function gatherEvidence(
   replica: LegacyReplica,
   options: ReadHistoryOptions,
 ): Promise<LegacyEvidence> {
-  const { snapshots, segments } = replica
-  const history = await readHistory(store, segments, options)
+  const history = await readHistory(store, replica.segments, options)
   const state = await readLegacyState(store, { signal: options.signal })
-  const checks = new Map<string, Promise<SnapshotCheck>>()
-  const check = (
-    snapshot: LegacySnapshot,
-    other: LegacySnapshot | undefined,
-    size: number,
-  ): Promise<SnapshotCheck> => {
-    const id = `${snapshot.key} ${other?.key} ${size}`
-    const made = checks.get(id) ?? checkSnapshot(store, history, snapshot, other, size, options)
-    checks.set(id, made)
-    return made
-  }
-  const neighbour = (snapshot: LegacySnapshot, step: 1 | -1): LegacySnapshot | undefined =>
-    snapshots[snapshots.indexOf(snapshot) + step]
+  const contents = new Map<string, Promise<SnapshotContents>>()
   return {
     replica,
     history,
     state,
-    checkAgainstOlder: (snapshot, size) => check(snapshot, neighbour(snapshot, -1), size),
-    checkAgainstAny: (snapshot, size) =>
-      check(snapshot, neighbour(snapshot, -1) ?? neighbour(snapshot, 1), size),
+    contentsOf(snapshot, pageSize) {
+      const id = `${snapshot.key} ${pageSize}`
+      const found = contents.get(id) ?? readSnapshot(store, snapshot, pageSize, options)
+      contents.set(id, found)
+      return found
+    },
+    pageOf: (snapshot, pgno, pageSize) => readPage(store, snapshot, pgno, pageSize, options),
   }
+}
+
+/** The snapshot before, or after, another one. */
+export function neighbourOf(
+  { replica: { snapshots } }: LegacyEvidence,
+  snapshot: LegacySnapshot,
+  step: 1 | -1,
+): LegacySnapshot | undefined {
+  return snapshots[snapshots.indexOf(snapshot) + step]
 }

@@ -1,9 +1,9 @@
 /**
  * How good the best state is that a replica of walsync 0.1 gives.
  *
- * `complete`: exactly what the database held after the last commit that was stored, and nothing
- * stored is left out. Commits that were never stored leave no trace, so this is a statement up to a time and
- * none about the database's end. `truncated`: exactly what the database held at some time, but the
+ * `complete`: exactly what the database held after the last commit in the replica, and nothing in the
+ * replica is left out. Commits that were never stored leave no trace, so this is a statement up to
+ * a time and none about what the database became. `truncated`: exactly what the database held at some time, but the
  * replica shows that more came after it. `unverifiable`: the replica does not show that the database
  * ever held exactly this.
  */
@@ -14,12 +14,13 @@ export type LegacyGrade = 'complete' | 'truncated' | 'unverifiable'
  *
  * Something came after it: `uncommitted` (frames of a transaction whose commit was not stored, and
  * which later commits may have overwritten unseen), `hole` (later frames that do not continue the
- * log), `end-missing` (`state.json` says that more was stored), `newer-snapshot`
+ * log), `end-missing` (by `state.json` more was stored), `newer-snapshot`
  * (a later snapshot has pages that no frame has).
  * It cannot be shown to be exact: `restarted` (the log was restarted after the snapshot, and its last
  * frames may not have been stored), `not-anchored` (no frame shows where in the log the snapshot
  * belongs), `not-outlived` (nothing shows that the snapshot is not newer than the last frame),
- * `unvouched` (pages that only one snapshot has, which was stored without a checksum), `no-log`
+ * `unvouched` (pages that only one snapshot has, which was stored without a checksum), `weak-start` (a page that only
+ * the log's first frame has, whose checksum is half spent on the header that was not stored), `no-log`
  * (a snapshot without any log), `no-state` (no `state.json` to hold the last frame against), `forked`
  * (two histories with commits), `mixed` (two databases or programs under one name), `unaccounted`
  * (frames that belong nowhere among those in use).
@@ -33,6 +34,7 @@ export type LegacyReasonCode =
   | 'not-anchored'
   | 'not-outlived'
   | 'unvouched'
+  | 'weak-start'
   | 'no-log'
   | 'no-state'
   | 'forked'
@@ -64,10 +66,10 @@ export function gradeOf(reasons: readonly LegacyReason[]): LegacyGrade {
 export function gradeSentence(grade: LegacyGrade, upTo: Date): string {
   const time = upTo.toISOString()
   if (grade === 'complete') {
-    return `complete up to ${time}: everything that was stored, exactly. Whether the database changed later cannot be seen: walsync 0.1 could stop storing without a trace.`
+    return `complete up to ${time}: exact, and nothing in the replica is left out. Whether the database changed later cannot be seen: walsync 0.1 could stop storing without a trace.`
   }
   if (grade === 'truncated') {
-    return `truncated at ${time}: exactly what was stored until then; what came after it is incomplete or missing in the replica.`
+    return `truncated at ${time}: exactly what the database held at its last usable commit, which was stored by then; what came after it is incomplete or missing in the replica.`
   }
   return `unverifiable, up to about ${time}: nothing shows that the database ever held exactly this.`
 }

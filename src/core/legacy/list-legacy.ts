@@ -37,6 +37,8 @@ export interface LegacyState {
   readonly generation: number
   /** Position in the WAL up to which it was uploaded, in bytes. */
   readonly offset: number
+  /** When its upload ended: right after that of the segment before. */
+  readonly storedAt: Date
 }
 
 /** One database as walsync 0.1 stored it, from names and sizes alone. */
@@ -88,8 +90,10 @@ export async function readLegacyState(
   options: CallOptions = {},
 ): Promise<LegacyState | undefined> {
   let text = ''
+  let storedAt: Date
   try {
-    const { body } = await store.get(STATE_KEY, options)
+    const { info, body } = await store.get(STATE_KEY, options)
+    ;({ storedAt } = factsOf(info))
     const decoder = new TextDecoder()
     for await (const chunk of body) {
       text += decoder.decode(chunk, { stream: true })
@@ -99,13 +103,14 @@ export async function readLegacyState(
     if (isStoreError(error) && error.code === 'NotFound') return undefined
     throw error
   }
-  return parseState(text)
+  const state = parseState(text)
+  return state && { ...state, storedAt }
 }
 
 /** The object has about 100. */
 const MAX_STATE_CHARACTERS = 64 * 1024
 
-function parseState(text: string): LegacyState | undefined {
+function parseState(text: string): Omit<LegacyState, 'storedAt'> | undefined {
   let value: unknown
   try {
     value = JSON.parse(text)

@@ -1,7 +1,7 @@
 import { type AppliedRun, lastSegment } from './applied-run.ts'
 import { reasonsAtEnd } from './end-of-log.ts'
 import { exactnessReasons, notOutlived } from './exactness.ts'
-import { freshness, needsReplay } from './freshness.ts'
+import { freshness } from './freshness.ts'
 import type { LegacyEvidence } from './legacy-evidence.ts'
 import { gradeOf, type LegacyGrade, type LegacyReason } from './legacy-grade.ts'
 import type { LegacySegment, LegacySnapshot } from './list-legacy.ts'
@@ -46,34 +46,16 @@ export async function* legacyPlans(
   const state = newest && (await freshness(evidence, newest, group[0] as Replay))
   const doubt: LegacyReason[] = []
   if (newest !== undefined && state === 'later') {
-    yield* fromLaterSnapshot(evidence, newest, group, until)
+    yield alone(newest)
     doubt.push(newerSnapshot(newest))
   } else if (newest !== undefined && state === 'unclear') {
-    doubt.push(notOutlived(newest))
+    doubt.push(notOutlived(evidence.history, newest))
   }
   yield* replays(evidence, group, until, doubt)
   for (const earlier of groups) yield* replays(evidence, earlier, until, doubt)
   for (const snapshot of snapshots) {
     if (snapshot !== newest || state !== 'later') yield alone(snapshot)
   }
-}
-
-/** The newest snapshot is from after the last usable frame: with the log, if it needs that, and alone. */
-async function* fromLaterSnapshot(
-  evidence: LegacyEvidence,
-  newest: LegacySnapshot,
-  group: readonly Replay[],
-  until: Date | undefined,
-): AsyncGenerator<LegacyPlan, void, void> {
-  const replay = group.find(({ base }) => base === newest)
-  if (replay !== undefined) {
-    const { pageSize } = (replay.runs[0] as AppliedRun).run.header
-    const check = await evidence.checkAgainstOlder(newest, pageSize)
-    if (needsReplay(check, replay)) {
-      yield planOf(evidence, replay, until, [notOutlived(newest)])
-    }
-  }
-  yield alone(newest)
 }
 
 /** In their order, but the first that is proven to be exact before all others. */

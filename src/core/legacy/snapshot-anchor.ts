@@ -1,6 +1,5 @@
-import type { LegacySegment, LegacySnapshot } from './list-legacy.ts'
+import type { LegacySnapshot } from './list-legacy.ts'
 import { firstUpload, type WalHistory } from './wal-history.ts'
-import type { WalRun } from './wal-run.ts'
 
 /** The run that a replay onto a snapshot has to begin with. */
 export interface Anchor {
@@ -28,25 +27,4 @@ export function anchorOf(
   if (before === undefined) return runs.length === 0 ? undefined : { run: 0, certain: false }
   const known = chains.get(before)?.some((chain) => places.get(chain)?.run === runs[run])
   return known === true ? { run, certain: true } : undefined
-}
-
-/**
- * Is it certain that the run was still being written after the snapshot's upload had ended? Then
- * the snapshot has nothing of any later run.
- *
- * A frame that was uploaded later is not enough: after a restart in place the old run's frames stay
- * readable behind the new ones. Certain are frames that were not there yet at a read after the
- * upload: of three segments in a row, the first one's upload ended after the snapshot's, so the second was read after
- * it, and the third has what was not there then.
- */
-export function isOutlived(run: WalRun, snapshot: LegacySnapshot): boolean {
-  const end = snapshot.storedAt
-  const segments: LegacySegment[] = []
-  for (const { chain } of run.spans) {
-    if (chain.segment !== segments.at(-1)) segments.push(chain.segment)
-  }
-  // By both clocks: the store's own, and the writer's, because the copy of a bucket has new times of the store.
-  const first = segments.findIndex(({ uploadedAt, storedAt }) => uploadedAt > end && storedAt > end)
-  const [a, b, c] = first < 0 ? [] : segments.slice(first, first + 3)
-  return !!a && !!b && !!c && a.uploadedAt < b.uploadedAt && b.uploadedAt < c.uploadedAt
 }
