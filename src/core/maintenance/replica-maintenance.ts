@@ -50,6 +50,8 @@ export class ReplicaMaintenance {
   #seen = -1
   #retentionNotBefore = Number.NEGATIVE_INFINITY
   #protectedSlots: readonly TXID[] = []
+  /** Keys of files that stay for the sake of their slots alone: to merge them would make what the retention deletes at once. */
+  #leftovers: ReadonlySet<string> = new Set()
   #blocked: RetentionPlan['blocked']
   #failures = 0
   #deleteFailures = 0
@@ -207,6 +209,7 @@ export class ReplicaMaintenance {
     if (retention === 'none' || now < this.#retentionNotBefore) return
     this.#protectedSlots = (await protectedSlots?.(signal)) ?? []
     const plan = this.#plan(this.#catalogue.files, retention, now)
+    this.#leftovers = this.#leftoversOf(plan, retention, now)
     this.#retentionNotBefore = now + this.#pauseMs
     if (plan.remove.length === 0) return
     const onDeleted = (files: readonly LtxFileInfo[]): void => this.#catalogue.remove(files)
@@ -223,6 +226,14 @@ export class ReplicaMaintenance {
       this.#retentionNotBefore = now + retryInMs
       this.#onEvent({ type: 'delete-failed', failures, retryInMs })
     }
+  }
+
+  #leftoversOf({ keep }: RetentionPlan, retention: RetentionPolicy, now: number): Set<string> {
+    if (this.#protectedSlots.length === 0) return new Set()
+    const { files } = this.#catalogue
+    const { remove } = planRetention(files, retention, now, { damaged: this.#damaged })
+    const unwanted = new Set(remove.map(({ key }) => key))
+    return new Set(keep.map(({ key }) => key).filter((key) => unwanted.has(key)))
   }
 
   /** When there may be work again, if nothing changes. */
@@ -242,7 +253,7 @@ export class ReplicaMaintenance {
 
   #steps(files: readonly LtxFileInfo[], level: number, now: number): CompactionStep[] {
     const intervalMs = this.#options.levels[level - 1] as number
-    const usable = files.filter((file) => !this.#avoided.has(file.key))
+    const usable = files.filter(({ key }) => !this.#avoided.has(key) && !this.#leftovers.has(key))
     return planCompaction(usable, level, { intervalMs, now })
   }
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
-import { txid } from '../../../src/core/ltx/index.ts'
+import { encodeLtx, txid } from '../../../src/core/ltx/index.ts'
 import { ReplicaMaintenance } from '../../../src/core/maintenance/index.ts'
 import { DEFAULT_RETENTION } from '../../../src/core/policy/retention-policy.ts'
 import { planRestore } from '../../../src/core/restore/restore-plan.ts'
@@ -11,6 +11,7 @@ import {
   type GetResult,
   StoreError,
 } from '../../../src/core/store/index.ts'
+import { filled, makeHeader } from '../ltx/ltx-samples.ts'
 import { DAY, HOUR, MINUTE, names, SECOND, START } from '../policy/listing.ts'
 import { MaintainedReplica } from './maintained-replica.ts'
 
@@ -353,6 +354,31 @@ describe('who may delete', () => {
     expect(replica.runs - runs).toBeLessThan(5)
     expect(replica.maintenance.nextDueAt(Date.now())).toBeUndefined()
   })
+})
+
+it('files that stay for their slots alone are not merged again and again', async () => {
+  const slots = Array.from({ length: 12 }, (_, i) => txid(10 + i))
+  const retention = { ...DEFAULT_RETENTION, keepForMs: 10 * MINUTE }
+  const replica = new MaintainedReplica(START, { retention, protectedSlots: () => slots })
+  await replica.write(100, SECOND)
+  await replica.pass(10 * MINUTE)
+  const { client, catalogue } = replica
+  const createdAt = new Date()
+  const header = makeHeader({
+    pageSize: 512,
+    minTxid: txid(1),
+    maxTxid: txid(100),
+    timestamp: createdAt.getTime(),
+  })
+  const bytes = encodeLtx(header, [filled(1, 1, 512)])
+  catalogue.add(await client.put(9, txid(1), txid(100), bytes, { createdAt }))
+  await replica.pass(2 * HOUR)
+  expect(names(catalogue.files).filter((name) => !name.startsWith('0:'))).toEqual(['9:1-100'])
+  const [before, runs] = [replica.count('compacted'), replica.runs]
+  await replica.pass(DAY)
+  expect(replica.count('compacted')).toBe(before)
+  expect(replica.runs - runs).toBeLessThan(5)
+  expect(catalogue.files.filter(({ level }) => level === 0)).toHaveLength(13)
 })
 
 it('a call while one runs waits for it and does nothing twice', async () => {
