@@ -188,6 +188,8 @@ export class ReplicaMaintenance {
       const { level, minTxid, maxTxid } = file
       if ((await this.#client.head(level, minTxid, maxTxid, { signal })) !== undefined) throw error
       await this.#lookAgain(signal)
+      // A listing that lags behind: without a pause the same would be found at once, over and over.
+      if (this.#catalogue.files.some(({ key }) => key === error.key)) throw error
     } else {
       this.#avoided.add(error.key)
       if (error.code !== 'Unmergeable') this.#damaged.add(error.key)

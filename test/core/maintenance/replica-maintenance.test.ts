@@ -9,6 +9,7 @@ import {
   type DeleteFailure,
   type GetOptions,
   type GetResult,
+  type ObjectInfo,
   StoreError,
 } from '../../../src/core/store/index.ts'
 import { filled, makeHeader } from '../ltx/ltx-samples.ts'
@@ -25,13 +26,20 @@ afterEach(() => {
 /** A store whose reads or deletions fail while a test says so. */
 class MoodyStore extends MemoryObjectStore {
   away = false
+  /** Key of an object that is listed and cannot be had. */
+  ghost = ''
   mayDelete = true
   damaged = ''
 
   override async get(key: string, options?: GetOptions): Promise<GetResult> {
     if (this.away) throw new StoreError('Unavailable', 'away', { op: 'get', key })
+    if (key === this.ghost) throw new StoreError('NotFound', 'gone', { op: 'get', key })
     const result = await super.get(key, options)
     return key === this.damaged ? { ...result, body: flipped(result.body) } : result
+  }
+
+  override async head(key: string, options?: CallOptions): Promise<ObjectInfo | undefined> {
+    return key === this.ghost ? undefined : super.head(key, options)
   }
 
   override async *deleteMany(
@@ -298,6 +306,20 @@ describe('trouble with the store', () => {
     expect(replica.events.findLast(({ type }) => type === 'maintenance-error')).toMatchObject({
       retryInMs: expect.toSatisfy((ms: number) => ms < MINUTE),
     })
+  })
+
+  it('that lists what is gone is asked again only after a pause', async () => {
+    const store = new MoodyStore()
+    const replica = new MaintainedReplica(START, {}, store)
+    store.ghost = level0Key(10)
+    await replica.write(29, SECOND)
+    await replica.pass(10 * SECOND)
+    const { list } = replica.store.calls
+    expect(list).toBe(replica.count('maintenance-error'))
+    expect(list).toBeLessThan(5)
+    store.ghost = ''
+    await replica.pass(MINUTE)
+    expect(names(replica.catalogue.files)).toContain('1:2-29')
   })
 
   it('that forbids deleting hinders no compaction', async () => {
