@@ -18,7 +18,7 @@ beforeEach(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
-/** Litestream 0.5.0 to 0.5.1 wrote each page as an LZ4 frame, later versions as a block with its size. */
+/** Litestream 0.5.0 to 0.5.15 wrote each page as an LZ4 frame, later versions write a block with its size. */
 describe('a replica of Litestream 0.5', () => {
   it.each([
     ['frame', () => 'frame'],
