@@ -1,25 +1,16 @@
 import { DatabaseError } from '../db/index.ts'
-import { formatTxid, type LtxHeader, type TXID } from '../ltx/index.ts'
-import { DEFAULT_SNAPSHOT_TRIGGERS } from '../policy/snapshot-triggers.ts'
+import type { TXID } from '../ltx/index.ts'
 import type { FencingProof } from '../replica/epoch-proof.ts'
-import type { LtxFileInfo } from '../replica/replica-client.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'
 import { Backoff } from './backoff.ts'
-import { claimOf } from './claim-of.ts'
-import { DatabaseAccess } from './database-access.ts'
 import { Deadline } from './deadline.ts'
-import { type EngineEvent, FencedError } from './events.ts'
+import { FencedError } from './events.ts'
 import { finalSync } from './final-sync.ts'
-import { ReplicaUpkeep, restorableOf } from './replica-upkeep.ts'
-import { ReplicaWriter } from './replica-writer.ts'
-import { levelZero, type PendingFile } from './shipper.ts'
-import { SnapshotPolicy } from './snapshot-policy.ts'
-import { spoolOf } from './spool.ts'
 import { BUSY_TICK_MS } from './sync-pace.ts'
-import { TrackedDatabase } from './tracked-database.ts'
-import { TrackerJournal } from './tracker-journal.ts'
+import type { TrackedDatabase } from './tracked-database.ts'
 import type { DatabaseStatus, TrackerContext, TrackerOptions } from './tracker-options.ts'
+import { type TrackerParts, trackerParts } from './tracker-parts.ts'
 import { Wakeup } from './wakeup.ts'
 
 /**
@@ -30,23 +21,18 @@ import { Wakeup } from './wakeup.ts'
  */
 export class WalTracker {
   readonly name: string
-  readonly #path: string
   readonly #pollMs: number
   readonly #context: TrackerContext
-  readonly #writer: ReplicaWriter
-  readonly #policy: SnapshotPolicy
-  readonly #upkeep: ReplicaUpkeep
+  readonly #parts: TrackerParts
   readonly #wakeup = new Wakeup()
   readonly #backoff = new Backoff()
   readonly #abort = new AbortController()
-  readonly #access: DatabaseAccess
   #starting: Promise<void> | undefined
   #loop: Promise<void> | undefined
   #stopping = false
   readonly #syncWaiters: ((txid: TXID | undefined) => void)[] = []
   #shippedSomething = true
   readonly #untilCheck = new Deadline()
-  readonly #journal: TrackerJournal
 
   /** @param store rooted at the replica's prefix */
   constructor(
@@ -56,53 +42,18 @@ export class WalTracker {
     context: TrackerContext,
     fencingProof?: FencingProof,
   ) {
-    const { name, path } = options
-    this.name = name
-    this.#path = path
+    this.name = options.name
     this.#pollMs = options.pollIntervalMs ?? 1000
-    const maxWalBytes = options.maxWalBytes ?? 64 << 20
     this.#context = context
-    this.#journal = new TrackerJournal(name, context.onEvent)
-    const wake = () => this.#wakeup.call()
-    const onStored = (file: LtxFileInfo) => this.#upkeep.catalogue.add(file)
-    const triggers = options.snapshots ?? DEFAULT_SNAPSHOT_TRIGGERS
-    this.#policy = new SnapshotPolicy(store, layout, triggers, onStored)
-    const spool = spoolOf(options)
-    const claim = claimOf(store, options, context, fencingProof)
-    const hooks = {
-      onShipped: (file: PendingFile, bytes: number) => this.#onShipped(file, bytes),
-      onTaken: (file: PendingFile, found: LtxHeader, signal: AbortSignal) =>
-        this.#onTaken(file, found, signal),
-      onEvent: context.onEvent,
-      wake,
-    }
-    const identity = { ...context, claim }
-    this.#writer = new ReplicaWriter(name, store, layout, spool, identity, hooks, onStored)
-    this.#upkeep = new ReplicaUpkeep({
-      options,
-      context,
-      client: this.#writer.client,
-      nodeId: () => claim?.nodeId ?? context.nodeId,
-      assertCurrent: async (signal) => await claim?.assertCurrent(signal),
-      protectedSlots: async (signal) => (await claim?.protectedSlots(signal)) ?? [],
-      stored: () => this.#journal.shipped,
-      wake,
-    })
-    const { residency, folders } = context
-    this.#access = new DatabaseAccess({
-      path,
-      syncMs: options.syncIntervalMs ?? 1000,
-      pollMs: this.#pollMs,
-      residency,
-      folders,
-      wake,
-      track: (source, sums) => {
-        const parts = { name, writer: this.#writer, policy: this.#policy, maxWalBytes, ...context }
-        const onListed = (files: readonly LtxFileInfo[]) => this.#upkeep.observe(files)
-        const onEvent = (event: EngineEvent) => this.#journal.tell(event)
-        return new TrackedDatabase(source, { ...parts, onEvent, onListed }, sums)
+    this.#parts = trackerParts(
+      { store, layout, options, context, fencingProof },
+      {
+        wake: () => this.#wakeup.call(),
+        onShipped: () => {
+          this.#shippedSomething = true
+        },
       },
-    })
+    )
   }
 
   /**
@@ -111,7 +62,7 @@ export class WalTracker {
    * @throws DatabaseError
    */
   check(): void {
-    this.#access.check()
+    this.#parts.access.check()
   }
 
   /**
@@ -120,13 +71,13 @@ export class WalTracker {
    * @throws DatabaseError
    */
   open(): void {
-    if (this.#access.open()) this.#journal.opened()
-    else this.#journal.waiting('the database is empty')
+    if (this.#parts.access.open()) this.#parts.journal.opened()
+    else this.#parts.journal.waiting('the database is empty')
   }
 
   /** Device and inode of the file, to find one database given twice. */
   get identity(): string | undefined {
-    return this.#access.identity
+    return this.#parts.access.identity
   }
 
   /**
@@ -169,7 +120,7 @@ export class WalTracker {
     if (this.#starting === undefined) return true
     this.#stopping = true
     this.#wakeup.call()
-    const upkeepEnded = this.#upkeep.stop()
+    const upkeepEnded = this.#parts.upkeep.stop()
     const timer = setTimeout(
       () => this.#abort.abort(new Error('the time for the final sync is over')),
       timeoutMs,
@@ -178,67 +129,36 @@ export class WalTracker {
       await this.#starting
       await this.#loop
       await upkeepEnded
-      if (this.#access.isResting && this.#access.mustOpen()) this.open()
+      if (this.#parts.access.isResting && this.#parts.access.mustOpen()) this.open()
       const { signal } = this.#abort
-      const { shipper } = this.#writer
-      const done = await finalSync(this.#access.tracked, shipper, this.#wakeup, signal)
-      if (done) await this.#release(signal)
+      const { shipper } = this.#parts.writer
+      const done = await finalSync(this.#parts.access.tracked, shipper, this.#wakeup, signal)
+      if (done) await this.#parts.release(signal)
       return done
     } catch (error) {
-      if (error instanceof FencedError) this.#journal.fenced(error)
+      if (error instanceof FencedError) this.#parts.journal.fenced(error)
       throw error
     } finally {
-      for (const done of this.#syncWaiters.splice(0)) done(this.#journal.shipped)
+      for (const done of this.#syncWaiters.splice(0)) done(this.#parts.journal.shipped)
       clearTimeout(timer)
-      this.#access.pace?.stop()
-      this.#journal.stopped()
-    }
-  }
-
-  /** Everything is in the store and nothing more will be written: the next writer need not fence this one. */
-  async #release(signal: AbortSignal): Promise<void> {
-    const { claim } = this.#writer
-    try {
-      await claim?.release(signal)
-    } catch (error) {
-      const { name: database } = this
-      this.#context.onEvent({ type: 'not-released', database, epoch: claim?.epoch ?? 0, error })
+      this.#parts.access.pace?.stop()
+      this.#parts.journal.stopped()
     }
   }
 
   /** Closes the SQLite connections, for a process that goes on after `stop`. */
   async close(): Promise<void> {
-    await this.#access.close()
+    await this.#parts.access.close()
   }
 
   status(): DatabaseStatus {
-    const { summary } = this.#journal
-    const pendingFiles = this.#writer.shipper.pending.length
-    return {
-      ...summary,
-      name: this.name,
-      path: this.#path,
-      state: summary.state === 'replicating' && pendingFiles > 1 ? 'behind' : summary.state,
-      isOpen: this.#access.tracked !== undefined,
-      pendingFiles,
-      walBytes: this.#access.tracked?.source.capture.walBytes() ?? 0,
-      spoolBytes: this.#writer.spool.bytes,
-      lagMs: this.#lagMs(Date.now()),
-      replicaFiles: this.#upkeep.catalogue.count,
-      replicaBytes: this.#upkeep.catalogue.bytes,
-      restorable: restorableOf(this.#upkeep.catalogue),
-    }
-  }
-
-  #lagMs(now: number): number {
-    const oldest = this.#writer.shipper.pending[0]
-    return now - (oldest?.noticedAt ?? this.#access.pace?.noticedAt(now) ?? now)
+    return this.#parts.status()
   }
 
   async #prepareFirst(): Promise<void> {
     if (this.#stopping) return
     this.open()
-    const database = this.#access.tracked
+    const database = this.#parts.access.tracked
     if (database === undefined) return
     try {
       await this.#prepare(database)
@@ -254,7 +174,7 @@ export class WalTracker {
       let waitMs: number
       try {
         waitMs = await this.#turn(Date.now())
-        waitMs = Math.min(waitMs, this.#upkeep.waitMs(Date.now()))
+        waitMs = Math.min(waitMs, this.#parts.upkeep.waitMs(Date.now()))
       } catch (error) {
         waitMs = await this.#recover(error)
       }
@@ -264,14 +184,14 @@ export class WalTracker {
 
   /** One look at everything that may be due. Returns how long to wait until the next, in milliseconds. */
   async #turn(now: number): Promise<number> {
-    this.#upkeep.pump(now)
+    this.#parts.upkeep.pump(now)
     if (this.#untilCheck.left(now) === 0) {
       this.#untilCheck.set(now, this.#pollMs * 0.9)
-      if (this.#access.tracked?.source.file.isCurrent() === false) await this.#leave()
+      if (this.#parts.access.tracked?.source.file.isCurrent() === false) await this.#leave()
     }
-    if (this.#access.mustOpen()) this.open()
-    const database = this.#access.tracked
-    const { shipper } = this.#writer
+    if (this.#parts.access.mustOpen()) this.open()
+    const database = this.#parts.access.tracked
+    const { shipper } = this.#parts.writer
     if (database?.needsPreparing === false) database.settle()
     shipper.pump(now)
     if (shipper.pending.length > 0) return await this.#whileShipping(database, now)
@@ -284,103 +204,88 @@ export class WalTracker {
       database.startSnapshot(now, this.#abort.signal, () => this.#wakeup.call())
     }
     const walBytes = database.source.capture.walBytes()
-    const untilSync = this.#access.pace?.untilSync(now) ?? 0
+    const untilSync = this.#parts.access.pace?.untilSync(now) ?? 0
     const mayWait = this.#syncWaiters.length === 0 && !database.checkpoints.pressing(now, walBytes)
     if (untilSync > 0 && mayWait) {
       return Math.min(BUSY_TICK_MS, untilSync)
     }
     const waiting = this.#syncWaiters.length
     if (await this.#captureNow(database, now)) return 0
-    for (const done of this.#syncWaiters.splice(0, waiting)) done(this.#journal.shipped)
+    for (const done of this.#syncWaiters.splice(0, waiting)) done(this.#parts.journal.shipped)
     return await this.#beQuiet(database, now)
   }
 
   async #captureNow(database: TrackedDatabase, now: number): Promise<boolean> {
-    if (!(await database.capture(this.#access.pace?.noticedAt(now) ?? now))) return false
-    this.#access.pace?.captured(now)
-    this.#writer.shipper.pump(now)
+    if (!(await database.capture(this.#parts.access.pace?.noticedAt(now) ?? now))) return false
+    this.#parts.access.pace?.captured(now)
+    this.#parts.writer.shipper.pump(now)
     return true
   }
 
   /** Nothing to ship: waits for the next file event, with polling behind it. */
   async #beQuiet(database: TrackedDatabase, now: number): Promise<number> {
-    const { pace } = this.#access
+    const { pace } = this.#parts.access
     if (pace === undefined) return this.#pollMs
     const { waitMs, armed, isCalm } = pace.quiet()
     if (armed && (await this.#captureNow(database, now))) return 0
     this.#shippedSomething = true
-    if (!isCalm || !(await this.#access.rest(now))) return waitMs
-    if (this.#access.isResting) this.#context.onEvent({ type: 'rested', database: this.name })
+    if (!isCalm || !(await this.#parts.access.rest(now))) return waitMs
+    if (this.#parts.access.isResting) this.#context.onEvent({ type: 'rested', database: this.name })
     return 0
   }
 
   /** Nothing is open: all of a resting database is in the store. */
   #rested(now: number): number {
-    if (!this.#access.isResting) return this.#pollMs
-    for (const done of this.#syncWaiters.splice(0)) done(this.#journal.shipped)
-    const untilSnapshot = this.#policy.dueAt(this.#writer.captured) - now
-    if (untilSnapshot > 0) return Math.min(this.#access.restMs, untilSnapshot)
+    if (!this.#parts.access.isResting) return this.#pollMs
+    for (const done of this.#syncWaiters.splice(0)) done(this.#parts.journal.shipped)
+    const untilSnapshot = this.#parts.policy.dueAt(this.#parts.writer.captured) - now
+    if (untilSnapshot > 0) return Math.min(this.#parts.access.restMs, untilSnapshot)
     this.open()
-    return this.#access.isResting ? this.#pollMs : 0
+    return this.#parts.access.isResting ? this.#pollMs : 0
   }
 
   async #whileShipping(database: TrackedDatabase | undefined, now: number): Promise<number> {
     await database?.relieve(now)
-    const untilRetry = this.#writer.shipper.untilRetry(now)
+    const untilRetry = this.#parts.writer.shipper.untilRetry(now)
     return untilRetry > 0 ? Math.min(untilRetry, 250) : BUSY_TICK_MS
   }
 
   async #prepare(database: TrackedDatabase): Promise<number> {
     const outcome = await database.prepare(this.#abort.signal)
     if (outcome === 'empty') {
-      this.#journal.waiting('the database is empty')
+      this.#parts.journal.waiting('the database is empty')
       return this.#pollMs
     }
     if (outcome === 'again') return BUSY_TICK_MS
-    this.#journal.replicating(this.#writer.shipped)
+    this.#parts.journal.replicating(this.#parts.writer.shipped)
     this.#backoff.reset()
     return 0
   }
 
   /** The file at the path is another one, or gone: ships what can still be read of the old one and lets it go. */
   async #leave(): Promise<void> {
-    const database = this.#access.tracked
+    const database = this.#parts.access.tracked
     if (database === undefined) return
     if (!database.needsPreparing) await this.#captureNow(database, Date.now())
-    await this.#writer.releaseWal(database.source)
-    await this.#access.close()
-    this.#journal.waiting('the database was replaced or deleted')
+    await this.#parts.writer.releaseWal(database.source)
+    await this.#parts.access.close()
+    this.#parts.journal.waiting('the database was replaced or deleted')
   }
 
   /** Errors end nothing but fencing: they are told, and the same is tried again after a pause. Returns the pause. */
   async #recover(error: unknown): Promise<number> {
     if (this.#stopping) return 0
     if (error instanceof FencedError) {
-      this.#journal.fenced(error)
+      this.#parts.journal.fenced(error)
       throw error
     }
     if (isLost(error)) {
-      await this.#access.tracked?.loseContinuity(error.message)
+      await this.#parts.access.tracked?.loseContinuity(error.message)
       return 0
     }
     const retryInMs = this.#backoff.next()
-    this.#journal.failed(error, retryInMs)
+    this.#parts.journal.failed(error, retryInMs)
     return retryInMs
-  }
-
-  async #onTaken(file: PendingFile, found: LtxHeader, signal: AbortSignal): Promise<void> {
-    const database = this.#access.tracked
-    if (database !== undefined) return await database.adopt(file.txid, found, signal)
-    const message = `Another writer has taken over the replica of ${this.name}.`
-    throw new FencedError('TakenOver', this.name, formatTxid(file.txid), message)
-  }
-
-  #onShipped(file: PendingFile, bytes: number): void {
-    if (file.uncaptured !== undefined) this.#access.tracked?.source.capture.advance(file.uncaptured)
-    this.#shippedSomething = true
-    this.#policy.shipped(file.pages, bytes, Date.now())
-    this.#upkeep.catalogue.add(levelZero(this.#writer.client.layout, file, bytes))
-    this.#journal.synced(file, bytes)
   }
 }
 

@@ -1,0 +1,138 @@
+import { formatTxid, type LtxHeader } from '../ltx/index.ts'
+import { DEFAULT_SNAPSHOT_TRIGGERS } from '../policy/snapshot-triggers.ts'
+import type { FencingProof } from '../replica/epoch-proof.ts'
+import type { LtxFileInfo } from '../replica/replica-client.ts'
+import type { ReplicaLayout } from '../replica/replica-layout.ts'
+import type { ObjectStore } from '../store/index.ts'
+import { claimOf } from './claim-of.ts'
+import { DatabaseAccess } from './database-access.ts'
+import { type EngineEvent, FencedError } from './events.ts'
+import { ReplicaUpkeep, restorableOf } from './replica-upkeep.ts'
+import { ReplicaWriter } from './replica-writer.ts'
+import { levelZero, type PendingFile } from './shipper.ts'
+import { SnapshotPolicy } from './snapshot-policy.ts'
+import { spoolOf } from './spool.ts'
+import { TrackedDatabase } from './tracked-database.ts'
+import { TrackerJournal } from './tracker-journal.ts'
+import type { DatabaseStatus, TrackerContext, TrackerOptions } from './tracker-options.ts'
+
+export interface TrackerSetup {
+  /** Rooted at the replica's prefix. */
+  readonly store: ObjectStore
+  readonly layout: ReplicaLayout
+  readonly options: TrackerOptions
+  readonly context: TrackerContext
+  readonly fencingProof: FencingProof | undefined
+}
+
+export interface TrackerHooks {
+  /** Something has changed; look again. */
+  readonly wake: () => void
+  /** A file of level 0 is in the store. */
+  readonly onShipped: () => void
+}
+
+/** What one tracker works with. */
+export interface TrackerParts {
+  readonly journal: TrackerJournal
+  readonly policy: SnapshotPolicy
+  readonly writer: ReplicaWriter
+  readonly upkeep: ReplicaUpkeep
+  readonly access: DatabaseAccess
+  readonly status: () => DatabaseStatus
+  /** Everything is in the store and nothing more will be written: the next writer need not fence this one. */
+  readonly release: (signal: AbortSignal) => Promise<void>
+}
+
+/** Puts the parts of one tracker together, so that each is told what it needs of the others. */
+export function trackerParts(setup: TrackerSetup, { wake, onShipped }: TrackerHooks): TrackerParts {
+  const { store, layout, options, context, fencingProof } = setup
+  const { name, path, pollIntervalMs: pollMs = 1000, syncIntervalMs: syncMs = 1000 } = options
+  const { residency, folders, onEvent } = context
+  const journal = new TrackerJournal(name, onEvent)
+  const claim = claimOf(store, options, context, fencingProof)
+  const onStored = (file: LtxFileInfo) => upkeep.catalogue.add(file)
+  const triggers = options.snapshots ?? DEFAULT_SNAPSHOT_TRIGGERS
+  const policy = new SnapshotPolicy(store, layout, triggers, onStored)
+
+  const hooks = {
+    onShipped: (file: PendingFile, bytes: number) => {
+      if (file.uncaptured !== undefined) access.tracked?.source.capture.advance(file.uncaptured)
+      policy.shipped(file.pages, bytes, Date.now())
+      upkeep.catalogue.add(levelZero(layout, file, bytes))
+      onShipped()
+      journal.synced(file, bytes)
+    },
+    onTaken: async (file: PendingFile, found: LtxHeader, signal: AbortSignal) => {
+      const database = access.tracked
+      if (database !== undefined) return await database.adopt(file.txid, found, signal)
+      const message = `Another writer has taken over the replica of ${name}.`
+      throw new FencedError('TakenOver', name, formatTxid(file.txid), message)
+    },
+    onEvent,
+    wake,
+  }
+  const identity = { ...context, claim }
+  const writer = new ReplicaWriter(name, store, layout, spoolOf(options), identity, hooks, onStored)
+  const upkeep = new ReplicaUpkeep({
+    options,
+    context,
+    client: writer.client,
+    nodeId: () => claim?.nodeId ?? context.nodeId,
+    assertCurrent: async (signal) => await claim?.assertCurrent(signal),
+    protectedSlots: async (signal) => (await claim?.protectedSlots(signal)) ?? [],
+    stored: () => journal.shipped,
+    wake,
+  })
+  const tracked = {
+    ...context,
+    name,
+    writer,
+    policy,
+    maxWalBytes: options.maxWalBytes ?? 64 << 20,
+    onEvent: (event: EngineEvent) => journal.tell(event),
+    onListed: (files: readonly LtxFileInfo[]) => upkeep.observe(files),
+  }
+  const access = new DatabaseAccess({
+    path,
+    syncMs,
+    pollMs,
+    residency,
+    folders,
+    wake,
+    track: (source, sums) => new TrackedDatabase(source, tracked, sums),
+  })
+  const parts = { journal, policy, writer, upkeep, access }
+  const release = async (signal: AbortSignal) => {
+    try {
+      await claim?.release(signal)
+    } catch (error) {
+      onEvent({ type: 'not-released', database: name, epoch: claim?.epoch ?? 0, error })
+    }
+  }
+  return { ...parts, release, status: () => statusOf(options, parts, Date.now()) }
+}
+
+function statusOf(
+  { name, path }: TrackerOptions,
+  { journal, writer, access, upkeep }: Omit<TrackerParts, 'status' | 'release'>,
+  now: number,
+): DatabaseStatus {
+  const { summary } = journal
+  const { pending } = writer.shipper
+  const oldest = pending[0]?.noticedAt ?? access.pace?.noticedAt(now) ?? now
+  return {
+    ...summary,
+    name,
+    path,
+    state: summary.state === 'replicating' && pending.length > 1 ? 'behind' : summary.state,
+    isOpen: access.tracked !== undefined,
+    pendingFiles: pending.length,
+    walBytes: access.tracked?.source.capture.walBytes() ?? 0,
+    spoolBytes: writer.spool.bytes,
+    lagMs: now - oldest,
+    replicaFiles: upkeep.catalogue.count,
+    replicaBytes: upkeep.catalogue.bytes,
+    restorable: restorableOf(upkeep.catalogue),
+  }
+}
