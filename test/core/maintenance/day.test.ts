@@ -56,4 +56,4 @@ it('two hours of a commit a second: few objects, no listing, and every restorabl
     }
   }
   expect(await day.restore({ kind: 'latest' })).toBe(day.hashes.get(SECONDS + 1))
-})
+}, 120_000)
