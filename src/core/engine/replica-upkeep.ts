@@ -67,7 +67,13 @@ export class ReplicaUpkeep {
     const limiter = {
       run: <T>(work: () => Promise<T>) => context.verifying(() => this.#begin(work)),
     }
-    this.#verification = new VerifySchedule(client, { intervalMs, limiter, stored }, emit)
+    this.#verification = new VerifySchedule(client, { intervalMs, limiter, stored }, (event) => {
+      // A listing does not show damage: what retention counts on must be what can be read.
+      if (event.type === 'damage-found') {
+        this.#maintenance.noteDamage(event.defects.map(({ key }) => key))
+      }
+      emit(event)
+    })
   }
 
   /** Learns the whole replica from a listing. */

@@ -24,8 +24,33 @@ export function reasonsAtEnd(
   if (last.uncommitted > 0) reasons.push(uncommitted(last))
   const unusable = firstUnusable(history, last)
   if (unusable !== undefined) return [...reasons, hole(last, unusable)]
-  const end = stateReason(history, state, last)
+  const end = stateReason(history, state, last) ?? (until === undefined ? burst(last) : undefined)
   return end === undefined ? reasons : [...reasons, end]
+}
+
+/** Segments before the last one that say how fast the writer was at the end. */
+const PACE_SEGMENTS = 5
+
+/**
+ * walsync 0.1 stored a segment for each file event. Where several commits went into each of the last
+ * ones the writer was ahead of it, and a log that ends there has most likely not ended: SQLite
+ * checkpoints it under such load and restarts it in place, and what then stood before the
+ * position that was reached was never stored.
+ */
+function burst(last: AppliedRun): LegacyReason | undefined {
+  const commits = new Map<LegacySegment, number>()
+  for (const { chain, from, length, position } of last.run.spans) {
+    const end = from + Math.min(length, last.frames - position)
+    let count = commits.get(chain.segment) ?? 0
+    for (let i = from; i < end; i++) if (chain.commits[i] !== 0) count++
+    commits.set(chain.segment, count)
+  }
+  const before = [...commits.values()].slice(-1 - PACE_SEGMENTS, -1)
+  const sum = before.reduce((all, count) => all + count, 0)
+  if (before.length < PACE_SEGMENTS || sum < 1.5 * PACE_SEGMENTS) return undefined
+  const { key } = lastSegment(last)
+  const message = `The ${PACE_SEGMENTS} segments before ${key} hold ${sum} commits: the log ends while a writer was faster than walsync 0.1, which stored nothing more once SQLite had restarted such a log in place. Commits that came later are likely missing.`
+  return { code: 'burst', message, key }
 }
 
 /** Does the log go on without a gap behind the time asked for? Then nothing can be missing before it. */

@@ -4,7 +4,7 @@
  * `complete`: exactly what the database held after the last commit in the replica, and nothing in the
  * replica is left out. Commits that were never stored leave no trace, so this is a statement up to
  * a time and none about what the database became. `truncated`: exactly what the database held at some time, but the
- * replica shows that more came after it. `unverifiable`: the replica does not show that the database
+ * replica shows, or makes likely, that more came after it. `unverifiable`: the replica does not show that the database
  * ever held exactly this.
  */
 export type LegacyGrade = 'complete' | 'truncated' | 'unverifiable'
@@ -15,7 +15,7 @@ export type LegacyGrade = 'complete' | 'truncated' | 'unverifiable'
  * Something came after it: `uncommitted` (frames of a transaction whose commit was not stored, and
  * which later commits may have overwritten unseen), `hole` (later frames that do not continue the
  * log), `end-missing` (by `state.json` more was stored), `newer-snapshot`
- * (a later snapshot has pages that no frame has).
+ * (a later snapshot has pages that no frame has), `burst` (the log ends in the middle of many commits: likely).
  * It cannot be shown to be exact: `restarted` (the log was restarted after the snapshot, and its last
  * frames may not have been stored), `not-anchored` (no frame shows where in the log the snapshot
  * belongs), `not-outlived` (nothing shows that the snapshot is not newer than the last frame),
@@ -30,6 +30,7 @@ export type LegacyReasonCode =
   | 'hole'
   | 'end-missing'
   | 'newer-snapshot'
+  | 'burst'
   | 'restarted'
   | 'not-anchored'
   | 'not-outlived'
@@ -54,6 +55,7 @@ const ENDS: ReadonlySet<LegacyReasonCode> = new Set([
   'hole',
   'end-missing',
   'newer-snapshot',
+  'burst',
 ])
 
 /** The worst that the reasons say. */
@@ -69,7 +71,7 @@ export function gradeSentence(grade: LegacyGrade, upTo: Date): string {
     return `complete up to ${time}: exact, and nothing in the replica is left out. Whether the database changed later cannot be seen: walsync 0.1 could stop storing without a trace.`
   }
   if (grade === 'truncated') {
-    return `truncated at ${time}: exactly what the database held at its last usable commit, which was stored by then; what came after it is incomplete or missing in the replica.`
+    return `truncated at ${time}: exactly what the database held at its last usable commit, which was stored by then; what came after it is not in the replica, or not whole.`
   }
   return `unverifiable, up to about ${time}: nothing shows that the database ever held exactly this.`
 }
