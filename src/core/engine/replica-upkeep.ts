@@ -70,7 +70,7 @@ export class ReplicaUpkeep {
     this.#verification = new VerifySchedule(client, { intervalMs, limiter, stored }, (event) => {
       // A listing does not show damage: what retention counts on must be what can be read.
       if (event.type === 'damage-found') {
-        this.#maintenance.noteDamage(event.defects.map(({ key }) => key))
+        this.#maintenance.noteDamage(event.defects.flatMap(({ key }) => key ?? []))
       }
       emit(event)
     })
