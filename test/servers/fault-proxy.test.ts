@@ -129,7 +129,7 @@ describe('the fault proxy', () => {
     proxy.random({ seed: 42, share: 0.5, slowMs: 1 })
     let failed = 0
     for (let i = 0; i < 120; i++) {
-      const outcome = await send('GET', '/bucket/key', 50)
+      const outcome = await send('GET', '/bucket/key', 400)
       if (outcome.body !== '0123456789') failed++
     }
     const counts = proxy.randomCounts()
