@@ -7,12 +7,13 @@ import type { Replay } from './replay.ts'
 import type { KnownPages, SnapshotContents } from './snapshot-contents.ts'
 
 /**
- * How the newest snapshot stands to the end of a replay. `older`: it has nothing that the replay
- * has not. `later`: it has pages that nothing else in the replica has, from after the last
- * frame: commits went by that were never stored. `unclear`: it has such pages, and they are likely to be
- * from before the log.
+ * How the newest snapshot stands to the end of a replay. `older`: it is proven to have nothing that
+ * the replay has not. Else it has pages that nothing in the replica explains. `behind`: its upload began
+ * before the log was wholly in the database file, so these are from before the log, unless it was restarted
+ * while the upload ran. `later`: they are from after the last frame: commits went by
+ * that were never stored. `unclear`: neither is shown.
  */
-export type Freshness = 'older' | 'later' | 'unclear'
+export type Freshness = 'older' | 'behind' | 'later' | 'unclear'
 
 /** @param newest The newest snapshot that was stored before the time asked for. */
 export async function freshness(
@@ -24,9 +25,9 @@ export async function freshness(
   if (isOutlivedByAny(evidence, newest, last)) return 'older'
   const known = await knownThrough(evidence, newest, last)
   if (known.isAll) return 'older'
-  if (lastSegment(last).uploadedAt > newest.storedAt) return 'unclear'
   const held = await evidence.contentsOf(newest, last.run.header.pageSize)
-  return isBehind(held, known, runs) ? 'unclear' : 'later'
+  if (isBehind(held, known, runs)) return 'behind'
+  return lastSegment(last).uploadedAt > newest.storedAt ? 'unclear' : 'later'
 }
 
 /**

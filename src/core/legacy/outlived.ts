@@ -16,8 +16,11 @@ export function isOutlived(
   { run, frames }: Pick<AppliedRun, 'run' | 'frames'>,
   snapshot: LegacySnapshot,
 ): boolean {
-  const spans = onePerSegment(run.spans)
   const end = snapshot.storedAt
+  const newest = run.spans.at(-1)?.chain.segment.uploadedAt
+  // Most snapshots are ruled out by this, and there may be thousands.
+  if (newest === undefined || newest <= end) return false
+  const spans = onePerSegment(run.spans)
   // By both clocks: the store's own, and the writer's, because the copy of a bucket has new times of the store.
   const first = spans.findIndex(
     ({ chain: { segment } }) => segment.uploadedAt > end && segment.storedAt > end,

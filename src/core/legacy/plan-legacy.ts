@@ -44,15 +44,16 @@ export async function* legacyPlans(
   }
   const group = first.value
   const state = newest && (await freshness(evidence, newest, group[0] as Replay))
-  const doubt: LegacyReason[] = []
-  if (newest !== undefined && state === 'later') {
-    yield alone(newest)
-    doubt.push(newerSnapshot(newest))
-  } else if (newest !== undefined && state === 'unclear') {
-    doubt.push(notOutlived(evidence.history, newest))
+  if (newest !== undefined && state === 'later') yield alone(newest)
+  const doubtOf = ({ sources }: Replay): LegacyReason[] => {
+    if (newest === undefined || state === 'older') return []
+    if (state === 'later') return [newerSnapshot(newest)]
+    // No page is the snapshot's, and it was begun before the log had ended.
+    if (state === 'behind' && sources.allFromLastRun) return []
+    return [notOutlived(evidence.history, newest)]
   }
-  yield* replays(evidence, group, until, doubt)
-  for (const earlier of groups) yield* replays(evidence, earlier, until, doubt)
+  yield* replays(evidence, group, until, doubtOf)
+  for (const earlier of groups) yield* replays(evidence, earlier, until, doubtOf)
   for (const snapshot of snapshots) {
     if (snapshot !== newest || state !== 'later') yield alone(snapshot)
   }
@@ -63,15 +64,12 @@ async function* replays(
   evidence: LegacyEvidence,
   group: readonly Replay[],
   until: Date | undefined,
-  doubt: readonly LegacyReason[],
+  doubtOf: (replay: Replay) => readonly LegacyReason[],
 ): AsyncGenerator<LegacyPlan, void, void> {
   const plans: LegacyPlan[] = []
   for (const replay of group) {
     const reasons = await exactnessReasons(evidence, replay)
-    const proven = reasons.length === 0 && replay.sources.allFromLastRun
-    // Then no page is the snapshot's, and that it may be newer than the log changes nothing.
-    const open = proven ? doubt.filter(({ code }) => code !== 'not-outlived') : doubt
-    const plan = planOf(evidence, replay, until, [...reasons, ...open])
+    const plan = planOf(evidence, replay, until, [...reasons, ...doubtOf(replay)])
     if (reasons.length > 0) {
       plans.push(plan)
       continue

@@ -22,9 +22,21 @@ export function anchorOf(
   snapshot: LegacySnapshot,
 ): Anchor | undefined {
   const begin = snapshot.takenAt.getTime()
-  const run = runs.findLastIndex((one) => firstUpload(one) < begin)
-  const before = segments.findLast(({ uploadedAt }) => uploadedAt.getTime() < begin)
+  const run = lastBefore(runs, firstUpload, begin)
+  const before = segments[lastBefore(segments, ({ uploadedAt }) => uploadedAt.getTime(), begin)]
   if (before === undefined) return runs.length === 0 ? undefined : { run: 0, certain: false }
   const known = chains.get(before)?.some((chain) => places.get(chain)?.run === runs[run])
   return known === true ? { run, certain: true } : undefined
+}
+
+/** Index of the last item with an earlier time; -1 for none. Items ascend. */
+function lastBefore<T>(items: readonly T[], timeOf: (item: T) => number, time: number): number {
+  let low = 0
+  let high = items.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (timeOf(items[middle] as T) < time) low = middle + 1
+    else high = middle
+  }
+  return low - 1
 }

@@ -236,9 +236,31 @@ describe('a log that was restarted', () => {
     begin(0)
     await work(3)
     await snapshot()
-    const { behind, codes, plan } = await restore()
-    expect({ behind, codes }).toEqual({ behind: 0, codes: ['not-outlived'] })
-    expect(plan.runs).toHaveLength(1)
+    const { behind, codes, base } = await restore()
+    expect({ behind, codes, base }).toEqual({ behind: 0, codes: [], base: undefined })
+  })
+
+  it('or was not: a snapshot may be newer than the only upload after it', async () => {
+    begin(40)
+    await snapshot(() => {
+      source.commit(0.5, 3)
+      source.checkpoint('PASSIVE')
+    })
+    await writer.sync()
+    const { behind, codes } = await restore()
+    expect(behind).toBe(0)
+    expect(codes).toContain('not-outlived')
+  })
+
+  it('under load: a log that ends there has most likely gone on', async () => {
+    begin(0)
+    for (let i = 0; i < 7; i++) {
+      source.commit(0.1, i)
+      await work(1)
+    }
+    expect(await restore()).toMatchObject({ grade: 'truncated', codes: ['burst'], behind: 0 })
+    await work(6)
+    expect(await restore()).toMatchObject({ grade: 'complete', codes: [], behind: 0 })
   })
 
   it('in place while a snapshot was read: pages of frames that fit nowhere prove nothing', async () => {
@@ -298,7 +320,7 @@ describe('uploads', () => {
     begin(0)
     await work(5)
     writer.loseState()
-    await work(5)
+    await work(8)
     expect(await restore()).toMatchObject({ grade: 'complete', behind: 0 })
     await writer.store.delete((await segments())[2] as string)
     expect(await restore()).toMatchObject({ grade: 'complete', behind: 0 })

@@ -14,7 +14,8 @@ const folder = mkdtempSync(join(tmpdir(), 'walsync-legacy-model-'))
 const output = join(folder, 'out.db')
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const RUNS = Number(process.env.RUNS ?? 150)
+/** More of them, when the rules change: WALSYNC_MODEL_RUNS=10000. */
+const RUNS = Number(process.env.WALSYNC_MODEL_RUNS ?? 120)
 const LATEST: RestoreTarget = { kind: 'latest' }
 const rows = fc.constantFrom(0, 40)
 const unit = fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true })
