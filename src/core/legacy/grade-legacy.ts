@@ -34,5 +34,5 @@ export async function gradeLegacy(
     const runs = evidence.history.runs.length
     return { plan, snapshots: snapshots.length, segments: segments.length, runs }
   }
-  throw nothing('No part of the log is whole, and there is no snapshot.')
+  throw nothing('There is no snapshot, and no part of the log has every page.')
 }

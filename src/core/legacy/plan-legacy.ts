@@ -59,25 +59,26 @@ export async function* legacyPlans(
   }
 }
 
-/** In their order, but the first that is proven to be exact before all others. */
+/** The first that is proven to be exact; then the others, those first of which only damage is to be feared. */
 async function* replays(
   evidence: LegacyEvidence,
   group: readonly Replay[],
   until: Date | undefined,
   doubtOf: (replay: Replay) => readonly LegacyReason[],
 ): AsyncGenerator<LegacyPlan, void, void> {
-  const plans: LegacyPlan[] = []
+  const others: { readonly plan: LegacyPlan; readonly isRight: boolean }[] = []
   for (const replay of group) {
     const reasons = await exactnessReasons(evidence, replay)
     const plan = planOf(evidence, replay, until, [...reasons, ...doubtOf(replay)])
-    if (reasons.length > 0) {
-      plans.push(plan)
-      continue
+    if (reasons.length === 0) {
+      yield plan
+      break
     }
-    yield plan
-    break
+    const isRight = reasons.every(({ code }) => code === 'unvouched' || code === 'weak-start')
+    others.push({ plan, isRight })
   }
-  yield* plans
+  for (const { plan } of others.toSorted((a, b) => Number(b.isRight) - Number(a.isRight)))
+    yield plan
 }
 
 function planOf(

@@ -91,7 +91,8 @@ export async function restoreLegacy(
 
 function allCorrupt(rejected: readonly RejectedPlan[]): Error {
   const [best] = rejected
-  if (best === undefined) return nothing('No part of the log is whole, and there is no snapshot.')
+  if (best === undefined)
+    return nothing('There is no snapshot, and no part of the log has every page.')
   const ways = rejected.length === 1 ? 'the one way' : `each of ${rejected.length} ways`
   const message = `SQLite finds the database corrupt that ${ways} to restore it makes. The best one: ${best.error.message}`
   return new RestoreError('IntegrityCheckFailed', message, {

@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { restoreLegacy } from '../../../src/core/legacy/index.ts'
@@ -252,6 +253,20 @@ describe('a log that was restarted', () => {
     expect(codes).toContain('not-outlived')
   })
 
+  it('in place, unseen, before a snapshot and an upload of what was left of it: the snapshot is newer', async () => {
+    begin(0)
+    await work(4)
+    source.commit(0.1, 9)
+    source.checkpoint('RESTART')
+    source.commit(0.1, 10)
+    source.checkpoint('PASSIVE')
+    await snapshot()
+    await writer.sync()
+    const { grade, codes, behind } = await restore()
+    expect({ grade, behind }).toEqual({ grade: 'unverifiable', behind: 1 })
+    expect(codes).toContain('not-outlived')
+  })
+
   it('under load: a log that ends there has most likely gone on', async () => {
     begin(0)
     for (let i = 0; i < 7; i++) {
@@ -278,6 +293,22 @@ describe('a log that was restarted', () => {
     await work(3)
     const { grade } = await restore()
     expect(grade).toBe('unverifiable')
+  })
+
+  it('in place while a snapshot was read: that its new pages were stored somewhere does not place them', async () => {
+    begin(40)
+    await snapshot()
+    await work(4)
+    await snapshot(() => {
+      source.commit(0.5, 3)
+      source.checkpoint('RESTART')
+      source.commit(0.5, 4)
+      source.checkpoint('PASSIVE')
+    })
+    // The new log is longer than the old position: its end is stored, its beginning never.
+    await writer.sync()
+    const { grade, behind } = await restore()
+    expect({ grade, behind }).toEqual({ grade: 'unverifiable', behind: undefined })
   })
 
   it('in place, unseen, with no snapshot since: complete up to the last frame, and no further', async () => {
@@ -347,6 +378,49 @@ describe('uploads', () => {
     const { behind, codes } = await restore()
     // What is left of the rolled-back frames still lies behind them.
     expect({ behind, codes }).toEqual({ behind: 0, codes: ['hole'] })
+  })
+
+  it('after a rollback of changes to pages that are in use: nothing of them is replayed', async () => {
+    begin(40)
+    await work(3)
+    await snapshot()
+    source.beginUpdate()
+    await writer.sync()
+    source.end(false)
+    writer.loseState()
+    await work(1)
+    expect((await restore()).behind).toBe(0)
+  })
+
+  it('of a segment that fits nowhere: nothing among it is called exact', async () => {
+    begin(0)
+    await work(3)
+    const uploadedAt = clock
+      .tick(50)
+      .toISOString()
+      .replaceAll(/[-:.TZ]/g, '')
+    await writer.store.put(`app/wal/00000000-${uploadedAt}.wal`, new Uint8Array(2 * 536).fill(7))
+    await work(3)
+    const { grade, codes, behind } = await restore()
+    expect({ grade, codes, behind }).toEqual({
+      grade: 'unverifiable',
+      codes: ['unaccounted'],
+      behind: 0,
+    })
+  })
+
+  it('of two histories, as after a loss of power: the later is taken, and not called exact', async () => {
+    begin(0)
+    await work(3)
+    const copy = join(folder, 'copy.db')
+    for (const suffix of ['', '-wal']) copyFileSync(source.path + suffix, copy + suffix)
+    await work(1)
+    using other = new DatabaseSync(copy)
+    other.exec("INSERT INTO t (x) VALUES ('another')")
+    await new OldWriter(copy, clock, writer.store).sync()
+    const { grade, codes } = await restore()
+    expect(grade).toBe('unverifiable')
+    expect(codes).toContain('forked')
   })
 
   it('of a transaction in several parts are complete with its commit', async () => {
@@ -421,5 +495,24 @@ describe('a point in time', () => {
     const time = new Date(before.getTime() + 4000)
     const then = await restore({ kind: 'time', time })
     expect(then).toMatchObject({ base: first, behind: 4 })
+  })
+
+  it('takes no snapshot that has commits which were stored after that time', async () => {
+    begin(40)
+    await work(3)
+    await snapshot()
+    await work(4)
+    source.commit(0.5, 3)
+    const release = source.hold()
+    source.checkpoint('PASSIVE')
+    await snapshot()
+    const time = clock.now
+    await work(4)
+    release()
+    const [first, second] = await snapshots()
+    expect((await restore()).base).toBe(second)
+    const then = await restore({ kind: 'time', time })
+    // The page that the commit changed is in no second place as it was before.
+    expect(then).toMatchObject({ base: first, behind: 5, codes: ['unvouched'] })
   })
 })

@@ -55,6 +55,15 @@ export class OldSource {
     this.#open = true
   }
 
+  /** The same with a change to every row, of which every page is written once. */
+  beginUpdate(): void {
+    if (this.#open) return
+    this.#db.exec(
+      "PRAGMA cache_size = 5; BEGIN; UPDATE t SET y = CAST(x'01' || substr(y, 2) AS BLOB)",
+    )
+    this.#open = true
+  }
+
   end(commit: boolean): void {
     if (!this.#open) return
     this.#db.exec(commit ? 'COMMIT' : 'ROLLBACK')
