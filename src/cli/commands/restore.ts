@@ -1,6 +1,5 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { foreignFormats } from '../../core/legacy/index.ts'
 import { ReplicaClient } from '../../core/replica/replica-client.ts'
 import { parsePointInTime } from '../../core/restore/point-in-time.ts'
 import { planToJson, renderPlan } from '../../core/restore/render-plan.ts'
@@ -50,10 +49,8 @@ export async function restore(
   const opened = await context.openStore(flags.bucket, { signal, create: false })
   const client = new ReplicaClient(replicaStore(opened, prefix), opened.layout)
   try {
-    const beside = await foreignFormats(opened.store, prefix, { signal })
     if (flags.dryRun === true) await printPlan(context, client, target)
     else await run(context, client, target, { name, flags })
-    if (beside.includes('walsync-0.1')) context.logger.info({ name }, UNUSED)
   } catch (error) {
     if (!isAbsent(error, target)) throw error
     const found = await foreignNamed(context, flags.bucket, opened, name)
@@ -73,9 +70,6 @@ export async function restore(
   }
   return ExitCode.ok
 }
-
-const UNUSED =
-  'a replica of walsync 0.1 stands beside this one and was not used; --point-in-time with a time before the first state of this one restores from it'
 
 /** Can the state be in a replica of another format? */
 function isAbsent(error: unknown, target: RestoreTarget): boolean {
