@@ -82,7 +82,7 @@ for (const kind of [MINIO, FAKE_GCS, AZURITE]) {
     }
 
     it('a restore of 13 files or more lists once and reads in parallel', async () => {
-      const running = await watch(['app'], '--sync-interval', '100ms')
+      const running = await watch(['app'], '--sync-interval', '100ms', '--levels', 'none')
       folder.startWriter('app', 200)
       await running.until('20 files', () => running.acknowledged('app') >= 20n)
       await folder.stopWriter('app')
