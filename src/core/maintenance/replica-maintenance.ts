@@ -31,8 +31,8 @@ const MAX_RETRY_MS = 10 * 60_000
 
 /**
  * Keeps one replica in order for its writer: merges what is due, deletes what the retention lets go.
- * Works from the catalogue alone and asks the store nothing to find out whether there is work; a
- * replica at rest has no next time at all. Errors end nothing: they are told, and the same is tried
+ * Works from the catalogue alone and asks the store nothing to find out whether there is work; only
+ * before something is deleted it lists the replica. A replica at rest has no next time at all. Errors end nothing: they are told, and the same is tried
  * again after a growing pause.
  */
 export class ReplicaMaintenance {
@@ -209,8 +209,14 @@ export class ReplicaMaintenance {
   async #retain(now: number, signal: AbortSignal): Promise<void> {
     const { retention, assertCurrent, protectedSlots } = this.#options
     if (retention === 'none' || now < this.#retentionNotBefore) return
-    this.#protectedSlots = (await protectedSlots?.(signal)) ?? []
-    const plan = this.#plan(this.#catalogue.files, retention, now)
+    const { remove } = this.#planWithoutSlots(retention, now)
+    if (remove.length > 0) this.#protectedSlots = (await protectedSlots?.(signal)) ?? []
+    let plan = this.#plan(this.#catalogue.files, retention, now)
+    if (plan.remove.length > 0) {
+      // Another process may have deleted, by rules of its own, what this plan counts on.
+      await this.#lookAgain(signal)
+      plan = this.#plan(this.#catalogue.files, retention, now)
+    }
     this.#leftovers = this.#leftoversOf(plan, retention, now)
     this.#retentionNotBefore = now + this.#pauseMs
     if (plan.remove.length === 0) return
@@ -232,10 +238,15 @@ export class ReplicaMaintenance {
 
   #leftoversOf({ keep }: RetentionPlan, retention: RetentionPolicy, now: number): Set<string> {
     if (this.#protectedSlots.length === 0) return new Set()
-    const { files } = this.#catalogue
-    const { remove } = planRetention(files, retention, now, { damaged: this.#damaged })
+    const { remove } = this.#planWithoutSlots(retention, now)
     const unwanted = new Set(remove.map(({ key }) => key))
     return new Set(keep.map(({ key }) => key).filter((key) => unwanted.has(key)))
+  }
+
+  /** What would go if no slot were protected. */
+  #planWithoutSlots(retention: RetentionPolicy, now: number): RetentionPlan {
+    const { files } = this.#catalogue
+    return planRetention(files, retention, now, { damaged: this.#damaged })
   }
 
   /** When there may be work again, if nothing changes. */

@@ -283,6 +283,32 @@ describe('merges and deletions of another process', () => {
     expect(replica.count('pruned')).toBeGreaterThan(0)
     expect(names(replica.catalogue.files)).toEqual(names(await replica.client.list()))
   })
+
+  it('are looked for before anything is deleted: what another process deleted takes no place of another file', async () => {
+    const replica = new MaintainedReplica(START, { levels: [30 * SECOND] })
+    await replica.write(70, SECOND)
+    const merged = replica.catalogue.files.filter(({ level }) => level === 1)
+    expect(merged.length).toBeGreaterThan(0)
+    await replica.client.delete(merged)
+    await replica.pass(HOUR)
+    const left = await replica.client.list()
+    expect(planRestore(left, { kind: 'latest' }).txid).toBe(70n)
+    expect(names(replica.catalogue.files)).toEqual(names(left))
+  })
+})
+
+describe('slots that are protected', () => {
+  it('are asked for only where there is something to delete', async () => {
+    const protectedSlots = vi.fn(() => [])
+    const replica = new MaintainedReplica(START, { protectedSlots })
+    await replica.write(3, SECOND)
+    await replica.pass(2 * MINUTE)
+    expect(replica.runs).toBeGreaterThan(0)
+    expect(protectedSlots).not.toHaveBeenCalled()
+    await replica.pass(HOUR)
+    expect(replica.count('pruned')).toBeGreaterThan(0)
+    expect(protectedSlots).toHaveBeenCalled()
+  })
 })
 
 describe('trouble with the store', () => {
