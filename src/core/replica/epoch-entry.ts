@@ -70,7 +70,10 @@ export class EpochEntry {
     )
     for (const { epoch } of candidates.toReversed()) {
       const claim = await readClaim(this.#store, epoch, { signal })
-      if (claim?.nodeId === nodeIdOf(epoch, this.#options.random)) return epoch
+      if (claim?.nodeId !== nodeIdOf(epoch, this.#options.random)) continue
+      const other = encodeClaim(claim, 'trial')
+      await this.#proof.confirm(this.#store, epochKey(epoch, 'claim'), other, signal)
+      return epoch
     }
     return undefined
   }

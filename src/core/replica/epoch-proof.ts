@@ -28,15 +28,40 @@ export class FencingProof {
     bodies: ClaimBodies,
     signal?: AbortSignal,
   ): Promise<void> {
+    const put = () => store.put(key, bodies.body, { ifAbsent: true, signal })
+    await this.#run(put, () => this.#prove(store, key, bodies.other, signal), signal)
+  }
+
+  /**
+   * The same for a claim that stands already, because only its answer was lost.
+   *
+   * @param other the claim in other bytes
+   * @throws StoreError as `claim`
+   */
+  async confirm(
+    store: ObjectStore,
+    key: string,
+    other: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const nothing = async () => undefined
+    await this.#run(nothing, () => this.#prove(store, key, other, signal), signal)
+  }
+
+  async #run(
+    claim: () => Promise<unknown>,
+    prove: () => Promise<void>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     while (!this.#proven && this.#running !== undefined) {
       await this.#running.catch(() => undefined)
       signal?.throwIfAborted()
     }
     if (this.#proven) {
-      await store.put(key, bodies.body, { ifAbsent: true, signal })
+      await claim()
       return
     }
-    this.#running = this.#prove(store, key, bodies, signal)
+    this.#running = claim().then(prove)
     try {
       await this.#running
     } finally {
@@ -47,12 +72,11 @@ export class FencingProof {
   async #prove(
     store: ObjectStore,
     key: string,
-    bodies: ClaimBodies,
-    signal?: AbortSignal,
+    other: Uint8Array,
+    signal: AbortSignal | undefined,
   ): Promise<void> {
-    await store.put(key, bodies.body, { ifAbsent: true, signal })
     try {
-      await store.put(key, bodies.other, { ifAbsent: true, signal })
+      await store.put(key, other, { ifAbsent: true, signal })
     } catch (error) {
       if (!isStoreError(error) || error.code !== 'AlreadyExists') throw error
       this.#proven = true

@@ -456,6 +456,22 @@ describe('a store', () => {
     expect(await replica.keys()).toEqual([])
   })
 
+  it('that ignores them is found out also where the answer to the proof was lost', async () => {
+    const replica = new Replica()
+    replica.hooks.ignoresConditions = true
+    const { claim } = replica.writer()
+    let puts = 0
+    replica.hooks.put = async (_, go) => {
+      if (++puts === 2) throw new StoreError('Unavailable', 'away', { op: 'put' })
+      return await go()
+    }
+    const stand = async () => claim.stand(await replica.look(), claim.now())
+    await expect(stand()).rejects.toMatchObject({ code: 'Unavailable' })
+    expect(await replica.keys()).toEqual([key(1, 'claim')])
+    await expect(stand()).rejects.toMatchObject({ code: 'Unsupported' })
+    expect(await replica.keys()).toEqual([])
+  })
+
   it('that ignores them and refuses deletes is told what it keeps', async () => {
     const replica = new Replica()
     replica.hooks.delete = async () => {
