@@ -2,8 +2,7 @@ import { createReadStream } from 'node:fs'
 import type { WalChange } from '../db/index.ts'
 import { formatTxid, type LtxHeader, type TXID } from '../ltx/index.ts'
 import type { EpochClaim } from '../replica/epoch-claim.ts'
-import type { LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
-import { ltxKey, type ReplicaLayout } from '../replica/replica-layout.ts'
+import type { ReplicaClient } from '../replica/replica-client.ts'
 import { isStoreError, type PutBody } from '../store/index.ts'
 import { Backoff } from './backoff.ts'
 import { Deadline } from './deadline.ts'
@@ -162,6 +161,7 @@ export class Shipper {
         header.walSize === walSize
       if (!ours) return await this.#hooks.onTaken(file, header, signal)
       await this.#claim?.assertFresh(signal)
+      this.#client.landed(found)
       await this.#shipped(file, found.size, signal)
     } catch (error) {
       if (error instanceof FencedError) this.#fatal = error
@@ -204,12 +204,4 @@ export function pendingOf(file: LtxFile, change: WalChange, noticedAt: number): 
   const base = { txid: header.maxTxid, header, pages, noticedAt }
   if (pages * header.pageSize > MEMORY_BYTES) return { ...base, body: file, uncaptured: change }
   return { ...base, body: fileBytes(file) }
-}
-
-/** A pending file as a listing will tell it. */
-export function levelZero(layout: ReplicaLayout, file: PendingFile, size: number): LtxFileInfo {
-  const { txid, header } = file
-  const key = ltxKey(layout, 0, txid, txid)
-  const createdAt = new Date(header.timestamp)
-  return { level: 0, minTxid: txid, maxTxid: txid, key, size, createdAt, lastModified: new Date() }
 }

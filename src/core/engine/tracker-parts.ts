@@ -9,7 +9,7 @@ import { DatabaseAccess } from './database-access.ts'
 import { type EngineEvent, FencedError } from './events.ts'
 import { ReplicaUpkeep, restorableOf } from './replica-upkeep.ts'
 import { ReplicaWriter } from './replica-writer.ts'
-import { levelZero, type PendingFile } from './shipper.ts'
+import type { PendingFile } from './shipper.ts'
 import { SnapshotPolicy } from './snapshot-policy.ts'
 import { spoolOf } from './spool.ts'
 import { TrackedDatabase } from './tracked-database.ts'
@@ -59,7 +59,6 @@ export function trackerParts(setup: TrackerSetup, { wake, onShipped }: TrackerHo
     onShipped: (file: PendingFile, bytes: number) => {
       if (file.uncaptured !== undefined) access.tracked?.source.capture.advance(file.uncaptured)
       policy.shipped(file.pages, bytes, Date.now())
-      upkeep.catalogue.add(levelZero(layout, file, bytes))
       onShipped()
       journal.synced(file, bytes)
     },

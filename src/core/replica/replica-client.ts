@@ -184,6 +184,11 @@ export class ReplicaClient {
     return file
   }
 
+  /** A put that was told to have failed has stored its file after all. */
+  landed(file: LtxFileInfo): void {
+    this.#onStored?.(file)
+  }
+
   /** Deletes files; a file already gone is a success. Returns those that are still there, and why. */
   async delete(
     files: Iterable<LtxFileInfo>,

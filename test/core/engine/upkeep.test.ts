@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { Engine } from '../../../src/core/engine/index.ts'
-import { ObservedStore } from '../../../src/core/store/index.ts'
+import { ObservedStore, StoreError } from '../../../src/core/store/index.ts'
 import { hookedStore, type StoreHooks } from '../../support/hooked-store.ts'
 import { contents, ReplicaRig } from '../../support/replica-rig.ts'
 
@@ -74,6 +74,29 @@ describe('a watched replica', () => {
     expect(await Promise.all(ended)).toEqual([true, true, true])
     await engine.close()
     for (const { db } of databases) db.close()
+  })
+
+  it('is known file by file, also those whose put was not answered', async () => {
+    const hooks: StoreHooks = {}
+    await using rig = new ReplicaRig(hookedStore(new MemoryObjectStore(), hooks))
+    const db = rig.open()
+    db.exec('CREATE TABLE t (a)')
+    await rig.start()
+    let lost = 0
+    hooks.put = async (_, go) => {
+      const result = await go()
+      if (lost++ === 0) throw new StoreError('Unavailable', 'no answer', { op: 'put' })
+      return result
+    }
+    db.exec('INSERT INTO t VALUES (1)')
+    await rig.synced()
+    expect(lost).toBeGreaterThan(1)
+    const files = await rig.files()
+    expect(rig.engine.status()[0]).toMatchObject({
+      replicaFiles: files.length,
+      replicaBytes: files.reduce((sum, { size }) => sum + size, 0),
+    })
+    db.close()
   })
 
   it('is verified on its schedule, and damage is told', async () => {
