@@ -82,15 +82,17 @@ describe('a watched replica', () => {
     const db = rig.open()
     db.exec('CREATE TABLE t (a)')
     await rig.start()
-    let lost = 0
+    let puts = 0
     hooks.put = async (_, go) => {
+      puts += 1
       const result = await go()
-      if (lost++ === 0) throw new StoreError('Unavailable', 'no answer', { op: 'put' })
+      if (puts === 1) throw new StoreError('Unavailable', 'no answer', { op: 'put' })
       return result
     }
     db.exec('INSERT INTO t VALUES (1)')
     await rig.synced()
-    expect(lost).toBeGreaterThan(1)
+    expect(puts).toBe(2)
+    expect(rig.count('store-error')).toBe(1)
     const files = await rig.files()
     expect(rig.engine.status()[0]).toMatchObject({
       replicaFiles: files.length,
