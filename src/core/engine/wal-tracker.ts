@@ -240,7 +240,8 @@ export class WalTracker {
     for (const done of this.#syncWaiters.splice(0)) done(this.#parts.journal.shipped)
     const untilSnapshot = this.#parts.policy.dueAt(this.#parts.writer.captured) - now
     if (untilSnapshot > 0) return Math.min(this.#parts.access.restMs, untilSnapshot)
-    this.open()
+    // One that could not be opened a moment ago, for it is empty now, is waited for.
+    if (!this.#parts.access.mustOpen()) this.open()
     return this.#parts.access.isResting ? this.#pollMs : 0
   }
 

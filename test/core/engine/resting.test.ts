@@ -10,6 +10,7 @@ import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
 import { restoreReplica } from '../../../src/core/restore/restore.ts'
 import { PrefixedStore } from '../../../src/core/store/index.ts'
 import { contents } from '../../support/replica-rig.ts'
+import { until } from '../../support/until.ts'
 
 let folder: string
 let store: MemoryObjectStore
@@ -167,12 +168,4 @@ async function count(): Promise<number> {
 /** Databases that the engine holds open. */
 function openFiles(): number {
   return engine.status().filter(({ isOpen }) => isOpen).length
-}
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 15_000
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`not within 15 s: ${condition}`)
-    await delay(10)
-  }
 }

@@ -7,6 +7,7 @@ import { Engine } from '../../../src/core/engine/index.ts'
 import { ObservedStore, StoreError } from '../../../src/core/store/index.ts'
 import { hookedStore, type StoreHooks } from '../../support/hooked-store.ts'
 import { contents, ReplicaRig } from '../../support/replica-rig.ts'
+import { until } from '../../support/until.ts'
 
 const LEVELS = [100, 300, 900]
 const THIN = { levelKeepMs: [0, 0, 0], graceMs: 0 }
@@ -158,11 +159,3 @@ describe('a watched replica', () => {
     db.close()
   })
 })
-
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 15_000
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`not within 15 s: ${condition}`)
-    await delay(10)
-  }
-}
