@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
@@ -192,6 +192,13 @@ describe('watch of a database that cannot be replicated', () => {
   it('a folder', async () => {
     mkdirSync(join(cwd, 'folder.db'))
     await refusal('folder.db')
+  })
+
+  it('a link that leads nowhere', async () => {
+    symlinkSync(join(cwd, 'loop.db'), join(cwd, 'loop.db'))
+    expect(await refusal('loop.db')).toMatch(
+      /loop\.db cannot be reached: ELOOP\.\n {2}try: Check where/,
+    )
   })
 })
 

@@ -31,8 +31,11 @@ export class FleetMember {
 
   /** Takes note of the file that is at its path now. */
   look(): void {
-    const stat = statSync(this.database.path, { throwIfNoEntry: false })
-    if (stat !== undefined) this.#identities.add(identityOf(stat))
+    try {
+      this.#identities.add(identityOf(statSync(this.database.path)))
+    } catch {
+      // Gone, or out of reach: the engine says so, and what was noted before still counts.
+    }
   }
 
   /** The engine holds nothing of it open any more. */

@@ -123,6 +123,10 @@ function resolve(path: string): string {
         hint: 'Check the path; walsync does not create databases.',
       })
     }
-    throw new DatabaseError('Unreadable', path, `${path} cannot be reached.`, { cause })
+    const reason = (cause as NodeJS.ErrnoException).code ?? String(cause)
+    throw new DatabaseError('Unreadable', path, `${path} cannot be reached: ${reason}.`, {
+      cause,
+      hint: 'Check where links lead and whether this user may enter the folders above it.',
+    })
   }
 }

@@ -62,8 +62,13 @@ export class DatabaseAccess {
   /** Device and inode of the file that is open, rests, or else is at the path. */
   get identity(): string | undefined {
     if (this.#tracked !== undefined || this.#resting !== undefined) return this.#identity
-    const stat = statSync(this.#options.path, { throwIfNoEntry: false })
-    return stat && `${stat.dev}:${stat.ino}`
+    try {
+      const { dev, ino } = statSync(this.#options.path)
+      return `${dev}:${ino}`
+    } catch {
+      // Missing, or out of reach: opening it says which.
+      return undefined
+    }
   }
 
   /**

@@ -89,15 +89,21 @@ export interface FileTimes {
 }
 
 export function fileTimes({ given, real }: DatabasePaths): FileTimes {
-  const [main, wal] = [given, `${real}-wal`].map((file) =>
-    statSync(file, { bigint: true, throwIfNoEntry: false }),
-  )
-  const text = [main, wal]
-    .map((stat) => stat && `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`)
-    .join(' ')
-  const newestMs = Math.max(...[main, wal].map((stat) => Number(stat?.mtimeMs ?? 0n)))
-  const isSettled = newestMs < Date.now() - TICK_MS
-  return { text, isSettled, walBytes: Number(wal?.size ?? 0n) }
+  const [main, wal] = [look(given), look(`${real}-wal`)]
+  const isSettled = Math.max(main.changedMs, wal.changedMs) < Date.now() - TICK_MS
+  return { text: `${main.text} ${wal.text}`, isSettled, walBytes: wal.bytes }
+}
+
+/** A file that cannot be looked at has changed: what is wrong with it shows when it is opened. */
+function look(file: string) {
+  try {
+    const stat = statSync(file, { bigint: true, throwIfNoEntry: false })
+    if (stat === undefined) return { text: 'none', changedMs: 0, bytes: 0 }
+    const text = `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`
+    return { text, changedMs: Number(stat.mtimeMs), bytes: Number(stat.size) }
+  } catch (error) {
+    return { text: String((error as NodeJS.ErrnoException).code), changedMs: 0, bytes: 0 }
+  }
 }
 
 /** Is the main file, without a WAL, the remembered state? No connection of this process may be open. */

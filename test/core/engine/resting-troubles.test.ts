@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, symlinkSync, truncateSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync, symlinkSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -53,6 +53,24 @@ describe('a database at rest', () => {
     await until(() => events.some(({ type }) => type === 'woken'))
     await until(isShipped)
   }, 20_000)
+
+  it('whose link leads nowhere for a while is waited for', async () => {
+    write('old', 'CREATE TABLE t (a); INSERT INTO t VALUES (1)')
+    symlinkSync(path('old'), path('app'))
+    await start()
+    await until(rests)
+    rmSync(path('app'))
+    symlinkSync(path('app'), path('app'))
+    expect(() => statSync(path('app'))).toThrow('ELOOP')
+    // The file event comes while the link cannot be followed.
+    write('old', 'INSERT INTO t VALUES (2)')
+    await delay(100)
+    rmSync(path('app'))
+    symlinkSync(path('old'), path('app'))
+    write('old', 'INSERT INTO t VALUES (3)')
+    await until(isShipped)
+    expect(events.filter(({ type }) => type === 'base')).toHaveLength(1)
+  })
 
   it('is let go under a link beside a connection of an application', async () => {
     const app = new DatabaseSync(path('real'))
