@@ -8,6 +8,7 @@ import {
   statSync,
 } from 'node:fs'
 import { DatabaseError } from './database-error.ts'
+import { identityAt, isMountPoint } from './file-identity.ts'
 
 /** What page 1 says. SQLite file format, section 1.3. */
 export interface DatabaseHeader {
@@ -27,19 +28,22 @@ const HEADER_STRING = 'SQLite format 3\0'
 export class DatabaseFile {
   /** Links resolved: two spellings of one file are one path. */
   readonly path: string
+  /** As it was given: a link in it may lead elsewhere later. */
+  readonly given: string
   readonly device: number
   readonly inode: number
   readonly #fd: number
 
-  private constructor(path: string, fd: number) {
+  private constructor(given: string, path: string, fd: number) {
     const stat = fstatSync(fd)
+    this.given = given
     this.path = path
     this.device = stat.dev
     this.inode = stat.ino
     this.#fd = fd
   }
 
-  /** @throws DatabaseError `MissingFile`, `NotAFile`, `Unreadable` */
+  /** @throws DatabaseError `MissingFile`, `NotAFile`, `Unreadable`, `Unsupported` for a file with several names */
   static open(path: string): DatabaseFile {
     const real = resolve(path)
     let fd: number
@@ -57,7 +61,13 @@ export class DatabaseFile {
         },
       )
     }
-    return new DatabaseFile(real, fd)
+    const file = new DatabaseFile(path, real, fd)
+    const reason = logIsElsewhere(real, fd)
+    if (reason === undefined) return file
+    file.close()
+    throw new DatabaseError('Unsupported', path, `${path} ${reason}.`, {
+      hint: 'SQLite keeps the log beside the name under which a file is opened, so another name means another log. Give the file one name, and mount its folder instead of the file.',
+    })
   }
 
   /**
@@ -83,6 +93,11 @@ export class DatabaseFile {
     return { pageSize: stored === 1 ? 65536 : stored, isWal: bytes[18] === 2 && bytes[19] === 2 }
   }
 
+  /** Device and inode. */
+  get identity(): string {
+    return `${this.device}:${this.inode}`
+  }
+
   /** Fills `into` from byte `offset`; returns the bytes read, fewer at the end of the file. */
   read(into: Uint8Array, offset: number): number {
     return readSync(this.#fd, into, 0, into.length, offset)
@@ -93,16 +108,37 @@ export class DatabaseFile {
     return fstatSync(this.#fd).size
   }
 
+  /** Size in bytes and time of the last change in nanoseconds. */
+  times(): { readonly size: number; readonly mtimeNs: bigint } {
+    const { size, mtimeNs } = fstatSync(this.#fd, { bigint: true })
+    return { size: Number(size), mtimeNs }
+  }
+
+  /** Where the given path leads now; `undefined` if there is nothing. */
+  target(): string | undefined {
+    try {
+      return realpathSync(this.given)
+    } catch {
+      return undefined
+    }
+  }
+
   /** Is this file still the one at its path? */
   isCurrent(): boolean {
-    const stat = statSync(this.path, { throwIfNoEntry: false })
-    return stat !== undefined && stat.dev === this.device && stat.ino === this.inode
+    return identityAt(this.path) === this.identity
   }
 
   /** Only after every SQLite connection to the file has been closed. */
   close(): void {
     closeSync(this.#fd)
   }
+}
+
+/** Why an application may keep its log where we do not look for it. */
+function logIsElsewhere(real: string, fd: number): string | undefined {
+  const { nlink } = fstatSync(fd)
+  if (nlink > 1) return `has ${nlink} hard links`
+  return isMountPoint(real) ? 'is a mount point of its own' : undefined
 }
 
 function resolve(path: string): string {

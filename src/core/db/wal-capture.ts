@@ -1,5 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { isSameRun, startOfRun, type WalHeader, WalScanner, walFrameOffset } from '../wal/index.ts'
+import {
+  isSameRun,
+  startOfRun,
+  WAL_FRAME_HEADER_SIZE,
+  type WalHeader,
+  WalScanner,
+  walFrameOffset,
+} from '../wal/index.ts'
 import {
   type CapturePosition,
   type DatabaseView,
@@ -38,6 +45,7 @@ export class WalCapture {
   /** False after a restart, until the mark is taken anew: a second restart would mean that the guard was lost. */
   #mayRestart = true
   #unreadableSince: number | undefined
+  #isGuarding = false
   /** The WAL index when the mark was taken last. */
   #settled: WalIndexState = UNSETTLED
 
@@ -78,6 +86,28 @@ export class WalCapture {
     return this.#position
   }
 
+  /** Upper bound of the held read mark, in frames of the present run; `undefined` before one was taken. */
+  get mark(): number | undefined {
+    return this.#isGuarding ? this.#mark : undefined
+  }
+
+  /**
+   * Are there frames of the present run behind those that the WAL index has published? Then a
+   * transaction is being written, or its commit waits for an fsync.
+   */
+  get hasUnpublished(): boolean {
+    const { published } = this.#guard.state()
+    const header = this.#wal.readHeader()
+    if (header === undefined) return this.#wal.size() > 0
+    const { run } = this.#position
+    if (run !== undefined && !isSameRun(run, header)) return true
+    const frame = new Uint8Array(WAL_FRAME_HEADER_SIZE)
+    const read = this.#wal.read(frame, walFrameOffset(published, this.#pageSize))
+    if (read < frame.length) return false
+    const view = new DataView(frame.buffer)
+    return view.getUint32(8) === header.salt1 && view.getUint32(12) === header.salt2
+  }
+
   /** Has everything under the held read mark been captured? A view of the database needs that. */
   get coversMark(): boolean {
     return this.#position.wal.frame >= this.#mark
@@ -101,6 +131,7 @@ export class WalCapture {
     if (!result.proven) return result
     this.#position = { run: result.header, wal: result.position, commit }
     this.#mark = published
+    this.#isGuarding = true
     this.#mayRestart = true
     return result
   }
@@ -251,6 +282,7 @@ export class WalCapture {
     const commit = this.#guard.pageCount()
     this.#position = { run, wal: scanner?.position ?? NOWHERE.wal, commit }
     this.#mark = published
+    this.#isGuarding = true
     this.#mayRestart = true
     this.#unreadableSince = undefined
     return { ...this.#position, pages: scanner?.pages }

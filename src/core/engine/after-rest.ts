@@ -29,11 +29,13 @@ export async function goOnAfterRest(
   writer: ReplicaWriter,
   rested: PageSums,
   bootId: number,
+  isMainFileChanged: boolean,
   signal: AbortSignal,
 ): Promise<AfterRest> {
   const { position, pageSize } = rested
   const { capture } = source
-  const anchor = anchorAt(position, pageSize, bootId)
+  // The log says nothing of a main file that was replaced while nobody looked.
+  const anchor = isMainFileChanged ? undefined : anchorAt(position, pageSize, bootId)
   if (anchor && capture.resume(anchor, position.commit, bootId).proven) {
     return { proven: true, pages: 0, baseReason: undefined }
   }

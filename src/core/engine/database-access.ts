@@ -1,11 +1,10 @@
 import { existsSync, statSync } from 'node:fs'
 import { type FolderWatch, SourceDatabase } from '../db/index.ts'
 import { Deadline } from './deadline.ts'
-import type { PageSums } from './page-sums.ts'
 import type { Residency } from './residency.ts'
 import { fileTimes, RestingDatabase } from './resting-database.ts'
 import { SyncPace } from './sync-pace.ts'
-import type { TrackedDatabase } from './tracked-database.ts'
+import type { TrackedDatabase, WhatIsKnown } from './tracked-database.ts'
 
 /** After a rest that a writer disturbed the next try waits for this many times as long. */
 const REST_AGAIN_RATIO = 5
@@ -17,8 +16,8 @@ export interface AccessOptions {
   readonly residency: Residency
   readonly folders: FolderWatch
   readonly wake: () => void
-  /** Makes the steps for a database just opened; `sums`: what it was when it was let go. */
-  readonly track: (source: SourceDatabase, sums: PageSums | undefined) => TrackedDatabase
+  /** Makes the steps for a database just opened. */
+  readonly track: (source: SourceDatabase, known: WhatIsKnown) => TrackedDatabase
 }
 
 /**
@@ -30,6 +29,10 @@ export class DatabaseAccess {
   #tracked: TrackedDatabase | undefined
   #pace: SyncPace | undefined
   #resting: RestingDatabase | undefined
+  /** Let go, and still open: it could not be closed without harm to the files that are there now. */
+  #unclosed: TrackedDatabase | undefined
+  /** Why what is opened next needs a new base. */
+  #baseReason: string | undefined
   #identity: string | undefined
   readonly #restPause = new Deadline()
   /** When the database was opened after a rest, in milliseconds: something is going on. */
@@ -93,7 +96,12 @@ export class DatabaseAccess {
     residency.woke()
     this.#pace = new SyncPace(source.wal.path, syncMs, pollMs, wake)
     this.#identity = `${source.file.device}:${source.file.inode}`
-    this.#tracked = track(source, this.#resting?.sums)
+    this.#tracked = track(source, {
+      rested: this.#resting?.sums,
+      isMainFileChanged: this.#resting?.isMainFileChanged(),
+      baseReason: this.#baseReason,
+    })
+    this.#baseReason = undefined
     if (this.#resting !== undefined) {
       this.#wokenAt = Date.now()
       this.#pace.expect()
@@ -105,7 +113,8 @@ export class DatabaseAccess {
 
   /** Is there something at the path that must be opened now? A resting database must when its files have changed. */
   mustOpen(): boolean {
-    if (this.#tracked !== undefined || !existsSync(this.#options.path)) return false
+    if (this.#tracked !== undefined || this.#unclosed !== undefined) return false
+    if (!existsSync(this.#options.path)) return false
     return this.#resting?.hasChanged() ?? true
   }
 
@@ -116,9 +125,26 @@ export class DatabaseAccess {
     const tracked = this.#tracked
     this.#tracked = undefined
     this.#pace?.stop()
-    if (tracked === undefined) return
+    this.#unclosed ??= tracked
+    await this.clear()
+  }
+
+  /**
+   * Closes a database whose files are no longer those that its path names. What is there now gets a
+   * new base when it is opened.
+   */
+  async leave(reason: string): Promise<void> {
+    this.#baseReason = reason
+    await this.close()
+  }
+
+  /** Closes what could not be closed before. False while it still cannot: nothing else can be opened then. */
+  async clear(): Promise<boolean> {
+    if (this.#unclosed === undefined) return true
+    if (!(await this.#unclosed.close())) return false
     this.#options.residency.rested()
-    await tracked.close()
+    this.#unclosed = undefined
+    return true
   }
 
   /**

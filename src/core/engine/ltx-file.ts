@@ -56,8 +56,18 @@ export function fullFile(
   const { pageSize } = source
   const { run, wal: to, commit } = view
   const header = headerOf(pageSize, { run, from: startOf(), to, commit }, txids, stamp)
-  const pages = () => readView(source, view, lockPage(pageSize))
+  const pages = () => wholeView(source, view)
   return { header, pages: commit, open: () => encode(header, pages(), onProgress) }
+}
+
+/**
+ * All pages of a view. The files are held against the database before the first page and after the
+ * last: a copy of two databases, of which one took the other's place meanwhile, must not count.
+ */
+function* wholeView(source: SourceDatabase, view: DatabaseView): Generator<PageImage> {
+  source.assertCurrent()
+  yield* readView(source, view, lockPage(source.pageSize))
+  source.assertCurrent()
 }
 
 /** A file of some pages of `view`, ascending: what makes another state of the database this one. */

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, openSync, readSync, realpathSync, statSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import type { FolderWatch } from '../db/index.ts'
 import { lockPage } from '../ltx/index.ts'
 import { type PageSums, sumOf } from './page-sums.ts'
@@ -8,6 +8,8 @@ import { type PageSums, sumOf } from './page-sums.ts'
 const BACKSTOP_MS = 10_000
 /** Two writes within one tick of the system's clock leave the same time on a file; a tick is at most 10 ms. */
 const TICK_MS = 40
+/** The same where a file system keeps whole seconds (ext4 with small inodes) or two of them (FAT). */
+const COARSE_TICK_MS = 2100
 
 /**
  * A database that is not held open: all of it is in the replica, and what its pages were is
@@ -20,6 +22,8 @@ export class RestingDatabase {
   readonly #paths: DatabasePaths
   readonly #unsubscribe: (() => void) | undefined
   #times: string | undefined
+  #mainFile: string | undefined
+  #isTouched = false
 
   constructor(
     paths: DatabasePaths,
@@ -31,7 +35,10 @@ export class RestingDatabase {
     this.#paths = paths
     this.sums = sums
     this.#unsubscribe = watch.subscribe(paths.real, () => {
-      if (this.#times !== undefined && this.hasChanged()) wake()
+      if (this.#times === undefined) return
+      // Times may be too coarse to show what the event tells.
+      this.#isTouched = true
+      wake()
     })
     this.waitMs = this.#unsubscribe === undefined ? pollMs : Math.max(pollMs, BACKSTOP_MS)
   }
@@ -45,7 +52,10 @@ export class RestingDatabase {
    * @returns false if the database may have been written to since it was remembered
    */
   async settle(before: FileTimes): Promise<boolean> {
+    this.#mainFile = before.mainText
     await delay(2 * TICK_MS)
+    // Events of our own close are told before the next immediate.
+    await nextTurn()
     const now = fileTimes(this.#paths)
     const untouched = before.isSettled && now.text === before.text
     if (!untouched) {
@@ -54,12 +64,18 @@ export class RestingDatabase {
       if (fileTimes(this.#paths).text !== now.text) return false
     }
     this.#times = now.text
+    this.#mainFile = now.mainText
     return true
   }
 
   /** Did anything happen to the files? */
   hasChanged(): boolean {
-    return fileTimes(this.#paths).text !== this.#times
+    return this.#isTouched || fileTimes(this.#paths).text !== this.#times
+  }
+
+  /** Was the main file written to, or replaced? */
+  isMainFileChanged(): boolean {
+    return fileTimes(this.#paths).mainText !== this.#mainFile
   }
 
   /** Ends the file events. */
@@ -83,6 +99,8 @@ function hasMoved({ given, real }: DatabasePaths): boolean {
 /** Identity, size and time of a database and its WAL: what any write would change. */
 export interface FileTimes {
   readonly text: string
+  /** Of the main file alone. */
+  readonly mainText: string
   /** False just after a write: another one could leave the very same times. */
   readonly isSettled: boolean
   readonly walBytes: number
@@ -90,19 +108,27 @@ export interface FileTimes {
 
 export function fileTimes({ given, real }: DatabasePaths): FileTimes {
   const [main, wal] = [look(given), look(`${real}-wal`)]
-  const isSettled = Math.max(main.changedMs, wal.changedMs) < Date.now() - TICK_MS
-  return { text: `${main.text} ${wal.text}`, isSettled, walBytes: wal.bytes }
+  const isSettled = [main, wal].every(({ changedMs, tickMs }) => changedMs < Date.now() - tickMs)
+  return {
+    text: `${main.text} ${wal.text}`,
+    mainText: main.text,
+    isSettled,
+    walBytes: wal.bytes,
+  }
 }
+
+const NOTHING = { text: 'none', tickMs: TICK_MS, changedMs: 0, bytes: 0 }
 
 /** A file that cannot be looked at has changed: what is wrong with it shows when it is opened. */
 function look(file: string) {
   try {
     const stat = statSync(file, { bigint: true, throwIfNoEntry: false })
-    if (stat === undefined) return { text: 'none', changedMs: 0, bytes: 0 }
+    if (stat === undefined) return NOTHING
     const text = `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`
-    return { text, changedMs: Number(stat.mtimeMs), bytes: Number(stat.size) }
+    const tickMs = stat.mtimeNs % 1_000_000_000n === 0n ? COARSE_TICK_MS : TICK_MS
+    return { text, tickMs, changedMs: Number(stat.mtimeMs), bytes: Number(stat.size) }
   } catch (error) {
-    return { text: String((error as NodeJS.ErrnoException).code), changedMs: 0, bytes: 0 }
+    return { ...NOTHING, text: String((error as NodeJS.ErrnoException).code) }
   }
 }
 

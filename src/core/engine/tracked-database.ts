@@ -35,6 +35,16 @@ export interface TrackedDatabaseParts {
   readonly onListed?: ((files: readonly LtxFileInfo[]) => void) | undefined
 }
 
+/** What is known of a database before it is opened. */
+export interface WhatIsKnown {
+  /** What it was when it was let go; the replica ends with that. */
+  readonly rested?: PageSums | undefined
+  /** The main file was written to or replaced since. */
+  readonly isMainFileChanged?: boolean | undefined
+  /** Why only a new base will do. */
+  readonly baseReason?: string | undefined
+}
+
 /** One opened database on its way into its replica: the steps, of which `WalTracker` says when. */
 export class TrackedDatabase {
   readonly source: SourceDatabase
@@ -49,13 +59,19 @@ export class TrackedDatabase {
   #collisions = 0
   /** What the database was when it was let go. */
   readonly #rested: PageSums | undefined
+  readonly #isMainFileChanged: boolean
   /** The replica ends with that, and nothing has been captured since. */
   #mustWake: boolean
 
-  /** @param rested what the database was when it was let go; the replica ends with that */
-  constructor(source: SourceDatabase, parts: TrackedDatabaseParts, rested?: PageSums) {
+  constructor(
+    source: SourceDatabase,
+    parts: TrackedDatabaseParts,
+    { rested, baseReason, isMainFileChanged = false }: WhatIsKnown = {},
+  ) {
     this.source = source
     this.#parts = parts
+    this.#baseReason = baseReason
+    this.#isMainFileChanged = isMainFileChanged
     this.#rested = rested
     this.#mustWake = rested !== undefined
     this.#located = this.#mustWake
@@ -135,6 +151,7 @@ export class TrackedDatabase {
   async checkpoint(now: number): Promise<void> {
     if (this.#snapshots.isRunning) return
     if (!this.checkpoints.due(now, this.source.capture.walBytes())) return
+    this.source.assertCurrent()
     const { writer } = this.#parts
     const outcome = await this.checkpoints.run(now, (change) =>
       writer.queueInMemory(this.source, wholeChange(this.source, change), now),
@@ -154,6 +171,7 @@ export class TrackedDatabase {
     if (!this.checkpoints.pressing(now, walBytes))
       return this.#limits.walIsStuck(walBytes, maxWalBytes)
     if (this.#limits.isSpoolFull(writer.spool, walBytes)) return
+    this.source.assertCurrent()
     await writer.shipper.interrupt(new Error('the file moves to the spool'))
     await writer.spoolPending(this.source)
     // Once: a busy writer would never let the last frame be reached. The guarded checkpoint takes the rest.
@@ -210,20 +228,28 @@ export class TrackedDatabase {
     if (this.needsPreparing || this.#snapshots.isRunning || !capture.coversMark) return undefined
     if (this.#parts.writer.shipper.pending.length > 0) return undefined
     if (file.size() > MAX_RESTING_BYTES) return undefined
-    if ((await capture.scan()) !== undefined) return undefined
+    if ((await capture.scan()) !== undefined || capture.hasUnpublished) return undefined
+    if (this.source.mismatch() !== undefined) return undefined
     const { captured } = this.#parts.writer
     return captured && pageSums(this.source, await capture.view(), captured)
   }
 
-  /** Ends the connections. The spool and the replica stay. */
-  async close(): Promise<void> {
+  /** Ends the connections. The spool and the replica stay. False while they cannot be closed safely (`SourceDatabase.close`). */
+  async close(): Promise<boolean> {
     await this.#parts.checkpointer.forget(this.source.path)
-    this.source.close()
+    return await this.source.close()
   }
 
   async #wake(rested: PageSums, signal: AbortSignal): Promise<void> {
     const { writer, bootId } = this.#parts
-    const result = await goOnAfterRest(this.source, writer, rested, bootId, signal)
+    const result = await goOnAfterRest(
+      this.source,
+      writer,
+      rested,
+      bootId,
+      this.#isMainFileChanged,
+      signal,
+    )
     this.#baseReason = result.baseReason
     this.#mustWake = false
     this.#emit({ type: 'woken', proven: result.proven, pages: result.pages })

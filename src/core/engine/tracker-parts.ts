@@ -99,7 +99,7 @@ export function trackerParts(setup: TrackerSetup, { wake, onShipped }: TrackerHo
     residency,
     folders,
     wake,
-    track: (source, sums) => new TrackedDatabase(source, tracked, sums),
+    track: (source, known) => new TrackedDatabase(source, tracked, known),
   })
   const parts = { journal, policy, writer, upkeep, access }
   const release = async (signal: AbortSignal) => {

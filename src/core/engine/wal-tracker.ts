@@ -129,7 +129,10 @@ export class WalTracker {
       await this.#starting
       await this.#loop
       await upkeepEnded
-      if (this.#parts.access.isResting && this.#parts.access.mustOpen()) this.open()
+      const { access } = this.#parts
+      const isHeld = access.tracked !== undefined || access.isResting
+      await this.#checkFiles()
+      if (isHeld && access.mustOpen()) this.open()
       const { signal } = this.#abort
       const { shipper } = this.#parts.writer
       const done = await finalSync(this.#parts.access.tracked, shipper, this.#wakeup, signal)
@@ -163,7 +166,8 @@ export class WalTracker {
     try {
       await this.#prepare(database)
     } catch (error) {
-      const passes = (error as { retryable?: boolean }).retryable === true || isLost(error)
+      const { retryable } = error as { retryable?: boolean }
+      const passes = retryable === true || isLost(error) || isReplaced(error)
       if (!passes) throw error
       await this.#recover(error)
     }
@@ -187,8 +191,9 @@ export class WalTracker {
     this.#parts.upkeep.pump(now)
     if (this.#untilCheck.left(now) === 0) {
       this.#untilCheck.set(now, this.#pollMs * 0.9)
-      if (this.#parts.access.tracked?.source.file.isCurrent() === false) await this.#leave()
+      await this.#checkFiles()
     }
+    if (!(await this.#parts.access.clear())) return this.#pollMs
     if (this.#parts.access.mustOpen()) this.open()
     const database = this.#parts.access.tracked
     const { shipper } = this.#parts.writer
@@ -263,14 +268,25 @@ export class WalTracker {
     return 0
   }
 
-  /** The file at the path is another one, or gone: ships what can still be read of the old one and lets it go. */
-  async #leave(): Promise<void> {
+  /** Holds what is open against the path and the files that are there now. */
+  async #checkFiles(): Promise<void> {
+    const reason = this.#parts.access.tracked?.source.mismatch()
+    if (reason !== undefined) await this.#leave(reason)
+  }
+
+  /** The files are no longer the database that is open: ships what can still be read of that and lets it go. */
+  async #leave(reason: string): Promise<void> {
     const database = this.#parts.access.tracked
     if (database === undefined) return
-    if (!database.needsPreparing) await this.#captureNow(database, Date.now())
-    await this.#parts.writer.releaseWal(database.source)
-    await this.#parts.access.close()
-    this.#parts.journal.waiting('the database was replaced or deleted')
+    try {
+      if (!database.needsPreparing) await this.#captureNow(database, Date.now())
+      await this.#parts.writer.releaseWal(database.source)
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) throw error
+      await database.loseContinuity(error.message)
+    }
+    await this.#parts.access.leave(reason)
+    this.#parts.journal.waiting(`the database was replaced or deleted: ${reason}`)
   }
 
   /** Errors end nothing but fencing: they are told, and the same is tried again after a pause. Returns the pause. */
@@ -284,10 +300,19 @@ export class WalTracker {
       await this.#parts.access.tracked?.loseContinuity(error.message)
       return 0
     }
+    if (isReplaced(error)) {
+      await this.#leave(error.message)
+      return 0
+    }
     const retryInMs = this.#backoff.next()
     this.#parts.journal.failed(error, retryInMs)
     return retryInMs
   }
+}
+
+/** The files are no longer those that are open. */
+function isReplaced(error: unknown): error is DatabaseError {
+  return error instanceof DatabaseError && error.code === 'Replaced'
 }
 
 /** The WAL was restarted unseen: a new base follows. */

@@ -1,0 +1,12 @@
+import { DatabaseSync } from 'node:sqlite'
+import { identityAt } from './file-identity.ts'
+
+const path = process.argv[2] as string
+const db = new DatabaseSync(path, { timeout: 1000 })
+db.exec('PRAGMA wal_autocheckpoint = 0; BEGIN')
+// The first read takes the shared lock, which stays until this process ends.
+db.prepare('SELECT count(*) FROM sqlite_schema').get()
+process.stdout.write(`${identityAt(path)}\n`)
+// If the parent is gone, too, this ends without closing: a close could be the last one.
+process.stdin.on('end', () => process.kill(process.pid, 'SIGKILL'))
+process.stdin.resume()
