@@ -39,6 +39,11 @@ function inWords(event: FleetEvent): Words {
       return ['debug', 'checkpoint']
     case 'continuity-lost':
       return ['warn', `continuity lost, a full copy follows: ${event.reason}`]
+    case 'files-removed':
+      return [
+        'error',
+        `${event.reason}; restart the application, for what it writes now is in no file that the next start will read`,
+      ]
     case 'store-error':
       return ['warn', `the store failed, changes wait in the WAL: ${messageOf(event.error)}`]
     case 'store-recovered':

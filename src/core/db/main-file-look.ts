@@ -1,3 +1,6 @@
+import { WAL_FRAME_HEADER_SIZE, walFrameOffset } from '../wal/index.ts'
+import type { WalFile } from './wal-file.ts'
+
 /**
  * What the main file and the WAL index said at one moment. The index is read before the file's
  * times: a checkpoint writes pages first and the number of copied frames last.
@@ -15,13 +18,30 @@ export interface MainFileLook {
 }
 
 /**
- * Can a checkpoint of this log explain how the main file changed between two looks? Nothing else
- * writes to the main file of a WAL database. While everything up to the held mark has been copied,
- * nobody may copy anything, so a file that changes then was written by somebody who does not follow
- * the log: a copy put over it, or an application whose log lies elsewhere.
+ * Does a checkpoint of this log explain how the main file changed between two looks? Nothing else
+ * writes to the main file of a WAL database. `never`: everything up to the held mark had been
+ * copied, so nobody could copy anything, and the file was written by somebody who does not follow
+ * the log: a copy put over it, or an application whose log lies elsewhere. `perhaps`: a checkpoint
+ * may be at work that has not counted its frames yet, or was killed.
  */
-export function isExplained(before: MainFileLook, now: MainFileLook): boolean {
-  if (before.size === now.size && before.mtimeNs === now.mtimeNs) return true
-  if (before.run !== now.run || before.backfilled !== now.backfilled) return true
-  return before.backfilled < before.mark || now.backfilled < now.mark
+export function explain(before: MainFileLook, now: MainFileLook): 'yes' | 'perhaps' | 'never' {
+  if (before.size === now.size && before.mtimeNs === now.mtimeNs) return 'yes'
+  if (before.run !== now.run || before.backfilled !== now.backfilled) return 'yes'
+  const mayCopy = before.backfilled < before.mark || now.backfilled < now.mark
+  return mayCopy && now.size > 0 ? 'perhaps' : 'never'
+}
+
+/** Is `page` a version of page 1 that stands in the first `frames` frames of the log? */
+export function isPageOneOf(wal: WalFile, page: Uint8Array, frames: number): boolean {
+  const header = new Uint8Array(WAL_FRAME_HEADER_SIZE)
+  const version = new Uint8Array(page.length)
+  const view = new DataView(header.buffer)
+  for (let frame = frames - 1; frame >= 0; frame--) {
+    const offset = walFrameOffset(frame, page.length)
+    if (wal.read(header, offset) < header.length) return false
+    if (view.getUint32(0) !== 1) continue
+    wal.read(version, offset + header.length)
+    if (Buffer.compare(page, version) === 0) return true
+  }
+  return false
 }

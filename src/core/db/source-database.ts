@@ -3,7 +3,7 @@ import { DatabaseError } from './database-error.ts'
 import { DatabaseFile } from './database-file.ts'
 import { identityAt } from './file-identity.ts'
 import { holdOpen } from './hold-open.ts'
-import { isExplained, type MainFileLook } from './main-file-look.ts'
+import { explain, isPageOneOf, type MainFileLook } from './main-file-look.ts'
 import { notWalMode, ReadGuard } from './read-guard.ts'
 import { WalCapture } from './wal-capture.ts'
 import { WalFile } from './wal-file.ts'
@@ -12,6 +12,20 @@ import { WalFile } from './wal-file.ts'
 const MIN_SQLITE = [3, 51, 3] as const
 
 const SIDECARS = ['-wal', '-shm'] as const
+/** A checkpoint that writes nothing for so long was killed, or was none, in milliseconds. */
+const STALLED_COPY_MS = 30_000
+
+/** How the files differ from what is open. */
+export interface FileMismatch {
+  readonly reason: string
+  /**
+   * `replaced`: the path names another database or another log, and what is open must be let go.
+   * `removed`: the log or its index has lost its name, and nothing has taken it yet. An application
+   * that still runs goes on in the files without a name, so they are followed, but nothing is
+   * checkpointed: the next application to start begins another log.
+   */
+  readonly kind: 'replaced' | 'removed'
+}
 
 /** One live database as walsync holds it: the file, its WAL, the read guard and the place reached. */
 export class SourceDatabase {
@@ -24,8 +38,19 @@ export class SourceDatabase {
   /** Identities of `-wal` and `-shm` when the connections had opened them. */
   readonly #sidecars: ReadonlyMap<string, string | undefined>
   #lastLook: MainFileLook | undefined
+  /** Page 1 of the main file at that look. */
+  #pageOne: Uint8Array | undefined
+  /** The main file changed, and the log has not said why yet. */
+  #copying: { readonly mtimeNs: bigint; readonly since: number } | undefined
+  readonly #mustKeepLog: boolean
 
-  private constructor(file: DatabaseFile, guard: ReadGuard, pageSize: number) {
+  private constructor(
+    file: DatabaseFile,
+    guard: ReadGuard,
+    pageSize: number,
+    mustKeepLog: boolean,
+  ) {
+    this.#mustKeepLog = mustKeepLog
     this.file = file
     this.wal = new WalFile(file.path)
     this.guard = guard
@@ -45,9 +70,11 @@ export class SourceDatabase {
    * Opens a database in WAL mode; takes no lock yet. `undefined` for a file of no bytes: an empty
    * database whose journal mode is not decided yet.
    *
+   * @param mustKeepLog `close` always leaves the log alone: it may be another database's
+   *
    * @throws DatabaseError `MissingFile`, `NotAFile`, `Unreadable`, `NotADatabase`, `NotWalMode`, `Busy`, `Unsupported`
    */
-  static open(path: string): SourceDatabase | undefined {
+  static open(path: string, mustKeepLog = false): SourceDatabase | undefined {
     assertSqliteVersion(path)
     const file = DatabaseFile.open(path)
     try {
@@ -57,7 +84,7 @@ export class SourceDatabase {
         return undefined
       }
       if (!header.isWal) throw notWalMode(path, 'delete')
-      return new SourceDatabase(file, new ReadGuard(file.path), header.pageSize)
+      return new SourceDatabase(file, new ReadGuard(file.path), header.pageSize, mustKeepLog)
     } catch (error) {
       file.close()
       throw error
@@ -85,7 +112,20 @@ export class SourceDatabase {
    * is a path and three files: the path may lead elsewhere, each of the files may have been removed
    * or replaced, and the main file may have been written to by somebody who does not follow this log.
    */
-  mismatch(): string | undefined {
+  mismatch(): FileMismatch | undefined {
+    const reason = this.#whatWasReplaced()
+    if (reason !== undefined) return { reason, kind: 'replaced' }
+    const removed = SIDECARS.find((suffix) => identityAt(this.file.path + suffix) === undefined)
+    if (removed === undefined) return undefined
+    // Under an index without its log no application can start: it is let go, so that the next one makes both anew.
+    const kind = identityAt(`${this.file.path}-shm`) === undefined ? 'removed' : 'replaced'
+    return {
+      reason: `${this.file.path}${removed} was removed while it was in use`,
+      kind,
+    }
+  }
+
+  #whatWasReplaced(): string | undefined {
     const { file } = this
     const target = file.target()
     if (target === undefined) return `there is no database at ${file.given} any more`
@@ -94,8 +134,8 @@ export class SourceDatabase {
     if (!file.isCurrent()) return `another file has taken the place of ${file.path}`
     for (const [suffix, identity] of this.#sidecars) {
       const now = identityAt(file.path + suffix)
-      if (now === undefined) return `${file.path}${suffix} was removed while it was in use`
-      if (now !== identity) return `another file has taken the place of ${file.path}${suffix}`
+      if (now !== undefined && now !== identity)
+        return `another file has taken the place of ${file.path}${suffix}`
     }
     return this.#lookAtMainFile()
   }
@@ -106,9 +146,9 @@ export class SourceDatabase {
    * @throws DatabaseError `Replaced`
    */
   assertCurrent(): void {
-    const reason = this.mismatch()
-    if (reason === undefined) return
-    throw new DatabaseError('Replaced', this.file.given, `${sentence(reason)}.`)
+    const mismatch = this.mismatch()
+    if (mismatch === undefined) return
+    throw new DatabaseError('Replaced', this.file.given, `${sentence(mismatch.reason)}.`)
   }
 
   /**
@@ -116,10 +156,12 @@ export class SourceDatabase {
    * and deletes the WAL, so a log that is no longer the database's is closed under the protection of
    * another process (`holdOpen`); a main file that was moved away SQLite leaves alone by itself.
    *
+   * @param keepLog protect a log that is the database's, too
    * @returns false if that protection could not be had: everything stays open
    */
-  async close(): Promise<boolean> {
-    if (this.mismatch() === undefined || !this.file.isCurrent()) {
+  async close(keepLog = this.#mustKeepLog): Promise<boolean> {
+    const mismatch = this.mismatch()
+    if ((!keepLog && mismatch === undefined) || !this.file.isCurrent()) {
       this.#close()
       return true
     }
@@ -144,16 +186,35 @@ export class SourceDatabase {
   #lookAtMainFile(): string | undefined {
     const { mark } = this.capture
     if (mark === undefined) return undefined
-    const { backfilled } = this.guard.state()
+    const { published, backfilled } = this.guard.state()
     const header = this.wal.readHeader()
     const run = header === undefined ? '' : `${header.salt1}:${header.salt2}:${header.sequence}`
     const now = { ...this.file.times(), run, backfilled, mark }
     const before = this.#lastLook
-    if (before !== undefined && !isExplained(before, now)) {
-      return `${this.file.path} was changed by something that does not use its log`
-    }
+    const explained = before === undefined ? 'yes' : explain(before, now)
+    const isOurs =
+      explained === 'yes' || (explained === 'perhaps' && this.#mayBeCopying(now, published))
+    if (!isOurs) return `${this.file.path} was changed by something that does not use its log`
+    if (explained === 'perhaps') return undefined
+    if (before?.mtimeNs !== now.mtimeNs) this.#pageOne = this.#readPageOne()
     this.#lastLook = now
+    this.#copying = undefined
     return undefined
+  }
+
+  /** A checkpoint puts page 1 first and from the log, and it goes on, or ends. */
+  #mayBeCopying({ mtimeNs }: MainFileLook, published: number): boolean {
+    const page = this.#readPageOne()
+    const isKnown = this.#pageOne !== undefined && Buffer.compare(page, this.#pageOne) === 0
+    if (!isKnown && !isPageOneOf(this.wal, page, published)) return false
+    if (this.#copying?.mtimeNs !== mtimeNs) this.#copying = { mtimeNs, since: Date.now() }
+    return Date.now() - this.#copying.since < STALLED_COPY_MS
+  }
+
+  #readPageOne(): Uint8Array {
+    const page = new Uint8Array(this.pageSize)
+    this.file.read(page, 0)
+    return page
   }
 }
 

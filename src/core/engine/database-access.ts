@@ -33,6 +33,7 @@ export class DatabaseAccess {
   #unclosed: TrackedDatabase | undefined
   /** Why what is opened next needs a new base. */
   #baseReason: string | undefined
+  #mustKeepLog: boolean | undefined
   #identity: string | undefined
   readonly #restPause = new Deadline()
   /** When the database was opened after a rest, in milliseconds: something is going on. */
@@ -91,7 +92,8 @@ export class DatabaseAccess {
   open(): boolean {
     const { path, syncMs, pollMs, residency, wake, track } = this.#options
     if (this.#tracked !== undefined) return true
-    const source = SourceDatabase.open(path)
+    // What took a database's place may stand beside a log that is not its own.
+    const source = SourceDatabase.open(path, this.#mustKeepLog)
     if (source === undefined) return false
     residency.woke()
     this.#pace = new SyncPace(source.wal.path, syncMs, pollMs, wake)
@@ -119,14 +121,14 @@ export class DatabaseAccess {
   }
 
   /** Closes the connections. The database stays where it is. */
-  async close(): Promise<void> {
+  async close(keepLog?: boolean): Promise<void> {
     this.#resting?.leave()
     this.#resting = undefined
     const tracked = this.#tracked
     this.#tracked = undefined
     this.#pace?.stop()
     this.#unclosed ??= tracked
-    await this.clear()
+    await this.clear(keepLog)
   }
 
   /**
@@ -135,13 +137,14 @@ export class DatabaseAccess {
    */
   async leave(reason: string): Promise<void> {
     this.#baseReason = reason
+    this.#mustKeepLog = true
     await this.close()
   }
 
   /** Closes what could not be closed before. False while it still cannot: nothing else can be opened then. */
-  async clear(): Promise<boolean> {
+  async clear(keepLog?: boolean): Promise<boolean> {
     if (this.#unclosed === undefined) return true
-    if (!(await this.#unclosed.close())) return false
+    if (!(await this.#unclosed.close(keepLog))) return false
     this.#options.residency.rested()
     this.#unclosed = undefined
     return true

@@ -116,7 +116,8 @@ export class Engine {
     try {
       return await tracker.stop(timeoutMs)
     } finally {
-      await tracker.close()
+      // A reload starts it again: with the log in place that needs no new base.
+      await tracker.close(true)
     }
   }
 

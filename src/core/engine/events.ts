@@ -41,6 +41,8 @@ export type EngineEvent = { readonly database: string } & (
       readonly guarded: boolean
     }
   | { readonly type: 'continuity-lost'; readonly reason: string }
+  /** `-wal` or `-shm` was removed under a running application. */
+  | { readonly type: 'files-removed'; readonly reason: string }
   | { readonly type: 'adopted'; readonly txid: TXID }
   /** Nothing of the database is held open any more, until something happens to its files. */
   | { readonly type: 'rested' }

@@ -151,7 +151,8 @@ export class TrackedDatabase {
   async checkpoint(now: number): Promise<void> {
     if (this.#snapshots.isRunning) return
     if (!this.checkpoints.due(now, this.source.capture.walBytes())) return
-    this.source.assertCurrent()
+    // A log that is no longer the database's must not reach the main file.
+    if (this.source.mismatch() !== undefined) return
     const { writer } = this.#parts
     const outcome = await this.checkpoints.run(now, (change) =>
       writer.queueInMemory(this.source, wholeChange(this.source, change), now),
@@ -171,7 +172,7 @@ export class TrackedDatabase {
     if (!this.checkpoints.pressing(now, walBytes))
       return this.#limits.walIsStuck(walBytes, maxWalBytes)
     if (this.#limits.isSpoolFull(writer.spool, walBytes)) return
-    this.source.assertCurrent()
+    if (this.source.mismatch() !== undefined) return
     await writer.shipper.interrupt(new Error('the file moves to the spool'))
     await writer.spoolPending(this.source)
     // Once: a busy writer would never let the last frame be reached. The guarded checkpoint takes the rest.
@@ -235,9 +236,9 @@ export class TrackedDatabase {
   }
 
   /** Ends the connections. The spool and the replica stay. False while they cannot be closed safely (`SourceDatabase.close`). */
-  async close(): Promise<boolean> {
+  async close(keepLog?: boolean): Promise<boolean> {
     await this.#parts.checkpointer.forget(this.source.path)
-    return await this.source.close()
+    return await this.source.close(keepLog)
   }
 
   async #wake(rested: PageSums, signal: AbortSignal): Promise<void> {

@@ -12,6 +12,7 @@ export class TrackerJournal {
   #shipped: TXID | undefined
   #lastSyncAt: Date | undefined
   #lastError: string | undefined
+  #filesRemoved: string | undefined
 
   constructor(database: string, onEvent: (event: EngineEvent) => void) {
     this.#database = database
@@ -28,7 +29,7 @@ export class TrackerJournal {
       state: this.#state,
       txid: this.#shipped,
       lastSyncAt: this.#lastSyncAt,
-      lastError: this.#lastError,
+      lastError: this.#filesRemoved ?? this.#lastError,
     }
   }
 
@@ -64,6 +65,15 @@ export class TrackerJournal {
     this.#lastError = undefined
     const ms = now - file.noticedAt
     this.#onEvent({ type: 'synced', database: this.#database, txid, bytes, pages, ms })
+  }
+
+  /** A file of the open database has lost its name (`FileMismatch`); `undefined`: none has. Told once for each reason. */
+  filesRemoved(reason: string | undefined): void {
+    if (this.#filesRemoved === reason) return
+    this.#filesRemoved = reason
+    if (reason !== undefined) {
+      this.#onEvent({ type: 'files-removed', database: this.#database, reason })
+    }
   }
 
   /** Told once. */

@@ -149,9 +149,13 @@ export class WalTracker {
     }
   }
 
-  /** Closes the SQLite connections, for a process that goes on after `stop`. */
-  async close(): Promise<void> {
-    await this.#parts.access.close()
+  /**
+   * Closes the SQLite connections, for a process that goes on after `stop`.
+   *
+   * @param keepLog leave the log to the next start, even if ours is the last connection
+   */
+  async close(keepLog?: boolean): Promise<void> {
+    await this.#parts.access.close(keepLog)
   }
 
   status(): DatabaseStatus {
@@ -270,8 +274,10 @@ export class WalTracker {
 
   /** Holds what is open against the path and the files that are there now. */
   async #checkFiles(): Promise<void> {
-    const reason = this.#parts.access.tracked?.source.mismatch()
-    if (reason !== undefined) await this.#leave(reason)
+    const { access, journal } = this.#parts
+    const mismatch = access.tracked?.source.mismatch()
+    if (mismatch?.kind === 'replaced') await this.#leave(mismatch.reason)
+    journal.filesRemoved(mismatch?.kind === 'removed' ? mismatch.reason : undefined)
   }
 
   /** The files are no longer the database that is open: ships what can still be read of that and lets it go. */
