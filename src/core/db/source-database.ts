@@ -53,6 +53,7 @@ export class SourceDatabase {
     this.#mustKeepLog = mustKeepLog
     this.file = file
     this.wal = new WalFile(file.path)
+    this.wal.pin()
     this.guard = guard
     this.pageSize = pageSize
     this.capture = new WalCapture(file.path, this.wal, guard, pageSize)

@@ -126,7 +126,6 @@ export class WalCapture {
   resume(anchor: WalAnchor, commit: number, bootId: number): Continuity {
     this.#guard.take()
     const { published } = this.#guard.state()
-    this.#wal.refresh()
     const result = this.#prove(anchor, published, bootId)
     if (!result.proven) return result
     this.#position = { run: result.header, wal: result.position, commit }
@@ -141,7 +140,6 @@ export class WalCapture {
    * copy of the whole database. The view can be read (`readView`) until `hold` is called the next time.
    */
   async anchor(signal?: AbortSignal): Promise<DatabaseView> {
-    this.#wal.refresh()
     const deadline = Date.now() + ANCHOR_MS
     let scanner: WalScanner | undefined
     let run: WalHeader | undefined

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { decodeWalHeader, isSameRun, WAL_HEADER_SIZE, type WalHeader } from '../wal/index.ts'
 
 /**
@@ -40,12 +40,9 @@ export class WalFile {
     return fd === undefined ? 0 : fstatSync(fd).size
   }
 
-  /** Forgets the descriptor if another file has taken the path. */
-  refresh(): void {
-    if (this.#fd === undefined) return
-    const held = fstatSync(this.#fd)
-    const there = statSync(this.path, { throwIfNoEntry: false })
-    if (there === undefined || there.ino !== held.ino || there.dev !== held.dev) this.close()
+  /** Opens the file that SQLite has open, too: what takes its name later is another log. */
+  pin(): void {
+    this.#open()
   }
 
   close(): void {

@@ -217,12 +217,12 @@ describe('files of a database that people touch', () => {
     let isReplaced = false
     store.list = async function* (this: MemoryObjectStore, ...args) {
       if (!isReplaced) {
+        isReplaced = true
         const other = await another()
         await app.kill()
         remove('', '-wal', '-shm')
         renameSync(other, path)
         await (await open()).exec("INSERT INTO t(v) VALUES ('of the other')")
-        isReplaced = true
       }
       yield* MemoryObjectStore.prototype.list.apply(this, args)
     }

@@ -38,8 +38,8 @@ beforeAll(async () => {
   execFileSync('cp', [path, good])
   truncateSync(good, view.commit * PAGE_SIZE)
 })
-afterAll(() => {
-  source.close()
+afterAll(async () => {
+  await source.close()
   db.close()
   rmSync(folder, { recursive: true })
 })
