@@ -19,7 +19,7 @@ it('a change whose log is restarted before it has been read is refused, not read
   source.guard.release()
   db.exec('PRAGMA wal_checkpoint(RESTART); INSERT INTO t VALUES (2); INSERT INTO t VALUES (3)')
   expect(read).toThrow(expect.objectContaining({ code: 'ContinuityLost' }))
-  source.close()
+  await source.close()
   db.close()
   rmSync(folder, { recursive: true })
 })
