@@ -121,6 +121,7 @@ function status(): Command {
     .usage('[options] [NAME...]')
     .argument('[names...]', 'replicas to show (default: all)')
     .option('--socket <path>', "a watcher's socket (default: those of all watchers)")
+    .option('--max-lag <duration>', 'a lag above this is trouble (default: no lag is)')
 }
 
 function verify(): Command {

@@ -1,13 +1,6 @@
 import type { EngineEvent } from '../core/engine/events.ts'
 import { formatBytes } from './format.ts'
-import type { Logger } from './logger.ts'
 import type { FleetEvent } from './watch/fleet-event.ts'
-
-/** Writes an event to the log, in words, at the level at which an operator wants it. */
-export function logEvent(logger: Logger, event: FleetEvent): void {
-  const [level, message] = inWords(event)
-  logger[level](fields(event), message)
-}
 
 /** One line of `watch --json`. TXIDs become hex digits and errors plain objects when it is written. */
 export function eventLine(event: FleetEvent, now: Date): object {
@@ -15,9 +8,11 @@ export function eventLine(event: FleetEvent, now: Date): object {
   return { time: now, event: type, ...rest }
 }
 
-type Words = readonly ['debug' | 'info' | 'warn' | 'error', string]
+export type LogLevelOfEvent = 'debug' | 'info' | 'warn' | 'error'
+type Words = readonly [LogLevelOfEvent, string]
 
-function inWords(event: FleetEvent): Words {
+/** An event in words, and the level at which an operator wants it. */
+export function inWords(event: FleetEvent): Words {
   switch (event.type) {
     case 'waiting':
       return ['warn', `waiting: ${event.reason}`]
@@ -45,11 +40,15 @@ function inWords(event: FleetEvent): Words {
         `${event.reason}; restart the application, for what it writes now is in no file that the next start will read`,
       ]
     case 'store-error':
-      return ['warn', `the store failed, changes wait in the WAL: ${messageOf(event.error)}`]
+      return ['warn', `${storeFailed(event)}: ${messageOf(event.error)}`]
     case 'store-recovered':
       return ['info', 'the store answers again']
     case 'database-error':
-      return ['error', `the database cannot be replicated now: ${messageOf(event.error)}`]
+      return event.during === 'snapshot'
+        ? ['warn', `the full copy failed and is tried again: ${messageOf(event.error)}`]
+        : ['error', `the database cannot be replicated now: ${messageOf(event.error)}`]
+    case 'database-recovered':
+      return ['info', 'the database is replicated again']
     case 'wal-over-limit':
       return ['warn', `the WAL has grown to ${formatBytes(event.walBytes)}: ${event.reason}`]
     case 'spooling':
@@ -81,6 +80,8 @@ function inWords(event: FleetEvent): Words {
       return ['warn', `an object cannot be merged and is left: ${messageOf(event.error)}`]
     case 'maintenance-error':
       return ['warn', `the upkeep of the replica failed: ${messageOf(event.error)}`]
+    case 'maintenance-recovered':
+      return ['info', 'the upkeep of the replica goes on']
     case 'verified':
       return ['info', `the replica was verified: ${event.verdict}`]
     case 'damage-found':
@@ -97,11 +98,15 @@ function inWords(event: FleetEvent): Words {
 }
 
 function removed(event: FleetEvent & { type: 'database-removed' }): Words {
-  const { isChanged, isComplete, error } = event
+  const { isChanged, isComplete, isGone, error } = event
   const what = isChanged ? 'replication ends, to begin with other settings' : 'replication ends'
-  if (isComplete) return ['info', what]
+  if (isComplete) return isGone ? ['warn', `${what}: the file is gone`] : ['info', what]
   const why = error === undefined ? '' : `: ${messageOf(error)}`
   return ['warn', `${what}, and its last changes are not in the store${why}`]
+}
+
+function storeFailed({ during }: EngineEvent & { type: 'store-error' | 'database-error' }): string {
+  return during === 'snapshot' ? 'the store failed' : 'the store failed, changes wait in the WAL'
 }
 
 function tookOver({ from, pid, host, since }: EngineEvent & { type: 'took-over' }): string {
@@ -110,7 +115,7 @@ function tookOver({ from, pid, host, since }: EngineEvent & { type: 'took-over' 
 }
 
 /** All but what the message says already; TXIDs as in `list`. */
-function fields(event: FleetEvent): object {
+export function fieldsOf(event: FleetEvent): object {
   const shown: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(event)) {
     if (name === 'type' || name === 'reason') continue
@@ -120,6 +125,6 @@ function fields(event: FleetEvent): object {
   return shown
 }
 
-function messageOf(error: unknown): string {
+export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

@@ -77,7 +77,7 @@ describe('walsync status', () => {
       new RegExp(`^walsync \\d+\\.\\d+\\.\\d+, process ${cli.process.pid}, up \\d+ (s|min)\n`),
     )
     expect(text.stdout).toMatch(/^DATABASE +STATE +LAG +LAST SYNC +REPLICA +WAL +PENDING/m)
-    expect(text.stdout).toMatch(/^app +replicating +0 +\d{4}-.*Z +.* +2$/m)
+    expect(text.stdout).toMatch(/^app +replicating +0 +\d{4}-.*Z +.* +2 +\/.*app\.db$/m)
     expect(named).toMatchObject({ code: 0, stdout: expect.stringContaining('replicating') })
     expect(JSON.parse(json.stdout)).toMatchObject({
       watchers: [
@@ -245,16 +245,9 @@ describe('run folders and sockets', () => {
 })
 
 describe('what counts as trouble', () => {
-  const of = (more: Partial<StatusOfDatabase>): boolean =>
-    isInTrouble({
-      name: 'a',
-      path: '',
-      state: 'replicating',
-      pendingFiles: 0,
-      walBytes: 0,
-      spoolBytes: 0,
-      ...more,
-    })
+  const none = { pendingFiles: 0, walBytes: 0, spoolBytes: 0 }
+  const status: StatusOfDatabase = { name: 'a', path: '', state: 'replicating', ...none }
+  const of = (more: Partial<StatusOfDatabase>): boolean => isInTrouble({ ...status, ...more })
   it.each(['starting', 'waiting', 'replicating', 'behind', 'ending'] as const)(
     '%s does not',
     (state) => {
@@ -263,6 +256,17 @@ describe('what counts as trouble', () => {
   )
   it.each(['failing', 'fenced', 'stopped'] as const)('%s does', (state) => {
     expect(of({ state })).toBe(true)
+  })
+  it('a lag above the limit does', () => {
+    expect(isInTrouble({ ...status, lagMs: 5001 }, { maxLagMs: 5000 })).toBe(true)
+    expect(isInTrouble({ ...status, lagMs: 5000 }, { maxLagMs: 5000 })).toBe(false)
+    expect(of({ lagMs: 1e9 })).toBe(false)
+  })
+  it('a database that was there and has been gone for a minute does', () => {
+    const since = new Date('2026-01-01T00:00:00Z')
+    const gone = { ...status, state: 'waiting', waitingSince: since.toISOString() } as const
+    expect(isInTrouble(gone, {}, since.getTime() + 59_000)).toBe(false)
+    expect(isInTrouble(gone, {}, since.getTime() + 60_000)).toBe(true)
   })
   it('an error that is not over does', () => {
     expect(of({ lastError: 'the store is away' })).toBe(true)

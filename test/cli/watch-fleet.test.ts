@@ -52,6 +52,8 @@ class FakeEngine {
       walBytes: 0,
       spoolBytes: 0,
       lastError: undefined,
+      errorSince: undefined,
+      waitingSince: undefined,
       lagMs: 0,
       replicaFiles: 0,
       replicaBytes: 0,

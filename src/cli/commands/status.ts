@@ -2,13 +2,16 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import type { CommandContext } from '../command-context.ts'
 import { ExitCode } from '../exit-code.ts'
-import { parseFlags, text } from '../flags.ts'
+import { duration, parseFlags, text } from '../flags.ts'
 import { askWatcher, askWatchers, type WatcherAnswers } from '../status/ask-watchers.ts'
 import { renderStatus } from '../status/render-status.ts'
 import { assertSocketPath, runFolder } from '../status/run-folder.ts'
 import { isInTrouble } from '../status/status-document.ts'
 
-const statusFlags = z.object({ socket: text('a path').optional() })
+const statusFlags = z.object({
+  socket: text('a path').optional(),
+  maxLag: duration().optional(),
+})
 
 /**
  * `walsync status`: what the watchers of this machine and user are doing. Asks them, not the stores.
@@ -21,7 +24,7 @@ export async function status(
   names: readonly string[],
   rawFlags: Readonly<Record<string, unknown>>,
 ): Promise<number> {
-  const { socket } = parseFlags(statusFlags, rawFlags)
+  const { socket, maxLag } = parseFlags(statusFlags, rawFlags)
   const answers = await ask(context, socket)
   const asked = names.length === 0 ? answers : only(answers, names)
   const databases = asked.watchers.flatMap((watcher) => watcher.databases)
@@ -36,7 +39,8 @@ export async function status(
     ...missing.map((name) => `No watcher replicates ${name}.`),
   ]
   context.output.result({ ...asked, missing }, lines.filter((line) => line !== '').join('\n'))
-  const isWell = [nobody, missing, asked.failures, databases.filter(isInTrouble)]
+  const troubled = databases.filter((database) => isInTrouble(database, { maxLagMs: maxLag }))
+  const isWell = [nobody, missing, asked.failures, troubled]
   return isWell.every(({ length }) => length === 0) ? ExitCode.ok : ExitCode.other
 }
 

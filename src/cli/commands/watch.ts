@@ -5,6 +5,7 @@ import { InterruptedError } from '../interrupted-error.ts'
 import type { Invocation } from '../program.ts'
 import { onReloadSignal } from '../signals.ts'
 import { openStatusSocket } from '../status/status-socket.ts'
+import { logEnd } from '../watch/end-report.ts'
 import type { Fleet } from '../watch/fleet.ts'
 import { WatchRun } from '../watch/watch-run.ts'
 
@@ -37,6 +38,7 @@ export async function watch(
     throw error
   }
   const [unshipped] = await Promise.all([run.stop(), socket.close()])
+  logEnd(logger, run.fleet.status(), unshipped)
   const error = whatIsLeft(run, unshipped)
   if (error === undefined) return exitCode
   if (exitCode === 0) throw error

@@ -21,6 +21,7 @@ const HEADING = [
   'RESTORABLE FROM',
   'TO',
   'TXID',
+  'PATH',
 ]
 
 function renderWatcher(watcher: StatusDocument): string {
@@ -34,8 +35,8 @@ function renderWatcher(watcher: StatusDocument): string {
 }
 
 function row(database: StatusOfDatabase): string[] {
-  const { name, state, lagMs, lastSyncAt, replicaBytes, walBytes, pendingFiles, restorable, txid } =
-    database
+  const { name, path, state, lagMs, lastSyncAt, txid } = database
+  const { replicaBytes, walBytes, pendingFiles, restorable } = database
   return [
     name,
     state,
@@ -47,13 +48,20 @@ function row(database: StatusOfDatabase): string[] {
     restorable?.from.time ?? '',
     restorable?.to.time ?? '',
     txid === undefined ? '' : BigInt(`0x${txid}`).toString(),
+    path,
   ]
 }
 
-function notes({ name, reason, lastError, spoolBytes }: StatusOfDatabase): string[] {
-  const said = [...new Set([reason, lastError].filter((text) => text !== undefined))]
+function notes(database: StatusOfDatabase): string[] {
+  const { name, reason, waitingSince, lastError, errorSince, spoolBytes } = database
+  const why = reason === lastError ? undefined : since(reason, waitingSince)
+  const said = [why, since(lastError, errorSince)].filter((text) => text !== undefined)
   if (spoolBytes > 0) said.push(`${formatBytes(spoolBytes)} wait in the spool`)
   return said.map((text) => `${name}: ${text}`)
+}
+
+function since(text: string | undefined, time: string | undefined): string | undefined {
+  return text === undefined || time === undefined ? text : `since ${time}: ${text}`
 }
 
 const UNITS = [

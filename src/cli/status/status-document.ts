@@ -28,7 +28,11 @@ export interface StatusOfDatabase {
   /** Newest TXID in the store. */
   readonly txid?: string | undefined
   readonly lastSyncAt?: string | undefined
+  /** The worst failure that is not over. */
   readonly lastError?: string | undefined
+  readonly errorSince?: string | undefined
+  /** Since when a database that was replicated has been missing or empty. */
+  readonly waitingSince?: string | undefined
   readonly pendingFiles: number
   readonly walBytes: number
   readonly spoolBytes: number
@@ -64,9 +68,24 @@ export function statusDocument(parts: StatusParts, now: Date): object {
   }
 }
 
-/** Does someone have to look after it? Waiting for a file, or for a store that answers slowly, is no trouble. */
-export function isInTrouble({ state, lastError }: StatusOfDatabase): boolean {
-  return state === 'failing' || state === 'fenced' || state === 'stopped' || lastError !== undefined
+/** So long a database that was replicated may be gone before that is trouble: who replaces a file needs a moment. */
+const MISSING_MS = 60_000
+
+/**
+ * Does someone have to look after it? Waiting for a first file, or for a store that answers slowly,
+ * is no trouble.
+ *
+ * @param limits `maxLagMs`: more than that is trouble
+ */
+export function isInTrouble(
+  { state, lastError, lagMs, waitingSince }: StatusOfDatabase,
+  limits: { readonly maxLagMs?: number | undefined } = {},
+  now: number = Date.now(),
+): boolean {
+  if (state === 'failing' || state === 'fenced' || state === 'stopped') return true
+  if (lastError !== undefined) return true
+  if (lagMs !== undefined && lagMs > (limits.maxLagMs ?? Number.POSITIVE_INFINITY)) return true
+  return waitingSince !== undefined && now - Date.parse(waitingSince) >= MISSING_MS
 }
 
 function databaseDocument({ engine, ...fleet }: FleetStatus): object {

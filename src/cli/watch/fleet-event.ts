@@ -9,6 +9,8 @@ export type FleetEvent =
           readonly type: 'database-removed'
           /** It is started again, with other settings. */
           readonly isChanged: boolean
+          /** There is no file at its path any more. */
+          readonly isGone: boolean
           /** Everything that was committed is in the store. */
           readonly isComplete: boolean
           readonly error?: unknown

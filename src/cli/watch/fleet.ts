@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import type { Engine, EngineDatabase } from '../../core/engine/engine.ts'
 import { type EngineEvent, FencedError } from '../../core/engine/events.ts'
@@ -226,7 +227,8 @@ export class Fleet {
         this.#members.delete(name)
         const { retryInMs, isNew } = waiting.failed(error, Date.now())
         const type = isStoreError(error) ? 'store-error' : 'database-error'
-        if (isNew) this.#parts.onEvent({ type, database: name, error, retryInMs })
+        const event = { database: name, during: 'replication', error, retryInMs } as const
+        if (isNew) this.#parts.onEvent({ type, ...event })
       }
     })
     member.work = member.work.then(() => this.#reconcileSoon())
@@ -243,6 +245,7 @@ export class Fleet {
   #end(member: FleetMember, isChanged: boolean): void {
     const { name, path } = member.database
     const wasFenced = member.phase === 'fenced'
+    const isGone = !existsSync(path)
     member.phase = 'ending'
     const remove = async () => {
       const isComplete = await this.#parts.engine.remove(name, this.#endMs)
@@ -257,7 +260,7 @@ export class Fleet {
       .then((isComplete) => {
         this.#members.delete(name)
         const { error } = member
-        const event = { type: 'database-removed', database: name, path, isChanged } as const
+        const event = { type: 'database-removed', database: name, path, isChanged, isGone } as const
         this.#parts.onEvent({ ...event, isComplete: isComplete || wasFenced, error })
         this.#reconcileSoon()
       })

@@ -18,6 +18,7 @@ interface PooledStore {
 export class StorePool {
   readonly #context: CommandContext
   readonly #stores = new Map<string, PooledStore>()
+  readonly #bucketOf = new Map<string, string>()
 
   constructor(context: CommandContext) {
     this.#context = context
@@ -47,6 +48,12 @@ export class StorePool {
       : `${stores.length} stores`
   }
 
+  /** What the store is called that a prepared database was given; for people. */
+  describe(database: string): string {
+    const pooled = this.#stores.get(this.#bucketOf.get(database) ?? '')
+    return pooled?.opened.store.description ?? ''
+  }
+
   /** Tries out what the stores can do, each once. */
   probe(): void {
     for (const { probe } of this.#stores.values()) probe.begin()
@@ -56,6 +63,7 @@ export class StorePool {
   prepare({ name, path, prefix, bucket, settings }: WatchedDatabase): EngineDatabase {
     const pooled = this.#stores.get(bucket)
     if (pooled === undefined) throw new TypeError(`Expected ${bucket} to be open.`)
+    this.#bucketOf.set(name, bucket)
     const { opened, proof } = pooled
     const store = replicaStore(opened, prefix)
     return { ...settings, name, path, store, layout: opened.layout, fencingProof: proof }

@@ -1,12 +1,13 @@
 import { Engine } from '../../core/engine/engine.ts'
 import type { CommandContext } from '../command-context.ts'
 import type { Config } from '../config/config.ts'
-import { eventLine, logEvent } from '../event-log.ts'
+import { eventLine } from '../event-log.ts'
 import { errorReport } from '../report-error.ts'
 import { UsageError } from '../usage-error.ts'
 import { Fleet } from './fleet.ts'
 import type { FleetEvent } from './fleet-event.ts'
 import { Lookout } from './lookout.ts'
+import { OutageLog } from './outage-log.ts'
 import { refuseConflicts, resolveDatabases, type WantedDatabase } from './resolve-databases.ts'
 import { StorePool } from './store-pool.ts'
 import { fixedDifferences, type WatchPlan, type WatchRequest, watchPlan } from './watch-plan.ts'
@@ -19,6 +20,7 @@ export class WatchRun {
   readonly #stores: StorePool
   readonly #engine: Engine
   readonly #lookout: Lookout
+  readonly #log: OutageLog
   /** What the engine starts with; the lookout brings the others. */
   readonly #first: readonly WantedDatabase[]
   #plan: WatchPlan
@@ -49,6 +51,7 @@ export class WatchRun {
     this.#request = request
     this.#plan = plan
     this.#stores = stores
+    this.#log = new OutageLog(logger, (database) => stores.describe(database))
     this.#first = plan.isStrict ? strictDatabases(plan, cwd) : []
     this.#engine = new Engine({
       databases: this.#first.map(({ database }) => stores.prepare(database)),
@@ -149,8 +152,9 @@ export class WatchRun {
   }
 
   #tell(event: FleetEvent): void {
-    logEvent(this.#context.logger, event)
-    this.#context.output.event(eventLine(event, new Date()))
+    const now = new Date()
+    this.#log.log(event, now.getTime())
+    this.#context.output.event(eventLine(event, now))
   }
 }
 

@@ -58,6 +58,7 @@ export class Engine {
       residency: new Residency(maxAwake, restAfterMs),
       folders: new FolderWatch(),
       onEvent,
+      failing: new Set(),
       nodeId: BigInt(randomInt(1, 2 ** 32)),
       bootId: currentBootId(),
     }

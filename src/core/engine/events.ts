@@ -3,6 +3,7 @@ import type { MaintenanceEvent } from '../maintenance/index.ts'
 import type { FencedError } from '../replica/fenced-error.ts'
 
 import type { VerifyEvent } from '../verify/verify-schedule.ts'
+import type { Work } from './work.ts'
 
 export { FencedError, type FencedErrorCode } from '../replica/fenced-error.ts'
 
@@ -48,9 +49,18 @@ export type EngineEvent = { readonly database: string } & (
   | { readonly type: 'rested' }
   /** `proven`: the WAL continues what was known; else all pages were compared, and `pages` had changed. */
   | { readonly type: 'woken'; readonly proven: boolean; readonly pages: number }
-  | { readonly type: 'store-error'; readonly error: unknown; readonly retryInMs: number }
-  | { readonly type: 'store-recovered'; readonly outageMs: number }
-  | { readonly type: 'database-error'; readonly error: unknown; readonly retryInMs: number }
+  | {
+      readonly type: 'store-error' | 'database-error'
+      /** What failed; it fails until the same goes on. */
+      readonly during: Work
+      readonly error: unknown
+      readonly retryInMs: number
+    }
+  | {
+      readonly type: 'store-recovered' | 'database-recovered'
+      readonly during: Work
+      readonly outageMs: number
+    }
   | { readonly type: 'wal-over-limit'; readonly walBytes: number; readonly reason: string }
   | { readonly type: 'spooling'; readonly txid: TXID; readonly spoolBytes: number }
   | { readonly type: 'spool-full'; readonly spoolBytes: number; readonly maxBytes: number }

@@ -15,6 +15,7 @@ import type {
 export interface UpkeepParts {
   readonly options: TrackerOptions
   readonly context: TrackerContext
+  readonly onEvent: (event: EngineEvent) => void
   readonly client: ReplicaClient
   /** NodeID of what is written. */
   readonly nodeId: () => bigint
@@ -43,11 +44,10 @@ export class ReplicaUpkeep {
   #failure: unknown
 
   constructor(parts: UpkeepParts) {
-    const { options, context, client, stored } = parts
+    const { options, context, client, stored, onEvent } = parts
     this.#parts = parts
     this.catalogue = new ReplicaCatalogue(client.layout)
-    const emit = (event: object) =>
-      context.onEvent({ database: options.name, ...event } as EngineEvent)
+    const emit = (event: object) => onEvent({ database: options.name, ...event } as EngineEvent)
     this.#maintenance = new ReplicaMaintenance(
       client,
       this.catalogue,
@@ -89,6 +89,11 @@ export class ReplicaUpkeep {
     if (failure !== undefined) throw failure
     if (this.#running !== undefined || !this.#listed) return Number.POSITIVE_INFINITY
     return Math.max(0, this.#dueAt(now) - now)
+  }
+
+  /** The store was away and is back: what failed meanwhile need not wait. */
+  storeAnswers(): void {
+    this.#maintenance.retrySoon()
   }
 
   /** Begins what is due, if nothing is running. */

@@ -3,12 +3,13 @@ import type { WalChange } from '../db/index.ts'
 import { formatTxid, type LtxHeader, type TXID } from '../ltx/index.ts'
 import type { EpochClaim } from '../replica/epoch-claim.ts'
 import type { ReplicaClient } from '../replica/replica-client.ts'
-import { isStoreError, type PutBody } from '../store/index.ts'
+import { isStoreError, type PutBody, StoreError } from '../store/index.ts'
 import { Backoff } from './backoff.ts'
 import { Deadline } from './deadline.ts'
 import { type EngineEvent, FencedError } from './events.ts'
 import { fileBytes, type LtxFile } from './ltx-file.ts'
 import type { Spool, SpooledFile } from './spool.ts'
+import { failureEvent } from './work.ts'
 
 /** A level-0 file that has a TXID and is not in the store yet. */
 export interface PendingFile {
@@ -35,6 +36,8 @@ export interface ShipperHooks {
   readonly onEvent: (event: EngineEvent) => void
   /** Something has changed; look again. */
   readonly wake: () => void
+  /** How many databases fail at the same time. */
+  readonly failing?: (() => number) | undefined
 }
 
 /**
@@ -50,11 +53,10 @@ export class Shipper {
   #uploading: Promise<void> | undefined
   #abort = new AbortController()
   #startedAt = 0
-  readonly #backoff = new Backoff()
+  readonly #backoff: Backoff
   #failingSince: number | undefined
   readonly #pause = new Deadline()
   #fatal: unknown
-  #lastError: unknown
 
   /** @param claim without one, whoever has the slot first has it */
   constructor(database: string, client: ReplicaClient, hooks: ShipperHooks, claim?: EpochClaim) {
@@ -62,15 +64,11 @@ export class Shipper {
     this.#client = client
     this.#hooks = hooks
     this.#claim = claim
+    this.#backoff = new Backoff({ crowd: hooks.failing })
   }
 
   get pending(): readonly PendingFile[] {
     return this.#queue
-  }
-
-  /** What made the last try fail; `undefined` after a success. */
-  get lastError(): unknown {
-    return this.#lastError
   }
 
   /** How long no next try is allowed, in milliseconds. */
@@ -116,6 +114,7 @@ export class Shipper {
   /** Forgets all pending files. */
   drop(): void {
     this.#queue.length = 0
+    this.#goesOn()
   }
 
   async #upload(file: PendingFile, signal: AbortSignal): Promise<void> {
@@ -136,13 +135,11 @@ export class Shipper {
   async #shipped(file: PendingFile, bytes: number, signal: AbortSignal): Promise<void> {
     this.#queue.shift()
     if (this.#failingSince !== undefined) {
-      const outageMs = Date.now() - this.#failingSince
-      this.#hooks.onEvent({ type: 'store-recovered', database: this.#database, outageMs })
+      const outageMs = Math.max(0, Date.now() - this.#failingSince)
+      const [database, during] = [this.#database, 'upload' as const]
+      this.#hooks.onEvent({ type: 'store-recovered', database, during, outageMs })
     }
-    this.#backoff.reset()
-    this.#failingSince = undefined
-    this.#pause.clear()
-    this.#lastError = undefined
+    this.#goesOn()
     await this.#hooks.onShipped(file, bytes, signal)
   }
 
@@ -150,8 +147,7 @@ export class Shipper {
   async #taken(file: PendingFile, signal: AbortSignal): Promise<void> {
     try {
       const found = await this.#client.head(0, file.txid, file.txid, { signal })
-      if (found === undefined)
-        return this.#failed(new Error(`the slot ${formatTxid(file.txid)} was taken and is empty`))
+      if (found === undefined) return this.#failed(emptySlot(file.txid))
       const header = await this.#client.readHeader(found, { signal })
       const { nodeId, timestamp, walOffset, walSize } = file.header
       const ours =
@@ -170,14 +166,26 @@ export class Shipper {
     }
   }
 
+  /** Whatever failed does not any more. */
+  #goesOn(): void {
+    this.#backoff.reset()
+    this.#failingSince = undefined
+    this.#pause.clear()
+  }
+
   #failed(error: unknown): void {
     const now = Date.now()
-    this.#lastError = error
     this.#failingSince = Math.min(this.#failingSince ?? now, now)
     const retryInMs = this.#backoff.next()
     this.#pause.set(now, retryInMs)
-    this.#hooks.onEvent({ type: 'store-error', database: this.#database, error, retryInMs })
+    const event = failureEvent('upload', error, retryInMs)
+    this.#hooks.onEvent({ database: this.#database, ...event })
   }
+}
+
+function emptySlot(txid: TXID): StoreError {
+  const message = `The store says that ${formatTxid(txid)} is taken, and then that it is not there.`
+  return new StoreError('Unavailable', message, { op: 'put' })
 }
 
 /** Writes a pending file into the spool, so that neither memory nor the WAL has to keep it. */

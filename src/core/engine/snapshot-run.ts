@@ -7,6 +7,7 @@ import { type Emit, FencedError } from './events.ts'
 import type { ReplicaHead } from './locate.ts'
 import type { ReplicaWriter } from './replica-writer.ts'
 import type { SnapshotPolicy } from './snapshot-policy.ts'
+import { failureEvent } from './work.ts'
 
 export interface SnapshotRunParts {
   readonly writer: ReplicaWriter
@@ -19,7 +20,7 @@ export class SnapshotRun {
   readonly #source: SourceDatabase
   readonly #parts: SnapshotRunParts
   readonly #emit: Emit
-  readonly #backoff = new Backoff()
+  readonly #backoff = new Backoff({ patient: true })
   #running: Promise<void> | undefined
   readonly #pause = new Deadline()
   /** No snapshot can be the beginning of a restore to the latest state: one is needed, whatever the policy says. */
@@ -40,6 +41,11 @@ export class SnapshotRun {
   /** A newer writer was found when a snapshot was to be stored. */
   get fenced(): FencedError | undefined {
     return this.#fenced
+  }
+
+  /** The store was away and is back: one that failed meanwhile need not wait. */
+  storeAnswers(): void {
+    this.#pause.clear()
   }
 
   /** Resolves when none runs. */
@@ -103,7 +109,7 @@ export class SnapshotRun {
       }
       const retryInMs = this.#backoff.next()
       this.#pause.set(Date.now(), retryInMs)
-      this.#emit({ type: 'store-error', error, retryInMs })
+      this.#emit(failureEvent('snapshot', error, retryInMs))
     }
   }
 }

@@ -8,6 +8,7 @@ import { ReplicaWriter } from './replica-writer.ts'
 import { SnapshotPolicy, type SnapshotProgress } from './snapshot-policy.ts'
 import { Spool } from './spool.ts'
 import { TrackedDatabase } from './tracked-database.ts'
+import { failureIn } from './work.ts'
 
 export interface TakeSnapshotOptions {
   readonly signal?: AbortSignal | undefined
@@ -61,6 +62,8 @@ class OneShot {
   readonly #database: TrackedDatabase
   readonly #checkpointer = new Checkpointer()
   #baseBytes = 0
+  /** What made the last upload fail. */
+  #failure: unknown
 
   constructor(name: string, source: SourceDatabase, store: ObjectStore, layout: ReplicaLayout) {
     const nodeId = BigInt(randomInt(1, 2 ** 32))
@@ -79,7 +82,9 @@ class OneShot {
       {
         onShipped: (file) => file.uncaptured && source.capture.advance(file.uncaptured),
         onTaken: (file, found, signal) => this.#database.adopt(file.txid, found, signal),
-        onEvent: ignore,
+        onEvent: (event) => {
+          this.#failure = failureIn(event)?.error
+        },
         wake: ignore,
       },
     )
@@ -144,7 +149,7 @@ class OneShot {
       signal.throwIfAborted()
       shipper.pump(Date.now())
       await shipper.settled()
-      if (shipper.lastError !== undefined) throw shipper.lastError
+      if (this.#failure !== undefined) throw this.#failure
     }
   }
 }

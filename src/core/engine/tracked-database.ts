@@ -49,9 +49,9 @@ export interface WhatIsKnown {
 export class TrackedDatabase {
   readonly source: SourceDatabase
   readonly checkpoints: CheckpointPolicy
+  readonly snapshots: SnapshotRun
   readonly #parts: TrackedDatabaseParts
   readonly #emit: Emit
-  readonly #snapshots: SnapshotRun
   readonly #limits: LimitReports
   #located = false
   /** Why a new base is needed; `undefined` if none is. */
@@ -77,7 +77,7 @@ export class TrackedDatabase {
     this.#located = this.#mustWake
     this.checkpoints = new CheckpointPolicy(source, parts.checkpointer, parts.maxWalBytes)
     this.#emit = (event) => parts.onEvent({ database: parts.name, ...event } as EngineEvent)
-    this.#snapshots = new SnapshotRun(source, parts, this.#emit)
+    this.snapshots = new SnapshotRun(source, parts, this.#emit)
     this.#limits = new LimitReports(this.#emit)
   }
 
@@ -121,7 +121,7 @@ export class TrackedDatabase {
     if (options.patient === true && writer.captured !== undefined) return 'again'
     // Files of a spool come before it: their slots would stay empty for ever.
     if (writer.shipper.pending.length > 0) return 'again'
-    await this.#snapshots.settled()
+    await this.snapshots.settled()
     return await this.#takeBase(signal)
   }
 
@@ -133,7 +133,7 @@ export class TrackedDatabase {
 
   /** Queues what has been committed since. False if there is nothing. */
   async capture(noticedAt: number): Promise<boolean> {
-    if (this.#snapshots.fenced !== undefined) throw this.#snapshots.fenced
+    if (this.snapshots.fenced !== undefined) throw this.snapshots.fenced
     const change = await this.#scan()
     if (change === undefined) return false
     this.#parts.writer.queue(this.source, change, noticedAt)
@@ -142,14 +142,14 @@ export class TrackedDatabase {
 
   /** Lets other connections' checkpoints pass, while nothing is left to capture. */
   settle(): void {
-    if (this.#snapshots.isRunning) return
+    if (this.snapshots.isRunning) return
     this.source.capture.regrip()
     this.source.capture.settle()
   }
 
   /** Checkpoints if that is due and nothing forbids it. Everything captured must have been shipped. */
   async checkpoint(now: number): Promise<void> {
-    if (this.#snapshots.isRunning) return
+    if (this.snapshots.isRunning) return
     if (!this.checkpoints.due(now, this.source.capture.walBytes())) return
     // A log that is no longer the database's must not reach the main file.
     if (this.source.mismatch() !== undefined) return
@@ -168,7 +168,7 @@ export class TrackedDatabase {
       this.#limits.walIsSmall()
       return
     }
-    if (this.#snapshots.isRunning || writer.shipper.stuckFor(now) < STUCK_MS) return
+    if (this.snapshots.isRunning || writer.shipper.stuckFor(now) < STUCK_MS) return
     if (!this.checkpoints.pressing(now, walBytes))
       return this.#limits.walIsStuck(walBytes, maxWalBytes)
     if (this.#limits.isSpoolFull(writer.spool, walBytes)) return
@@ -186,7 +186,7 @@ export class TrackedDatabase {
 
   /** Starts a snapshot if the policy asks for one; it goes on beside later captures. Everything captured must have been shipped. */
   startSnapshot(now: number, signal: AbortSignal, onEnd: () => void): void {
-    this.#snapshots.start(now, signal, onEnd)
+    this.snapshots.start(now, signal, onEnd)
   }
 
   /**
@@ -226,7 +226,7 @@ export class TrackedDatabase {
    */
   async remember(): Promise<PageSums | undefined> {
     const { capture, file } = this.source
-    if (this.needsPreparing || this.#snapshots.isRunning || !capture.coversMark) return undefined
+    if (this.needsPreparing || this.snapshots.isRunning || !capture.coversMark) return undefined
     if (this.#parts.writer.shipper.pending.length > 0) return undefined
     if (file.size() > MAX_RESTING_BYTES) return undefined
     if ((await capture.scan()) !== undefined || capture.hasUnpublished) return undefined
@@ -267,7 +267,7 @@ export class TrackedDatabase {
     const { writer, bootId } = this.#parts
     const head = await writer.locate(signal)
     this.#parts.onListed?.(head.files)
-    await this.#snapshots.observe(head, signal)
+    await this.snapshots.observe(head, signal)
     this.#located = true
     if (head.txid === undefined) {
       this.#baseReason = 'the replica is empty'

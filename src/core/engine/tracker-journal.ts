@@ -1,22 +1,47 @@
 import type { TXID } from '../ltx/index.ts'
+import { Backoff } from './backoff.ts'
 import type { EngineEvent, FencedError } from './events.ts'
 import type { PendingFile } from './shipper.ts'
 import type { DatabaseStatus } from './tracker-options.ts'
+import { failureEvent, failureIn, messageOf, successIn, WORKS, type Work } from './work.ts'
 
-/** What one tracker has to say: its state for `status`, and events as they happen. */
+interface Failure {
+  readonly error: unknown
+  /** Of the first try that failed, in milliseconds. */
+  readonly since: number
+}
+
+/**
+ * What one tracker has to say: its state for `status`, and events as they happen. The one owner of
+ * that state: what fails and what goes on again is told through it, and counts as it is told.
+ */
 export class TrackerJournal {
   readonly #database: string
   readonly #onEvent: (event: EngineEvent) => void
+  /** Names of the databases of the process that have a failure. */
+  readonly #failing: Set<string>
+  readonly #failures = new Map<Work, Failure>()
+  readonly #backoff: Backoff
   #state: DatabaseStatus['state'] = 'starting'
   #waitingFor: string | undefined
+  #waitingSince: Date | undefined
+  /** The database was there, so that it is missing when it is not. */
+  #wasThere = false
   #shipped: TXID | undefined
   #lastSyncAt: Date | undefined
-  #lastError: string | undefined
-  #filesRemoved: string | undefined
+  /** A file of the open database has lost its name. */
+  #filesRemoved: Failure | undefined
+  #fenced: Failure | undefined
 
-  constructor(database: string, onEvent: (event: EngineEvent) => void) {
+  constructor(
+    database: string,
+    onEvent: (event: EngineEvent) => void,
+    failing = new Set<string>(),
+  ) {
     this.#database = database
     this.#onEvent = onEvent
+    this.#failing = failing
+    this.#backoff = new Backoff({ crowd: () => failing.size })
   }
 
   /** Newest TXID in the store. */
@@ -24,36 +49,54 @@ export class TrackerJournal {
     return this.#shipped
   }
 
-  get summary(): Pick<DatabaseStatus, 'state' | 'txid' | 'lastSyncAt' | 'lastError'> {
+  get summary(): Pick<
+    DatabaseStatus,
+    'state' | 'txid' | 'lastSyncAt' | 'lastError' | 'errorSince' | 'waitingSince'
+  > {
+    const work = WORKS.find((candidate) => this.#failures.has(candidate))
+    const failure = this.#fenced ?? this.#filesRemoved ?? (work && this.#failures.get(work))
     return {
       state: this.#state,
       txid: this.#shipped,
       lastSyncAt: this.#lastSyncAt,
-      lastError: this.#filesRemoved ?? this.#lastError,
+      lastError: failure && messageOf(failure.error),
+      errorSince: failure && new Date(failure.since),
+      waitingSince: this.#state === 'waiting' ? this.#waitingSince : undefined,
     }
   }
 
   /** The database is not there (yet). Told once for each reason. */
   waiting(reason: string): void {
     this.#state = 'waiting'
+    if (this.#wasThere) this.#waitingSince ??= new Date()
     if (this.#waitingFor === reason) return
     this.#waitingFor = reason
     this.#onEvent({ type: 'waiting', database: this.#database, reason })
   }
 
+  /** The database that was there is not any more. */
+  lost(reason: string): void {
+    this.#wasThere = true
+    this.waiting(reason)
+  }
+
   opened(): void {
     this.#waitingFor = undefined
+    if (this.#state === 'waiting') this.#state = 'starting'
   }
 
   replicating(txid: TXID | undefined): void {
     this.#waitingFor = undefined
+    this.#waitingSince = undefined
+    this.#wasThere = true
     this.#state = 'replicating'
     this.#shipped = txid
   }
 
-  /** Passes on what the database's own steps tell. */
+  /** Passes on what is done for the database tells. */
   tell(event: EngineEvent): void {
     if (event.type === 'adopted') this.#shipped = event.txid
+    this.#note(event)
     this.#onEvent(event)
   }
 
@@ -62,15 +105,14 @@ export class TrackerJournal {
     const { txid, pages } = file
     this.#shipped = txid
     this.#lastSyncAt = new Date(now)
-    this.#lastError = undefined
     const ms = now - file.noticedAt
-    this.#onEvent({ type: 'synced', database: this.#database, txid, bytes, pages, ms })
+    this.tell({ type: 'synced', database: this.#database, txid, bytes, pages, ms })
   }
 
   /** A file of the open database has lost its name (`FileMismatch`); `undefined`: none has. Told once for each reason. */
   filesRemoved(reason: string | undefined): void {
-    if (this.#filesRemoved === reason) return
-    this.#filesRemoved = reason
+    if (this.#filesRemoved?.error === reason) return
+    this.#filesRemoved = reason === undefined ? undefined : { error: reason, since: Date.now() }
     if (reason !== undefined) {
       this.#onEvent({ type: 'files-removed', database: this.#database, reason })
     }
@@ -80,18 +122,42 @@ export class TrackerJournal {
   fenced(error: FencedError): void {
     if (this.#state === 'fenced') return
     this.#state = 'fenced'
-    this.#lastError = error.message
+    this.#fenced = { error, since: Date.now() }
     this.#onEvent({ type: 'fenced', database: this.#database, error })
   }
 
-  failed(error: unknown, retryInMs: number): void {
-    this.#lastError = error instanceof Error ? error.message : String(error)
-    const isFromStore = (error as { name?: string } | undefined)?.name === 'StoreError'
-    const type = isFromStore ? 'store-error' : 'database-error'
-    this.#onEvent({ type, database: this.#database, error, retryInMs })
+  /** The database's own steps failed. Returns the pause until they are tried again, in milliseconds. */
+  failed(error: unknown): number {
+    const retryInMs = this.#backoff.next()
+    this.tell({ database: this.#database, ...failureEvent('replication', error, retryInMs) })
+    return retryInMs
+  }
+
+  /** They go on. */
+  recovered(): void {
+    this.#backoff.reset()
+    const failure = this.#failures.get('replication')
+    if (failure === undefined) return
+    const failed = failureEvent('replication', failure.error, 0).type
+    const type = failed === 'store-error' ? 'store-recovered' : 'database-recovered'
+    const outageMs = Math.max(0, Date.now() - failure.since)
+    this.tell({ type, database: this.#database, during: 'replication', outageMs })
   }
 
   stopped(): void {
     if (this.#state !== 'fenced') this.#state = 'stopped'
+    this.#failing.delete(this.#database)
+  }
+
+  #note(event: EngineEvent): void {
+    const failed = failureIn(event)
+    if (failed !== undefined) {
+      const now = Date.now()
+      const since = Math.min(this.#failures.get(failed.work)?.since ?? now, now)
+      this.#failures.set(failed.work, { error: failed.error, since })
+    }
+    for (const work of successIn(event)) this.#failures.delete(work)
+    if (this.#failures.size > 0) this.#failing.add(this.#database)
+    else this.#failing.delete(this.#database)
   }
 }

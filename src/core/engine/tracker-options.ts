@@ -48,6 +48,8 @@ export interface TrackerContext {
   readonly residency: Residency
   readonly folders: FolderWatch
   readonly onEvent: (event: EngineEvent) => void
+  /** Names of the databases that have a failure now. */
+  readonly failing: Set<string>
   /** 32 bits, not 0, that identify this process in the files that it writes. */
   readonly nodeId: bigint
   readonly bootId: number
@@ -66,7 +68,12 @@ export interface DatabaseStatus {
   readonly pendingFiles: number
   readonly walBytes: number
   readonly spoolBytes: number
+  /** The worst failure that is not over, of uploads, snapshots, upkeep or the database itself. */
   readonly lastError: string | undefined
+  /** Since when that has failed. */
+  readonly errorSince: Date | undefined
+  /** Since when a database that was replicated has been missing or empty. */
+  readonly waitingSince: Date | undefined
   /** For how long the oldest change that is known and not in the store has waited, in milliseconds; 0 for none. */
   readonly lagMs: number
   /** Of the replica, as this process knows it. */

@@ -48,8 +48,16 @@ export interface TrackerParts {
 export function trackerParts(setup: TrackerSetup, { wake, onShipped }: TrackerHooks): TrackerParts {
   const { store, layout, options, context, fencingProof } = setup
   const { name, path, pollIntervalMs: pollMs = 1000, syncIntervalMs: syncMs = 1000 } = options
-  const { residency, folders, onEvent } = context
-  const journal = new TrackerJournal(name, onEvent)
+  const { residency, folders, failing } = context
+  const journal = new TrackerJournal(name, context.onEvent, failing)
+  const onEvent = (event: EngineEvent) => {
+    // What waited for a store longer than the uploads do is tried again with them.
+    if (event.type === 'store-recovered') {
+      access.tracked?.snapshots.storeAnswers()
+      upkeep.storeAnswers()
+    }
+    journal.tell(event)
+  }
   const claim = claimOf(store, options, context, fencingProof)
   const onStored = (file: LtxFileInfo) => upkeep.catalogue.add(file)
   const triggers = options.snapshots ?? DEFAULT_SNAPSHOT_TRIGGERS
@@ -70,12 +78,14 @@ export function trackerParts(setup: TrackerSetup, { wake, onShipped }: TrackerHo
     },
     onEvent,
     wake,
+    failing: () => failing.size,
   }
   const identity = { ...context, claim }
   const writer = new ReplicaWriter(name, store, layout, spoolOf(options), identity, hooks, onStored)
   const upkeep = new ReplicaUpkeep({
     options,
     context,
+    onEvent,
     client: writer.client,
     nodeId: () => claim?.nodeId ?? context.nodeId,
     assertCurrent: async (signal) => await claim?.assertCurrent(signal),
@@ -89,7 +99,7 @@ export function trackerParts(setup: TrackerSetup, { wake, onShipped }: TrackerHo
     writer,
     policy,
     maxWalBytes: options.maxWalBytes ?? 64 << 20,
-    onEvent: (event: EngineEvent) => journal.tell(event),
+    onEvent,
     onListed: (files: readonly LtxFileInfo[]) => upkeep.observe(files),
   }
   const access = new DatabaseAccess({

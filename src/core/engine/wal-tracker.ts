@@ -3,7 +3,6 @@ import type { TXID } from '../ltx/index.ts'
 import type { FencingProof } from '../replica/epoch-proof.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'
-import { Backoff } from './backoff.ts'
 import { Deadline } from './deadline.ts'
 import { FencedError } from './events.ts'
 import { finalSync } from './final-sync.ts'
@@ -25,7 +24,6 @@ export class WalTracker {
   readonly #context: TrackerContext
   readonly #parts: TrackerParts
   readonly #wakeup = new Wakeup()
-  readonly #backoff = new Backoff()
   readonly #abort = new AbortController()
   #starting: Promise<void> | undefined
   #loop: Promise<void> | undefined
@@ -225,7 +223,9 @@ export class WalTracker {
   }
 
   async #captureNow(database: TrackedDatabase, now: number): Promise<boolean> {
-    if (!(await database.capture(this.#parts.access.pace?.noticedAt(now) ?? now))) return false
+    const captured = await database.capture(this.#parts.access.pace?.noticedAt(now) ?? now)
+    this.#parts.journal.recovered()
+    if (!captured) return false
     this.#parts.access.pace?.captured(now)
     this.#parts.writer.shipper.pump(now)
     return true
@@ -245,6 +245,7 @@ export class WalTracker {
 
   /** Nothing is open: all of a resting database is in the store. */
   #rested(now: number): number {
+    this.#parts.journal.recovered()
     if (!this.#parts.access.isResting) return this.#pollMs
     for (const done of this.#syncWaiters.splice(0)) done(this.#parts.journal.shipped)
     const untilSnapshot = this.#parts.policy.dueAt(this.#parts.writer.captured) - now
@@ -268,7 +269,7 @@ export class WalTracker {
     }
     if (outcome === 'again') return BUSY_TICK_MS
     this.#parts.journal.replicating(this.#parts.writer.shipped)
-    this.#backoff.reset()
+    this.#parts.journal.recovered()
     return 0
   }
 
@@ -292,7 +293,7 @@ export class WalTracker {
       await database.loseContinuity(error.message)
     }
     await this.#parts.access.leave(reason)
-    this.#parts.journal.waiting(`the database was replaced or deleted: ${reason}`)
+    this.#parts.journal.lost(`the database was replaced or deleted: ${reason}`)
   }
 
   /** Errors end nothing but fencing: they are told, and the same is tried again after a pause. Returns the pause. */
@@ -310,9 +311,7 @@ export class WalTracker {
       await this.#leave(error.message)
       return 0
     }
-    const retryInMs = this.#backoff.next()
-    this.#parts.journal.failed(error, retryInMs)
-    return retryInMs
+    return this.#parts.journal.failed(error)
   }
 }
 

@@ -26,5 +26,7 @@ export type MaintenanceEvent =
     }
   /** An object that is in the way of compaction (`MaintenanceError`): it is left, and worked around. */
   | { readonly type: 'object-avoided'; readonly error: unknown }
+  /** What failed before does not any more, of `maintenance-error` and `delete-failed`. */
+  | { readonly type: 'maintenance-recovered' }
   /** Everything is tried again after a pause. */
   | { readonly type: 'maintenance-error'; readonly error: unknown; readonly retryInMs: number }

@@ -1,10 +1,11 @@
 import type { TXID } from '../ltx/index.ts'
-import { type CompactionStep, MAX_LEVEL, planCompaction } from '../policy/plan-compaction.ts'
+import { type CompactionStep, planCompaction } from '../policy/plan-compaction.ts'
 import { planRetention, type RetentionPlan } from '../policy/plan-retention.ts'
 import type { RetentionPolicy } from '../policy/retention-policy.ts'
 import type { LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
 import { MaintenanceError } from './maintenance-error.ts'
 import type { MaintenanceEvent } from './maintenance-event.ts'
+import { assertLevels, growing } from './maintenance-pace.ts'
 import { pruneReplica } from './prune-replica.ts'
 import type { ReplicaCatalogue } from './replica-catalogue.ts'
 import { runCompaction } from './run-compaction.ts'
@@ -27,7 +28,6 @@ export interface MaintenanceOptions {
 /** Least time between two looks at what the retention lets go, in milliseconds; less where two intervals of level 1 are. */
 const RETENTION_PAUSE_MS = 60_000
 const FIRST_RETRY_MS = 1000
-const MAX_RETRY_MS = 10 * 60_000
 
 /**
  * Keeps one replica in order for its writer: merges what is due, deletes what the retention lets go.
@@ -55,6 +55,7 @@ export class ReplicaMaintenance {
   #blocked: RetentionPlan['blocked']
   #failures = 0
   #deleteFailures = 0
+  #isFailing = false
   #running: Promise<void> | undefined
 
   /** @throws RangeError for levels that are too many or do not ascend */
@@ -73,12 +74,7 @@ export class ReplicaMaintenance {
     this.#pauseMs = Math.min(RETENTION_PAUSE_MS, 2 * first)
   }
 
-  /**
-   * When `run` is to be called next, in milliseconds: not before there may be work. `undefined`:
-   * never, until the catalogue changes. Costs next to nothing.
-   *
-   * @param now in milliseconds
-   */
+  /** When `run` is to be called next, in milliseconds; `undefined`: never, until the catalogue changes. Costs next to nothing. */
   nextDueAt(now: number): number | undefined {
     const { levels, retention } = this.#options
     if (levels.length === 0 && retention === 'none') return undefined
@@ -104,6 +100,13 @@ export class ReplicaMaintenance {
     this.#seen = -1
   }
 
+  /** What failed because the store was away is due at once: the store is back. */
+  retrySoon(): void {
+    if (this.#failures === 0) return
+    this.#notBefore = Number.NEGATIVE_INFINITY
+    this.#next = 0
+  }
+
   /**
    * Does what is due: compaction from level 1 upward, then retention, at most once a minute. A call
    * while another runs waits for that one.
@@ -125,6 +128,7 @@ export class ReplicaMaintenance {
       }
       await this.#retain(now, signal)
       this.#failures = 0
+      this.#tellRecovery()
       this.#seen = this.#catalogue.version
       this.#next = this.#nextAfter(now)
     } catch (error) {
@@ -133,8 +137,15 @@ export class ReplicaMaintenance {
       this.#seen = this.#catalogue.version
       this.#next = now + retryInMs
       this.#notBefore = this.#next
+      this.#isFailing = true
       this.#onEvent({ type: 'maintenance-error', error, retryInMs })
     }
+  }
+
+  #tellRecovery(): void {
+    if (!this.#isFailing || this.#deleteFailures > 0) return
+    this.#isFailing = false
+    this.#onEvent({ type: 'maintenance-recovered' })
   }
 
   async #compact(level: number, now: number, signal: AbortSignal): Promise<void> {
@@ -219,7 +230,10 @@ export class ReplicaMaintenance {
     }
     this.#leftovers = this.#leftoversOf(plan, retention, now)
     this.#retentionNotBefore = now + this.#pauseMs
-    if (plan.remove.length === 0) return
+    if (plan.remove.length === 0) {
+      this.#deleteFailures = 0
+      return
+    }
     const onDeleted = (files: readonly LtxFileInfo[]): void => this.#catalogue.remove(files)
     const { deleted, failures } = await pruneReplica(this.#client, plan, {
       signal,
@@ -232,6 +246,7 @@ export class ReplicaMaintenance {
     else {
       const retryInMs = growing(this.#pauseMs, this.#deleteFailures++)
       this.#retentionNotBefore = now + retryInMs
+      this.#isFailing = true
       this.#onEvent({ type: 'delete-failed', failures, retryInMs })
     }
   }
@@ -281,15 +296,4 @@ export class ReplicaMaintenance {
     this.#blocked = plan.blocked
     return plan
   }
-}
-
-function assertLevels(levels: readonly number[]): void {
-  const ascending = levels.every((interval, i) => interval > (levels[i - 1] ?? 0))
-  if (levels.length <= MAX_LEVEL && ascending) return
-  throw new RangeError(`Expected up to ${MAX_LEVEL} ascending intervals, got ${levels}.`)
-}
-
-/** In milliseconds. */
-function growing(firstMs: number, tries: number): number {
-  return Math.min(MAX_RETRY_MS, firstMs * 2 ** Math.min(tries, 20))
 }

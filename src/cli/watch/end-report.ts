@@ -1,0 +1,35 @@
+import type { Logger } from '../logger.ts'
+import type { FleetStatus } from './fleet-status.ts'
+
+/** Of more databases only their number is told. */
+const MAX_NAMED = 10
+
+/** The last words of a `watch`: up to where everything is in the store, or what is not. */
+export function logEnd(
+  logger: Logger,
+  databases: readonly FleetStatus[],
+  unshipped: readonly string[],
+): void {
+  const replicated = databases.filter(({ engine, state }) => engine && state !== 'fenced')
+  const behind = replicated.filter(({ name }) => unshipped.includes(name))
+  const shipped = replicated.filter(({ name }) => !unshipped.includes(name))
+  if (behind.length > 0) {
+    const text = `ended, and not all is in the store: ${listed(behind)}`
+    logger.warn({ complete: shipped.length, incomplete: behind.length }, text)
+  } else if (shipped.length > 0) {
+    const text = `ended, everything is in the store: ${listed(shipped)}`
+    logger.info({ databases: shipped.length }, text)
+  }
+}
+
+function listed(databases: readonly FleetStatus[]): string {
+  const named = databases.slice(0, MAX_NAMED).map(inWords)
+  const more = databases.length - named.length
+  return more > 0 ? `${named.join(', ')} and ${more} more` : named.join(', ')
+}
+
+function inWords({ name, engine }: FleetStatus): string {
+  const { txid, pendingFiles = 0 } = engine ?? {}
+  const end = txid === undefined ? 'nothing' : `up to TXID ${txid}`
+  return pendingFiles > 0 ? `${name} ${end}, ${pendingFiles} files wait` : `${name} ${end}`
+}

@@ -1,0 +1,160 @@
+import { rmSync, writeFileSync } from 'node:fs'
+import { expect, it, vi } from 'vitest'
+import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
+import { DatabaseError } from '../../../src/core/db/index.ts'
+import { Backoff } from '../../../src/core/engine/backoff.ts'
+import { TrackerJournal } from '../../../src/core/engine/tracker-journal.ts'
+import { failureEvent } from '../../../src/core/engine/work.ts'
+import { StoreError } from '../../../src/core/store/index.ts'
+import { hookedStore, type StoreHooks } from '../../support/hooked-store.ts'
+import { ReplicaRig } from '../../support/replica-rig.ts'
+import { SwitchedStore } from '../../support/switched-store.ts'
+import { until } from '../../support/until.ts'
+
+const away = () => new StoreError('Unavailable', 'the store is away', { op: 'put' })
+
+it('a failed upload is in the status, since its first try, until an upload succeeds', async () => {
+  const store = new SwitchedStore(new MemoryObjectStore())
+  await using rig = new ReplicaRig(store)
+  const db = rig.open()
+  db.exec('CREATE TABLE t (a)')
+  await rig.start()
+  expect(rig.engine.status()[0]).toMatchObject({ lastError: undefined, errorSince: undefined })
+  store.failure = away()
+  db.exec('INSERT INTO t VALUES (1)')
+  await until(() => rig.count('store-error') > 0)
+  const { lastError, errorSince } = rig.engine.status()[0]!
+  expect(lastError).toBe('the store is away')
+  await until(() => rig.count('store-error') > 2)
+  expect(rig.engine.status()[0]).toMatchObject({ lastError, errorSince })
+  store.failure = undefined
+  await rig.synced()
+  expect(rig.engine.status()[0]).toMatchObject({ lastError: undefined, errorSince: undefined })
+  db.close()
+})
+
+it('a failed snapshot is in the status until one succeeds, whatever is uploaded meanwhile', async () => {
+  const hooks: StoreHooks = {}
+  await using rig = new ReplicaRig(hookedStore(new MemoryObjectStore(), hooks))
+  const db = rig.open()
+  db.exec('CREATE TABLE t (a)')
+  await rig.start({ snapshots: { intervalMs: 0, afterPages: 1 } })
+  let failed = 0
+  hooks.put = async (key, go) => {
+    if (!/(^|\/)(0009|9)\//.test(key)) return await go()
+    failed += 1
+    throw new StoreError('NoSpace', 'the disk is full', { op: 'put' })
+  }
+  db.exec('INSERT INTO t VALUES (1)')
+  await until(() => failed > 0 && rig.count('store-error') > 0)
+  db.exec('INSERT INTO t VALUES (2)')
+  await rig.synced()
+  expect(rig.engine.status()[0]).toMatchObject({
+    lastError: 'the disk is full',
+    errorSince: expect.any(Date),
+  })
+  hooks.put = undefined
+  await until(() => rig.count('snapshot') > 0)
+  expect(rig.engine.status()[0]!.lastError).toBeUndefined()
+  db.close()
+})
+
+it('a store that is away at the start is in the status', async () => {
+  const store = new SwitchedStore(new MemoryObjectStore())
+  await using rig = new ReplicaRig(store)
+  const db = rig.open()
+  db.exec('CREATE TABLE t (a)')
+  store.failure = away()
+  await rig.start()
+  expect(rig.engine.status()[0]).toMatchObject({
+    state: 'starting',
+    lastError: 'the store is away',
+  })
+  store.failure = undefined
+  await rig.synced()
+  expect(rig.engine.status()[0]!.lastError).toBeUndefined()
+  db.close()
+})
+
+it('a failed merge is in the status until the upkeep goes on', async () => {
+  const hooks: StoreHooks = {}
+  await using rig = new ReplicaRig(hookedStore(new MemoryObjectStore(), hooks))
+  const db = rig.open()
+  db.exec('CREATE TABLE t (a)')
+  hooks.put = async (key, go) => {
+    if (/(^|\/)(0001|1)\//.test(key)) throw away()
+    return await go()
+  }
+  await rig.start({ levels: [100] })
+  for (const value of [1, 2, 3]) {
+    db.exec(`INSERT INTO t VALUES (${value})`)
+    await rig.synced()
+  }
+  await until(() => rig.count('maintenance-error') > 0)
+  expect(rig.engine.status()[0]).toMatchObject({ pendingFiles: 0, lastError: 'the store is away' })
+  hooks.put = undefined
+  await until(() => rig.count('maintenance-recovered') > 0)
+  expect(rig.engine.status()[0]!.lastError).toBeUndefined()
+  db.close()
+})
+
+it('a database that has gone is waited for since then; one that was never there is not missing', async () => {
+  await using rig = new ReplicaRig()
+  writeFileSync(rig.path, '')
+  await rig.start()
+  expect(rig.engine.status()[0]).toMatchObject({ state: 'waiting', waitingSince: undefined })
+  const db = rig.open()
+  db.exec('CREATE TABLE t (a)')
+  await rig.synced()
+  db.close()
+  rmSync(rig.path)
+  await until(() => rig.engine.status()[0]!.state === 'waiting')
+  expect(rig.engine.status()[0]!.waitingSince).toBeInstanceOf(Date)
+  const again = rig.open()
+  again.exec('CREATE TABLE u (a)')
+  await rig.synced()
+  expect(rig.engine.status()[0]).toMatchObject({ state: 'replicating', waitingSince: undefined })
+  again.close()
+})
+
+it('an error is of the store or of the database, whatever was being done', () => {
+  const damaged = new DatabaseError('Damaged', '/app.db', 'a page is missing')
+  expect(failureEvent('snapshot', damaged, 1)).toMatchObject({ type: 'database-error' })
+  expect(failureEvent('replication', away(), 1)).toMatchObject({ type: 'store-error' })
+  // Of another copy of the package, as a plugin brings it: it has the brand, and no name in common.
+  const foreign = Object.defineProperty({}, Symbol.for('walsync/StoreError'), { value: true })
+  expect(failureEvent('upload', foreign, 1)).toMatchObject({ type: 'store-error' })
+})
+
+it('an upload ends an upload error only, and the worst of several is shown', () => {
+  const journal = new TrackerJournal('app', vi.fn())
+  const tell = (during: 'upload' | 'snapshot', text: string) =>
+    journal.tell({ database: 'app', ...failureEvent(during, new Error(text), 1) })
+  tell('snapshot', 'no snapshot')
+  tell('upload', 'no upload')
+  expect(journal.summary.lastError).toBe('no upload')
+  journal.tell({ type: 'store-recovered', database: 'app', during: 'upload', outageMs: 1 })
+  expect(journal.summary.lastError).toBe('no snapshot')
+  journal.tell({ type: 'snapshot', database: 'app', txid: 1n as never, bytes: 1, pages: 1, ms: 1 })
+  expect(journal.summary.lastError).toBeUndefined()
+})
+
+it('pauses stay short for minutes, then grow; those of a crowd are longer, and so are costly ones', () => {
+  const backoff = new Backoff()
+  let waited = 0
+  while (waited < 4 * 60_000) {
+    const pause = backoff.next()
+    expect(pause).toBeLessThanOrEqual(1500)
+    waited += pause
+  }
+  const later = Array.from({ length: 200 }, () => backoff.next())
+  expect(Math.max(...later)).toBeGreaterThan(15_000)
+  expect(Math.max(...later)).toBeLessThanOrEqual(30_000)
+  backoff.reset()
+  expect(backoff.next()).toBeLessThanOrEqual(250)
+  const many = [new Backoff({ crowd: () => 1000 }), new Backoff({ patient: true })]
+  for (const one of many) {
+    const pauses = Array.from({ length: 20 }, () => one.next())
+    expect(Math.max(...pauses)).toBeGreaterThan(7000)
+  }
+})
