@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
-import { isGroupAlive, signalGroup } from './process-group.ts'
+import { groupExists, isGroupAlive, signalGroup } from './process-group.ts'
 import { UsageError } from './usage-error.ts'
 
 /** The application that `watch` runs beside the replication: a process group of its own. */
@@ -33,6 +33,8 @@ export interface ChildOptions {
  */
 const PASSED_ON = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'] as const
 
+/** What an init may take to wait for processes that it has inherited. */
+const REAP_MS = 2500
 /** How often a group is looked at whose first process has ended; nothing tells of the others' end. */
 const LOOK_MS = 50
 
@@ -86,6 +88,7 @@ export async function startChild(
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
     }
     stopPassing()
+    if (pid !== undefined) await reaped(pid)
     return true
   }
   return {
@@ -95,5 +98,16 @@ export async function startChild(
     get isOver() {
       return isOver()
     },
+  }
+}
+
+/**
+ * Gives the init a moment, so that who looks for the application after our end finds nothing of it. As
+ * PID 1 we are that init, and wait for nobody.
+ */
+async function reaped(group: number): Promise<void> {
+  if (process.pid === 1) return
+  for (let leftMs = REAP_MS; leftMs > 0 && groupExists(group); leftMs -= LOOK_MS) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
   }
 }

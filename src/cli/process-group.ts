@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs'
  * not count: as PID 1 of a container without an init we would wait for those for ever.
  */
 export function isGroupAlive(group: number): boolean {
-  if (!exists(group)) return false
+  if (!groupExists(group)) return false
   if (process.platform !== 'linux') return true
   let found = false
   for (const { state, group: ofOne } of processes()) {
@@ -14,7 +14,7 @@ export function isGroupAlive(group: number): boolean {
     if (state !== 'Z' && state !== 'X') return true
   }
   // None seen, as where /proc hides the processes of other users: the kernel's answer counts.
-  return !found && exists(group)
+  return !found && groupExists(group)
 }
 
 /** Nothing if the group has ended, or is not ours to signal. */
@@ -27,7 +27,8 @@ export function signalGroup(group: number, signal: NodeJS.Signals): void {
   }
 }
 
-function exists(group: number): boolean {
+/** As `isGroupAlive`, but processes count that have ended and were not waited for. */
+export function groupExists(group: number): boolean {
   try {
     process.kill(-group, 0)
     return true
