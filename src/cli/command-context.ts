@@ -1,6 +1,6 @@
 import type { Config } from './config/config.ts'
 import type { Logger } from './logger.ts'
-import type { OpenStore } from './open-store.ts'
+import type { OpenStore, ValidateStore } from './open-store.ts'
 import type { Output } from './output.ts'
 
 /** What every command is given: nothing global is read by a command itself. */
@@ -14,8 +14,7 @@ export interface CommandContext {
   /** The configuration file, for the commands that have one. */
   readonly config: Config | undefined
   readonly openStore: OpenStore
-  /** URL schemes that a backend or plugin has, lower case, without the colon. */
-  readonly schemes: readonly string[]
+  readonly validateStore: ValidateStore
   /** Aborts with an `InterruptedError` at the first SIGINT or SIGTERM. */
   readonly signal: AbortSignal
   /** Where progress bars are drawn: a terminal, and never with `--quiet` or `--json`. */

@@ -100,6 +100,8 @@ function restore(): Command {
     .option('--point-in-time <time>', 'state at a time: RFC 3339, or like "10m ago"')
     .option('--txid <txid>', 'state after a transaction: decimal, 0x and hex, or 16 hex digits')
     .option('--force', 'replace an existing file and its -wal, -shm and -journal')
+    .option('--mode <octal>', 'permissions (default: of the replaced file, else by the umask)')
+    .option('--owner <uid:gid>', 'owner in numbers (default: of the replaced file)')
     .option('--dry-run', 'print the restore plan and write nothing')
     .option(
       '--integrity-check <kind>',

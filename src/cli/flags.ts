@@ -62,6 +62,25 @@ export function integer(min: number, max: number) {
   })
 }
 
+/** Permission bits as chmod takes them: `640`, `0640`. */
+export function fileMode() {
+  return flag('permissions in octal such as 0640', (text) =>
+    /^0?[0-7]{3}$/.test(text) ? Number.parseInt(text, 8) : undefined,
+  )
+}
+
+/** `uid:gid` in numbers, as a volume has them whose users this machine does not know. */
+export function owner() {
+  return flag('a user and a group in numbers such as 1000:1000', (text) => {
+    const match = /^(\d{1,10}):(\d{1,10})$/.exec(text)
+    const [uid, gid] = [Number(match?.[1]), Number(match?.[2])]
+    return uid <= MAX_ID && gid <= MAX_ID ? { uid, gid } : undefined
+  })
+}
+
+/** 2^32 - 1 is -1, which chown takes for "leave it". */
+const MAX_ID = 2 ** 32 - 2
+
 /** One of a closed list of words. */
 export function oneOf<const T extends string>(words: readonly T[]) {
   return flag(`one of ${words.join(', ')}`, (text) => words.find((word) => word === text))

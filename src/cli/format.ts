@@ -12,15 +12,26 @@ export function formatBytes(bytes: number): string {
   return `${value.toFixed(1)} ${unit}`
 }
 
+/** C0, DEL and C1, the two line ends of Unicode, and what turns the direction of writing. */
+const CONTROL = /[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
+
 /**
- * Text of others (names in a store) for a terminal: control characters as `\n` and `\u001b`, so
- * that none can move the cursor or begin a line.
+ * Text of others (names in a store, messages of a server) for a terminal: control characters as `\n`
+ * and `\u001b`, so that none can move the cursor, begin a line or show a name the wrong way round.
  */
 export function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (character) => {
-    const code = (character.codePointAt(0) as number).toString(16).padStart(4, '0')
-    return character === '\n' ? '\\n' : `\\u${code}`
-  })
+  return text.replaceAll(CONTROL, (character) => (character === '\n' ? '\\n' : escaped(character)))
+}
+
+/** The same for a line of JSON, which means what it meant before. */
+export function printableJson(json: string): string {
+  return json.replaceAll(CONTROL, (character) =>
+    character === '\n' ? character : escaped(character),
+  )
+}
+
+function escaped(character: string): string {
+  return `\\u${(character.codePointAt(0) as number).toString(16).padStart(4, '0')}`
 }
 
 /** The same for a text of several lines. */

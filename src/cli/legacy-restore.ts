@@ -16,7 +16,10 @@ import { formatBytes } from './format.ts'
 import { createProgress } from './progress.ts'
 
 export interface LegacyRestoreFlags
-  extends Pick<LegacyRestoreOptions, 'force' | 'integrityCheck' | 'parallelism'> {
+  extends Pick<
+    LegacyRestoreOptions,
+    'force' | 'integrityCheck' | 'parallelism' | 'mode' | 'owner'
+  > {
   readonly output: string
   readonly dryRun?: boolean | undefined
 }
@@ -56,6 +59,7 @@ export async function restoreForeign(
     for (const { plan: rejected, error } of result.rejected) {
       logger.warn({ base: rejected.base?.key }, `not from the newest objects: ${error.message}`)
     }
+    for (const warning of result.warnings) logger.warn(warning)
     if (plan.grade !== 'complete') {
       logger.warn({ grade: plan.grade }, `${found.name}: ${gradeSentence(plan.grade, plan.upTo)}`)
     }

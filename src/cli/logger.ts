@@ -1,5 +1,7 @@
 import { type Logger, pino } from 'pino'
+import { printable, printableJson, printableLines } from './format.ts'
 import type { LogFormat, LogLevel } from './log-options.ts'
+import { redact } from './redact.ts'
 
 export type { Logger } from 'pino'
 
@@ -13,7 +15,8 @@ export async function createLogger(options: {
 }): Promise<Logger> {
   if (options.format === 'pretty') {
     const { default: pretty } = await import('pino-pretty')
-    return pino({ level: options.level, base: null }, pretty(prettyOptions()))
+    const hooks = { streamWrite: cleanFields }
+    return pino({ level: options.level, base: null, hooks }, pretty(prettyOptions()))
   }
   const destination = pino.destination({ fd: 2, sync: true })
   // A full disk under the log must not end the replication; what was not written is tried again with the next line.
@@ -22,6 +25,7 @@ export async function createLogger(options: {
     {
       level: options.level,
       base: null,
+      hooks: { streamWrite: (line) => printableJson(redact(line)) },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
@@ -37,4 +41,13 @@ function prettyOptions() {
     translateTime: 'SYS:HH:MM:ss.l',
     singleLine: true,
   }
+}
+
+/** The pretty form undoes the escapes of JSON, so that they are made in the texts themselves. */
+function cleanFields(line: string): string {
+  const clean = (key: string, value: unknown): unknown => {
+    if (typeof value !== 'string') return value
+    return key === 'stack' ? printableLines(redact(value)) : printable(redact(value))
+  }
+  return `${JSON.stringify(JSON.parse(line, clean))}\n`
 }

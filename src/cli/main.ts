@@ -1,5 +1,6 @@
 import { commandOf, refuseMissingChild, splitChildCommand } from './child-command.ts'
 import { drain, noteLoss } from './drain.ts'
+import { jsonLine } from './json-line.ts'
 import { packageVersion } from './package-version.ts'
 import { parseCommandLine } from './program.ts'
 import { errorReport, errorText } from './report-error.ts'
@@ -50,7 +51,7 @@ function fail(error: unknown, argv: readonly string[]): number {
   const { own } = splitChildCommand(argv)
   process.stderr.write(errorText(error, { stack: wantsStack(own) }))
   const report = errorReport(error)
-  if (own.includes('--json')) process.stdout.write(`${JSON.stringify({ error: report })}\n`)
+  if (own.includes('--json')) process.stdout.write(jsonLine({ error: report }))
   return report.exitCode
 }
 

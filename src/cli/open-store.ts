@@ -46,6 +46,33 @@ export function replicaStore({ store }: Omit<OpenedStore, 'backend'>, prefix: st
   return prefix === '' ? store : new PrefixedStore(store, prefix)
 }
 
+/**
+ * Refuses what `OpenStore` would refuse of a URL and its flags, without opening anything.
+ *
+ * @returns the scheme, if only a plugin can know it and whether the URL is right
+ * @throws UsageError, StoreError as `OpenStore` does
+ */
+export type ValidateStore = (url: string) => Promise<string | undefined>
+
+/** @param isPluginNamed plugins are named that are not loaded: a scheme may be theirs */
+export function createValidateStore(
+  backends: readonly Backend[],
+  surroundings: Surroundings,
+  isPluginNamed: boolean,
+): ValidateStore {
+  return async (text) => {
+    const url = parseReplicaUrl(text, surroundings.cwd)
+    const scheme = url.protocol.slice(0, -1)
+    const isKnown = backends.some(({ schemes }) => schemes.includes(scheme))
+    if (!isKnown && isPluginNamed) return scheme
+    const backend = backendFor(url, backends)
+    const options = backendOptions(url, surroundings, true)
+    const provider = await backend.load()
+    provider.validate?.(url, surroundings.env, options)
+    return undefined
+  }
+}
+
 /** Schemes meet backends here and nowhere else. */
 export function createOpenStore(
   backends: Backend[],

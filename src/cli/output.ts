@@ -1,5 +1,6 @@
 import { printableLines } from './format.ts'
 import { jsonLine } from './json-line.ts'
+import { redact } from './redact.ts'
 
 /** Results, on stdout: for people, or with `--json` one JSON value a line. Logs never go here. */
 export class Output {
@@ -26,7 +27,7 @@ export class Output {
 
   /** One result in the form that the user asked for. */
   result(value: object, text: string): void {
-    this.#write(this.json ? jsonLine(value) : `${printableLines(text)}\n`)
+    this.#write(this.json ? jsonLine(value) : `${printableLines(redact(text))}\n`)
   }
 
   /** One line of a stream of events; nothing without `--json`. */

@@ -23,6 +23,15 @@ export async function loadPlugins(names: readonly string[], cwd: string): Promis
 }
 
 /**
+ * Are the plugins there? None of their code runs.
+ *
+ * @throws UsageError for one that is not found
+ */
+export function findPlugins(names: readonly string[], cwd: string): void {
+  for (const name of names) resolvePlugin(name, cwd)
+}
+
+/**
  * A plugin may not answer for a scheme that another backend serves: the user could not see which
  * of the two keeps the data.
  *

@@ -33,7 +33,7 @@ function bareBucket(text: string): URL {
   if (BUCKET.test(bucket)) return new URL(`s3://${text}`)
   throw new UsageError(
     `${JSON.stringify(withoutSecrets(text))} is neither a replica URL nor a bucket name.`,
-    `for a folder write ./${text}; for a bucket write s3://bucket/prefix`,
+    `for a folder write ./${withoutSecrets(text)}; for a bucket write s3://bucket/prefix`,
   )
 }
 
@@ -54,5 +54,5 @@ function refuseRelativeFile(url: URL, text: string): void {
 }
 
 function withoutSecrets(text: string): string {
-  return text.replace(/\/\/[^/@]*@/, '//…@')
+  return text.replace(/^([a-z][a-z0-9+.-]*:\/{2})?.*@/is, '$1…@')
 }

@@ -1,6 +1,7 @@
 import { isStoreError } from '../core/store/index.ts'
 import { exitCodeOf } from './exit-code.ts'
-import { printable } from './format.ts'
+import { printable, printableLines } from './format.ts'
+import { redact } from './redact.ts'
 
 /** One failure as the user sees it. */
 export interface ErrorReport {
@@ -39,7 +40,7 @@ export function errorText(error: unknown, options: { stack: boolean }): string {
   const lines = [`error: ${oneLine(report.message)}`, ...details, `  try: ${oneLine(report.hint)}`]
   if (options.stack) {
     for (let at: unknown = error; at instanceof Error; at = at.cause)
-      lines.push(at.stack ?? at.name)
+      lines.push(printableLines(redact(at.stack ?? at.name)))
   }
   return `${lines.join('\n')}\n`
 }
@@ -49,5 +50,5 @@ const REPORT_IT =
   'run the command again with --log-level debug and report the output: this is a defect of walsync'
 
 function oneLine(text: string): string {
-  return printable(text.replaceAll(/\s*\n\s*/g, ' '))
+  return printable(redact(text.replaceAll(/\s*\n\s*/g, ' ')))
 }

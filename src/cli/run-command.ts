@@ -8,9 +8,10 @@ import type { Config } from './config/config.ts'
 import { oneOf, parseFlags, text } from './flags.ts'
 import { LOG_FORMATS, LOG_LEVELS } from './log-options.ts'
 import { createLogger } from './logger.ts'
+import { createValidateStore } from './open-store.ts'
 import { Output } from './output.ts'
 import { packageVersion } from './package-version.ts'
-import { loadPlugins } from './plugins.ts'
+import { findPlugins, loadPlugins } from './plugins.ts'
 import type { Invocation } from './program.ts'
 
 const globalFlags = z.object({
@@ -45,7 +46,9 @@ export async function runCommand(
     level: flags.quiet === true ? 'error' : (level ?? flags.logLevel),
     format: flags.logFormat ?? config?.logFormat ?? (terminal ? 'pretty' : 'json'),
   })
-  const plugins = await pluginsOf(config, flags.plugin ?? [], cwd)
+  // `config` only looks: code that a file names must not run because somebody checks the file.
+  const isLookOnly = invocation.command === 'config'
+  const plugins = await pluginsOf(config, flags.plugin ?? [], cwd, isLookOnly)
   const { endpoint = config?.endpoint, region = config?.region } = flags
   const container = createContainer({
     surroundings: { cwd, env, endpoint, region },
@@ -66,7 +69,11 @@ export async function runCommand(
     logger,
     config,
     openStore: container.get(TOKENS.OpenStore),
-    schemes: container.getAll(TOKENS.Backend).flatMap((backend) => backend.schemes),
+    validateStore: createValidateStore(
+      container.getAll(TOKENS.Backend),
+      container.get(TOKENS.Surroundings),
+      isLookOnly && [...(config?.plugins ?? []), ...(flags.plugin ?? [])].length > 0,
+    ),
     signal,
     terminal: terminal && flags.quiet !== true && !json ? process.stderr : undefined,
   }
@@ -103,9 +110,15 @@ async function pluginsOf(
   config: Config | undefined,
   typed: readonly string[],
   cwd: string,
+  isLookOnly: boolean,
 ): Promise<Backend[]> {
   const written = config?.plugins ?? []
   const others = typed.filter((name) => !written.includes(name))
+  if (isLookOnly) {
+    if (config !== undefined) findPlugins(written, dirname(config.path))
+    findPlugins(others, cwd)
+    return []
+  }
   return [
     ...(config === undefined ? [] : await loadPlugins(written, dirname(config.path))),
     ...(await loadPlugins(others, cwd)),

@@ -173,3 +173,64 @@ interface Schema {
   readonly anyOf?: Schema[]
   readonly items?: Schema
 }
+
+describe('walsync config check, of what watch would refuse', () => {
+  const check = async (text: string, env: Record<string, string> = {}, ...words: string[]) => {
+    const file = join(cwd, 'data', `case-${Math.random()}.yml`)
+    writeFileSync(file, `${text}\n`)
+    return await runCli(['config', 'check', '--config', file, ...words], { cwd, env })
+  }
+
+  it.each([
+    ['s3://bkt/x?nope=1', 'An S3 store has no setting "nope"'],
+    ['s3://bkt/a//b', 'has an empty or dotted segment'],
+    ['s3://bkt--x-s3/a', 'S3 Express'],
+    ['s3://bkt?endpoint=ftp://host', 'is no http or https URL'],
+    ['gs://bkt?nope=1', 'has no setting "nope"'],
+    ['az://box?nope=1&account=a', 'has no setting "nope"'],
+    ['file:///tmp/x?nope=1', 'unknown parameter "nope"'],
+  ])('refuses %s as watch does, with the same words', async (bucket, said) => {
+    const text = `bucket: "${bucket}"\ndatabases: [{path: a.db}]`
+    const checked = await check(text)
+    expect(checked).toMatchObject({ code: 2, stdout: '' })
+    expect(checked.stderr).toContain(said)
+    writeFileSync(join(cwd, 'data', 'same.yml'), text)
+    const watched = await runCli(['watch', '--config', 'data/same.yml'], { cwd })
+    expect(watched).toMatchObject({ code: 2, stderr: checked.stderr })
+  })
+
+  it('finds plugins and runs none of their code', async () => {
+    writeFileSync(
+      join(cwd, 'data', 'evil.mjs'),
+      `import { writeFileSync } from 'node:fs'; writeFileSync(${JSON.stringify(join(cwd, 'ran'))}, '')`,
+    )
+    const text = 'plugins: [./evil.mjs]\nbucket: evil://x\ndatabases: [{path: a.db}]'
+    const { code, stdout } = await check(text)
+    expect(code).toBe(0)
+    expect(stdout).toContain('evil:// URLs are for a plugin to judge')
+    expect(readdirSync(cwd)).not.toContain('ran')
+    const missing = await check(text.replace('evil.mjs', 'none.mjs'))
+    expect(missing).toMatchObject({ code: 2 })
+    expect(missing.stderr).toContain('The plugin ./none.mjs was not found')
+  })
+
+  // biome-ignore-start lint/suspicious/noTemplateCurlyInString: the file's own notation
+  it.each([
+    ['sync-interval: ${V}', 'not a duration'],
+    ['levels: [30s, "${V}"]', 'not none or up to'],
+    ['log-level: ${V}', 'not one of'],
+    ['bucket: ${V}', 'is refused with its variables filled in'],
+    ['bucket: s3:x${V}', 'is refused with its variables filled in'],
+    // biome-ignore-end lint/suspicious/noTemplateCurlyInString: the file's own notation
+  ])('does not repeat what a variable holds: %s', async (line, said) => {
+    const V = 'Hunter2 is!the/value@of it'
+    const bucket = line.startsWith('bucket') ? '' : 'bucket: s3://bkt\n'
+    const text = `${bucket}${line}\ndatabases: [{path: a.db}]`
+    for (const words of [[], ['--json'], ['--log-level', 'debug']]) {
+      const { code, stdout, stderr } = await check(text, { V }, ...words)
+      expect(code).toBe(2)
+      expect(stderr).toContain(said)
+      expect(stdout + stderr).not.toMatch(/Hunter2|the\/value/)
+    }
+  })
+})

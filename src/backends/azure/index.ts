@@ -11,6 +11,9 @@ export const provider: ObjectStoreProvider = {
   name: 'azure',
   schemes: ['az', 'abs'],
   layout: 'ltx',
+  validate(url, env, options) {
+    parseAzureOptions(url, env, options)
+  },
   async open(url, env, options) {
     options.signal?.throwIfAborted()
     return new AzureObjectStore(await connectAzure(parseAzureOptions(url, env, options)))

@@ -8,6 +8,9 @@ export const provider: ObjectStoreProvider = {
   name: 'file',
   schemes: ['file'],
   layout: 'ltx',
+  validate(url, _env, options) {
+    parseFileUrl(url, options)
+  },
   async open(url, _env, options) {
     return new FileObjectStore(parseFileUrl(url, options))
   },

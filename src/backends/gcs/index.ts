@@ -11,6 +11,9 @@ export const provider: ObjectStoreProvider = {
   name: 'gcs',
   schemes: ['gs'],
   layout: 'ltx',
+  validate(url, env, options) {
+    parseGcsOptions(url, env, options)
+  },
   async open(url, env, options) {
     options.signal?.throwIfAborted()
     return new GcsObjectStore(await connectGcs(parseGcsOptions(url, env, options)))

@@ -11,6 +11,9 @@ export const provider: ObjectStoreProvider = {
   name: 's3',
   schemes: ['s3', 'tigris'],
   layout: 'hex',
+  validate(url, env, options) {
+    parseS3Options(url, env, options)
+  },
   async open(url, env, options) {
     options.signal?.throwIfAborted()
     return new S3ObjectStore(await connectS3(parseS3Options(url, env, options)))

@@ -9,7 +9,7 @@ import { parseTxidTarget, type RestoreTarget } from '../../core/restore/restore-
 import { isStoreError } from '../../core/store/index.ts'
 import type { CommandContext } from '../command-context.ts'
 import { ExitCode } from '../exit-code.ts'
-import { integer, oneOf, parseFlags, text } from '../flags.ts'
+import { fileMode, integer, oneOf, owner, parseFlags, text } from '../flags.ts'
 import { foreignNamed, listForeign } from '../foreign-replicas.ts'
 import { formatBytes } from '../format.ts'
 import { restoreForeign } from '../legacy-restore.ts'
@@ -25,6 +25,8 @@ const restoreFlags = bucketFlags.extend({
   pointInTime: text('a time').optional(),
   txid: text('a TXID').optional(),
   force: z.boolean().optional(),
+  mode: fileMode().optional(),
+  owner: owner().optional(),
   dryRun: z.boolean().optional(),
   integrityCheck: oneOf(['full', 'quick', 'none']),
   parallelism: integer(1, 64),
@@ -103,6 +105,8 @@ async function run(
   try {
     result = await restoreReplica(client, target, path, {
       force: flags.force,
+      mode: flags.mode,
+      owner: flags.owner,
       integrityCheck: flags.integrityCheck,
       parallelism: flags.parallelism,
       signal: context.signal,
@@ -114,6 +118,7 @@ async function run(
   for (const { key, reason } of result.avoided) {
     context.logger.warn({ key }, `the replica needs repair: ${reason}`)
   }
+  for (const warning of result.warnings) context.logger.warn(warning)
   context.output.result(resultJson(name, path, result), resultText(name, path, result))
 }
 

@@ -1,12 +1,10 @@
 import { StoreError } from '../../core/store/index.ts'
-import { type ChildApp, startChild } from '../child-process.ts'
+import { startChild } from '../child-process.ts'
 import type { CommandContext } from '../command-context.ts'
-import { InterruptedError } from '../interrupted-error.ts'
 import type { Invocation } from '../program.ts'
 import { onReloadSignal } from '../signals.ts'
 import { openStatusSocket } from '../status/status-socket.ts'
 import { logEnd } from '../watch/end-report.ts'
-import type { Fleet } from '../watch/fleet.ts'
 import { WatchRun } from '../watch/watch-run.ts'
 
 /**
@@ -32,7 +30,7 @@ export async function watch(
     if (!signal.aborted) {
       logger.info({ databases: run.fleet.status().length, store: run.stores }, 'watching')
     }
-    exitCode = signal.aborted ? 0 : await untilEnd(run.fleet, signal, command)
+    exitCode = signal.aborted ? 0 : await untilEnd(run, context, command)
   } catch (error) {
     await Promise.all([run.stop(), socket.close()])
     throw error
@@ -57,33 +55,37 @@ function whatIsLeft({ fleet, plan }: WatchRun, unshipped: readonly string[]): Er
 
 /** @throws FencedError if another writer took every database over */
 async function untilEnd(
-  fleet: Fleet,
-  signal: AbortSignal,
+  run: WatchRun,
+  { signal, output, logger }: CommandContext,
   command: readonly string[],
 ): Promise<number> {
+  const { fleet } = run
   if (command.length === 0) {
     await Promise.race([aborted(signal), fleet.done()])
     return 0
   }
-  const child = await startChild(command)
-  signal.addEventListener('abort', () => forward(signal.reason, child))
-  if (signal.aborted) forward(signal.reason, child)
+  const child = await startChild(command, { keepStdout: output.json })
+  const patienceMs = run.plan.shutdownTimeoutMs
+  const groupEnded = async (asked: AbortSignal): Promise<void> => {
+    if (await child.groupEnded(asked, patienceMs)) return
+    logger.warn(
+      `processes of the command still run ${patienceMs} ms after it was asked to end; what they write from now on is not replicated`,
+    )
+  }
+  void child.ended.then(() => {
+    if (!child.isOver)
+      logger.info('the command has ended; replicating until what it has started ends')
+  })
   try {
-    await Promise.race([child.ended, fleet.done()])
+    await Promise.race([groupEnded(signal), fleet.done()])
   } catch (error) {
     // Fenced: elsewhere the same application runs on a newer copy; this one must not go on.
     child.kill('SIGTERM')
-    await child.ended
+    await groupEnded(AbortSignal.abort())
     throw error
   }
+  await run.lookOnceMore()
   return await child.ended
-}
-
-/** A terminal sends Ctrl-C to the application too; a second SIGINT would cut its clean end short. */
-function forward(reason: unknown, child: ChildApp): void {
-  if (!(reason instanceof InterruptedError)) return
-  if (reason.signal === 'SIGINT' && process.stdin.isTTY === true) return
-  child.kill(reason.signal)
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

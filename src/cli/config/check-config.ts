@@ -1,6 +1,5 @@
 import type { CommandContext } from '../command-context.ts'
 import { formatTable } from '../format.ts'
-import { parseReplicaUrl } from '../replica-url.ts'
 import { UsageError } from '../usage-error.ts'
 import { findFiles } from '../watch/find-files.ts'
 import {
@@ -29,7 +28,7 @@ export async function checkConfig({
   config,
   cwd,
   signal,
-  schemes,
+  validateStore,
 }: CommandContext): Promise<CheckedConfig> {
   if (config === undefined) {
     const hint = `give one by --config, or write ${CONFIG_NAMES[0]}: docs/configuration.md`
@@ -37,11 +36,8 @@ export async function checkConfig({
   }
   const flags = PROCESS_DEFAULTS
   const plan = watchPlan({ operands: [], flags, given: new Set(), config, cwd })
-  refuseUnknownSchemes(
-    plan.sources.map(({ bucket }) => bucket),
-    cwd,
-    schemes,
-  )
+  const buckets = plan.sources.map(({ bucket }) => bucket)
+  const unjudged = await validateStores(buckets, validateStore)
   const found = await Promise.all(
     plan.sources.map(async (source) => {
       const { files, failure } = await findFiles(source.where, signal)
@@ -67,6 +63,7 @@ export async function checkConfig({
         : [formatTable([['DATABASE', 'FILE', 'REPLICA', 'NOW'], ...rows])]),
       ...new Set(refused.map(({ reason }) => `Not replicated: ${reason}`)),
       ...empty.map((at) => `${at}: nothing is there now.`),
+      ...unjudged.map((scheme) => `${scheme}:// URLs are for a plugin to judge; none was loaded.`),
       ...unreadable.map((failure) => `Cannot be read: ${inWords(failure)}`),
     ].join('\n'),
   }
@@ -81,19 +78,17 @@ function describe({ database, kind }: WantedDatabase) {
   return [{ name, path, replica, state: isReady ? 'ready' : (waiting.reason ?? ''), settings }]
 }
 
-function refuseUnknownSchemes(
+/** @returns schemes that only a plugin can judge */
+async function validateStores(
   buckets: readonly string[],
-  cwd: string,
-  schemes: readonly string[],
-): void {
-  for (const bucket of buckets) {
-    const scheme = parseReplicaUrl(bucket, cwd).protocol.slice(0, -1)
-    if (schemes.includes(scheme)) continue
-    throw new UsageError(
-      `No backend knows ${scheme}:// URLs.`,
-      `use one of ${schemes.map((name) => `${name}://`).join(', ')}, or name the plugin that brings it under plugins:`,
-    )
+  validateStore: CommandContext['validateStore'],
+): Promise<string[]> {
+  const schemes = new Set<string>()
+  for (const bucket of new Set(buckets)) {
+    const scheme = await validateStore(bucket)
+    if (scheme !== undefined) schemes.add(scheme)
   }
+  return [...schemes]
 }
 
 function inWords({ folder, error }: { readonly folder: string; readonly error: Error }): string {

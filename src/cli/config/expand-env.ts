@@ -1,8 +1,10 @@
 /** What stands for the environment of the process. */
 export type Env = Readonly<Record<string, string | undefined>>
 
-/** The text with its variables filled in, or what is wrong with it. */
-export type Expanded = { readonly text: string } | { readonly problem: string }
+/** The text with its variables filled in and what they hold, or what is wrong with it. */
+export type Expanded =
+  | { readonly text: string; readonly values: readonly string[] }
+  | { readonly problem: string }
 
 const REFERENCE = /\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\$\{[^}]*\}?/g
 
@@ -12,6 +14,7 @@ const REFERENCE = /\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\$\{[^}]*\}
  */
 export function expandEnv(text: string, env: Env): Expanded {
   const problems: string[] = []
+  const values: string[] = []
   const expanded = text.replaceAll(REFERENCE, (whole, name?: string, standard?: string) => {
     if (whole === '$$') return '$'
     if (name === undefined) {
@@ -21,11 +24,11 @@ export function expandEnv(text: string, env: Env): Expanded {
       return whole
     }
     const value = env[name]
-    if (standard !== undefined) return value === undefined || value === '' ? standard : value
+    if (standard !== undefined && (value === undefined || value === '')) return standard
     if (value === undefined) {
       problems.push(`needs the environment variable ${name}, which is not set`)
-    }
+    } else if (value !== '') values.push(value)
     return value ?? whole
   })
-  return problems.length === 0 ? { text: expanded } : { problem: problems.join(', and ') }
+  return problems.length === 0 ? { text: expanded, values } : { problem: problems.join(', and ') }
 }

@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path'
 import type { LogFormat, LogLevel } from '../log-options.ts'
+import { concealValues, type FilledText } from './conceal.ts'
 import type { Config } from './config.ts'
 import { readDatabase } from './config-database.ts'
 import { ConfigDocument } from './config-document.ts'
@@ -22,9 +23,14 @@ export function parseConfig(text: string, path: string, label: string, env: Env)
   const document = new ConfigDocument(text)
   if (document.problems.length > 0) throw configError(label, document.problems)
   const problems: ConfigProblem[] = []
+  const filled: FilledText[] = []
   document.mapTexts((value, at) => {
     const expanded = expandEnv(value, env)
-    if ('text' in expanded) return expanded.text
+    if ('text' in expanded) {
+      const { values } = expanded
+      if (values.length > 0) filled.push({ path: at, values })
+      return expanded.text
+    }
     problems.push({ ...document.positionOf(at), path: at, text: expanded.problem })
     return value
   })
@@ -39,8 +45,11 @@ export function parseConfig(text: string, path: string, label: string, env: Env)
     if (!isKnown(at)) problems.push({ ...document.positionOf(at), path: at, text })
   }
   const config = readConfig(parsed.data ?? data, path, label, document, note)
-  if (problems.length > 0) throw configError(label, problems)
-  return config
+  if (problems.length === 0) return config
+  throw configError(
+    label,
+    problems.map((problem) => concealValues(problem, filled)),
+  )
 }
 
 function toMapping(document: ConfigDocument, label: string): Mapping {

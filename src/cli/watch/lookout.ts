@@ -64,8 +64,14 @@ export class Lookout {
     if (this.#abort.signal.aborted) return
     const waitMs = Math.min(...this.#plan.sources.map(({ settings }) => settings.pollIntervalMs))
     this.#timer = setTimeout(() => {
-      this.#looking = this.#looking.then(() => this.#lookAgain()).finally(() => this.start())
+      void this.lookNow().finally(() => this.start())
     }, waitMs)
+  }
+
+  /** Looks again now, behind a look that is under way. */
+  lookNow(): Promise<void> {
+    this.#looking = this.#looking.then(() => this.#lookAgain())
+    return this.#looking
   }
 
   /** A look that is under way is not waited for: a folder on a dead network disk may never answer. */

@@ -96,6 +96,22 @@ export class WatchRun {
     this.#lookout.start()
   }
 
+  /**
+   * Takes up what has come since the last look: an application that is done within one poll interval
+   * may have made its database meanwhile. Within the shutdown timeout.
+   */
+  async lookOnceMore(): Promise<void> {
+    if (this.#plan.config === undefined) return
+    const timeout = new AbortController()
+    const timer = setTimeout(() => timeout.abort(), this.#plan.shutdownTimeoutMs)
+    const looked = this.#lookout.lookNow().then(() => this.fleet.settled())
+    const late = new Promise<void>((resolve) =>
+      timeout.signal.addEventListener('abort', () => resolve()),
+    )
+    await Promise.race([looked, late])
+    clearTimeout(timer)
+  }
+
   /** Reads the file again and puts it into force, or tells why not and goes on as before. Never rejects. */
   async reload(): Promise<void> {
     const { logger, output } = this.#context

@@ -8,6 +8,7 @@ import {
   statSync,
 } from 'node:fs'
 import { DatabaseError } from './database-error.ts'
+import { fewDescriptors } from './few-descriptors.ts'
 import { identityAt, isMountPoint } from './file-identity.ts'
 
 /** What page 1 says. SQLite file format, section 1.3. */
@@ -51,6 +52,8 @@ export class DatabaseFile {
       // Opened for writing too: SQLite needs that for its locks, so a file that refuses it cannot be replicated.
       fd = openSync(real, constants.O_RDWR)
     } catch (cause) {
+      const few = fewDescriptors(path, cause)
+      if (few !== undefined) throw few
       throw new DatabaseError(
         'Unreadable',
         path,

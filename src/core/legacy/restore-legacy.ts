@@ -1,8 +1,10 @@
 import { resolve } from 'node:path'
 import { checkIntegrity, type IntegrityCheck } from '../restore/integrity-check.ts'
+import type { OutputAccess } from '../restore/output-access.ts'
 import {
   checkOutput,
   discardStaged,
+  type InstallOptions,
   installOutput,
   stageOutput,
   writeError,
@@ -15,7 +17,7 @@ import { type LegacyReadOptions, nothing, openLegacy } from './open-legacy.ts'
 import { type LegacyPlan, legacyPlans } from './plan-legacy.ts'
 import type { ReadHistoryOptions } from './read-history.ts'
 
-export interface LegacyRestoreOptions extends LegacyReadOptions {
+export interface LegacyRestoreOptions extends LegacyReadOptions, OutputAccess {
   /** Replace an existing target and remove stale sidecars. Default false. */
   readonly force?: boolean | undefined
   /** Default `full`. */
@@ -37,6 +39,8 @@ export interface LegacyRestoreResult {
   readonly bytesRead: number
   readonly durationMs: number
   readonly integrityCheck: IntegrityCheck
+  /** As of `restoreReplica`. */
+  readonly warnings: readonly string[]
 }
 
 /** Plans tried at most; each reads a snapshot and its frames anew. */
@@ -62,18 +66,18 @@ export async function restoreLegacy(
   options: LegacyRestoreOptions = {},
 ): Promise<LegacyRestoreResult> {
   const started = performance.now()
-  const { force = false, integrityCheck = 'full', signal } = options
+  const { force = false, mode, owner, integrityCheck = 'full', signal } = options
   await checkOutput(output, force)
   const opened = await openLegacy(store, name, target, options)
   const rejected: RejectedPlan[] = []
   for await (const plan of legacyPlans(opened.evidence, opened.until)) {
     try {
-      const run = { force, integrityCheck, read: opened.read }
-      const bytes = await runPlan(opened.store, plan, resolve(output), run)
+      const run = { force, mode, owner, integrityCheck, read: opened.read }
+      const ran = await runPlan(opened.store, plan, resolve(output), run)
       return {
         plan,
         rejected,
-        bytes,
+        ...ran,
         bytesRead: opened.bytesRead(),
         durationMs: performance.now() - started,
         integrityCheck,
@@ -101,8 +105,7 @@ function allCorrupt(rejected: readonly RejectedPlan[]): Error {
   })
 }
 
-interface RunOptions {
-  readonly force: boolean
+interface RunOptions extends InstallOptions {
   readonly integrityCheck: IntegrityCheck
   readonly read: ReadHistoryOptions
 }
@@ -112,18 +115,18 @@ async function runPlan(
   store: ObjectStore,
   plan: LegacyPlan,
   output: string,
-  { force, integrityCheck, read }: RunOptions,
-): Promise<number> {
+  { integrityCheck, read, ...install }: RunOptions,
+): Promise<Pick<LegacyRestoreResult, 'bytes' | 'warnings'>> {
   const staged = await stageOutput(output)
   try {
     const bytes = await applyLegacyPlan(store, plan, staged.handle, read)
     await staged.handle.sync()
     // A failed close can be where a network file system reports that it is full.
     await staged.handle.close()
-    await checkIntegrity(staged.path, integrityCheck, read.signal)
+    const broken = await checkIntegrity(staged.path, integrityCheck, read.signal)
     read.signal?.throwIfAborted()
-    await installOutput(staged.path, output, force)
-    return bytes
+    const notKept = await installOutput(staged, output, install)
+    return { bytes, warnings: [...broken, ...notKept] }
   } catch (error) {
     read.signal?.throwIfAborted()
     const system = error instanceof Error && 'syscall' in error && !isStoreError(error)

@@ -13,6 +13,8 @@ export type IntegrityCheck = 'full' | 'quick' | 'none'
  * crash SQLite must not take this process with it. The file and its folder are not written to.
  *
  * @param check `none` returns at once
+ * @returns rows that break a constraint of their table, the first ones in words: the application had
+ *   them so, and a restore is no place to refuse them
  * @throws RestoreError `IntegrityCheckFailed` if SQLite finds damage or crashes over it;
  *   `IntegrityCheckIncomplete` if it could not finish, for instance for a collation that only the app defines
  * @throws the signal's reason
@@ -21,9 +23,9 @@ export async function checkIntegrity(
   path: string,
   check: IntegrityCheck,
   signal?: AbortSignal | undefined,
-): Promise<void> {
+): Promise<readonly string[]> {
   signal?.throwIfAborted()
-  if (check === 'none') return
+  if (check === 'none') return []
   // The compiled file has another extension; both lie beside this one.
   const script = fileURLToPath(import.meta.url).replace(
     /integrity-check(\.\w+)$/,
@@ -39,7 +41,7 @@ export async function checkIntegrity(
   try {
     const outcome = await outcomeOf(child)
     signal?.throwIfAborted()
-    judge(outcome)
+    return judge(outcome)
   } finally {
     signal?.removeEventListener('abort', kill)
   }
@@ -70,7 +72,8 @@ async function outcomeOf(child: ChildProcess): Promise<Outcome> {
   }
 }
 
-function judge({ killedBy, output, errors }: Outcome): void {
+/** @returns what does not stand in the way */
+function judge({ killedBy, output, errors }: Outcome): readonly string[] {
   if (killedBy !== null) throw failed(`SQLite crashed over it (${killedBy})`)
   let report: IntegrityReport
   try {
@@ -80,6 +83,7 @@ function judge({ killedBy, output, errors }: Outcome): void {
   }
   if (report.outcome === 'damaged') throw failed(report.problems.join('; '))
   if (report.outcome === 'incomplete') throw incomplete(report.problems.join('; '))
+  return report.warnings
 }
 
 function failed(problems: string): RestoreError {

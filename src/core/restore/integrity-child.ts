@@ -5,10 +5,19 @@ import { pathToFileURL } from 'node:url'
 export interface IntegrityReport {
   readonly outcome: 'ok' | 'damaged' | 'incomplete'
   readonly problems: readonly string[]
+  /** Rows that break a constraint of their table. */
+  readonly warnings: readonly string[]
 }
 
-/** Problems listed at most; one is enough to refuse. */
+/** Findings of each kind listed at most; one problem is enough to refuse. */
 const MAX_PROBLEMS = 10
+const MAX_INT = 2 ** 31 - 1
+/**
+ * What a row says that breaks `NOT NULL`, `UNIQUE`, `CHECK` or the type of a column: a schema that was changed in
+ * place, a `CHECK` that was written later, a `REPLACE` of another version. The file itself is sound.
+ */
+const CONSTRAINT =
+  /^(?:(?:NULL|TEXT|NUMERIC|non-[A-Z]+) value in |CHECK constraint failed in |non-unique entry in index )/
 /** Result codes that say that the file itself is bad (SQLITE_CORRUPT, SQLITE_NOTADB). */
 const DAMAGE_CODES: ReadonlySet<number> = new Set([11, 26])
 
@@ -24,12 +33,34 @@ function report(file: string, quick: boolean): IntegrityReport {
     // A database from a store is foreign input: nothing in its schema may run more than the check needs.
     database.exec('PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0')
     const pragma = quick ? 'quick_check' : 'integrity_check'
-    const rows = database.prepare(`PRAGMA ${pragma}(${MAX_PROBLEMS})`).all()
-    const problems = rows.map((row) => String(row[pragma])).filter((text) => text !== 'ok')
-    return { outcome: problems.length === 0 ? 'ok' : 'damaged', problems }
+    // Damage of the trees themselves comes first, so this bound also bounds what SQLite writes of it.
+    const first = findings(database, pragma, MAX_PROBLEMS)
+    const isCut = first.problems.length === 0 && first.warnings.length === MAX_PROBLEMS
+    const { problems, warnings } = isCut ? findings(database, pragma, MAX_INT) : first
+    return { outcome: problems.length === 0 ? 'ok' : 'damaged', problems, warnings }
   } catch (error) {
     const { errcode, message } = error as Error & { readonly errcode?: number | undefined }
     const damaged = errcode !== undefined && DAMAGE_CODES.has(errcode & 0xff)
-    return { outcome: damaged ? 'damaged' : 'incomplete', problems: [message] }
+    return { outcome: damaged ? 'damaged' : 'incomplete', problems: [message], warnings: [] }
   }
+}
+
+function findings(
+  database: DatabaseSync,
+  pragma: string,
+  bound: number,
+): Pick<IntegrityReport, 'problems' | 'warnings'> {
+  const problems: string[] = []
+  const warnings: string[] = []
+  let more = 0
+  for (const row of database.prepare(`PRAGMA ${pragma}(${bound})`).iterate()) {
+    const text = String(row[pragma])
+    if (text === 'ok') continue
+    if (!CONSTRAINT.test(text)) problems.push(text)
+    else if (warnings.length < MAX_PROBLEMS) warnings.push(text)
+    else more++
+    if (problems.length === MAX_PROBLEMS) break
+  }
+  if (more > 0) warnings.push(`and ${more} more`)
+  return { problems, warnings }
 }

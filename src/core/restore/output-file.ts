@@ -3,6 +3,7 @@ import { constants, type Stats } from 'node:fs'
 import { type FileHandle, link, lstat, open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { isStaleTemp, syncDir, tempName } from '../fs/index.ts'
+import { giveAccess, type OutputAccess } from './output-access.ts'
 import { RestoreError } from './restore-error.ts'
 
 /**
@@ -46,6 +47,13 @@ export async function checkOutput(output: string, force: boolean): Promise<void>
 export interface StagedFile {
   readonly path: string
   readonly handle: FileHandle
+  /** Of this very file: another may stand under its name by the time that it is put in place. */
+  readonly ino: number
+}
+
+export interface InstallOptions extends OutputAccess {
+  /** Replace an existing target and remove stale sidecars. */
+  readonly force: boolean
 }
 
 /**
@@ -59,7 +67,7 @@ export async function stageOutput(output: string): Promise<StagedFile> {
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
   try {
     const handle = await open(path, flags, 0o600)
-    return { path, handle }
+    return { path, handle, ino: (await handle.stat()).ino }
   } catch (cause) {
     throw writeError(output, cause)
   }
@@ -75,20 +83,28 @@ export async function discardStaged(staged: StagedFile): Promise<void> {
 }
 
 /**
- * Gives the staged file the target's name. Without `force` by link(2), which fails if the name was
+ * Gives the staged file the owner and mode of the target that it replaces, or those that were asked
+ * for, then the target's name. Without `force` by link(2), which fails if the name was
  * taken meanwhile. With it, stale sidecars are first moved aside, then the target is replaced, then
  * they are deleted: in no order of events does the new database meet an old WAL, and a crash
  * in between leaves the old database and its sidecars, under names that end in `.before-restore`.
  *
+ * @returns what could not be kept of the target's owner and mode
  * @throws RestoreError `TargetExists`, `StaleSidecar`, `NoSpace`, `NotWritable`, `WriteFailed`
  */
-export async function installOutput(staged: string, output: string, force: boolean): Promise<void> {
+export async function installOutput(
+  staged: StagedFile,
+  output: string,
+  { force, ...access }: InstallOptions,
+): Promise<string[]> {
   await checkOutput(output, force)
+  let warnings: string[]
   const aside = force ? await moveSidecarsAside(output) : []
   try {
+    warnings = await openUp(staged, output, access)
     if (aside.length > 0) await syncDir(dirname(output))
-    if (force) await rename(staged, output)
-    else await linkNew(staged, output)
+    if (force) await rename(staged.path, output)
+    else await linkNew(staged.path, output)
   } catch (cause) {
     await moveBack(aside)
     throw cause instanceof RestoreError ? cause : writeError(output, cause)
@@ -99,6 +115,28 @@ export async function installOutput(staged: string, output: string, force: boole
   } catch (cause) {
     const message = `The database was restored to ${output}, but its folder could not be flushed or cleaned: ${text(cause)}.`
     throw new RestoreError('WriteFailed', message, { path: output, cause })
+  }
+  return warnings
+}
+
+async function openUp(
+  { path, ino }: StagedFile,
+  output: string,
+  access: OutputAccess,
+): Promise<string[]> {
+  const before = await entryAt(output)
+  try {
+    const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+    try {
+      if ((await handle.stat()).ino !== ino) throw new Error(`${path} was replaced meanwhile`)
+      const warnings = await giveAccess(handle, path, before, access)
+      await handle.sync()
+      return warnings
+    } finally {
+      await handle.close()
+    }
+  } catch (cause) {
+    throw writeError(output, cause)
   }
 }
 
@@ -117,7 +155,9 @@ export function writeError(output: string, cause: unknown): RestoreError {
   return new RestoreError(denied ? 'NotWritable' : 'WriteFailed', message, {
     path: output,
     cause,
-    hint: denied ? 'Check the permissions of the folder.' : undefined,
+    hint: denied
+      ? 'Check the permissions of the folder; only root can give a file to another owner.'
+      : undefined,
   })
 }
 

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import type { ReplicaClient } from '../replica/replica-client.ts'
 import type { RestoreProgress } from './apply-plan.ts'
 import type { IntegrityCheck } from './integrity-check.ts'
+import type { OutputAccess } from './output-access.ts'
 import { checkOutput } from './output-file.ts'
 import { type AvoidedObject, RestoreAttempts } from './restore-attempts.ts'
 import type { RestorePlan } from './restore-plan.ts'
@@ -10,7 +11,7 @@ import { type RunOptions, runPlan } from './run-plan.ts'
 
 export { planFor } from './plan-for.ts'
 
-export interface RestoreOptions {
+export interface RestoreOptions extends OutputAccess {
   /** Replace an existing target and remove stale sidecars. Default false. */
   readonly force?: boolean | undefined
   /** Default `full`. */
@@ -38,6 +39,11 @@ export interface RestoreResult {
   readonly integrityCheck: IntegrityCheck
   /** Empty unless the replica needs repair. */
   readonly avoided: readonly AvoidedObject[]
+  /**
+   * What somebody should look at though the restore is right: rows that break a constraint of their
+   * table, which they did before, too; an owner that could not be kept.
+   */
+  readonly warnings: readonly string[]
 }
 
 /**
@@ -65,7 +71,8 @@ export async function restoreReplica(
   // Before it is made absolute, which would drop the slash at the end of a folder's name.
   await checkOutput(output, force)
   const path = resolve(output)
-  const run: RunOptions = { force, integrityCheck, parallelism, onProgress, signal }
+  const { mode, owner } = options
+  const run: RunOptions = { force, mode, owner, integrityCheck, parallelism, onProgress, signal }
   const attempts = new RestoreAttempts(client, target, signal)
   for (;;) {
     try {
@@ -84,6 +91,7 @@ export async function restoreReplica(
         durationMs: performance.now() - started,
         integrityCheck,
         avoided: attempts.avoided,
+        warnings: applied.warnings,
       }
     } catch (error) {
       await attempts.failed(error)

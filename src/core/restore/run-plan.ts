@@ -2,15 +2,25 @@ import type { ReplicaClient } from '../replica/replica-client.ts'
 import { isStoreError } from '../store/index.ts'
 import { type AppliedPlan, applyPlan, type RestoreProgress } from './apply-plan.ts'
 import { checkIntegrity, type IntegrityCheck } from './integrity-check.ts'
-import { discardStaged, installOutput, stageOutput, writeError } from './output-file.ts'
+import {
+  discardStaged,
+  type InstallOptions,
+  installOutput,
+  stageOutput,
+  writeError,
+} from './output-file.ts'
 import type { RestorePlan } from './restore-plan.ts'
 
-export interface RunOptions {
-  readonly force: boolean
+export interface RunOptions extends InstallOptions {
   readonly integrityCheck: IntegrityCheck
   readonly parallelism: number
   readonly onProgress?: ((progress: RestoreProgress) => void) | undefined
   readonly signal?: AbortSignal | undefined
+}
+
+export interface RanPlan extends AppliedPlan {
+  /** What the restored database or its file has that somebody should look at, in words. */
+  readonly warnings: readonly string[]
 }
 
 /**
@@ -22,8 +32,8 @@ export async function runPlan(
   plan: RestorePlan,
   output: string,
   options: RunOptions,
-): Promise<AppliedPlan> {
-  const { integrityCheck, parallelism, onProgress, signal } = options
+): Promise<RanPlan> {
+  const { integrityCheck, parallelism, onProgress, signal, force, mode, owner } = options
   const staged = await stageOutput(output)
   try {
     const applied = await applyPlan(client, plan, staged.handle, {
@@ -41,10 +51,10 @@ export async function runPlan(
       filesDone: plan.files.length,
       filesTotal: plan.files.length,
     })
-    await checkIntegrity(staged.path, integrityCheck, signal)
+    const broken = await checkIntegrity(staged.path, integrityCheck, signal)
     signal?.throwIfAborted()
-    await installOutput(staged.path, output, options.force)
-    return applied
+    const notKept = await installOutput(staged, output, { force, mode, owner })
+    return { ...applied, warnings: [...broken, ...notKept] }
   } catch (error) {
     signal?.throwIfAborted()
     throw isSystemError(error) ? writeError(output, error) : error

@@ -19,6 +19,18 @@ export interface ObjectStoreProvider {
   /** Checks the backend's own options before `open`; throws on a bad one (a zod schema fits). */
   readonly optionsSchema?: { parse(value: unknown): unknown } | undefined
   /**
+   * Refuses what `open` would refuse, and does nothing else: loads no SDK, touches no file, sends nothing.
+   *
+   * @throws StoreError `InvalidArgument` as `open` does
+   */
+  readonly validate?:
+    | ((
+        url: URL,
+        env: Readonly<Record<string, string | undefined>>,
+        options: Readonly<Record<string, unknown>>,
+      ) => void)
+    | undefined
+  /**
    * A store rooted at the URL's path. Sends no request: call `check` for that.
    *
    * @param env where credentials may come from; the provider reads no `process.env` of its own

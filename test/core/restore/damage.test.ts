@@ -350,4 +350,71 @@ describe('integrity check', () => {
     const again = restoreReplica(client, { kind: 'latest' }, output, { force: true })
     await expect(again).rejects.toMatchObject({ code: 'IntegrityCheckFailed' })
   })
+
+  describe('of rows that break a constraint', () => {
+    /**
+     * `rows` rows that lack a value, one that breaks a CHECK (SQLite does not look at those through a
+     * connection that only reads), two that break a UNIQUE; `structural`: and an index that misses a row.
+     */
+    const broken = (rows: number, structural: boolean): Buffer => {
+      const [made] = databaseStates([
+        (database) => {
+          database.exec(`CREATE TABLE t (a, b); CREATE TABLE u (x); CREATE INDEX ui ON u (x);
+            INSERT INTO u VALUES ('same'), ('same'); CREATE TABLE z (x); CREATE INDEX i ON z (x);
+            INSERT INTO z VALUES ('aaaa')`)
+          const insert = database.prepare('INSERT INTO t VALUES (NULL, 1)')
+          for (let i = 0; i < rows; i++) insert.run()
+          database.exec('INSERT INTO t VALUES (1, -1)')
+          database.enableDefensive(false)
+          database.exec(`PRAGMA writable_schema = ON;
+            UPDATE sqlite_master SET sql = 'CREATE TABLE t (a NOT NULL, b CHECK (b > 0))' WHERE name = 't';
+            UPDATE sqlite_master SET sql = 'CREATE UNIQUE INDEX ui ON u (x)' WHERE name = 'ui'`)
+        },
+      ])
+      const state = Buffer.from(made as Buffer)
+      if (structural) state.write('bbbb', state.lastIndexOf('aaaa'))
+      return state
+    }
+    const restoreOf = async (state: Buffer, integrityCheck: 'full' | 'quick' = 'full') => {
+      const client = new ReplicaClient(new MemoryObjectStore(), 'ltx')
+      await putChain(client, [state], 4096, level0(1, 1))
+      return await restoreReplica(client, { kind: 'latest' }, output, { integrityCheck })
+    }
+
+    it('is a warning: the application had them', async () => {
+      const state = broken(2, false)
+      const { warnings } = await restoreOf(state)
+      expect([...warnings].sort()).toEqual([
+        'NULL value in t.a',
+        'NULL value in t.a',
+        'non-unique entry in index ui',
+      ])
+      expect(readFileSync(output).equals(state)).toBe(true)
+    })
+
+    it.each(['full', 'quick'] as const)('%s: says how many more there are', async (check) => {
+      const { warnings } = await restoreOf(broken(50, false), check)
+      expect(warnings).toHaveLength(11)
+      expect(warnings.at(-1)).toBe(`and ${check === 'full' ? 41 : 40} more`)
+    })
+
+    it.each([0, 9, 50])('damage behind %i of them is refused', async (rows) => {
+      await expect(restoreOf(broken(rows, true))).rejects.toMatchObject({
+        code: 'IntegrityCheckFailed',
+        message: expect.stringContaining('missing from index i'),
+      })
+      expect(readdirSync(folder)).toEqual([])
+    })
+
+    it('a name that reads like a finding excuses no damage', async () => {
+      const [made] = databaseStates([
+        (database) =>
+          database.exec(`CREATE TABLE t (x); CREATE INDEX "NULL value in t.x" ON t (x);
+            INSERT INTO t VALUES ('aaaa')`),
+      ])
+      const state = Buffer.from(made as Buffer)
+      state.write('bbbb', state.lastIndexOf('aaaa'))
+      await expect(restoreOf(state)).rejects.toMatchObject({ code: 'IntegrityCheckFailed' })
+    })
+  })
 })

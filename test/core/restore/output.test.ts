@@ -2,12 +2,14 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -18,11 +20,12 @@ import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { FileObjectStore } from '../../../src/backends/file/index.ts'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
-import { installOutput } from '../../../src/core/restore/output-file.ts'
+import { giveAccess } from '../../../src/core/restore/output-access.ts'
+import { discardStaged, installOutput, stageOutput } from '../../../src/core/restore/output-file.ts'
 import { restoreReplica } from '../../../src/core/restore/restore.ts'
 import type { RestoreTarget } from '../../../src/core/restore/restore-target.ts'
 import { growingStates, level0, putChain } from './chain.ts'
@@ -188,24 +191,27 @@ describe('what changes during the restore', () => {
 describe('installOutput', () => {
   it('without force lets exactly one of several at once have the name', async () => {
     for (let round = 0; round < 10; round++) {
-      const staged = Array.from({ length: 8 }, (_, i) => join(folder, `staged ${round} ${i}`))
-      for (const path of staged) writeFileSync(path, path)
       const target = join(folder, `target ${round}`)
+      const staged = await Promise.all(Array.from({ length: 8 }, () => stageOutput(target)))
+      for (const { path } of staged) writeFileSync(path, path)
       const ends = await Promise.allSettled(
-        staged.map((path) => installOutput(path, target, false)),
+        staged.map((one) => installOutput(one, target, { force: false })),
       )
       const winner = ends.findIndex((end) => end.status === 'fulfilled')
       expect(ends.filter((end) => end.status === 'fulfilled')).toHaveLength(1)
-      expect(readFileSync(target, 'utf8')).toBe(staged[winner])
+      expect(readFileSync(target, 'utf8')).toBe(staged[winner]?.path)
       const codes = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason.code] : []))
       expect(new Set(codes)).toEqual(new Set(['TargetExists']))
+      for (const one of staged) await discardStaged(one)
     }
   })
 
   it('that fails puts the old sidecars back', async () => {
     writeFileSync(output, 'old')
     for (const suffix of ['-wal', '-shm', '-journal']) writeFileSync(output + suffix, suffix)
-    const installing = installOutput(join(folder, 'nothing staged'), output, true)
+    const staged = await stageOutput(output)
+    await discardStaged(staged)
+    const installing = installOutput(staged, output, { force: true })
     expect(await codeOf(installing)).toBe('WriteFailed')
     expect(readFileSync(output, 'utf8')).toBe('old')
     for (const suffix of ['-wal', '-shm', '-journal']) {
@@ -216,6 +222,79 @@ describe('installOutput', () => {
 })
 
 const isRoot = process.getuid?.() === 0
+
+describe('who may use the restored file', () => {
+  const modeOf = (path: string): number => lstatSync(path).mode & 0o777
+
+  it.each([0o022, 0o077, 0o002])('a new file has the mode that umask %o leaves', async (umask) => {
+    const before = process.umask(umask)
+    try {
+      await restoreReplica(client, LATEST, output)
+    } finally {
+      process.umask(before)
+    }
+    expect(modeOf(output)).toBe(0o666 & ~umask)
+    expect(readdirSync(folder)).toEqual(['app.db'])
+  })
+
+  it.each([0o600, 0o640, 0o664, 0o444])(
+    'a file that replaces one of mode %o has that',
+    async (mode) => {
+      writeFileSync(output, 'old')
+      chmodSync(output, mode)
+      await restoreReplica(client, LATEST, output, { force: true })
+      expect(modeOf(output)).toBe(mode)
+      expect(readFileSync(output).equals(newest)).toBe(true)
+    },
+  )
+
+  it('is its owner alone until it is put in place', async () => {
+    const seen = new Set<number>()
+    const onProgress = (): void => {
+      for (const name of readdirSync(folder)) seen.add(modeOf(join(folder, name)))
+    }
+    await restoreReplica(client, LATEST, output, { onProgress, mode: 0o644 })
+    expect([...seen]).toEqual([0o600])
+    expect(modeOf(output)).toBe(0o644)
+  })
+
+  it.runIf(isRoot)('the owner stays, or is the one that was asked for', async () => {
+    writeFileSync(output, 'old')
+    chownSync(output, 1234, 2345)
+    chmodSync(output, 0o660)
+    const { warnings } = await restoreReplica(client, LATEST, output, { force: true })
+    expect(warnings).toEqual([])
+    expect(lstatSync(output)).toMatchObject({ uid: 1234, gid: 2345 })
+    expect(modeOf(output)).toBe(0o660)
+    await restoreReplica(client, LATEST, output, { force: true, owner: { uid: 7, gid: 8 } })
+    expect(lstatSync(output)).toMatchObject({ uid: 7, gid: 8 })
+    expect(modeOf(output)).toBe(0o660)
+  })
+
+  it('an owner that cannot be kept is a warning, and its group is not exchanged for another', async () => {
+    writeFileSync(output, 'old')
+    chmodSync(output, 0o664)
+    const before = Object.assign(lstatSync(output), { uid: 4_000_001, gid: 4_000_002 })
+    const staged = await stageOutput(output)
+    const denied = Object.assign(new Error('EPERM'), { code: 'EPERM' })
+    vi.spyOn(staged.handle, 'chown').mockRejectedValue(denied)
+    const warnings = await giveAccess(staged.handle, staged.path, before, {})
+    expect(warnings).toEqual([expect.stringContaining('4000001:4000002')])
+    expect(modeOf(staged.path)).toBe(0o604)
+    const asked = giveAccess(staged.handle, staged.path, before, { owner: { uid: 1, gid: 1 } })
+    await expect(asked).rejects.toBe(denied)
+    await discardStaged(staged)
+  })
+
+  it('refuses to put another file in place than the one it has staged', async () => {
+    const staged = await stageOutput(output)
+    writeFileSync(join(folder, 'other'), 'other')
+    renameSync(join(folder, 'other'), staged.path)
+    expect(await codeOf(installOutput(staged, output, { force: true }))).toBe('WriteFailed')
+    expect(existsSync(output)).toBe(false)
+    await discardStaged(staged)
+  })
+})
 
 describe('a place that cannot be written', () => {
   it.skipIf(!isRoot)(
