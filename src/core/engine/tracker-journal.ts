@@ -1,5 +1,5 @@
 import type { TXID } from '../ltx/index.ts'
-import type { EngineEvent, FencedError } from './events.ts'
+import { CHAIN_BROKEN, type EngineEvent, type FencedError } from './events.ts'
 import type { PendingFile } from './shipper.ts'
 import type { DatabaseStatus } from './tracker-options.ts'
 
@@ -12,6 +12,8 @@ export class TrackerJournal {
   #shipped: TXID | undefined
   #lastSyncAt: Date | undefined
   #lastError: string | undefined
+  /** Outlives uploads: they do not mend the chain. */
+  #chainError: string | undefined
 
   constructor(database: string, onEvent: (event: EngineEvent) => void) {
     this.#database = database
@@ -28,7 +30,7 @@ export class TrackerJournal {
       state: this.#state,
       txid: this.#shipped,
       lastSyncAt: this.#lastSyncAt,
-      lastError: this.#lastError,
+      lastError: this.#lastError ?? this.#chainError,
     }
   }
 
@@ -53,7 +55,16 @@ export class TrackerJournal {
   /** Passes on what the database's own steps tell. */
   tell(event: EngineEvent): void {
     if (event.type === 'adopted') this.#shipped = event.txid
+    if (event.type === 'chain-broken') this.#chainError = event.reason
+    // A base behind other files does not mend what is before it: its snapshot does.
+    const isWhole = event.type === 'snapshot' || (event.type === 'base' && event.txid === 1n)
+    if (isWhole) this.#chainError = undefined
     this.#onEvent(event)
+  }
+
+  /** Trouble until a snapshot is stored. */
+  chainBroken(): void {
+    this.tell({ type: 'chain-broken', database: this.#database, reason: CHAIN_BROKEN })
   }
 
   synced(file: PendingFile, bytes: number): void {
