@@ -68,6 +68,8 @@ export function inWords(event: FleetEvent): Words {
         'warn',
         `the claim could not be given up, the next start takes over: ${messageOf(event.error)}`,
       ]
+    case 'chain-broken':
+      return ['error', `${event.reason}: a full snapshot follows`]
     case 'compacted':
       return ['debug', 'merged files of the replica']
     case 'pruned':

@@ -53,14 +53,14 @@ function ofStore({ code, op }: StoreError): number {
   return op === 'open' && configuration ? ExitCode.usage : ExitCode.store
 }
 
-/** Absent is 6, wrong contents is 5; a target or file that was badly chosen is the caller's 2. */
+/** Absent is 6; wrong contents and holes are 5, so that a damaged backup is never taken for none; a target or file that was badly chosen is the caller's 2. */
 function ofRestore(code: unknown): number {
   switch (code) {
     case 'NoReplica':
-    case 'Gap':
     case 'TargetNotReachable':
     case 'MissingObject':
       return ExitCode.unreachable
+    case 'Gap':
     case 'DamagedObject':
     case 'MissingPage':
     case 'PageSizeMismatch':

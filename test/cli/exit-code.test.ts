@@ -15,7 +15,7 @@ import { StoreError } from '../../src/core/store/index.ts'
 const RESTORE: Record<RestoreErrorCode, number> = {
   InvalidTarget: 2,
   NoReplica: 6,
-  Gap: 6,
+  Gap: 5,
   TargetNotReachable: 6,
   MissingObject: 6,
   DamagedObject: 5,

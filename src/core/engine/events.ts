@@ -44,6 +44,8 @@ export type EngineEvent = { readonly database: string } & (
   | { readonly type: 'continuity-lost'; readonly reason: string }
   /** `-wal` or `-shm` was removed under a running application. */
   | { readonly type: 'files-removed'; readonly reason: string }
+  /** A full snapshot follows at once. */
+  | { readonly type: 'chain-broken'; readonly reason: string }
   | { readonly type: 'adopted'; readonly txid: TXID }
   /** Nothing of the database is held open any more, until something happens to its files. */
   | { readonly type: 'rested' }
@@ -80,6 +82,9 @@ export type EngineEvent = { readonly database: string } & (
   | { readonly type: 'not-released'; readonly epoch: number; readonly error: unknown }
   | { readonly type: 'fenced'; readonly error: FencedError }
 )
+
+/** Why a `chain-broken` was told. */
+export const CHAIN_BROKEN = 'the replica has no complete chain to its newest TXID'
 
 /** Tells an event of a database whose name the teller knows. */
 export type Emit = (event: DistributiveOmit<EngineEvent, 'database'>) => void

@@ -23,6 +23,8 @@ export interface UpkeepParts {
   readonly assertCurrent: (signal?: AbortSignal) => Promise<void>
   readonly protectedSlots: (signal?: AbortSignal) => Promise<readonly TXID[]>
   readonly stored: () => TXID | undefined
+  /** Told of what is there after a listing in the course of the upkeep. */
+  readonly onListed: (files: readonly LtxFileInfo[]) => void
   readonly wake: () => void
 }
 
@@ -60,6 +62,7 @@ export class ReplicaUpkeep {
         },
         assertCurrent: (signal) => this.#assertCurrent(signal),
         protectedSlots: parts.protectedSlots,
+        onListed: () => parts.onListed(this.catalogue.files),
       },
       emit,
     )

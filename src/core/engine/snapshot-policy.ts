@@ -4,6 +4,7 @@ import { txid as toTxid } from '../ltx/index.ts'
 import type { SnapshotTriggers } from '../policy/snapshot-triggers.ts'
 import { type LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
 import { type ReplicaLayout, SNAPSHOT_LEVEL } from '../replica/replica-layout.ts'
+import { summarizeReplica } from '../replica/summarize-replica.ts'
 import type { ObjectStore } from '../store/index.ts'
 import { isStoreError } from '../store/index.ts'
 import { fullFile, type Stamp } from './ltx-file.ts'
@@ -39,6 +40,7 @@ export class SnapshotPolicy {
   #bytes = 0
   #shippedAt: number
   #atStart: boolean
+  #isBroken = false
 
   /**
    * @param store rooted at the replica's prefix
@@ -68,6 +70,19 @@ export class SnapshotPolicy {
     this.#bytes = behind.reduce((sum, { size }) => sum + size, 0)
   }
 
+  /**
+   * Without a chain to its newest TXID a replica restores nothing of late: the next snapshot is due
+   * at once. True if this was not known yet. A replica without files is a new one or was emptied:
+   * `isWritten` says which.
+   */
+  judge(files: readonly LtxFileInfo[], isWritten: boolean): boolean {
+    const { newestTxid, restorable } = summarizeReplica(files)
+    const isBroken = newestTxid === undefined ? isWritten : restorable?.to !== newestTxid
+    const isNews = isBroken && !this.#isBroken
+    this.#isBroken = isBroken
+    return isNews
+  }
+
   /** Counts a change that is in the store. */
   shipped(pages: number, bytes: number, now: number): void {
     this.#pages += pages
@@ -88,6 +103,7 @@ export class SnapshotPolicy {
   /** When it will be time if nothing more is shipped, in milliseconds; `Infinity` for never, 0 for now. */
   dueAt(txid: TXID | undefined): number {
     const newest = this.#newest
+    if (txid !== undefined && this.#isBroken) return 0
     if (txid === undefined || newest === undefined || txid <= newest.txid) {
       return Number.POSITIVE_INFINITY
     }
@@ -132,6 +148,7 @@ export class SnapshotPolicy {
     this.#pages = 0
     this.#bytes = 0
     this.#atStart = false
+    this.#isBroken = false
   }
 }
 

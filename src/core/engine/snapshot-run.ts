@@ -3,7 +3,7 @@ import { ReplicaError } from '../replica/replica-client.ts'
 import { SNAPSHOT_LEVEL } from '../replica/replica-layout.ts'
 import { Backoff } from './backoff.ts'
 import { Deadline } from './deadline.ts'
-import { type Emit, FencedError } from './events.ts'
+import { CHAIN_BROKEN, type Emit, FencedError } from './events.ts'
 import type { ReplicaHead } from './locate.ts'
 import type { ReplicaWriter } from './replica-writer.ts'
 import type { SnapshotPolicy } from './snapshot-policy.ts'
@@ -63,6 +63,7 @@ export class SnapshotRun {
   async observe({ files, txid }: ReplicaHead, signal: AbortSignal): Promise<void> {
     const { policy, writer } = this.#parts
     policy.observe(files)
+    if (policy.judge(files, false)) this.#emit({ type: 'chain-broken', reason: CHAIN_BROKEN })
     this.#isNeeded = false
     const newest = files.findLast(({ level }) => level === SNAPSHOT_LEVEL)
     if (newest === undefined || newest.maxTxid === txid) return

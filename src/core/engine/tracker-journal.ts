@@ -1,6 +1,6 @@
 import type { TXID } from '../ltx/index.ts'
 import { Backoff } from './backoff.ts'
-import type { EngineEvent, FencedError } from './events.ts'
+import { CHAIN_BROKEN, type EngineEvent, type FencedError } from './events.ts'
 import type { PendingFile } from './shipper.ts'
 import type { DatabaseStatus } from './tracker-options.ts'
 import { failureEvent, failureIn, messageOf, successIn, WORKS, type Work } from './work.ts'
@@ -32,6 +32,8 @@ export class TrackerJournal {
   /** A file of the open database has lost its name. */
   #filesRemoved: Failure | undefined
   #fenced: Failure | undefined
+  /** Outlives uploads: they do not mend the chain. */
+  #chainBroken: Failure | undefined
 
   constructor(
     database: string,
@@ -54,7 +56,8 @@ export class TrackerJournal {
     'state' | 'txid' | 'lastSyncAt' | 'lastError' | 'errorSince' | 'waitingSince'
   > {
     const work = WORKS.find((candidate) => this.#failures.has(candidate))
-    const failure = this.#fenced ?? this.#filesRemoved ?? (work && this.#failures.get(work))
+    const failure =
+      this.#fenced ?? this.#filesRemoved ?? (work && this.#failures.get(work)) ?? this.#chainBroken
     return {
       state: this.#state,
       txid: this.#shipped,
@@ -96,8 +99,19 @@ export class TrackerJournal {
   /** Passes on what is done for the database tells. */
   tell(event: EngineEvent): void {
     if (event.type === 'adopted') this.#shipped = event.txid
+    if (event.type === 'chain-broken') {
+      this.#chainBroken = { error: event.reason, since: Date.now() }
+    }
+    // A base behind other files does not mend what is before it: its snapshot does.
+    const isWhole = event.type === 'snapshot' || (event.type === 'base' && event.txid === 1n)
+    if (isWhole) this.#chainBroken = undefined
     this.#note(event)
     this.#onEvent(event)
+  }
+
+  /** Trouble until a snapshot is stored. */
+  chainBroken(): void {
+    this.tell({ type: 'chain-broken', database: this.#database, reason: CHAIN_BROKEN })
   }
 
   synced(file: PendingFile, bytes: number): void {

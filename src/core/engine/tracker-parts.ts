@@ -91,6 +91,9 @@ export function trackerParts(setup: TrackerSetup, { wake, onShipped }: TrackerHo
     assertCurrent: async (signal) => await claim?.assertCurrent(signal),
     protectedSlots: async (signal) => (await claim?.protectedSlots(signal)) ?? [],
     stored: () => journal.shipped,
+    onListed: (files) => {
+      if (policy.judge(files, true)) journal.chainBroken()
+    },
     wake,
   })
   const tracked = {

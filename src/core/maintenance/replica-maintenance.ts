@@ -23,6 +23,8 @@ export interface MaintenanceOptions {
   readonly protectedSlots?:
     | ((signal?: AbortSignal) => readonly TXID[] | Promise<readonly TXID[]>)
     | undefined
+  /** Told after the replica was listed again: the catalogue has what is there. */
+  readonly onListed?: (() => void) | undefined
 }
 
 /** Least time between two looks at what the retention lets go, in milliseconds; less where two intervals of level 1 are. */
@@ -215,6 +217,7 @@ export class ReplicaMaintenance {
     const stored = this.#catalogue.files.filter(({ key }) => !known.has(key))
     this.#catalogue.observe(listed)
     for (const file of stored) this.#catalogue.add(file)
+    this.#options.onListed?.()
   }
 
   async #retain(now: number, signal: AbortSignal): Promise<void> {
