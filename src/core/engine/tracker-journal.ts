@@ -53,6 +53,7 @@ export class TrackerJournal {
   /** Passes on what the database's own steps tell. */
   tell(event: EngineEvent): void {
     if (event.type === 'adopted') this.#shipped = event.txid
+    if (event.type === 'spool-failed') this.#lastError = messageOf(event.error)
     this.#onEvent(event)
   }
 
@@ -75,7 +76,7 @@ export class TrackerJournal {
   }
 
   failed(error: unknown, retryInMs: number): void {
-    this.#lastError = error instanceof Error ? error.message : String(error)
+    this.#lastError = messageOf(error)
     const isFromStore = (error as { name?: string } | undefined)?.name === 'StoreError'
     const type = isFromStore ? 'store-error' : 'database-error'
     this.#onEvent({ type, database: this.#database, error, retryInMs })
@@ -84,4 +85,8 @@ export class TrackerJournal {
   stopped(): void {
     if (this.#state !== 'fenced') this.#state = 'stopped'
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

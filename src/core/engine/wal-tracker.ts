@@ -26,6 +26,7 @@ export class WalTracker {
   readonly #parts: TrackerParts
   readonly #wakeup = new Wakeup()
   readonly #backoff = new Backoff()
+  readonly #pause = new Deadline()
   readonly #abort = new AbortController()
   #starting: Promise<void> | undefined
   #loop: Promise<void> | undefined
@@ -173,7 +174,10 @@ export class WalTracker {
     while (!this.#stopping) {
       let waitMs: number
       try {
-        waitMs = await this.#turn(Date.now())
+        const now = Date.now()
+        // After an error uploads alone go on: a file event does not cut the pause short.
+        this.#parts.writer.shipper.pump(now)
+        waitMs = this.#pause.left(now) || (await this.#turn(now))
         waitMs = Math.min(waitMs, this.#parts.upkeep.waitMs(Date.now()))
       } catch (error) {
         waitMs = await this.#recover(error)
@@ -212,6 +216,7 @@ export class WalTracker {
     const waiting = this.#syncWaiters.length
     if (await this.#captureNow(database, now)) return 0
     for (const done of this.#syncWaiters.splice(0, waiting)) done(this.#parts.journal.shipped)
+    this.#backoff.reset()
     return await this.#beQuiet(database, now)
   }
 
@@ -285,6 +290,7 @@ export class WalTracker {
       return 0
     }
     const retryInMs = this.#backoff.next()
+    this.#pause.set(Date.now(), retryInMs)
     this.#parts.journal.failed(error, retryInMs)
     return retryInMs
   }
