@@ -9,6 +9,10 @@ import { wholeChange } from './whole-change.ts'
 
 /** An upload that takes longer than this while the WAL is half full moves to the spool, in milliseconds. */
 const STUCK_MS = 1000
+/** What a checkpoint may take into memory, in bytes of WAL. More is shipped first, straight from the WAL. */
+const MEMORY_TAIL_BYTES = 8 << 20
+/** So often it is shipped first; a writer that is faster than the store would keep the WAL from ever being short. */
+const MAX_PUT_OFF = 3
 
 /**
  * Keeps the WAL of one database short: by checkpoints, and by the spool while the store is away. A
@@ -21,6 +25,7 @@ export class WalRelief {
   readonly #maxWalBytes: number
   readonly #emit: Emit
   readonly #limits: LimitReports
+  #putOff = 0
   readonly #spooling: FailingStep
   readonly #checkpointing: FailingStep
 
@@ -49,7 +54,14 @@ export class WalRelief {
   async checkpoint(now: number): Promise<void> {
     if (this.#checkpointing.left(now) > 0) return
     if (!this.#checkpoints.due(now, this.#source.capture.walBytes())) return
-    await this.#run(now, (change) => this.#writer.queueInMemory(this.#source, change, now))
+    if (this.#checkpoints.tailBytes() <= MEMORY_TAIL_BYTES) {
+      this.#putOff = 0
+      const inMemory = (change: WalChange) => this.#writer.queueInMemory(this.#source, change, now)
+      return await this.#run(now, inMemory, MEMORY_TAIL_BYTES)
+    }
+    this.#putOff += 1
+    if (this.#putOff <= MAX_PUT_OFF || this.#spooling.left(now) > 0) return
+    await this.#spoolAhead(now, async () => {})
   }
 
   /** The store does not keep up: moves what waits, and the WAL behind it, to the spool, so that the WAL can restart. */
@@ -65,12 +77,16 @@ export class WalRelief {
       return this.#limits.walIsStuck(walBytes, this.#maxWalBytes)
     if (this.#limits.isSpoolFull(writer.spool, walBytes)) return
     if (this.#spooling.left(now) > 0 || this.#checkpointing.left(now) > 0) return
+    await this.#spoolAhead(now, () => writer.spoolPending(this.#source))
+  }
+
+  async #spoolAhead(now: number, first: () => Promise<void>): Promise<void> {
     try {
-      await writer.spoolPending(this.#source)
+      await first()
       // Once: a busy writer would never let the last frame be reached. The guarded checkpoint takes the rest.
       const change = await this.#source.capture.scan()
       if (change !== undefined) await this.#spool(wholeChange(this.#source, change), now)
-      await this.#run(now, (change) => this.#spool(change, now))
+      await this.#run(now, (change) => this.#spool(change, now), Number.POSITIVE_INFINITY)
       this.#spooling.succeeded()
     } catch (error) {
       // The queue is the WAL and memory as before, and uploads go on.
@@ -83,11 +99,14 @@ export class WalRelief {
     return this.#writer.queueInSpool(this.#source, change, now)
   }
 
-  async #run(now: number, keep: (change: WalChange) => Promise<void> | void): Promise<void> {
+  async #run(
+    now: number,
+    keep: (change: WalChange) => Promise<void> | void,
+    maxTailBytes: number,
+  ): Promise<void> {
+    const keepWhole = (change: WalChange) => keep(wholeChange(this.#source, change))
     try {
-      const outcome = await this.#checkpoints.run(now, (change) =>
-        keep(wholeChange(this.#source, change)),
-      )
+      const outcome = await this.#checkpoints.run(now, keepWhole, maxTailBytes)
       this.#checkpointing.succeeded()
       this.#emit({ type: 'checkpoint', ...outcome })
     } catch (error) {

@@ -132,8 +132,8 @@ export class WalTracker {
       await upkeepEnded
       if (this.#parts.access.isResting && this.#parts.access.mustOpen()) this.open()
       const { signal } = this.#abort
-      const { shipper } = this.#parts.writer
-      const done = await finalSync(this.#parts.access.tracked, shipper, this.#wakeup, signal)
+      const { access, writer } = this.#parts
+      const done = await finalSync(access.tracked, writer.shipper, this.#wakeup, signal)
       if (done) await this.#parts.release(signal)
       return done
     } catch (error) {
@@ -210,9 +210,7 @@ export class WalTracker {
     const walBytes = database.source.capture.walBytes()
     const untilSync = this.#parts.access.pace?.untilSync(now) ?? 0
     const mayWait = this.#syncWaiters.length === 0 && !database.checkpoints.pressing(now, walBytes)
-    if (untilSync > 0 && mayWait) {
-      return Math.min(BUSY_TICK_MS, untilSync)
-    }
+    if (untilSync > 0 && mayWait) return Math.min(BUSY_TICK_MS, untilSync)
     const waiting = this.#syncWaiters.length
     if (await this.#captureNow(database, now)) return 0
     for (const done of this.#syncWaiters.splice(0, waiting)) done(this.#parts.journal.shipped)
