@@ -55,6 +55,8 @@ export function inWords(event: FleetEvent): Words {
       return ['warn', `changes wait in the spool (${formatBytes(event.spoolBytes)})`]
     case 'spool-full':
       return ['error', `the spool is full (${formatBytes(event.spoolBytes)}), the WAL grows`]
+    case 'spool-failed':
+      return ['error', `the spool cannot be written, the WAL grows: ${messageOf(event.error)}`]
     case 'spool-recovered':
       return ['info', 'found changes in the spool']
     case 'spool-ignored':

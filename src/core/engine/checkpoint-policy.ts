@@ -8,6 +8,10 @@ const MIN_PAGES = 1000
 const LOCK_TIMEOUT_MS = 200
 /** How long to wait for a checkpoint of the application's own to end, in milliseconds. */
 const PASSIVE_TIMEOUT_MS = 200
+/** What writers may have committed meanwhile and be waited for under the lock, in bytes of WAL: a few milliseconds' work. */
+const LOCKED_TAIL_BYTES = 1 << 20
+/** Rounds in which the tail is taken before the lock; each leaves what was written during the last. */
+const MAX_ROUNDS = 8
 const FIRST_PAUSE_MS = 250
 const MAX_PAUSE_MS = 10_000
 
@@ -59,20 +63,31 @@ export class CheckpointPolicy {
     return walBytes >= walFrameOffset(MIN_PAGES, this.#source.pageSize) && this.#easy.isOver(now)
   }
 
+  /** WAL that is committed and not captured, in bytes. */
+  tailBytes(): number {
+    const { capture, pageSize } = this.#source
+    const walBytes = capture.walBytes()
+    const captured = walFrameOffset(capture.position.wal.frame, pageSize)
+    // Shorter than what was captured: a new run of the log.
+    return walBytes < captured ? walBytes : walBytes - captured
+  }
+
   /**
    * Copies the WAL into the database as far as read marks allow, and lets it restart if all was
    * copied and captured. Everything up to the capture's position must be out of the WAL.
    *
    * @param keep takes what was committed since, out of the WAL at once, and advances the capture
+   * @param maxTailBytes how much WAL `keep` may be given; with more to take the log stays as it is
    */
   async run(
     now: number,
     keep: (change: WalChange) => Promise<void> | void,
+    maxTailBytes: number,
   ): Promise<CheckpointOutcome> {
     const { capture } = this.#source
     const walBytes = capture.walBytes()
     const guarded = walBytes >= this.pressureBytes
-    const complete = guarded ? await this.#guarded(keep) : await this.#unguarded()
+    const complete = guarded ? await this.#guarded(keep, maxTailBytes) : await this.#unguarded()
     const pause = guarded ? this.#hard : this.#easy
     pause.record(now, complete)
     this.#doneAt = complete ? capture.position.wal : undefined
@@ -86,13 +101,27 @@ export class CheckpointPolicy {
     return this.#letGo()
   }
 
-  async #guarded(keep: (change: WalChange) => Promise<void> | void): Promise<boolean> {
+  async #guarded(
+    keep: (change: WalChange) => Promise<void> | void,
+    maxTailBytes: number,
+  ): Promise<boolean> {
     const { capture, path } = this.#source
     // The bulk is synced and copied while writers go on, so that the lock is held for the rest only.
     capture.hold()
     await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
+    // Nothing was committed in between: no lock is needed.
+    if (this.#letGo()) return true
+    for (let round = 0; this.tailBytes() > LOCKED_TAIL_BYTES; round++) {
+      const mayKeep = round < MAX_ROUNDS && this.tailBytes() <= maxTailBytes
+      const change = mayKeep ? await capture.scan() : undefined
+      if (change === undefined) return false
+      await keep(change)
+      if (!capture.hold()) continue
+      await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
+    }
     if (!(await this.#checkpointer.lock(path, LOCK_TIMEOUT_MS))) return false
     try {
+      if (this.tailBytes() > 4 * LOCKED_TAIL_BYTES) return false
       for (let change = await capture.scan(); change !== undefined; change = await capture.scan()) {
         await keep(change)
       }

@@ -66,6 +66,8 @@ export type EngineEvent = { readonly database: string } & (
   | { readonly type: 'wal-over-limit'; readonly walBytes: number; readonly reason: string }
   | { readonly type: 'spooling'; readonly txid: TXID; readonly spoolBytes: number }
   | { readonly type: 'spool-full'; readonly spoolBytes: number; readonly maxBytes: number }
+  /** Told once until it can be written again. Uploads go on; meanwhile the WAL grows. */
+  | { readonly type: 'spool-failed'; readonly error: unknown; readonly retryInMs: number }
   | { readonly type: 'spool-recovered'; readonly files: number }
   | { readonly type: 'spool-ignored'; readonly path: string; readonly reason: string }
   | { readonly type: 'claimed'; readonly epoch: number }

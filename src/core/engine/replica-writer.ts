@@ -9,12 +9,12 @@ import type { EngineEvent } from './events.ts'
 import { locateHead, type ReplicaHead } from './locate.ts'
 import { changeFile, fileBytes, fullFile, type LtxFile, pagesFile, type Stamp } from './ltx-file.ts'
 import {
+  chunksOf,
   type PendingFile,
   pendingOf,
   Shipper,
   type ShipperHooks,
   setSpooled,
-  spoolPending,
 } from './shipper.ts'
 import type { Spool } from './spool.ts'
 import { recoverSpool } from './spool-recovery.ts'
@@ -69,7 +69,8 @@ export class ReplicaWriter {
     this.client = new ReplicaClient(store, layout, { onStored })
     const onShipped: ShipperHooks['onShipped'] = async (file, bytes, signal) => {
       await hooks.onShipped(file, bytes, signal)
-      if (file.spooled !== undefined) await spool.remove(file.spooled)
+      // One that stays, on a disk gone read-only, is behind the replica's end: the next start removes it.
+      if (file.spooled !== undefined) await spool.remove(file.spooled).catch(() => {})
       await this.#landed(file.header, signal)
     }
     this.shipper = new Shipper(database, this.client, { ...hooks, onShipped }, this.claim)
@@ -159,12 +160,25 @@ export class ReplicaWriter {
     this.#onEvent({ type: 'spooling', database: this.#database, txid: pending.txid, spoolBytes })
   }
 
-  /** Moves all pending files into the spool. */
+  /**
+   * Moves all pending files into the spool. Uploads go on meanwhile: a spool that cannot be written
+   * must not keep them from the store. One that reads from the WAL is begun anew from the spool.
+   *
+   * @throws DurableWriteError
+   */
   async spoolPending(source: SourceDatabase): Promise<void> {
-    for (const file of this.shipper.pending) {
+    for (const file of [...this.shipper.pending]) {
+      if (file.spooled !== undefined || !this.shipper.pending.includes(file)) continue
+      const spooled = await this.spool.add(file.txid, chunksOf(file))
+      if (!this.shipper.pending.includes(file)) {
+        await this.spool.remove(spooled)
+        continue
+      }
       const { uncaptured } = file
-      await spoolPending(file, this.spool)
-      if (uncaptured !== undefined) source.capture.advance(uncaptured)
+      setSpooled(file, spooled)
+      if (uncaptured === undefined) continue
+      source.capture.advance(uncaptured)
+      await this.shipper.interrupt(new Error('the file has moved to the spool'))
     }
   }
 

@@ -8,7 +8,7 @@ import { Backoff } from './backoff.ts'
 import { Deadline } from './deadline.ts'
 import { type EngineEvent, FencedError } from './events.ts'
 import { fileBytes, type LtxFile } from './ltx-file.ts'
-import type { Spool, SpooledFile } from './spool.ts'
+import type { SpooledFile } from './spool.ts'
 import { failureEvent } from './work.ts'
 
 /** A level-0 file that has a TXID and is not in the store yet. */
@@ -188,12 +188,9 @@ function emptySlot(txid: TXID): StoreError {
   return new StoreError('Unavailable', message, { op: 'put' })
 }
 
-/** Writes a pending file into the spool, so that neither memory nor the WAL has to keep it. */
-export async function spoolPending(file: PendingFile, spool: Spool): Promise<void> {
-  if (file.spooled !== undefined) return
-  const { body } = file
-  const chunks = body instanceof Uint8Array ? [body] : (body.open() as Iterable<Uint8Array>)
-  setSpooled(file, await spool.add(file.txid, chunks))
+/** The bytes of a pending file that is not in the spool. */
+export function chunksOf({ body }: PendingFile): Iterable<Uint8Array> {
+  return body instanceof Uint8Array ? [body] : (body.open() as Iterable<Uint8Array>)
 }
 
 /** A pending file whose bytes are in the spool. */

@@ -26,6 +26,9 @@ export interface TakeOptions {
   readonly onProgress?: ((progress: SnapshotProgress) => void) | undefined
 }
 
+/** Clocks of machines that write to one replica may differ by this, in milliseconds. */
+const CLOCK_SLACK_MS = 1000
+
 /**
  * When a replica gets a full copy of its database (level 9), and the taking of it. A snapshot that
  * would add nothing is not taken: the interval counts from the newest one, and something must have
@@ -34,7 +37,7 @@ export interface TakeOptions {
 export class SnapshotPolicy {
   readonly #client: ReplicaClient
   readonly #triggers: SnapshotTriggers
-  #newest: { readonly txid: TXID; readonly at: number } | undefined
+  #newest: { readonly txid: TXID; at: number } | undefined
   /** Shipped since the newest snapshot, as far as that is known: pages count from the start of the process. */
   #pages = 0
   #bytes = 0
@@ -97,16 +100,18 @@ export class SnapshotPolicy {
 
   /** Is it time, with the replica at `txid`? */
   due(now: number, txid: TXID | undefined): boolean {
-    return this.dueAt(txid) <= now
+    return this.dueAt(txid, now) <= now
   }
 
   /** When it will be time if nothing more is shipped, in milliseconds; `Infinity` for never, 0 for now. */
-  dueAt(txid: TXID | undefined): number {
+  dueAt(txid: TXID | undefined, now: number = Date.now()): number {
     const newest = this.#newest
     if (txid !== undefined && this.#isBroken) return 0
     if (txid === undefined || newest === undefined || txid <= newest.txid) {
       return Number.POSITIVE_INFINITY
     }
+    // Taken while the clock was ahead: the interval counts from now, not from a time to come.
+    if (newest.at > now + CLOCK_SLACK_MS) newest.at = now
     const { intervalMs, afterPages, afterBytes, onIdleMs } = this.#triggers
     if (this.#atStart || reached(this.#pages, afterPages) || reached(this.#bytes, afterBytes)) {
       return 0

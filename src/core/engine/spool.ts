@@ -1,5 +1,6 @@
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { DurableWriteError, durableWrite } from '../fs/index.ts'
 import { decodeLtx, formatTxid, type LtxHeader, parseTxid, type TXID } from '../ltx/index.ts'
 import type { TrackerOptions } from './tracker-options.ts'
 
@@ -25,6 +26,7 @@ export class Spool {
   readonly path: string
   readonly maxBytes: number
   #bytes = 0
+  #files = 0
 
   /** @param maxBytes bound of all files together */
   constructor(path: string, maxBytes: number) {
@@ -37,53 +39,54 @@ export class Spool {
     return this.#bytes
   }
 
-  /** Stores one file durably: temporary name, fsync, rename, fsync of the folder. */
+  /**
+   * Stores one file durably. Nothing of it is left if that fails, so that a full disk gets its room back.
+   *
+   * @throws DurableWriteError; what `chunks` throws
+   */
   async add(txid: TXID, chunks: Iterable<Uint8Array>): Promise<SpooledFile> {
-    await mkdir(this.path, { recursive: true, mode: 0o700 })
     const path = join(this.path, `${formatTxid(txid)}.ltx`)
-    const temporary = `${path}.tmp`
-    const handle = await open(temporary, 'w', 0o600)
-    let bytes = 0
     try {
-      for (const chunk of chunks) {
-        await handle.writeFile(chunk)
-        bytes += chunk.length
-      }
-      await handle.sync()
+      await mkdir(this.path, { recursive: true, mode: 0o700 })
     } catch (error) {
-      await handle.close()
-      await rm(temporary, { force: true })
-      throw error
+      throw new DurableWriteError('NotWritten', path, error)
     }
-    await handle.close()
-    await rename(temporary, path)
-    await syncFolder(this.path)
+    const { size } = await durableWrite(path, chunks, { mode: 0o600 })
+    const bytes = Number(size)
     this.#bytes += bytes
+    this.#files += 1
     return { txid, path, bytes }
   }
 
   /** Removes a file that has been stored elsewhere, and the folder with the last one. */
   async remove(file: SpooledFile): Promise<void> {
     await rm(file.path, { force: true })
-    this.#bytes -= file.bytes
-    if (this.#bytes <= 0) await this.clear()
+    this.#bytes = Math.max(0, this.#bytes - file.bytes)
+    this.#files = Math.max(0, this.#files - 1)
+    if (this.#files > 0) return
+    this.#bytes = 0
+    // Not empty: another file is just being written.
+    await rmdir(this.path).catch(() => {})
   }
 
   /** Files left by an earlier process, ascending, and their headers; each verified whole. Half-written ones are removed. @throws LtxError */
   async load(): Promise<{ readonly file: SpooledFile; readonly header: LtxHeader }[]> {
     const found: { file: SpooledFile; header: LtxHeader }[] = []
     this.#bytes = 0
+    this.#files = 0
     for (const name of (await names(this.path)).sort()) {
       const path = join(this.path, name)
       const match = NAME.exec(name)
       if (match === null) {
-        if (name.endsWith('.tmp')) await rm(path, { force: true })
+        // One that stays takes room and nothing else: a read-only disk keeps no start from going on.
+        if (name.endsWith('.tmp')) await rm(path, { force: true }).catch(() => {})
         continue
       }
       const content = await readFile(path)
       const { header } = decodeLtx(content)
       found.push({ file: { txid: parseTxid(match[1]!), path, bytes: content.length }, header })
       this.#bytes += content.length
+      this.#files += 1
     }
     return found
   }
@@ -93,6 +96,7 @@ export class Spool {
     const aside = `${this.path}.unused-${now}`
     await rename(this.path, aside)
     this.#bytes = 0
+    this.#files = 0
     return aside
   }
 
@@ -100,6 +104,7 @@ export class Spool {
   async clear(): Promise<void> {
     await rm(this.path, { recursive: true, force: true })
     this.#bytes = 0
+    this.#files = 0
   }
 }
 
@@ -109,14 +114,5 @@ async function names(path: string): Promise<string[]> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
     throw error
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }

@@ -7,7 +7,6 @@ import { endsAsRested, goOnAfterRest, MAX_RESTING_BYTES } from './after-rest.ts'
 import { CheckpointPolicy } from './checkpoint-policy.ts'
 import { type Emit, type EngineEvent, FencedError } from './events.ts'
 import { queueFence } from './fence-file.ts'
-import { LimitReports } from './limit-reports.ts'
 import type { ReplicaHead } from './locate.ts'
 import { anchorOf } from './ltx-file.ts'
 import { outpaced } from './outpaced.ts'
@@ -15,10 +14,9 @@ import { type PageSums, pageSums } from './page-sums.ts'
 import type { ReplicaWriter } from './replica-writer.ts'
 import type { SnapshotPolicy } from './snapshot-policy.ts'
 import { SnapshotRun } from './snapshot-run.ts'
+import { WalRelief } from './wal-relief.ts'
 import { wholeChange } from './whole-change.ts'
 
-/** An upload that takes longer than this while the WAL is half full moves to the spool, in milliseconds. */
-const STUCK_MS = 1000
 /** Bases that may meet a taken slot, one after the other, before a pause. */
 const MAX_COLLISIONS = 3
 
@@ -52,7 +50,7 @@ export class TrackedDatabase {
   readonly snapshots: SnapshotRun
   readonly #parts: TrackedDatabaseParts
   readonly #emit: Emit
-  readonly #limits: LimitReports
+  readonly #relief: WalRelief
   #located = false
   /** Why a new base is needed; `undefined` if none is. */
   #baseReason: string | undefined
@@ -78,7 +76,13 @@ export class TrackedDatabase {
     this.checkpoints = new CheckpointPolicy(source, parts.checkpointer, parts.maxWalBytes)
     this.#emit = (event) => parts.onEvent({ database: parts.name, ...event } as EngineEvent)
     this.snapshots = new SnapshotRun(source, parts, this.#emit)
-    this.#limits = new LimitReports(this.#emit)
+    this.#relief = new WalRelief(
+      source,
+      this.checkpoints,
+      parts.writer,
+      parts.maxWalBytes,
+      this.#emit,
+    )
   }
 
   /** Must `prepare` run before changes can be captured? */
@@ -149,39 +153,12 @@ export class TrackedDatabase {
 
   /** Checkpoints if that is due and nothing forbids it. Everything captured must have been shipped. */
   async checkpoint(now: number): Promise<void> {
-    if (this.snapshots.isRunning) return
-    if (!this.checkpoints.due(now, this.source.capture.walBytes())) return
-    // A log that is no longer the database's must not reach the main file.
-    if (this.source.mismatch() !== undefined) return
-    const { writer } = this.#parts
-    const outcome = await this.checkpoints.run(now, (change) =>
-      writer.queueInMemory(this.source, wholeChange(this.source, change), now),
-    )
-    this.#emit({ type: 'checkpoint', ...outcome })
+    if (!this.snapshots.isRunning) await this.#relief.checkpoint(now)
   }
 
   /** The store does not keep up: moves what waits, and the WAL behind it, to the spool, so that the WAL can restart. */
   async relieve(now: number): Promise<void> {
-    const { writer, maxWalBytes } = this.#parts
-    const walBytes = this.source.capture.walBytes()
-    if (walBytes < maxWalBytes / 2) {
-      this.#limits.walIsSmall()
-      return
-    }
-    if (this.snapshots.isRunning || writer.shipper.stuckFor(now) < STUCK_MS) return
-    if (!this.checkpoints.pressing(now, walBytes))
-      return this.#limits.walIsStuck(walBytes, maxWalBytes)
-    if (this.#limits.isSpoolFull(writer.spool, walBytes)) return
-    if (this.source.mismatch() !== undefined) return
-    await writer.shipper.interrupt(new Error('the file moves to the spool'))
-    await writer.spoolPending(this.source)
-    // Once: a busy writer would never let the last frame be reached. The guarded checkpoint takes the rest.
-    const change = await this.#scan()
-    if (change !== undefined) await writer.queueInSpool(this.source, change, now)
-    const outcome = await this.checkpoints.run(now, (change) =>
-      writer.queueInSpool(this.source, wholeChange(this.source, change), now),
-    )
-    this.#emit({ type: 'checkpoint', ...outcome })
+    await this.#relief.relieve(now, !this.snapshots.isRunning)
   }
 
   /** Starts a snapshot if the policy asks for one; it goes on beside later captures. Everything captured must have been shipped. */

@@ -24,6 +24,7 @@ export class WalTracker {
   readonly #context: TrackerContext
   readonly #parts: TrackerParts
   readonly #wakeup = new Wakeup()
+  readonly #pause = new Deadline()
   readonly #abort = new AbortController()
   #starting: Promise<void> | undefined
   #loop: Promise<void> | undefined
@@ -127,13 +128,12 @@ export class WalTracker {
       await this.#starting
       await this.#loop
       await upkeepEnded
-      const { access } = this.#parts
+      const { access, writer } = this.#parts
       const isHeld = access.tracked !== undefined || access.isResting
       await this.#checkFiles()
       if (isHeld && access.mustOpen()) this.open()
       const { signal } = this.#abort
-      const { shipper } = this.#parts.writer
-      const done = await finalSync(this.#parts.access.tracked, shipper, this.#wakeup, signal)
+      const done = await finalSync(access.tracked, writer.shipper, this.#wakeup, signal)
       if (done) await this.#parts.release(signal)
       return done
     } catch (error) {
@@ -179,7 +179,10 @@ export class WalTracker {
     while (!this.#stopping) {
       let waitMs: number
       try {
-        waitMs = await this.#turn(Date.now())
+        const now = Date.now()
+        // After an error uploads alone go on: a file event does not cut the pause short.
+        this.#parts.writer.shipper.pump(now)
+        waitMs = this.#pause.left(now) > 0 ? await this.#whilePaused(now) : await this.#turn(now)
         waitMs = Math.min(waitMs, this.#parts.upkeep.waitMs(Date.now()))
       } catch (error) {
         waitMs = await this.#recover(error)
@@ -188,13 +191,16 @@ export class WalTracker {
     }
   }
 
+  /** Whatever failed: the files are looked at every poll interval. */
+  async #whilePaused(now: number): Promise<number> {
+    await this.#checkFilesIfDue(now)
+    return Math.min(this.#pollMs, this.#pause.left(now))
+  }
+
   /** One look at everything that may be due. Returns how long to wait until the next, in milliseconds. */
   async #turn(now: number): Promise<number> {
     this.#parts.upkeep.pump(now)
-    if (this.#untilCheck.left(now) === 0) {
-      this.#untilCheck.set(now, this.#pollMs * 0.9)
-      await this.#checkFiles()
-    }
+    await this.#checkFilesIfDue(now)
     if (!(await this.#parts.access.clear())) return this.#pollMs
     if (this.#parts.access.mustOpen()) this.open()
     const database = this.#parts.access.tracked
@@ -213,9 +219,7 @@ export class WalTracker {
     const walBytes = database.source.capture.walBytes()
     const untilSync = this.#parts.access.pace?.untilSync(now) ?? 0
     const mayWait = this.#syncWaiters.length === 0 && !database.checkpoints.pressing(now, walBytes)
-    if (untilSync > 0 && mayWait) {
-      return Math.min(BUSY_TICK_MS, untilSync)
-    }
+    if (untilSync > 0 && mayWait) return Math.min(BUSY_TICK_MS, untilSync)
     const waiting = this.#syncWaiters.length
     if (await this.#captureNow(database, now)) return 0
     for (const done of this.#syncWaiters.splice(0, waiting)) done(this.#parts.journal.shipped)
@@ -273,6 +277,12 @@ export class WalTracker {
     return 0
   }
 
+  async #checkFilesIfDue(now: number): Promise<void> {
+    if (this.#untilCheck.left(now) > 0) return
+    this.#untilCheck.set(now, this.#pollMs * 0.9)
+    await this.#checkFiles()
+  }
+
   /** Holds what is open against the path and the files that are there now. */
   async #checkFiles(): Promise<void> {
     const { access, journal } = this.#parts
@@ -311,7 +321,9 @@ export class WalTracker {
       await this.#leave(error.message)
       return 0
     }
-    return this.#parts.journal.failed(error)
+    const retryInMs = this.#parts.journal.failed(error)
+    this.#pause.set(Date.now(), retryInMs)
+    return retryInMs
   }
 }
 

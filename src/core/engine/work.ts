@@ -6,7 +6,15 @@ import type { EngineEvent } from './events.ts'
  * What is done for one database. Each can fail by itself, and only its own success ends its failure.
  * In the order in which their errors matter. `replication`: opening, capturing, finding the replica's end, bases.
  */
-export const WORKS = ['replication', 'upload', 'snapshot', 'upkeep', 'verification'] as const
+export const WORKS = [
+  'replication',
+  'upload',
+  'checkpoint',
+  'spool',
+  'snapshot',
+  'upkeep',
+  'verification',
+] as const
 export type Work = (typeof WORKS)[number]
 
 /** Which work an event tells the failure of, and why. */
@@ -15,6 +23,8 @@ export function failureIn(event: EngineEvent): { work: Work; error: unknown } | 
     case 'store-error':
     case 'database-error':
       return { work: event.during, error: event.error }
+    case 'spool-failed':
+      return { work: 'spool', error: event.error }
     case 'maintenance-error':
       return { work: 'upkeep', error: event.error }
     case 'delete-failed':
@@ -43,7 +53,12 @@ export function successIn(event: EngineEvent): readonly Work[] {
       return ['replication', 'upload']
     case 'synced':
     case 'adopted':
-      return ['upload']
+      // What is in the store needs no spool.
+      return ['upload', 'spool']
+    case 'spooling':
+      return ['spool']
+    case 'checkpoint':
+      return ['checkpoint']
     case 'snapshot':
       return ['snapshot']
     case 'maintenance-recovered':
