@@ -17,7 +17,12 @@ export function inWords(event: FleetEvent): Words {
     case 'waiting':
       return ['warn', `waiting: ${event.reason}`]
     case 'resumed':
-      return ['info', 'resumed where the replica ends']
+      return [
+        'info',
+        event.proof === 'wal'
+          ? 'resumed where the replica ends'
+          : 'resumed where the replica ends: the checksum of all pages is the same',
+      ]
     case 'adopted':
       return ['info', 'found its own last object in the store']
     case 'rested':

@@ -64,6 +64,7 @@ function ofRestore(code: unknown): number {
     case 'DamagedObject':
     case 'MissingPage':
     case 'PageSizeMismatch':
+    case 'ChecksumMismatch':
     case 'IntegrityCheckFailed':
     case 'IntegrityCheckIncomplete':
       return ExitCode.integrity

@@ -21,6 +21,7 @@ const RESTORE: Record<RestoreErrorCode, number> = {
   DamagedObject: 5,
   MissingPage: 5,
   PageSizeMismatch: 5,
+  ChecksumMismatch: 5,
   IntegrityCheckFailed: 5,
   IntegrityCheckIncomplete: 5,
   TargetExists: 2,

@@ -12,7 +12,7 @@ export type EngineEvent = { readonly database: string } & (
   | MaintenanceEvent
   | VerifyEvent
   | { readonly type: 'waiting'; readonly reason: string }
-  | { readonly type: 'resumed'; readonly txid: TXID }
+  | { readonly type: 'resumed'; readonly txid: TXID; readonly proof: 'wal' | 'checksum' }
   | {
       readonly type: 'base'
       readonly txid: TXID

@@ -10,6 +10,8 @@ export interface ReplicaHead {
   readonly txid: TXID | undefined
   /** Header of a file that ends there; `undefined` if it cannot be read as one. */
   readonly header: LtxHeader | undefined
+  /** The file with that header, if it is in the store. */
+  readonly newest: LtxFileInfo | undefined
   readonly files: readonly LtxFileInfo[]
   /** Claims of writers and their ends. */
   readonly epochs: readonly EpochObject[]
@@ -36,7 +38,7 @@ export async function locateHead(
       newest = file
   }
   const header = newest && (await readable(client, newest, options))
-  return { txid: newest?.maxTxid, header, files, epochs, storeNow }
+  return { txid: newest?.maxTxid, header, newest, files, epochs, storeNow }
 }
 
 /** A damaged newest file proves nothing; it is left where it is, and a new base goes behind it. */

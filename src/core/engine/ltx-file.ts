@@ -8,9 +8,17 @@ import {
   type WalAnchor,
   type WalChange,
 } from '../db/index.ts'
-import { FLAG_NO_CHECKSUM, LtxEncoder, type LtxHeader, lockPage, type TXID } from '../ltx/index.ts'
+import {
+  type DatabaseChecksums,
+  FLAG_NO_CHECKSUM,
+  LtxEncoder,
+  type LtxHeader,
+  lockPage,
+  type TXID,
+} from '../ltx/index.ts'
 import type { PutSource } from '../store/index.ts'
 import { type WalHeader, walFrameOffset, walFrameSize } from '../wal/index.ts'
+import { DatabaseSums } from './database-sums.ts'
 
 /** Who wrote a file, and when. */
 export interface Stamp {
@@ -29,35 +37,49 @@ export interface LtxFile extends PutSource {
   readonly pages: number
 }
 
+/** A file of the whole database: its checksums are known once it has been encoded. */
+export interface FullFile extends LtxFile {
+  /** Of the last encoding. */
+  sums(): DatabaseSums | undefined
+}
+
 /** The file of one sync: the changed pages of `change`. */
 export function changeFile(
   source: SourceDatabase,
   change: WalChange,
   txid: TXID,
   stamp: Stamp,
+  checksums?: DatabaseChecksums,
 ): LtxFile {
   const { pageSize, wal } = source
   const header = headerOf(pageSize, change, { minTxid: txid, maxTxid: txid }, stamp)
   return {
     header,
     pages: change.pages.size,
-    open: () => encode(header, readChange(change, wal, pageSize, lockPage(pageSize))),
+    open: () => encode(header, readChange(change, wal, pageSize, lockPage(pageSize)), checksums),
   }
 }
 
-/** A file of the whole database as `view` sees it. */
+/** A file of the whole database as `view` sees it. @param before checksum of what it replaces */
 export function fullFile(
   source: SourceDatabase,
   view: DatabaseView,
   txids: { readonly minTxid: TXID; readonly maxTxid: TXID },
   stamp: Stamp,
   onProgress?: (progress: { pagesRead: number; pagesTotal: number }) => void,
-): LtxFile {
+  before?: bigint,
+): FullFile {
   const { pageSize } = source
   const { run, wal: to, commit } = view
   const header = headerOf(pageSize, { run, from: startOf(), to, commit }, txids, stamp)
-  const pages = () => wholeView(source, view)
-  return { header, pages: commit, open: () => encode(header, pages(), onProgress) }
+  let sums: DatabaseSums | undefined
+  const open = (): Iterable<Uint8Array> => {
+    const own = new DatabaseSums()
+    sums = own
+    const pages = summed(wholeView(source, view), own)
+    return encode(header, pages, () => ({ before, after: own.value }), onProgress)
+  }
+  return { header, pages: commit, open, sums: () => sums }
 }
 
 /**
@@ -77,11 +99,12 @@ export function pagesFile(
   pages: readonly PageImage[],
   txid: TXID,
   stamp: Stamp,
+  checksums?: DatabaseChecksums,
 ): LtxFile {
   const { run, wal: to, commit } = view
   const span = { run, from: startOf(), to, commit }
   const header = headerOf(source.pageSize, span, { minTxid: txid, maxTxid: txid }, stamp)
-  return { header, pages: pages.length, open: () => encode(header, pages) }
+  return { header, pages: pages.length, open: () => encode(header, pages, checksums) }
 }
 
 /** The whole file in memory. */
@@ -144,12 +167,20 @@ function headerOf(
   }
 }
 
+function* summed(pages: Iterable<PageImage>, sums: DatabaseSums): Generator<PageImage> {
+  for (const page of pages) {
+    sums.append(page.pgno, page.data)
+    yield page
+  }
+}
+
 /** Pages between two progress reports. */
 const PROGRESS_PAGES = 1000
 
 function* encode(
   header: LtxHeader,
-  pages: Iterable<{ pgno: number; data: Uint8Array }>,
+  pages: Iterable<PageImage>,
+  checksums: DatabaseChecksums | (() => DatabaseChecksums) | undefined,
   onProgress?: (progress: { pagesRead: number; pagesTotal: number }) => void,
 ): Generator<Uint8Array> {
   const encoder = new LtxEncoder(header)
@@ -158,7 +189,7 @@ function* encode(
     if (pgno % PROGRESS_PAGES === 0) onProgress?.({ pagesRead: pgno, pagesTotal: header.commit })
     yield* encoder.drain()
   }
-  encoder.finish()
+  encoder.finish(undefined, typeof checksums === 'function' ? checksums() : checksums)
   onProgress?.({ pagesRead: header.commit, pagesTotal: header.commit })
   yield* encoder.drain()
 }

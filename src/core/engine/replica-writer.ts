@@ -1,13 +1,28 @@
-import type { DatabaseView, PageImage, SourceDatabase, WalChange } from '../db/index.ts'
-import { type LtxHeader, nextTxid, type TXID, txid as toTxid } from '../ltx/index.ts'
+import {
+  type DatabaseView,
+  type PageImage,
+  readChange,
+  type SourceDatabase,
+  type WalChange,
+} from '../db/index.ts'
+import { type LtxHeader, lockPage, nextTxid, type TXID, txid as toTxid } from '../ltx/index.ts'
 import type { EpochClaim } from '../replica/epoch-claim.ts'
 import { decideTaken, epochOf, type TakenDecision } from '../replica/epoch-rules.ts'
 import { type LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
 import { type ReplicaLayout, SNAPSHOT_LEVEL } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'
+import type { DatabaseSums, StagedSums } from './database-sums.ts'
 import type { EngineEvent } from './events.ts'
 import { locateHead, type ReplicaHead } from './locate.ts'
-import { changeFile, fileBytes, fullFile, type LtxFile, pagesFile, type Stamp } from './ltx-file.ts'
+import {
+  changeFile,
+  type FullFile,
+  fileBytes,
+  fullFile,
+  type LtxFile,
+  pagesFile,
+  type Stamp,
+} from './ltx-file.ts'
 import {
   chunksOf,
   type PendingFile,
@@ -51,6 +66,8 @@ export class ReplicaWriter {
   readonly #onEvent: (event: EngineEvent) => void
   #captured: TXID | undefined
   #lastTimestamp = 0
+  /** Of the state at `#captured`; `undefined` while unknown: files then carry no checksum. */
+  #sums: DatabaseSums | undefined
   /** Page size of the newest file, in bytes. */
   #pageSize: number | undefined
 
@@ -81,6 +98,16 @@ export class ReplicaWriter {
   /** Newest TXID given out, shipped or pending. */
   get captured(): TXID | undefined {
     return this.#captured
+  }
+
+  /** Is the checksum of the database at `captured` known? */
+  get hasSums(): boolean {
+    return this.#sums !== undefined
+  }
+
+  /** The database at `captured` was read by other means. */
+  learnSums(sums: DatabaseSums): void {
+    this.#sums = sums.canBeKept ? sums : undefined
   }
 
   /** Newest TXID in the store. */
@@ -118,6 +145,7 @@ export class ReplicaWriter {
     const spooled = this.shipper.pending.length > 0 ? undefined : await this.#recoverSpool(head)
     const newest = spooled ?? head
     this.#captured = newest.txid
+    this.#sums = undefined
     this.#pageSize = newest.header?.pageSize
     this.#lastTimestamp = Math.max(this.#lastTimestamp, newest.header?.timestamp ?? 0)
     return newest
@@ -125,17 +153,19 @@ export class ReplicaWriter {
 
   /** Gives a change its TXID and queues it; a large one stays in the WAL until it is shipped. */
   queue(source: SourceDatabase, change: WalChange, noticedAt: number): PendingFile {
-    const pending = pendingOf(this.#changeFile(source, change), change, noticedAt)
+    const staged = this.#stage(source, change)
+    const pending = pendingOf(this.#changeFile(source, change, staged), change, noticedAt)
     if (pending.uncaptured === undefined) source.capture.advance(change)
-    this.#add(pending)
+    this.#add(pending, staged)
     return pending
   }
 
   /** Gives a change its TXID and takes it out of the WAL into memory. */
   queueInMemory(source: SourceDatabase, change: WalChange, noticedAt: number): void {
-    const file = this.#changeFile(source, change)
+    const staged = this.#stage(source, change)
+    const file = this.#changeFile(source, change, staged)
     const { header, pages } = file
-    this.#add({ txid: header.maxTxid, header, pages, noticedAt, body: fileBytes(file) })
+    this.#add({ txid: header.maxTxid, header, pages, noticedAt, body: fileBytes(file) }, staged)
     source.capture.advance(change)
   }
 
@@ -143,18 +173,21 @@ export class ReplicaWriter {
   queuePages(source: SourceDatabase, view: DatabaseView, changed: readonly PageImage[]): void {
     if (this.#captured === undefined) throw new TypeError('a change needs a base before it')
     const txid = nextTxid(this.#captured)
-    const file = pagesFile(source, view, changed, txid, this.stamp())
+    const staged = this.#sums?.stage(view.commit, changed)
+    const checksums = this.#checksums(staged)
+    const file = pagesFile(source, view, changed, txid, this.stamp(), checksums)
     const { header, pages } = file
-    this.#add({ txid, header, pages, noticedAt: Date.now(), body: fileBytes(file) })
+    this.#add({ txid, header, pages, noticedAt: Date.now(), body: fileBytes(file) }, staged)
   }
 
   /** Gives a change its TXID and takes it out of the WAL into the spool. */
   async queueInSpool(source: SourceDatabase, change: WalChange, noticedAt: number): Promise<void> {
-    const file = this.#changeFile(source, change)
+    const staged = this.#stage(source, change)
+    const file = this.#changeFile(source, change, staged)
     const { header, pages } = file
     const pending: PendingFile = { txid: header.maxTxid, header, pages, noticedAt, body: file }
     setSpooled(pending, await this.spool.add(pending.txid, file.open() as Iterable<Uint8Array>))
-    this.#add(pending)
+    this.#add(pending, staged)
     source.capture.advance(change)
     const spoolBytes = this.spool.bytes
     this.#onEvent({ type: 'spooling', database: this.#database, txid: pending.txid, spoolBytes })
@@ -220,7 +253,8 @@ export class ReplicaWriter {
     const first = this.#captured === undefined
     const txid = this.#captured === undefined ? toTxid(1) : nextTxid(this.#captured)
     const stamp = this.stamp()
-    const file = fullFile(source, view, { minTxid: txid, maxTxid: txid }, stamp)
+    const before = this.#sums?.value
+    const file = fullFile(source, view, { minTxid: txid, maxTxid: txid }, stamp, undefined, before)
     const bytes = await this.#putFull(first ? SNAPSHOT_LEVEL : 0, file, signal)
     await this.#landed(file.header, signal)
     if (!first && this.#pageSize !== undefined && this.#pageSize !== source.pageSize) {
@@ -228,6 +262,7 @@ export class ReplicaWriter {
       await this.#putFull(SNAPSHOT_LEVEL, fullFile(source, view, txids, stamp), signal)
     }
     this.#captured = txid
+    this.#sums = keep(file)
     this.#pageSize = source.pageSize
     return { txid, pages: file.pages, bytes }
   }
@@ -269,14 +304,26 @@ export class ReplicaWriter {
     this.#onEvent({ type: 'took-over', database: this.#database, txid, epoch, ...who })
   }
 
-  #changeFile(source: SourceDatabase, change: WalChange): LtxFile {
+  /** Reads the change once more than shipping it does: what it leaves must be known before the next one. */
+  #stage(source: SourceDatabase, change: WalChange): StagedSums | undefined {
+    const { wal, pageSize } = source
+    return this.#sums?.stage(change.commit, readChange(change, wal, pageSize, lockPage(pageSize)))
+  }
+
+  #checksums(staged: StagedSums | undefined) {
+    return staged && { before: this.#sums?.value, after: staged.value }
+  }
+
+  #changeFile(source: SourceDatabase, change: WalChange, staged?: StagedSums): LtxFile {
     if (this.#captured === undefined) throw new TypeError('a change needs a base before it')
-    return changeFile(source, change, nextTxid(this.#captured), this.stamp())
+    const txid = nextTxid(this.#captured)
+    return changeFile(source, change, txid, this.stamp(), this.#checksums(staged))
   }
 
   /** The TXID counts as given out only with its file in the queue: one lost to a full disk would be a gap that no restore can cross. */
-  #add(file: PendingFile): void {
+  #add(file: PendingFile, staged: StagedSums | undefined): void {
     this.shipper.add(file)
+    if (staged !== undefined) this.#sums?.apply(staged)
     this.#captured = file.txid
   }
 
@@ -290,6 +337,11 @@ export class ReplicaWriter {
     if (last === undefined) return undefined
     for (const file of files) this.shipper.add(file)
     this.#onEvent({ type: 'spool-recovered', database: this.#database, files: files.length })
-    return { ...head, txid: last.txid, header: last.header }
+    return { ...head, txid: last.txid, header: last.header, newest: undefined }
   }
+}
+
+function keep(file: FullFile): DatabaseSums | undefined {
+  const sums = file.sums()
+  return sums?.canBeKept === true ? sums : undefined
 }

@@ -5,6 +5,8 @@ import type { LtxFileInfo } from '../replica/replica-client.ts'
 import { isStoreError } from '../store/index.ts'
 import { endsAsRested, goOnAfterRest, MAX_RESTING_BYTES } from './after-rest.ts'
 import { CheckpointPolicy } from './checkpoint-policy.ts'
+import { proveByChecksum } from './checksum-proof.ts'
+import { readSums } from './database-sums.ts'
 import { type Emit, type EngineEvent, FencedError } from './events.ts'
 import { queueFence } from './fence-file.ts'
 import type { ReplicaHead } from './locate.ts'
@@ -17,6 +19,8 @@ import { SnapshotRun } from './snapshot-run.ts'
 import { WalRelief } from './wal-relief.ts'
 import { wholeChange } from './whole-change.ts'
 
+/** Databases up to this size are read whole after a start, to know their checksum: half a second at most. */
+const MAX_LEARNED_BYTES = 256 << 20
 /** Bases that may meet a taken slot, one after the other, before a pause. */
 const MAX_COLLISIONS = 3
 
@@ -118,6 +122,7 @@ export class TrackedDatabase {
   ): Promise<'ready' | 'empty' | 'again'> {
     if (this.#rested !== undefined && this.#mustWake) await this.#wake(this.#rested, signal)
     if (!this.#located) await this.#locate(signal)
+    await this.#learnSums(signal)
     const { writer } = this.#parts
     const first = firstFile(this.#baseReason === undefined, writer.mustFence)
     if (first === 'none') return 'ready'
@@ -241,7 +246,7 @@ export class TrackedDatabase {
   }
 
   async #locate(signal: AbortSignal): Promise<void> {
-    const { writer, bootId } = this.#parts
+    const { writer, bootId, heavy } = this.#parts
     const head = await writer.locate(signal)
     this.#parts.onListed?.(head.files)
     await this.snapshots.observe(head, signal)
@@ -256,8 +261,28 @@ export class TrackedDatabase {
       anchor === undefined
         ? { proven: false as const, reason: 'the replica does not say where in the WAL it ends' }
         : this.source.capture.resume(anchor, head.header!.commit, bootId)
-    if (result.proven) this.#emit({ type: 'resumed', txid: head.txid })
-    else this.#baseReason = result.reason
+    if (result.proven) {
+      this.#emit({ type: 'resumed', txid: head.txid, proof: 'wal' })
+      return
+    }
+    const { client } = writer
+    const sums = await heavy(() => proveByChecksum(client, head, this.source, signal))
+    if (sums === undefined) {
+      this.#baseReason = result.reason
+      return
+    }
+    writer.learnSums(sums)
+    this.#emit({ type: 'resumed', txid: head.txid, proof: 'checksum' })
+  }
+
+  /** After a start that the WAL has proven, one look at all pages, so that the next file carries a checksum. */
+  async #learnSums(signal: AbortSignal): Promise<void> {
+    const { writer, heavy } = this.#parts
+    const { capture, file } = this.source
+    if (this.#baseReason !== undefined || writer.hasSums || !capture.coversMark) return
+    if (writer.shipper.pending.length > 0 || file.size() > MAX_LEARNED_BYTES) return
+    if (this.snapshots.isRunning) return
+    writer.learnSums(await heavy(async () => readSums(this.source, await capture.view(), signal)))
   }
 
   async #takeBase(signal: AbortSignal): Promise<'ready' | 'empty' | 'again'> {

@@ -1,3 +1,4 @@
+import { CHECKSUM_NOTE_SIZE, type DatabaseChecksums, decodeChecksumNote } from './checksum-note.ts'
 import { LtxError } from './ltx-error.ts'
 import { PAGE_INDEX_LENGTH_SIZE } from './page-index.ts'
 
@@ -8,13 +9,27 @@ export interface IndexCheck {
   consume(bytes: Uint8Array, start: number): number
 }
 
-/** Accepts exactly the index that the decoded page frames demand, byte for byte. */
+/**
+ * Accepts exactly the index that the decoded page frames demand, byte for byte; a note of checksums
+ * may stand behind its entries.
+ */
 export class ExactIndexCheck implements IndexCheck {
-  readonly #expected: Uint8Array
+  #expected: Uint8Array
   #at = 0
+  /** Where the entries end. */
+  readonly #entries: number
+  readonly #note = new Uint8Array(CHECKSUM_NOTE_SIZE)
+  #noteBytes = 0
+  #checksums: DatabaseChecksums | undefined
 
   constructor(expected: Uint8Array) {
     this.#expected = expected
+    this.#entries = expected.length - PAGE_INDEX_LENGTH_SIZE - 1
+  }
+
+  /** What the note says; `undefined` without one. */
+  get checksums(): DatabaseChecksums | undefined {
+    return this.#checksums
   }
 
   get done(): boolean {
@@ -22,8 +37,12 @@ export class ExactIndexCheck implements IndexCheck {
   }
 
   consume(bytes: Uint8Array, start: number): number {
-    const end = Math.min(bytes.length, start + this.#expected.length - this.#at)
-    for (let at = start; at < end; at++) {
+    let at = start
+    while (at < bytes.length && !this.done) {
+      if (this.#isNote(bytes[at]!)) {
+        this.#noteByte(bytes[at++]!)
+        continue
+      }
       if (bytes[at] !== this.#expected[this.#at]) {
         throw new LtxError(
           'InvalidIndex',
@@ -31,8 +50,31 @@ export class ExactIndexCheck implements IndexCheck {
         )
       }
       this.#at++
+      at++
     }
-    return end
+    return at
+  }
+
+  /** A note begins where the terminator would stand, and does not begin with a zero. */
+  #isNote(byte: number): boolean {
+    if (this.#at !== this.#entries || this.#checksums !== undefined) return false
+    return this.#noteBytes > 0 || byte !== 0
+  }
+
+  #noteByte(byte: number): void {
+    this.#note[this.#noteBytes++] = byte
+    if (this.#noteBytes < CHECKSUM_NOTE_SIZE) return
+    this.#checksums = decodeChecksumNote(this.#note)
+    if (this.#checksums === undefined) {
+      throw new LtxError(
+        'InvalidIndex',
+        `The page index differs from the page frames at byte ${this.#at}.`,
+      )
+    }
+    const length = BigInt(this.#entries + CHECKSUM_NOTE_SIZE + 1)
+    const expected = this.#expected.slice()
+    new DataView(expected.buffer).setBigUint64(this.#entries + 1, length)
+    this.#expected = expected
   }
 }
 

@@ -1,3 +1,4 @@
+import type { DatabaseChecksums } from './checksum-note.ts'
 import { LtxDecoder } from './ltx-decoder.ts'
 import { LtxError } from './ltx-error.ts'
 import type { LtxHeader } from './ltx-header.ts'
@@ -30,6 +31,11 @@ export class InputCursor {
   async open(): Promise<LtxHeader> {
     await this.advance()
     return this.#decoder.header!
+  }
+
+  /** Good once the file was read to its end. */
+  get checksums(): DatabaseChecksums | undefined {
+    return this.#decoder.databaseChecksums
   }
 
   /** Moves to the next page. Returns a promise only where bytes must be waited for. */

@@ -1,3 +1,5 @@
+import { EMPTY_DATABASE_CHECKSUM, pageChecksum, toggleChecksum } from './checksum.ts'
+import type { DatabaseChecksums } from './checksum-note.ts'
 import { InputCursor } from './input-cursor.ts'
 import { lockPage } from './lock-page.ts'
 import { LtxEncoder } from './ltx-encoder.ts'
@@ -20,8 +22,9 @@ export interface CompactLtxOptions {
 }
 
 /**
- * Merges LTX files, oldest first, into one that has the same effect. The output carries no database
- * checksums, no WAL position and no WAL mark.
+ * Merges LTX files, oldest first, into one that has the same effect. The output carries no WAL
+ * position and no WAL mark. It notes the checksum of the database before the first input and after
+ * the last where they do; a snapshot's pages must agree with it.
  *
  * A page counts only while no later input shrinks the database below it. Where the inputs shrink
  * the database and grow it again, every page above the smallest commit must therefore be among
@@ -31,7 +34,7 @@ export interface CompactLtxOptions {
  * output: discard the output unless the generator completes. All inputs are closed in any case.
  * Holds one chunk and up to 8 MiB of pages per input.
  *
- * Throws `NotContiguous`, `PageSizeMismatch`, `MissingPage`, `Unencodable` if the result is an empty
+ * Throws `NotContiguous`, `PageSizeMismatch`, `MissingPage`, `ChecksumMismatch`, `Unencodable` if the result is an empty
  * database, `InvalidArgument` without inputs, and what an input's decoding throws.
  */
 export async function* compactLtx(
@@ -48,13 +51,18 @@ export async function* compactLtx(
     checkNeighbours(headers, options.allowNonContiguous ?? false)
     const encoder = new LtxEncoder(outputHeader(headers, options), { encoding: options.encoding })
     const growth = new GrowthCheck(headers)
+    const whole = isSnapshot(headers[0]!)
+    let sum = EMPTY_DATABASE_CHECKSUM
     for await (const { pgno, data } of mergePages(cursors, aliveLimits(headers))) {
       growth.accept(pgno)
       encoder.encodePage(pgno, data)
+      if (whole) sum = toggleChecksum(sum, pageChecksum(pgno, data))
       yield* encoder.drain()
     }
     growth.complete()
-    encoder.finish()
+    const checksums = outputChecksums(cursors)
+    if (whole && checksums !== undefined && checksums.after !== sum) throw mixed(headers)
+    encoder.finish(undefined, checksums)
     yield* encoder.drain()
   } finally {
     // What was read is already verified or discarded: an error of closing cannot change that.
@@ -96,6 +104,20 @@ function outputHeader(headers: readonly LtxHeader[], options: CompactLtxOptions)
     walSalt2: 0,
     nodeId: options.nodeId ?? 0n,
   }
+}
+
+/** Known once all inputs were read to their ends. */
+function outputChecksums(cursors: readonly InputCursor[]): DatabaseChecksums | undefined {
+  const after = cursors.at(-1)!.checksums?.after
+  return after === undefined ? undefined : { before: cursors[0]!.checksums?.before, after }
+}
+
+function mixed(headers: readonly LtxHeader[]): LtxError {
+  const end = formatTxid(headers.at(-1)!.maxTxid)
+  return new LtxError(
+    'ChecksumMismatch',
+    `The files together do not make the database of TXID ${end}: its checksum is another.`,
+  )
 }
 
 /** For each input, the highest page that no later input cuts off. */

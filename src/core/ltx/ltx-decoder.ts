@@ -1,4 +1,5 @@
 import { EMPTY_DATABASE_CHECKSUM, pageChecksum, toggleChecksum } from './checksum.ts'
+import type { DatabaseChecksums } from './checksum-note.ts'
 import { Crc64 } from './crc64.ts'
 import { ExactIndexCheck, type IndexCheck, LenientIndexCheck } from './index-check.ts'
 import { LtxError } from './ltx-error.ts'
@@ -47,6 +48,7 @@ export class LtxDecoder {
   #order: PageOrder | undefined
   #slab: PageSlab | undefined
   #indexCheck: IndexCheck = new LenientIndexCheck()
+  #exactIndex: ExactIndexCheck | undefined
   #trailer: LtxTrailer | undefined
   #databaseChecksum: bigint | undefined
   #position = 0
@@ -61,6 +63,11 @@ export class LtxDecoder {
   /** Known after the first 100 bytes. */
   get header(): LtxHeader | undefined {
     return this.#header
+  }
+
+  /** Checksums of the whole database that the file carries; good once `end` has returned. */
+  get databaseChecksums(): DatabaseChecksums | undefined {
+    return this.#exactIndex?.checksums
   }
 
   /**
@@ -208,7 +215,8 @@ export class LtxDecoder {
   #endOfPages(bytes: Uint8Array): number {
     if (!this.#lenient) {
       this.#order!.complete()
-      this.#indexCheck = new ExactIndexCheck(this.#index.finish())
+      this.#exactIndex = new ExactIndexCheck(this.#index.finish())
+      this.#indexCheck = this.#exactIndex
     }
     this.#crc.update(bytes.subarray(0, PAGE_HEADER_SIZE))
     this.#part = 'index'

@@ -1,4 +1,5 @@
 import { EMPTY_DATABASE_CHECKSUM, pageChecksum, toggleChecksum } from './checksum.ts'
+import { type DatabaseChecksums, encodeChecksumNote } from './checksum-note.ts'
 import { ChunkWriter } from './chunk-writer.ts'
 import { Crc64 } from './crc64.ts'
 import { LtxError } from './ltx-error.ts'
@@ -105,14 +106,16 @@ export class LtxEncoder {
    * Ends the file. `postApplyChecksum` is required exactly without `FLAG_NO_CHECKSUM`; for snapshots
    * it must match the pages. Throws `InvalidTrailer`, `ChecksumMismatch`, or `MissingPage` for an
    * incomplete snapshot.
+   *
+   * @param checksums of the whole database, where other readers of LTX ignore them
    */
-  finish(postApplyChecksum = 0n): void {
+  finish(postApplyChecksum = 0n, checksums?: DatabaseChecksums): void {
     this.#assertOpen()
     this.#order.complete()
     validatePostApply(this.#header, postApplyChecksum, this.#databaseChecksum)
     this.#open = false
     this.#append(END_OF_PAGES)
-    this.#append(this.#index.finish())
+    this.#append(this.#index.finish(checksums && encodeChecksumNote(checksums)))
     this.#output.append(encodeTrailer(postApplyChecksum, this.#crc))
     this.#output.flush()
   }
@@ -139,11 +142,14 @@ export class LtxEncoder {
 export function encodeLtx(
   header: LtxHeader,
   pages: Iterable<LtxPage>,
-  options: LtxEncoderOptions & { readonly postApplyChecksum?: bigint | undefined } = {},
+  options: LtxEncoderOptions & {
+    readonly postApplyChecksum?: bigint | undefined
+    readonly checksums?: DatabaseChecksums | undefined
+  } = {},
 ): Uint8Array {
   const encoder = new LtxEncoder(header, options)
   for (const { pgno, data } of pages) encoder.encodePage(pgno, data)
-  encoder.finish(options.postApplyChecksum)
+  encoder.finish(options.postApplyChecksum, options.checksums)
   const bytes = new Uint8Array(encoder.bytesWritten)
   let at = 0
   for (const chunk of encoder.drain()) {

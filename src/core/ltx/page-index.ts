@@ -1,3 +1,4 @@
+import { CHECKSUM_NOTE_SIZE, decodeChecksumNote } from './checksum-note.ts'
 import { LtxError } from './ltx-error.ts'
 import { MAX_UVARINT_SIZE, readUvarint, writeUvarint } from './uvarint.ts'
 
@@ -25,8 +26,13 @@ export class PageIndexBuilder {
     this.#length = writeUvarint(this.#bytes, at, size)
   }
 
-  /** The whole index with its terminator and length. Nothing may be added afterwards. */
-  finish(): Uint8Array {
+  /** The whole index with its terminator and length, and a note before them. Nothing may be added afterwards. */
+  finish(note?: Uint8Array): Uint8Array {
+    if (note !== undefined) {
+      this.#reserve(note.length)
+      this.#bytes.set(note, this.#length)
+      this.#length += note.length
+    }
     this.#reserve(1 + PAGE_INDEX_LENGTH_SIZE)
     const length = this.#length + 1
     this.#bytes[this.#length] = 0
@@ -50,6 +56,12 @@ export function decodePageIndex(bytes: Uint8Array): PageIndexEntry[] {
   const entries: PageIndexEntry[] = []
   let at = 0
   for (;;) {
+    // The last entry may be a note of checksums instead of a page.
+    if (decodeChecksumNote(bytes.subarray(at)) !== undefined) {
+      at += CHECKSUM_NOTE_SIZE
+      if (bytes[at] !== 0)
+        throw new LtxError('InvalidIndex', 'The page index goes on after its note.')
+    }
     const pgno = readUvarint(bytes, at)
     if (pgno.value === 0) {
       at = pgno.next

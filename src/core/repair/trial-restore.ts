@@ -47,6 +47,7 @@ const ABOUT_REPLICA: ReadonlySet<RestoreErrorCode> = new Set<RestoreErrorCode>([
   'DamagedObject',
   'MissingPage',
   'PageSizeMismatch',
+  'ChecksumMismatch',
   'IntegrityCheckFailed',
   'IntegrityCheckIncomplete',
 ])

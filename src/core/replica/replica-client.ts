@@ -1,4 +1,7 @@
 import {
+  CHECKSUM_TAIL_SIZE,
+  type DatabaseChecksums,
+  decodeChecksumTail,
   decodeLtxHeader,
   formatTxid,
   LTX_HEADER_SIZE,
@@ -124,6 +127,24 @@ export class ReplicaClient {
       length += chunk.length
     }
     return decodeHeaderOf(file, bytes)
+  }
+
+  /**
+   * The checksums of the whole database that the file carries, by a ranged read of its last bytes.
+   * `undefined` for a file without them.
+   *
+   * @throws ReplicaError `MissingObject`, `ObjectChanged`
+   * @throws StoreError
+   */
+  async readChecksums(
+    file: LtxFileInfo,
+    options: CallOptions = {},
+  ): Promise<DatabaseChecksums | undefined> {
+    if (file.size < LTX_HEADER_SIZE + CHECKSUM_TAIL_SIZE) return undefined
+    const range = { start: file.size - CHECKSUM_TAIL_SIZE, end: file.size }
+    const chunks: Uint8Array[] = []
+    for await (const chunk of this.open(file, { ...options, range })) chunks.push(chunk)
+    return decodeChecksumTail(Buffer.concat(chunks))
   }
 
   /**

@@ -38,8 +38,9 @@ const SLICE_BYTES = 64 * 1024
  * newer file has it and every newer file's database still reached that far, so that each page is written once. Stops
  * when all pages are there; older files are not read at all then. Every file that is read is read
  * to its end and its checksum verified. The lock page stays a hole of zeros.
+ * Where the newest file carries the checksum of the whole database, the result must have it.
  *
- * @throws RestoreError `DamagedObject`, `MissingPage`, `PageSizeMismatch`
+ * @throws RestoreError `DamagedObject`, `MissingPage`, `PageSizeMismatch`, `ChecksumMismatch`
  * @throws ReplicaError, StoreError for an object that cannot be read
  */
 export async function applyPlan(

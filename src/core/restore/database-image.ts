@@ -1,5 +1,14 @@
 import type { FileHandle } from 'node:fs/promises'
-import { formatTxid, type LtxDecoder, LtxError, type LtxHeader, lockPage } from '../ltx/index.ts'
+import {
+  EMPTY_DATABASE_CHECKSUM,
+  formatTxid,
+  type LtxDecoder,
+  LtxError,
+  type LtxHeader,
+  lockPage,
+  pageChecksum,
+  toggleChecksum,
+} from '../ltx/index.ts'
 import { assertHeaderOf, type LtxFileInfo } from '../replica/replica-client.ts'
 import { PageSet } from './page-set.ts'
 import { PageWriter } from './page-writer.ts'
@@ -23,6 +32,10 @@ export class DatabaseImage {
   /** Smallest database of the files read before the current one: no older page behind it is alive. */
   #limit = 0
   #header: LtxHeader | undefined
+  /** Of all pages written so far. */
+  #checksum = EMPTY_DATABASE_CHECKSUM
+  /** By the newest file, if it carries one. */
+  #wantedChecksum: bigint | undefined
 
   constructor(plan: RestorePlan, handle: FileHandle) {
     this.#plan = plan
@@ -40,20 +53,26 @@ export class DatabaseImage {
     if (this.#header === undefined && decoder.header !== undefined)
       this.#begin(file, decoder.header)
     for (const { pgno, data } of pages) {
-      if (pgno <= this.#limit && this.#pages!.add(pgno)) await this.#writer!.write(pgno, data)
+      if (pgno > this.#limit || !this.#pages!.add(pgno)) continue
+      this.#checksum = toggleChecksum(this.#checksum, pageChecksum(pgno, data))
+      await this.#writer!.write(pgno, data)
     }
   }
 
   /** States that the current file is complete, and verifies its checksum. */
   endFile(file: LtxFileInfo, decoder: LtxDecoder): void {
     decoding(file, () => decoder.end())
+    if (this.#header === this.#newest) this.#wantedChecksum = decoder.databaseChecksums?.after
     this.#limit = Math.min(this.#limit, this.#header!.commit)
     this.#header = undefined
   }
 
-  /** Gives the file its size; the newest file's header says what was made. */
+  /** Holds the whole against its checksum and gives the file its size; the newest file's header says what was made. */
   async finish(): Promise<LtxHeader> {
     if (!this.complete) throw this.#missingPage(this.#pages!.firstMissing(this.#lockPage)!)
+    if (this.#wantedChecksum !== undefined && this.#wantedChecksum !== this.#checksum) {
+      throw this.#mixed(this.#wantedChecksum)
+    }
     await this.#writer!.flush()
     await this.#handle.truncate(this.#newest!.commit * this.#newest!.pageSize)
     return this.#newest!
@@ -91,6 +110,13 @@ export class DatabaseImage {
     return `the files from TXID ${formatTxid(files[0]!.minTxid)} to ${formatTxid(txid)}`
   }
 
+  /** Each file is sound by itself: one in between is missing, or belongs to another history. */
+  #mixed(wanted: bigint): RestoreError {
+    const { txid } = this.#plan
+    const message = `${capital(this.#range())} do not make the database of TXID ${formatTxid(txid)}: its checksum is ${wanted.toString(16)}, theirs ${this.#checksum.toString(16)}.`
+    return new RestoreError('ChecksumMismatch', message, { hint: MIXTURE })
+  }
+
   #missingPage(pgno: number): RestoreError {
     const message = `Page ${pgno} of ${this.#newest!.commit} is in none of ${this.#range()}.`
     return new RestoreError('MissingPage', message, { hint: OLDER_STATE })
@@ -110,6 +136,13 @@ export class DatabaseImage {
 
 const OLDER_STATE =
   'The replica was not written correctly there: restore an older state with --txid or --point-in-time.'
+
+const MIXTURE =
+  'Files of another history are among them, or some were replaced: run "walsync verify", and restore an older state with --txid or --point-in-time.'
+
+function capital(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1)
+}
 
 function decoding<T>(file: LtxFileInfo, decode: () => T): T {
   try {

@@ -8,7 +8,8 @@ import { formatTxid, type TXID } from '../ltx/index.ts'
  * holds), `TargetNotReachable` (before the first state, behind the last, or between two that files
  * end with), `MissingObject` (listed and not there).
  * Its contents are wrong: `DamagedObject`, `MissingPage` (no file of the plan holds the page),
- * `PageSizeMismatch`, `IntegrityCheckFailed` (SQLite finds the result corrupt),
+ * `PageSizeMismatch`, `ChecksumMismatch` (the files together do not make the database that was
+ * replicated), `IntegrityCheckFailed` (SQLite finds the result corrupt),
  * `IntegrityCheckIncomplete` (SQLite could not finish the check).
  * The place to write to: `TargetExists`, `StaleSidecar`, `NotAFile`, `ParentMissing`, `NoSpace`,
  * `NotWritable`, `WriteFailed`.
@@ -22,6 +23,7 @@ export type RestoreErrorCode =
   | 'DamagedObject'
   | 'MissingPage'
   | 'PageSizeMismatch'
+  | 'ChecksumMismatch'
   | 'IntegrityCheckFailed'
   | 'IntegrityCheckIncomplete'
   | 'TargetExists'

@@ -18,11 +18,12 @@ export function misfits(
     if (own === undefined || before === undefined) continue
     const code = misfit(own, before)
     if (code === undefined) continue
-    const message =
-      code === 'PageSizeChange'
-        ? `The object ${file.key} has pages of ${own.pageSize} bytes, ${previous?.file.key} before it of ${before.pageSize}.`
-        : `The object ${file.key} makes the database grow from ${before.commit} to ${own.commit} pages and has only those from ${own.tailFrom} on.`
-    faults.push({ code, key: file.key, message })
+    const messages = {
+      PageSizeChange: `The object ${file.key} has pages of ${own.pageSize} bytes, ${previous?.file.key} before it of ${before.pageSize}.`,
+      MissingPages: `The object ${file.key} makes the database grow from ${before.commit} to ${own.commit} pages and has only those from ${own.tailFrom} on.`,
+      ChecksumMismatch: `The object ${file.key} changes another state of the database than ${previous?.file.key} before it leaves.`,
+    }
+    faults.push({ code, key: file.key, message: messages[code] })
   }
   return faults
 }

@@ -1,4 +1,4 @@
-import { type LtxHeader, lockPage } from '../ltx/index.ts'
+import { type DatabaseChecksums, type LtxHeader, lockPage } from '../ltx/index.ts'
 
 /** What the content of a good file says about the states that it can make. */
 export interface FileFacts {
@@ -12,6 +12,8 @@ export interface FileFacts {
   readonly tailFrom: number
   /** Of its header, in milliseconds since 1970. */
   readonly timestamp: number
+  /** Of the whole database on both sides of it. */
+  readonly checksums?: DatabaseChecksums | undefined
 }
 
 /** Gathers the facts of one file while its pages, in ascending order, pass by. */
@@ -34,7 +36,7 @@ export class FactGatherer {
     this.#pages++
   }
 
-  facts(): FileFacts {
+  facts(checksums?: DatabaseChecksums): FileFacts {
     const { pageSize, commit, timestamp } = this.#header
     const end = commit === this.#lockPage ? commit - 1 : commit
     const runFrom = this.#last === end ? this.#runFrom : end + 1
@@ -42,6 +44,7 @@ export class FactGatherer {
       pageSize,
       commit,
       timestamp,
+      checksums,
       complete: this.#pages === (this.#lockPage <= commit ? commit - 1 : commit),
       // Nobody has the lock page, so nobody lacks it.
       tailFrom: runFrom - 1 === this.#lockPage ? this.#lockPage : runFrom,
@@ -57,8 +60,13 @@ export class FactGatherer {
 export function misfit(
   file: FileFacts,
   before: FileFacts,
-): 'PageSizeChange' | 'MissingPages' | undefined {
+): 'PageSizeChange' | 'MissingPages' | 'ChecksumMismatch' | undefined {
   if (file.complete) return undefined
   if (file.pageSize !== before.pageSize) return 'PageSizeChange'
-  return file.tailFrom > before.commit + 1 ? 'MissingPages' : undefined
+  if (file.tailFrom > before.commit + 1) return 'MissingPages'
+  const left = before.checksums?.after
+  const right = file.checksums?.before
+  return left !== undefined && right !== undefined && left !== right
+    ? 'ChecksumMismatch'
+    : undefined
 }

@@ -68,7 +68,7 @@ async function decode(
     onBytes?.(chunk.length)
   }
   decoder.end()
-  return (gatherer as FactGatherer).facts()
+  return (gatherer as FactGatherer).facts(decoder.databaseChecksums)
 }
 
 function findingOf(file: LtxFileInfo, error: unknown): Finding {

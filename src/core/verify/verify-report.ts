@@ -11,8 +11,8 @@ export type VerifyDepth = 'quick' | 'full'
  * header has other TXIDs than its name), `Unreadable` (its bytes do not arrive as they were stored),
  * `Missing` (listed and not there), `SizeChanged` (not of the listed size).
  * Objects together: `NoBase` (no file starts at TXID 1), `Gap` (TXIDs that no file holds),
- * `EndMissing` (TXIDs behind the end that were stored once), `PageSizeChange` and `MissingPages` (an
- * object that does not fit onto the one before it), `Overlap` (an object inside another of its
+ * `EndMissing` (TXIDs behind the end that were stored once), `PageSizeChange`, `MissingPages` and
+ * `ChecksumMismatch` (an object that does not fit onto the one before it), `Overlap` (an object inside another of its
  * level), `WrongTime` (objects whose time is not that of their header).
  */
 export type DefectCode =
@@ -28,6 +28,7 @@ export type DefectCode =
   | 'EndMissing'
   | 'PageSizeChange'
   | 'MissingPages'
+  | 'ChecksumMismatch'
   | 'Overlap'
   | 'WrongTime'
 

@@ -1,0 +1,65 @@
+import { isChecksum } from './checksum.ts'
+import { LTX_TRAILER_SIZE } from './ltx-trailer.ts'
+
+/** Checksums of the whole database on both sides of a file; `undefined` where unknown. */
+export interface DatabaseChecksums {
+  readonly before: bigint | undefined
+  readonly after: bigint
+}
+
+/** Bytes of an encoded note. */
+export const CHECKSUM_NOTE_SIZE = 25
+/** Bytes from the note to the end of the file: terminator and length of the index, and the trailer. */
+export const CHECKSUM_TAIL_SIZE = CHECKSUM_NOTE_SIZE + 1 + 8 + LTX_TRAILER_SIZE
+
+/** Page 2^32 - 1, which no database can have, as a varint. */
+const MARK = [0xff, 0xff, 0xff, 0xff, 0x0f]
+const VALUE_SIZE = 10
+
+/**
+ * The last entry of a page index, of a page that cannot exist: readers that do not know it take it
+ * for a page that nobody asks for. The fields of LTX itself will not do, see decision 12.
+ */
+export function encodeChecksumNote({ before, after }: DatabaseChecksums): Uint8Array {
+  const bytes = new Uint8Array(CHECKSUM_NOTE_SIZE)
+  bytes.set(MARK)
+  writeValue(bytes, MARK.length, before ?? 0n)
+  writeValue(bytes, MARK.length + VALUE_SIZE, after)
+  return bytes
+}
+
+/** `undefined` if these bytes are no note. */
+export function decodeChecksumNote(bytes: Uint8Array): DatabaseChecksums | undefined {
+  if (bytes.length < CHECKSUM_NOTE_SIZE) return undefined
+  if (MARK.some((byte, at) => bytes[at] !== byte)) return undefined
+  const before = readValue(bytes, MARK.length)
+  const after = readValue(bytes, MARK.length + VALUE_SIZE)
+  if (before === undefined || after === undefined || !isChecksum(after)) return undefined
+  if (before !== 0n && !isChecksum(before)) return undefined
+  return { before: before === 0n ? undefined : before, after }
+}
+
+/** Finds the note in the last `CHECKSUM_TAIL_SIZE` bytes of a file; nothing is verified. */
+export function decodeChecksumTail(tail: Uint8Array): DatabaseChecksums | undefined {
+  if (tail.length !== CHECKSUM_TAIL_SIZE || tail[CHECKSUM_NOTE_SIZE] !== 0) return undefined
+  return decodeChecksumNote(tail)
+}
+
+/** A varint of 64 bits in 10 bytes, whatever its value, so that the note has one length. */
+function writeValue(target: Uint8Array, start: number, value: bigint): void {
+  for (let i = 0; i < VALUE_SIZE; i++) {
+    const bits = Number((value >> BigInt(7 * i)) & 0x7fn)
+    target[start + i] = i < VALUE_SIZE - 1 ? bits | 0x80 : bits
+  }
+}
+
+function readValue(bytes: Uint8Array, start: number): bigint | undefined {
+  let value = 0n
+  for (let i = 0; i < VALUE_SIZE; i++) {
+    const byte = bytes[start + i]!
+    const last = i === VALUE_SIZE - 1
+    if (last ? byte > 1 : byte < 0x80) return undefined
+    value |= BigInt(byte & 0x7f) << BigInt(7 * i)
+  }
+  return value
+}

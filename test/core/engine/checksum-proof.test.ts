@@ -1,0 +1,174 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { DatabaseSync } from 'node:sqlite'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { decodeLtx, encodeLtx, LtxDecoder, txid } from '../../../src/core/ltx/index.ts'
+import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
+import { ReplicaRig } from '../../support/replica-rig.ts'
+
+describe('a start after the application has closed its database', () => {
+  it('goes on without a copy where the checksum of all pages is the replica’s', async () => {
+    await using rig = new ReplicaRig()
+    await replicated(rig)
+    const before = await rig.files()
+    for (let start = 0; start < 3; start++) {
+      await rig.start()
+      await rig.synced()
+      await rig.stop()
+    }
+    expect(await rig.files()).toEqual(before)
+    expect(rig.count('base')).toBe(1)
+    const proofs = rig.events.flatMap((event) => (event.type === 'resumed' ? [event.proof] : []))
+    expect(proofs).toEqual(['checksum', 'checksum', 'checksum'])
+    const db = rig.open()
+    await rig.start()
+    db.exec("INSERT INTO t (a) VALUES ('again')")
+    await rig.synced()
+    expect((await rig.files()).length).toBe(before.length + 1)
+    db.close()
+    await rig.stop()
+    await expectRestores(rig)
+    expect(rig.count('base')).toBe(1)
+  })
+
+  it('takes a base where one byte is another', async () => {
+    await using rig = new ReplicaRig()
+    await replicated(rig)
+    const db = rig.open()
+    db.exec("UPDATE t SET a = 'b' WHERE rowid = 1")
+    db.close()
+    await rig.start()
+    await rig.synced()
+    await rig.stop()
+    expect(rig.count('base')).toBe(2)
+    await expectRestores(rig)
+  })
+})
+
+describe('a restore', () => {
+  it('refuses files that are sound and are not of one history', async () => {
+    await using rig = new ReplicaRig()
+    const db = rig.open('PRAGMA wal_autocheckpoint = 0;')
+    fill(db)
+    await rig.start()
+    await rig.synced()
+    for (let i = 1; i <= 3; i++) {
+      db.exec(`UPDATE t SET a = hex(randomblob(100)) WHERE rowid = ${i * 40}`)
+      await rig.synced()
+    }
+    await rig.stop()
+    const files = (await rig.files()).filter(({ level }) => level === 0)
+    const middle = files.at(-2)!
+    const client = new ReplicaClient(rig.store, 'ltx')
+    const { header, pages, checksums } = await read(client, middle)
+    expect(checksums).toBeDefined()
+    // Another history's file of the same TXID: page 1 alone, without what the other page became.
+    await rig.store.put(
+      middle.key,
+      encodeLtx(
+        header,
+        pages.slice(0, 1).map(({ pgno }) => ({ pgno, data: randomBytes(header.pageSize) })),
+      ),
+    )
+    await expect(rig.restore()).rejects.toMatchObject({ code: 'ChecksumMismatch' })
+    const target = { kind: 'txid' as const, txid: txid(Number(files.at(-3)!.maxTxid)) }
+    ;(await rig.restore(target)).close()
+    db.close()
+  })
+})
+
+describe('the checksum that each file carries', () => {
+  it('is that of the database, and continues the one before (random histories)', async () => {
+    const step = fc.constantFrom(
+      'insert',
+      'delete',
+      'vacuum',
+      'checkpoint',
+      'restart',
+      'truncate',
+      'stop',
+    )
+    let files = 0
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 12 }), async (steps) => {
+        await using rig = new ReplicaRig()
+        const db = rig.open('PRAGMA wal_autocheckpoint = 0;')
+        fill(db)
+        await rig.start()
+        await rig.synced()
+        for (const each of steps) {
+          await act(each, db, rig)
+          await rig.synced()
+        }
+        await rig.stop()
+        const client = new ReplicaClient(rig.store, 'ltx')
+        let last: bigint | undefined
+        for (const file of await rig.files()) {
+          const { checksums } = await read(client, file)
+          if (file.level === 0) {
+            expect(checksums, file.key).toBeDefined()
+            if (last !== undefined) expect(checksums!.before).toBe(last)
+          }
+          expect(await client.readChecksums(file)).toEqual(checksums)
+          last = checksums!.after
+          files++
+          // A restore holds its result against the checksum.
+          ;(await rig.restore({ kind: 'txid', txid: file.maxTxid })).close()
+        }
+        db.close()
+      }),
+      { numRuns: 8, endOnFailure: true },
+    )
+    expect(files).toBeGreaterThan(12)
+  }, 60_000)
+})
+
+async function act(step: string, db: DatabaseSync, rig: ReplicaRig): Promise<void> {
+  if (step === 'insert') fill(db)
+  else if (step === 'delete') db.exec('DELETE FROM t WHERE rowid % 3 = 0')
+  else if (step === 'vacuum') db.exec('DELETE FROM t WHERE rowid > 50; VACUUM')
+  else if (step === 'checkpoint') db.exec('PRAGMA wal_checkpoint(PASSIVE)')
+  else {
+    await rig.stop()
+    // Under a held read mark it would wait for its busy timeout.
+    if (step !== 'stop') db.exec(`PRAGMA wal_checkpoint(${step})`)
+    await rig.start()
+  }
+}
+
+function fill(db: DatabaseSync): void {
+  db.exec('CREATE TABLE IF NOT EXISTS t (a TEXT)')
+  db.exec(
+    'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) INSERT INTO t SELECT hex(randomblob(100)) FROM n',
+  )
+}
+
+/** A replica of a database that its application has closed afterwards: there is no WAL any more. */
+async function replicated(rig: ReplicaRig): Promise<void> {
+  const db = rig.open()
+  fill(db)
+  await rig.start()
+  await rig.synced()
+  fill(db)
+  await rig.synced()
+  db.close()
+  await rig.stop()
+}
+
+async function expectRestores(rig: ReplicaRig): Promise<void> {
+  const db = await rig.restore()
+  const path = (db.prepare('PRAGMA database_list').get() as { file: string }).file
+  expect(readFileSync(path).equals(readFileSync(rig.path))).toBe(true)
+  db.close()
+}
+
+async function read(client: ReplicaClient, file: Parameters<ReplicaClient['open']>[0]) {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of client.open(file)) chunks.push(chunk)
+  const bytes = Buffer.concat(chunks)
+  const decoder = new LtxDecoder()
+  decoder.write(bytes)
+  decoder.end()
+  return { ...decodeLtx(bytes), checksums: decoder.databaseChecksums }
+}
