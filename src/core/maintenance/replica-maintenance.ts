@@ -154,7 +154,11 @@ export class ReplicaMaintenance {
     for (;;) {
       const due = this.#steps(this.#catalogue.files, level, now).filter(({ dueAt }) => dueAt <= now)
       const obstacle = await this.#runSteps(due, signal)
-      if (obstacle === undefined) return
+      if (obstacle === undefined) {
+        // Nothing of ours reads the base again: without a look it could be gone for months unnoticed.
+        if (due.length > 0 && level === this.#options.levels.length) await this.#lookAgain(signal)
+        return
+      }
       await this.#avoid(obstacle, signal)
     }
   }
