@@ -28,7 +28,7 @@ export class FencingProof {
     bodies: ClaimBodies,
     signal?: AbortSignal,
   ): Promise<void> {
-    const put = () => store.put(key, bodies.body, { ifAbsent: true, signal })
+    const put = () => createOnly(store, key, bodies.body, signal)
     await this.#run(put, () => this.#prove(store, key, bodies.other, signal), signal)
   }
 
@@ -90,6 +90,28 @@ export class FencingProof {
       `${store.description} accepts a second create-only put of one key: two writers of a replica could not be told apart.${left}`,
       { op: 'put', key, hint: UNFENCED_HINT, cause },
     )
+  }
+}
+
+/** A service that does not know the condition says so: the operator learns which flag does without. */
+async function createOnly(
+  store: ObjectStore,
+  key: string,
+  body: Uint8Array,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  try {
+    await store.put(key, body, { ifAbsent: true, signal })
+  } catch (error) {
+    if (!isStoreError(error) || error.code !== 'Unsupported') throw error
+    const { message, httpStatus } = error
+    throw new StoreError('Unsupported', message, {
+      op: 'put',
+      key,
+      httpStatus,
+      hint: UNFENCED_HINT,
+      cause: error,
+    })
   }
 }
 
