@@ -91,12 +91,12 @@ describe('restore', () => {
     expect(result).toMatchObject({ filesRead: 2, filesSkipped: 6 })
   })
 
-  it('makes a file that only its owner reads, and reports progress up to the end', async () => {
+  it('makes a file with the mode that the umask gives, and reports progress up to the end', async () => {
     const client = newClient()
     await putChain(client, states, PAGE_SIZE, level0(1, 5))
     const reports: RestoreProgress[] = []
     await restoreReplica(client, LATEST, output, { onProgress: (report) => reports.push(report) })
-    expect(statSync(output).mode & 0o777).toBe(0o600)
+    expect(statSync(output).mode & 0o777).toBe(0o666 & ~process.umask())
     const read = reports.filter((report) => report.phase === 'read')
     expect(read[0]).toMatchObject({ bytesDone: 0, filesDone: 0, filesTotal: 5 })
     expect(read.at(-1)).toMatchObject({ filesDone: 5, bytesDone: read[0]?.bytesTotal })
