@@ -7,6 +7,7 @@ import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { StoreError } from '../../../src/core/store/index.ts'
 import { contents, ReplicaRig } from '../../support/replica-rig.ts'
 import { SwitchedStore } from '../../support/switched-store.ts'
+import { until } from '../../support/until.ts'
 
 it('a spool that cannot be written costs no TXID: the replica has no gap afterwards', async () => {
   const store = new SwitchedStore(new MemoryObjectStore())
