@@ -35,10 +35,9 @@ export class RestingDatabase {
     this.#paths = paths
     this.sums = sums
     this.#unsubscribe = watch.subscribe(paths.real, () => {
-      if (this.#times === undefined) return
       // Times may be too coarse to show what the event tells.
       this.#isTouched = true
-      wake()
+      if (this.#times !== undefined) wake()
     })
     this.waitMs = this.#unsubscribe === undefined ? pollMs : Math.max(pollMs, BACKSTOP_MS)
   }
@@ -57,12 +56,13 @@ export class RestingDatabase {
     // Events of our own close are told before the next immediate.
     await nextTurn()
     const now = fileTimes(this.#paths)
-    const untouched = before.isSettled && now.text === before.text
+    const untouched = before.isSettled && now.text === before.text && !this.#isTouched
     if (!untouched) {
       if (!now.isSettled || now.walBytes > 0 || hasMoved(this.#paths)) return false
       if (!isStill(this.#paths.real, this.sums)) return false
       if (fileTimes(this.#paths).text !== now.text) return false
     }
+    this.#isTouched = false
     this.#times = now.text
     this.#mainFile = now.mainText
     return true

@@ -1,4 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import {
+  appendFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -89,6 +97,62 @@ describe('a database that is let go', () => {
     expect(events.filter(({ type }) => type === 'base')).toHaveLength(names.length)
   }, 60_000)
 
+  it('stays open while frames stand behind the published end, for their commit may wait for its fsync', async () => {
+    const names = ['quiet', 'busy']
+    for (const name of names) write(name, 'CREATE TABLE t (a, b)')
+    const app = new DatabaseSync(path('busy'))
+    app.exec('INSERT INTO t VALUES (1, 2)')
+    // What a writer leaves that has written its frames and not yet published them.
+    const wal = `${path('busy')}-wal`
+    const { size } = statSync(wal)
+    appendFileSync(wal, readFileSync(wal).subarray(32, 32 + 24 + 4096))
+    await start(names)
+    await until(() => isOpen('quiet') === false)
+    await delay(500)
+    expect(isOpen('busy')).toBe(true)
+
+    truncateSync(wal, size)
+    await until(() => isOpen('busy') === false)
+    app.exec('INSERT INTO t VALUES (3, 4)')
+    await until(async () => (await restored('busy')) === contents(app))
+    app.close()
+  }, 60_000)
+
+  it('wakes for a file event when size and times are as before', async () => {
+    const names = ['a', 'b']
+    for (const name of names) write(name, 'CREATE TABLE t (a, b); INSERT INTO t VALUES (1, 2)')
+    const app = new DatabaseSync(path('a'))
+    app.exec('UPDATE t SET b = 3')
+    const files = [path('a'), `${path('a')}-wal`]
+    // Half a second is a number that a file system keeps exactly.
+    const time = Math.floor(Date.now() / 1000) - 9.5
+    for (const file of files) utimesSync(file, time, time)
+    await start(names)
+    await until(() => openFiles() === 0)
+    const before = files.map((file) => statSync(file, { bigint: true }))
+    app.exec('PRAGMA wal_checkpoint(PASSIVE); UPDATE t SET b = 4')
+    for (const [i, file] of files.entries()) {
+      utimesSync(file, time, time)
+      const { size, mtimeNs } = statSync(file, { bigint: true })
+      expect({ size, mtimeNs }).toEqual({ size: before[i]!.size, mtimeNs: before[i]!.mtimeNs })
+    }
+    await until(async () => (await restored('a')) === contents(app))
+    app.close()
+  }, 60_000)
+
+  it('is not let go while its times are whole seconds and young, for another write could leave the same', async () => {
+    const names = ['fine', 'coarse']
+    for (const name of names) write(name, 'CREATE TABLE t (a, b)')
+    const now = Math.floor(Date.now() / 1000)
+    utimesSync(path('coarse'), now, now)
+    await start(names)
+    await until(() => isOpen('fine') === false)
+    await until(() =>
+      events.some((event) => event.type === 'rested' && event.database === 'coarse'),
+    )
+    expect(Date.now()).toBeGreaterThan((now + 2) * 1000)
+  }, 60_000)
+
   it('is shipped at the end even if its last write was not noticed yet', async () => {
     const names = ['a', 'b']
     for (const name of names) write(name, 'CREATE TABLE t (a, b)')
@@ -163,6 +227,10 @@ async function count(): Promise<number> {
   let objects = 0
   for await (const _ of store.list({})) objects++
   return objects
+}
+
+function isOpen(name: string): boolean | undefined {
+  return engine.status().find((database) => database.name === name)?.isOpen
 }
 
 /** Databases that the engine holds open. */
