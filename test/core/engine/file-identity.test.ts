@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
-import { Engine, type EngineEvent } from '../../../src/core/engine/index.ts'
+import { Engine, type EngineDatabase, type EngineEvent } from '../../../src/core/engine/index.ts'
 import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
 import { restoreReplica } from '../../../src/core/restore/restore.ts'
 import { OutsideApp } from '../../support/outside-app.ts'
@@ -98,7 +98,7 @@ const GAMES: readonly Game[] = [
 
 const ORDERS = GAMES.flatMap((game) =>
   (['up', 'down', 'killed'] as const).flatMap((app) =>
-    (['goes on', 'restarts'] as const).map((walsync) => ({ game, app, walsync })),
+    (['goes on', 'restarts', 'reloads'] as const).map((walsync) => ({ game, app, walsync })),
   ),
 )
 
@@ -124,6 +124,12 @@ describe('files of a database that people touch', () => {
         engine = undefined
         // Where an application still uses a log without a name, the start itself says that it cannot.
         if (existsSync(path)) await start().catch(giveUp)
+      }
+      if (walsync === 'reloads') {
+        await engine!.remove('app', 2000).catch(() => undefined)
+        if (main !== undefined) expect(readFileSync(path)).toEqual(main)
+        if (existsSync(path)) await engine!.add(database()).catch(giveUp)
+        else await engine!.close().then(() => (engine = undefined))
       }
       await until(() => isReported() || isBasedAnew() || hasResumed())
       if (main !== undefined) expect(readFileSync(path).equals(main)).toBe(true)
@@ -304,22 +310,21 @@ function remove(...suffixes: string[]): void {
   for (const suffix of suffixes) rmSync(path + suffix, { force: true })
 }
 
+function database(): EngineDatabase {
+  return {
+    name: 'app',
+    path,
+    store,
+    layout: 'ltx',
+    syncIntervalMs: 5,
+    pollIntervalMs: 50,
+    snapshots: { intervalMs: 0 },
+    levels: [],
+  }
+}
+
 async function start(): Promise<void> {
-  engine = new Engine({
-    databases: [
-      {
-        name: 'app',
-        path,
-        store,
-        layout: 'ltx',
-        syncIntervalMs: 5,
-        pollIntervalMs: 50,
-        snapshots: { intervalMs: 0 },
-        levels: [],
-      },
-    ],
-    onEvent: (event) => events.push(event),
-  })
+  engine = new Engine({ databases: [database()], onEvent: (event) => events.push(event) })
   await engine.start()
 }
 
