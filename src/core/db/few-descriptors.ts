@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { DatabaseError } from './database-error.ts'
 
 /** What one database takes while it is open: its file, and file, `-wal` and `-shm` of each of three connections. */
@@ -22,6 +22,19 @@ export function fewDescriptors(path: string, cause: unknown): DatabaseError | un
       hint: `Raise the limit (ulimit -n, LimitNOFILE= of systemd, ulimits of a container): about ${DESCRIPTORS_EACH} for each database that is open at one time, and 100 for the rest.`,
     },
   )
+}
+
+/** The same for an error of SQLite, which does not say why a file could not be opened: are descriptors scarce now? */
+export function scarceDescriptors(path: string): DatabaseError | undefined {
+  const opened: number[] = []
+  try {
+    while (opened.length < DESCRIPTORS_EACH) opened.push(openSync('/dev/null', 'r'))
+    return undefined
+  } catch (cause) {
+    return fewDescriptors(path, cause)
+  } finally {
+    for (const fd of opened) closeSync(fd)
+  }
 }
 
 function limitOfProcess(): string | undefined {

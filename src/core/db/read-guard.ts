@@ -1,5 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { DatabaseError } from './database-error.ts'
+import { scarceDescriptors } from './few-descriptors.ts'
 
 /** What the WAL index says. Both counts are frames of the present run. */
 export interface WalIndexState {
@@ -129,6 +130,8 @@ function sqliteFailure(path: string, cause: unknown): DatabaseError {
       hint: 'Does an application use locking_mode=EXCLUSIVE? walsync needs normal locking.',
     })
   }
+  const scarce = scarceDescriptors(path)
+  if (scarce !== undefined) return scarce
   return new DatabaseError('Unreadable', path, `${path} cannot be opened: ${reason}.`, {
     cause,
     hint: 'walsync needs to read and write the database, its -wal and -shm, and their folder.',

@@ -85,7 +85,13 @@ export class SourceDatabase {
         return undefined
       }
       if (!header.isWal) throw notWalMode(path, 'delete')
-      return new SourceDatabase(file, new ReadGuard(file.path), header.pageSize, mustKeepLog)
+      const guard = new ReadGuard(file.path)
+      try {
+        return new SourceDatabase(file, guard, header.pageSize, mustKeepLog)
+      } catch (error) {
+        guard.close()
+        throw error
+      }
     } catch (error) {
       file.close()
       throw error

@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { decodeWalHeader, isSameRun, WAL_HEADER_SIZE, type WalHeader } from '../wal/index.ts'
+import { fewDescriptors } from './few-descriptors.ts'
 
 /**
  * The `-wal` file beside a database. SQLite takes no locks on it, so it may be opened and closed
@@ -55,6 +56,8 @@ export class WalFile {
     try {
       this.#fd = openSync(this.path, 'r')
     } catch (error) {
+      const few = fewDescriptors(this.path, error)
+      if (few !== undefined) throw few
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     }
     return this.#fd
