@@ -8,6 +8,8 @@ import type { TrackedDatabase, WhatIsKnown } from './tracked-database.ts'
 
 /** After a rest that a writer disturbed the next try waits for this many times as long. */
 const REST_AGAIN_RATIO = 5
+/** A try to close what could not be closed starts a process: not more often than this, in milliseconds. */
+const CLOSE_AGAIN_MS = 2000
 
 export interface AccessOptions {
   readonly path: string
@@ -34,6 +36,7 @@ export class DatabaseAccess {
   /** Why what is opened next needs a new base. */
   #baseReason: string | undefined
   #mustKeepLog: boolean | undefined
+  readonly #closePause = new Deadline()
   #identity: string | undefined
   readonly #restPause = new Deadline()
   /** When the database was opened after a rest, in milliseconds: something is going on. */
@@ -144,7 +147,11 @@ export class DatabaseAccess {
   /** Closes what could not be closed before. False while it still cannot: nothing else can be opened then. */
   async clear(keepLog?: boolean): Promise<boolean> {
     if (this.#unclosed === undefined) return true
-    if (!(await this.#unclosed.close(keepLog))) return false
+    if (this.#closePause.left(Date.now()) > 0) return false
+    if (!(await this.#unclosed.close(keepLog))) {
+      this.#closePause.set(Date.now(), CLOSE_AGAIN_MS)
+      return false
+    }
     this.#options.residency.rested()
     this.#unclosed = undefined
     return true
