@@ -26,6 +26,32 @@ export async function proveByChecksum(
   return sums.value === after ? sums : undefined
 }
 
+/** What a start that its WAL has proven finds in the main file. */
+export type MainFileFinding =
+  | { readonly belongs: true; readonly sums: DatabaseSums }
+  /** The replica's newest file does not say what the database was. */
+  | { readonly belongs: undefined; readonly sums: DatabaseSums }
+  | { readonly belongs: false }
+
+/**
+ * The WAL proves that it goes on where the replica ends, and says nothing of the pages under it: the
+ * main file may have been replaced meanwhile, beside a log that was kept. The capture must stand at
+ * that end, with everything under its mark captured.
+ *
+ * @throws StoreError, DatabaseError; the signal's reason
+ */
+export async function checkMainFile(
+  client: ReplicaClient,
+  { newest }: ReplicaHead,
+  source: SourceDatabase,
+  signal: AbortSignal,
+): Promise<MainFileFinding> {
+  const after = newest && (await checksumOf(client, newest, signal))
+  const sums = await readSums(source, await source.capture.view(), signal)
+  if (after === undefined) return { belongs: undefined, sums }
+  return sums.value === after ? { belongs: true, sums } : { belongs: false }
+}
+
 /** A newest file that has gone or changed meanwhile proves nothing. */
 async function checksumOf(
   client: ReplicaClient,

@@ -5,7 +5,7 @@ import type { LtxFileInfo } from '../replica/replica-client.ts'
 import { isStoreError } from '../store/index.ts'
 import { endsAsRested, goOnAfterRest, MAX_RESTING_BYTES } from './after-rest.ts'
 import { CheckpointPolicy } from './checkpoint-policy.ts'
-import { proveByChecksum } from './checksum-proof.ts'
+import { checkMainFile, proveByChecksum } from './checksum-proof.ts'
 import { readSums } from './database-sums.ts'
 import { type Emit, type EngineEvent, FencedError } from './events.ts'
 import { queueFence } from './fence-file.ts'
@@ -246,42 +246,55 @@ export class TrackedDatabase {
   }
 
   async #locate(signal: AbortSignal): Promise<void> {
-    const { writer, bootId, heavy } = this.#parts
-    const head = await writer.locate(signal)
+    const head = await this.#parts.writer.locate(signal)
     this.#parts.onListed?.(head.files)
     await this.snapshots.observe(head, signal)
-    this.#located = true
-    if (head.txid === undefined) {
-      this.#baseReason = 'the replica is empty'
-      return
+    if (head.txid === undefined) this.#baseReason = 'the replica is empty'
+    else if (this.#baseReason === undefined) {
+      this.#baseReason = await this.#goOn(head, head.txid, signal)
     }
-    if (this.#baseReason !== undefined) return
+    // Not before: where the store fails half way, nothing is proven, and nothing is to be captured.
+    this.#located = true
+  }
+
+  /** Goes on where the replica ends, if that can be proven. Returns why it cannot. */
+  async #goOn(head: ReplicaHead, txid: TXID, signal: AbortSignal): Promise<string | undefined> {
+    const { writer, bootId, heavy } = this.#parts
+    const { client } = writer
     const anchor = head.header && anchorOf(head.header)
     const result =
       anchor === undefined
         ? { proven: false as const, reason: 'the replica does not say where in the WAL it ends' }
         : this.source.capture.resume(anchor, head.header!.commit, bootId)
     if (result.proven) {
-      this.#emit({ type: 'resumed', txid: head.txid, proof: 'wal' })
-      return
+      if (this.#canLearnSums) {
+        const found = await heavy(() => checkMainFile(client, head, this.source, signal))
+        if (found.belongs === false) return 'the main file is not the one that its WAL belongs to'
+        writer.learnSums(found.sums)
+      }
+      this.#emit({ type: 'resumed', txid, proof: 'wal' })
+      return undefined
     }
-    const { client } = writer
     const sums = await heavy(() => proveByChecksum(client, head, this.source, signal))
-    if (sums === undefined) {
-      this.#baseReason = result.reason
-      return
-    }
+    if (sums === undefined) return result.reason
     writer.learnSums(sums)
-    this.#emit({ type: 'resumed', txid: head.txid, proof: 'checksum' })
+    this.#emit({ type: 'resumed', txid, proof: 'checksum' })
+    return undefined
   }
 
-  /** After a start that the WAL has proven, one look at all pages, so that the next file carries a checksum. */
+  /** Is the database at the capture's position as it can be read now, small enough, and the newest state of the writer? */
+  get #canLearnSums(): boolean {
+    const { shipper } = this.#parts.writer
+    const { capture, file } = this.source
+    if (this.snapshots.isRunning || shipper.pending.length > 0) return false
+    return capture.coversMark && file.size() <= MAX_LEARNED_BYTES
+  }
+
+  /** One look at all pages where their checksums are not known, so that the next file carries them. */
   async #learnSums(signal: AbortSignal): Promise<void> {
     const { writer, heavy } = this.#parts
-    const { capture, file } = this.source
-    if (this.#baseReason !== undefined || writer.hasSums || !capture.coversMark) return
-    if (writer.shipper.pending.length > 0 || file.size() > MAX_LEARNED_BYTES) return
-    if (this.snapshots.isRunning) return
+    const { capture } = this.source
+    if (this.#baseReason !== undefined || writer.hasSums || !this.#canLearnSums) return
     writer.learnSums(await heavy(async () => readSums(this.source, await capture.view(), signal)))
   }
 

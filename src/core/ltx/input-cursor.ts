@@ -19,6 +19,7 @@ export class InputCursor {
   #at = 0
   #pages: LtxPage[] = []
   #next = 0
+  #pageCount = 0
 
   /** @param number Position among the inputs, for messages. */
   constructor(source: AsyncIterable<Uint8Array>, number: number, signal: AbortSignal | undefined) {
@@ -38,6 +39,11 @@ export class InputCursor {
     return this.#decoder.databaseChecksums
   }
 
+  /** Of the whole file once it was read to its end. */
+  get pageCount(): number {
+    return this.#pageCount
+  }
+
   /** Moves to the next page. Returns a promise only where bytes must be waited for. */
   advance(): void | Promise<void> {
     this.page = this.#pages[this.#next++]
@@ -55,6 +61,7 @@ export class InputCursor {
       const end = this.#at + SLICE_SIZE
       const slice = this.#chunk.subarray(this.#at, end)
       this.#pages = this.#decode(() => this.#decoder.write(slice))
+      this.#pageCount += this.#pages.length
       this.#at = end
     }
     this.page = this.#pages[0]

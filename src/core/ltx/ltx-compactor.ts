@@ -24,7 +24,8 @@ export interface CompactLtxOptions {
 /**
  * Merges LTX files, oldest first, into one that has the same effect. The output carries no WAL
  * position and no WAL mark. It notes the checksum of the database before the first input and after
- * the last where they do; a snapshot's pages must agree with it.
+ * the last where they do; a snapshot's pages must agree with it, and each input with what the one
+ * before it leaves, unless it holds the whole database.
  *
  * A page counts only while no later input shrinks the database below it. Where the inputs shrink
  * the database and grow it again, every page above the smallest commit must therefore be among
@@ -60,6 +61,7 @@ export async function* compactLtx(
       yield* encoder.drain()
     }
     growth.complete()
+    checkHistory(headers, cursors)
     const checksums = outputChecksums(cursors)
     if (whole && checksums !== undefined && checksums.after !== sum) throw mixed(headers)
     encoder.finish(undefined, checksums)
@@ -110,6 +112,27 @@ function outputHeader(headers: readonly LtxHeader[], options: CompactLtxOptions)
 function outputChecksums(cursors: readonly InputCursor[]): DatabaseChecksums | undefined {
   const after = cursors.at(-1)!.checksums?.after
   return after === undefined ? undefined : { before: cursors[0]!.checksums?.before, after }
+}
+
+/** An input that goes on from another state than the one before it leaves is of another history. */
+function checkHistory(headers: readonly LtxHeader[], cursors: readonly InputCursor[]): void {
+  for (const [index, next] of headers.entries()) {
+    const previous = headers[index - 1]
+    if (previous === undefined || next.minTxid !== previous.maxTxid + 1n) continue
+    if (cursors[index]!.pageCount === pagesOfAll(next)) continue
+    const left = cursors[index - 1]!.checksums?.after
+    const expected = cursors[index]!.checksums?.before
+    if (left === undefined || expected === undefined || left === expected) continue
+    throw new LtxError(
+      'ChecksumMismatch',
+      `${range(next)} changes another state of the database than ${range(previous)} leaves.`,
+    )
+  }
+}
+
+/** Of the whole database: the lock page is in no file. */
+function pagesOfAll({ commit, pageSize }: LtxHeader): number {
+  return commit >= lockPage(pageSize) ? commit - 1 : commit
 }
 
 function mixed(headers: readonly LtxHeader[]): LtxError {

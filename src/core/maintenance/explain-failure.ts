@@ -30,14 +30,15 @@ export async function explainFailure(
   if (fault instanceof ReplicaError && fault.code === 'MissingObject') {
     return new MaintenanceError('MissingObject', fault.key, fault.message, { cause: error })
   }
-  let commit: number | undefined
+  let before: Examined | undefined
   let empty: LtxFileInfo | undefined
   for (const file of files) {
-    const found = await examine(client, file, commit, signal)
+    const found = await examine(client, file, before, signal)
     if (found instanceof MaintenanceError) return found
-    commit = found.commit
-    if (commit === 0) empty = file
+    before = found
+    if (found.commit === 0) empty = file
   }
+  if (fault instanceof LtxError && fault.code === 'ChecksumMismatch') return mixed(files, error)
   if (empty !== undefined && fault instanceof LtxError && fault.code === 'Unencodable') {
     const { key } = empty
     const message = `The database is empty at the end of ${key}, which no merged file can say.`
@@ -55,22 +56,30 @@ function faultOf(error: unknown): LtxError | ReplicaError | Error | undefined {
   return undefined
 }
 
-/**
- * @param commit pages of the database before this file, if that is known
- * @returns pages of the database after it
- */
+/** A sound object, and what the database is after it. */
+interface Examined {
+  readonly file: LtxFileInfo
+  readonly commit: number
+  /** Checksum of the database, if the object notes it. */
+  readonly checksum: bigint | undefined
+}
+
+/** @param before the object before this one, if there is one */
 async function examine(
   client: ReplicaClient,
   file: LtxFileInfo,
-  commit: number | undefined,
+  before: Examined | undefined,
   signal: AbortSignal,
-): Promise<{ readonly commit: number } | MaintenanceError> {
+): Promise<Examined | MaintenanceError> {
   const decoder = new LtxDecoder()
+  const commit = before?.commit
   let grown = 0
+  let held = 0
   try {
     for await (const chunk of client.open(file, { signal })) {
       for (let at = 0; at < chunk.length; at += SLICE_BYTES) {
         const pages = decoder.write(chunk.subarray(at, at + SLICE_BYTES))
+        held += pages.length
         grown += pages.filter(({ pgno }) => pgno > (commit ?? 0)).length
       }
     }
@@ -91,7 +100,25 @@ async function examine(
     const message = `By ${file.key} the database grew from ${commit} to ${header.commit} pages, and the object does not hold all of them.`
     return new MaintenanceError('MissingPage', file.key, message)
   }
-  return header
+  const { databaseChecksums: checksums } = decoder
+  const isWhole = held === growth(0, header.commit, lockPage(header.pageSize))
+  const isNext = before !== undefined && before.file.maxTxid + 1n === file.minTxid
+  if (isNext && !isWhole && differ(before.checksum, checksums?.before)) {
+    const message = `The object ${file.key} changes another state of the database than ${before.file.key} before it leaves.`
+    return new MaintenanceError('ChecksumMismatch', file.key, message)
+  }
+  return { file, commit: header.commit, checksum: checksums?.after }
+}
+
+function differ(a: bigint | undefined, b: bigint | undefined): boolean {
+  return a !== undefined && b !== undefined && a !== b
+}
+
+/** Neighbours agree as far as they say anything, and the result is another database than the last one notes. */
+function mixed(files: readonly LtxFileInfo[], cause: unknown): MaintenanceError {
+  const [first, last] = [files[0]!.key, files.at(-1)!.key]
+  const message = `The objects from ${first} to ${last} are sound one by one, and together make another database than the last one notes: one of them is of another history.`
+  return new MaintenanceError('ChecksumMismatch', last, message, { cause })
 }
 
 /** Pages that a growing database gains; the lock page is in no file. */

@@ -1,9 +1,14 @@
 /**
  * `DamagedObject`: an object is no intact LTX file, twice in a row. `MissingObject`: it was listed
  * and is gone. `MissingPage`: the object should hold a page by which the database grew, and does
- * not. `Unmergeable`: the object cannot be merged with others, since LTX has no form for the result.
+ * not. `ChecksumMismatch`: the objects are sound and not of one history. `Unmergeable`: the object cannot be merged with others, since LTX has no form for the result.
  */
-export type MaintenanceErrorCode = 'DamagedObject' | 'MissingObject' | 'MissingPage' | 'Unmergeable'
+export type MaintenanceErrorCode =
+  | 'DamagedObject'
+  | 'MissingObject'
+  | 'MissingPage'
+  | 'ChecksumMismatch'
+  | 'Unmergeable'
 
 const HINTS: Readonly<Record<MaintenanceErrorCode, string>> = {
   DamagedObject:
@@ -12,6 +17,8 @@ const HINTS: Readonly<Record<MaintenanceErrorCode, string>> = {
     'walsync verify says what cannot be restored; something else deletes objects of this replica.',
   MissingPage:
     'walsync verify says what cannot be restored; walsync repair gives the replica a new base.',
+  ChecksumMismatch:
+    'Objects of another history are in this replica, or some were replaced: walsync verify says what cannot be restored; walsync repair gives the replica a new base.',
   Unmergeable: 'Nothing is lost: the object stays as it is.',
 }
 

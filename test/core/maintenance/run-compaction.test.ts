@@ -65,6 +65,14 @@ function increment(n: number, commit: number, pgnos: readonly number[]): Uint8Ar
   )
 }
 
+/** An increment to four pages that notes checksums of the database before and after it. */
+function noted(n: number, pgnos: readonly number[], before: bigint | undefined, after: bigint) {
+  const header = makeHeader({ minTxid: txid(n), maxTxid: txid(n), commit: 4, timestamp: 5000 + n })
+  const pages = pgnos.map((pgno) => filled(pgno, n))
+  const flagged = before === undefined ? undefined : CHECKSUM_FLAG | before
+  return encodeLtx(header, pages, { checksums: { before: flagged, after: CHECKSUM_FLAG | after } })
+}
+
 async function failure(work: Promise<unknown>): Promise<MaintenanceError> {
   const error = await work.then(
     () => undefined,
@@ -298,6 +306,53 @@ describe('an input that is in the way', () => {
       key: 'ltx/0/0000000000000005-0000000000000005.ltx',
       message: expect.stringContaining('from 2 to 4 pages'),
     })
+  })
+
+  it('is named when it goes on from another state than the one before it leaves', async () => {
+    const client = newClient()
+    const files = [
+      await put(client, noted(2, [1], 10n, 20n)),
+      await put(client, noted(3, [2], 20n, 30n)),
+      await put(client, noted(4, [1], 31n, 40n)),
+    ]
+    const error = await failure(runCompaction(client, stepOf(1, files), options))
+    expect(error).toMatchObject({
+      code: 'ChecksumMismatch',
+      key: 'ltx/0/0000000000000004-0000000000000004.ltx',
+      hint: expect.stringContaining('walsync repair'),
+    })
+    expect(error.message).toBe(
+      'The object ltx/0/0000000000000004-0000000000000004.ltx changes another state of the database than ltx/0/0000000000000003-0000000000000003.ltx before it leaves.',
+    )
+    expect(await levelFiles(client, 1)).toEqual([])
+  })
+
+  it('is not named where a whole copy follows, or one side says nothing', async () => {
+    for (const last of [noted(4, [1, 2, 3, 4], 31n, 40n), noted(4, [1], undefined, 40n)]) {
+      const client = newClient()
+      const files = [
+        await put(client, noted(3, [2], 20n, 30n)),
+        await put(client, last),
+        await put(client, increment(5, 4, [2])),
+      ]
+      expect(await runCompaction(client, stepOf(1, files), options)).toHaveLength(1)
+    }
+  })
+
+  it('is the last of a snapshot whose pages are another database than that one notes', async () => {
+    const client = newClient()
+    const files = [
+      await put(client, noted(1, [1, 2, 3, 4], undefined, 20n)),
+      await put(client, noted(2, [2], 20n, 30n)),
+    ]
+    const error = await failure(runCompaction(client, stepOf(9, files), options))
+    expect(error).toMatchObject({
+      code: 'ChecksumMismatch',
+      key: 'ltx/0/0000000000000002-0000000000000002.ltx',
+      cause: expect.anything(),
+    })
+    expect(error.message).toContain('of another history')
+    expect(await levelFiles(client, 9)).toEqual([])
   })
 
   it('is named when the result would be an empty database', async () => {
