@@ -157,7 +157,9 @@ export class TrackedDatabase {
   }
 
   /** Checkpoints if that is due and nothing forbids it. Everything captured must have been shipped. */
-  async checkpoint(now: number): Promise<void> {
+  async checkpoint(now: number, signal: AbortSignal): Promise<void> {
+    // After a start with commits that were still to be shipped, their end is the first state that can be read.
+    await this.#learnSums(signal)
     if (!this.snapshots.isRunning) await this.#relief.checkpoint(now)
   }
 

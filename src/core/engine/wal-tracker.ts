@@ -212,7 +212,7 @@ export class WalTracker {
     if (database.needsPreparing) return await this.#prepare(database)
     if (this.#shippedSomething) {
       this.#shippedSomething = false
-      await database.checkpoint(now)
+      await database.checkpoint(now, this.#abort.signal)
       if (shipper.pending.length > 0) return 0
       database.startSnapshot(now, this.#abort.signal, () => this.#wakeup.call())
     }

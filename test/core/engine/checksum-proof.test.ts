@@ -46,6 +46,33 @@ describe('a start after the application has closed its database', () => {
   })
 })
 
+describe('a start with commits that are still to be shipped', () => {
+  it('knows the checksums when it has shipped them', async () => {
+    await using rig = new ReplicaRig()
+    const db = rig.open('PRAGMA wal_autocheckpoint = 0;')
+    fill(db)
+    await rig.start()
+    await rig.synced()
+    await rig.stop()
+    fill(db)
+    await rig.start()
+    await rig.synced()
+    fill(db)
+    await rig.synced()
+    await rig.stop()
+    expect(rig.count('base')).toBe(1)
+    const client = new ReplicaClient(rig.store, 'ltx')
+    const files = (await rig.files()).filter(({ level }) => level === 0)
+    expect(files).toHaveLength(2)
+    const noted = await Promise.all(files.map((file) => client.readChecksums(file)))
+    expect(noted[0], 'it had no commits to ship').toBeUndefined()
+    expect(noted[1]).toBeDefined()
+    // The file says what the database is: the restore holds its pages against that.
+    ;(await rig.restore()).close()
+    db.close()
+  })
+})
+
 describe('a restore', () => {
   it('refuses files that are sound and are not of one history', async () => {
     await using rig = new ReplicaRig()
