@@ -8,8 +8,9 @@ db.exec('PRAGMA wal_autocheckpoint = 0; BEGIN')
 try {
   db.prepare('SELECT count(*) FROM sqlite_schema').get()
 } catch (error) {
-  // SQLITE_IOERR_SHORT_READ: the log is gone and its index is not. The log is open, and so the lock stays.
-  if ((error as { errcode?: number }).errcode !== 522) throw error
+  // SQLITE_IOERR_SHORT_READ, _CORRUPT, _NOTADB: the log is gone or another's, and its index is not.
+  // SQLite locks the main file and opens the log before it reads a page, and so the lock stays.
+  if (![522, 11, 26].includes((error as { errcode?: number }).errcode ?? 0)) throw error
 }
 process.stdout.write(`${identityAt(path)}\n`)
 // If the parent is gone, too, this ends without closing: a close could be the last one.

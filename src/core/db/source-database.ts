@@ -7,6 +7,7 @@ import { explain, isPageOneOf, type MainFileLook } from './main-file-look.ts'
 import { notWalMode, ReadGuard } from './read-guard.ts'
 import { WalCapture } from './wal-capture.ts'
 import { WalFile } from './wal-file.ts'
+import { WalIndexFile } from './wal-index-file.ts'
 
 /** SQLite before this has the WAL-reset bug, which a second connection that checkpoints can trigger (sqlite.org/wal.html). */
 const MIN_SQLITE = [3, 51, 3] as const
@@ -33,6 +34,7 @@ export class SourceDatabase {
   readonly wal: WalFile
   readonly guard: ReadGuard
   readonly capture: WalCapture
+  readonly #index: WalIndexFile
   /** In bytes. */
   readonly pageSize: number
   /** Identities of `-wal` and `-shm` when the connections had opened them. */
@@ -56,7 +58,8 @@ export class SourceDatabase {
     this.wal.pin()
     this.guard = guard
     this.pageSize = pageSize
-    this.capture = new WalCapture(file.path, this.wal, guard, pageSize)
+    this.#index = new WalIndexFile(file.path, this.wal, pageSize)
+    this.capture = new WalCapture(file.path, this.wal, this.#index, guard, pageSize)
     this.#sidecars = new Map(
       SIDECARS.map((suffix) => [suffix, identityAt(file.path + suffix)] as const),
     )
@@ -144,6 +147,8 @@ export class SourceDatabase {
       if (now !== undefined && now !== identity)
         return `another file has taken the place of ${file.path}${suffix}`
     }
+    // A log without its name is followed, and the index with it, as long as both are one.
+    if (!this.#index.isOfLog()) return `${file.path}-wal was overwritten or cut off`
     return this.#lookAtMainFile()
   }
 
@@ -186,6 +191,7 @@ export class SourceDatabase {
 
   #close(): void {
     this.guard.close()
+    this.#index.close()
     this.wal.close()
     this.file.close()
   }

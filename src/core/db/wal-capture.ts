@@ -17,6 +17,7 @@ import { type Continuity, proveContinuity, type WalAnchor } from './continuity.t
 import { DatabaseError } from './database-error.ts'
 import type { ReadGuard, WalIndexState } from './read-guard.ts'
 import type { WalFile } from './wal-file.ts'
+import type { WalIndexFile } from './wal-index-file.ts'
 import { WalRangeReader } from './wal-range-reader.ts'
 
 /** A change stops growing at this many bytes of distinct pages, so that one file stays moderate. */
@@ -35,6 +36,7 @@ const UNREADABLE_MS = 5000
  */
 export class WalCapture {
   readonly #wal: WalFile
+  readonly #index: WalIndexFile
   readonly #guard: ReadGuard
   readonly #pageSize: number
   readonly #path: string
@@ -49,9 +51,10 @@ export class WalCapture {
   /** The WAL index when the mark was taken last. */
   #settled: WalIndexState = UNSETTLED
 
-  constructor(path: string, wal: WalFile, guard: ReadGuard, pageSize: number) {
+  constructor(path: string, wal: WalFile, index: WalIndexFile, guard: ReadGuard, pageSize: number) {
     this.#path = path
     this.#wal = wal
+    this.#index = index
     this.#guard = guard
     this.#pageSize = pageSize
     this.#reader = new WalRangeReader(wal, pageSize)
@@ -156,6 +159,7 @@ export class WalCapture {
         await this.#reader.read(run, scanner, published, Number.POSITIVE_INFINITY)
       }
       if ((scanner?.position.frame ?? 0) !== published) {
+        if (!this.#index.isOfLog()) throw this.#damaged('it is not the log that its index tells of')
         await delay(1)
         continue
       }
@@ -166,12 +170,7 @@ export class WalCapture {
         run === undefined ? now === undefined : now !== undefined && isSameRun(run, now)
       if (after.published === published && unchanged) return this.#anchored(run, scanner, published)
     }
-    throw new DatabaseError(
-      'Damaged',
-      this.#path,
-      `The WAL of ${this.#path} does not verify: no consistent view in ${ANCHOR_MS / 1000} s.`,
-      { hint: 'Run PRAGMA integrity_check on the database.' },
-    )
+    throw this.#damaged(`no consistent view in ${ANCHOR_MS / 1000} s`)
   }
 
   /** Reads what was committed since the position. `undefined`: nothing that can be read now. The position stays until `advance`. */
@@ -197,6 +196,7 @@ export class WalCapture {
       published,
       CHANGE_BYTES / this.#pageSize,
     )
+    this.#assertIndexed()
     if (scanner.position.frame === from.frame) return this.#unreadable(published)
     this.#unreadableSince = undefined
     return {
@@ -294,6 +294,7 @@ export class WalCapture {
    * restarted this log begins with random salts (`walRestartHdr` and `walFrames` in SQLite's wal.c).
    */
   #acceptRestart(run: WalHeader | undefined, header: WalHeader): void {
+    this.#assertIndexed()
     const isOfPageSize = run === undefined || run.pageSize === header.pageSize
     if (!this.#mayRestart || !this.coversMark || !isOfPageSize) {
       throw this.#lost('the WAL was restarted before all of it had been captured')
@@ -302,6 +303,20 @@ export class WalCapture {
     this.#mark = 0
     this.#settled = UNSETTLED
     this.#mayRestart = false
+  }
+
+  /** Another log may have been written over this one: its frames verify, and are of another database. */
+  #assertIndexed(): void {
+    if (this.#index.isOfLog()) return
+    const reason = `${this.#path}-wal was overwritten or cut off.`
+    throw new DatabaseError('Replaced', this.#path, reason)
+  }
+
+  #damaged(reason: string): DatabaseError {
+    const message = `The WAL of ${this.#path} does not verify: ${reason}.`
+    const hint =
+      'Stop every application that has the database open, start one again, and run PRAGMA integrity_check.'
+    return new DatabaseError('Damaged', this.#path, message, { hint })
   }
 
   #unreadable(published: number): undefined {

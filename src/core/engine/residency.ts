@@ -1,5 +1,5 @@
 /**
- * Bounds how many databases of a process are held open: each costs about 350 kB and 7 file
+ * Bounds how many databases of a process are held open: each costs about 350 kB and 8 file
  * descriptors. Beyond the bound one that has nothing to do lets go of its connections.
  */
 export class Residency {
