@@ -74,6 +74,31 @@ describe('list', () => {
     expect(row).toMatch(/^app +3 +\d+ +[\d.]+ k?B +\d{4}-\S+Z +\d{4}-\S+Z +\d{4}-\S+Z +1 to \w+$/)
   })
 
+  it('warns of a clock that was ahead, on stderr and as JSON', async () => {
+    const other = sampleDatabase(join(cwd, 'ahead.db'), 5)
+    const shift = 'const now=Date.now;Date.now=()=>now()+400*864e5'
+    const ahead = ['--import', `data:text/javascript,${encodeURIComponent(shift)}`]
+    const take = (node: readonly string[]) =>
+      runCli(['snapshot', 'ahead.db', '-b', './ahead'], { cwd, node })
+    expect(await take([])).toMatchObject({ code: 0 })
+    const rows = rowsOf(join(cwd, 'ahead.db'))
+    for (const node of [ahead, []]) {
+      addRows(other, 5)
+      expect(await take(node)).toMatchObject({ code: 0 })
+    }
+    other.close()
+    const args = ['--point-in-time', '0s ago', '-b', './ahead', '--json']
+    const words = ['restore', 'ahead', '-o', 'before.db', ...args]
+    for (const more of [['--dry-run'], []]) {
+      const { code, stdout, stderr } = await runCli([...words, ...more], { cwd })
+      const { txid, time, warnings } = JSON.parse(stdout)
+      expect({ code, txid, time }).toMatchObject({ txid: '0000000000000001', code: 0 })
+      expect(warnings).toEqual([expect.stringMatching(/TXID 0{15}2, .*still to come.*--txid/)])
+      expect(stderr).toContain('still to come')
+    }
+    expect(rowsOf(join(cwd, 'before.db'))).toEqual(rows)
+  })
+
   it('says the same as JSON', async () => {
     const { stdout } = await runCli(['list', '-b', './replica', '--json'], { cwd })
     const { databases } = JSON.parse(stdout) as { databases: Record<string, unknown>[] }

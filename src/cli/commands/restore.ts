@@ -85,11 +85,12 @@ function isTooEarly(error: unknown): boolean {
 }
 
 async function printPlan(
-  { output, signal }: CommandContext,
+  { output, logger, signal }: CommandContext,
   client: ReplicaClient,
   target: RestoreTarget,
 ): Promise<void> {
   const plan = await planFor(client, target, { signal })
+  for (const warning of plan.warnings) logger.warn(warning)
   output.result(planToJson(plan), renderPlan(plan))
 }
 

@@ -10,6 +10,8 @@ const LOCK_TIMEOUT_MS = 200
 const PASSIVE_TIMEOUT_MS = 200
 /** What writers may have committed meanwhile and be waited for under the lock, in bytes of WAL: a few milliseconds' work. */
 const LOCKED_TAIL_BYTES = 1 << 20
+/** More than this is taken before the lock once more, in bytes of WAL: what is left is then what was written in a moment. */
+const SHORT_TAIL_BYTES = 256 << 10
 /** Rounds in which the tail is taken before the lock; each leaves what was written during the last. */
 const MAX_ROUNDS = 8
 const FIRST_PAUSE_MS = 250
@@ -24,9 +26,10 @@ export interface CheckpointOutcome {
 }
 
 /**
- * Keeps the WAL bounded. Below a quarter of the limit it takes what it can get between two commits;
+ * Keeps the WAL bounded. Below half of the limit it takes what it can get between two commits;
  * above, it keeps writers out for the few milliseconds that the last step needs, because under
- * constant writes that step is never reached otherwise.
+ * constant writes that step is never reached otherwise. A process that is frozen in these
+ * milliseconds keeps the lock, so there should be few of them.
  */
 export class CheckpointPolicy {
   readonly #source: SourceDatabase
@@ -50,17 +53,22 @@ export class CheckpointPolicy {
     return this.#maxWalBytes / 4
   }
 
+  /** WAL size from which writers are kept out for the last step. */
+  get #guardedBytes(): number {
+    return this.#maxWalBytes / 2
+  }
+
   /** Is the WAL so long that it must be shipped and checkpointed now? */
   pressing(now: number, walBytes: number): boolean {
     if (this.#source.capture.position.wal === this.#doneAt) return false
-    return walBytes >= this.pressureBytes && this.#hard.isOver(now)
+    return walBytes >= this.pressureBytes && this.#pauseFor(walBytes).isOver(now)
   }
 
   /** Is a checkpoint worth while? */
   due(now: number, walBytes: number): boolean {
     if (this.#source.capture.position.wal === this.#doneAt) return false
-    if (walBytes >= this.pressureBytes) return this.#hard.isOver(now)
-    return walBytes >= walFrameOffset(MIN_PAGES, this.#source.pageSize) && this.#easy.isOver(now)
+    const enough = Math.min(this.pressureBytes, walFrameOffset(MIN_PAGES, this.#source.pageSize))
+    return walBytes >= enough && this.#pauseFor(walBytes).isOver(now)
   }
 
   /** WAL that is committed and not captured, in bytes. */
@@ -86,12 +94,15 @@ export class CheckpointPolicy {
   ): Promise<CheckpointOutcome> {
     const { capture } = this.#source
     const walBytes = capture.walBytes()
-    const guarded = walBytes >= this.pressureBytes
+    const guarded = walBytes >= this.#guardedBytes
     const complete = guarded ? await this.#guarded(keep, maxTailBytes) : await this.#unguarded()
-    const pause = guarded ? this.#hard : this.#easy
-    pause.record(now, complete)
+    this.#pauseFor(walBytes).record(now, complete)
     this.#doneAt = complete ? capture.position.wal : undefined
     return { walBytes, complete, guarded }
+  }
+
+  #pauseFor(walBytes: number): Pause {
+    return walBytes >= this.#guardedBytes ? this.#hard : this.#easy
   }
 
   async #unguarded(): Promise<boolean> {
@@ -118,6 +129,10 @@ export class CheckpointPolicy {
       await keep(change)
       if (!capture.hold()) continue
       await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
+    }
+    if (this.tailBytes() > SHORT_TAIL_BYTES && this.tailBytes() <= maxTailBytes) {
+      const change = await capture.scan()
+      if (change !== undefined) await keep(change)
     }
     if (!(await this.#checkpointer.lock(path, LOCK_TIMEOUT_MS))) return false
     try {

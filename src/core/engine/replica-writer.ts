@@ -5,6 +5,7 @@ import {
   type SourceDatabase,
   type WalChange,
 } from '../db/index.ts'
+import { DurableWriteError } from '../fs/index.ts'
 import { type LtxHeader, lockPage, nextTxid, type TXID, txid as toTxid } from '../ltx/index.ts'
 import type { EpochClaim } from '../replica/epoch-claim.ts'
 import { decideTaken, epochOf, type TakenDecision } from '../replica/epoch-rules.ts'
@@ -31,7 +32,7 @@ import {
   type ShipperHooks,
   setSpooled,
 } from './shipper.ts'
-import type { Spool } from './spool.ts'
+import type { Spool, SpooledFile } from './spool.ts'
 import { recoverSpool } from './spool-recovery.ts'
 
 /** Whole databases up to this many bytes are encoded in memory: one plain put. */
@@ -226,13 +227,21 @@ export class ReplicaWriter {
     this.shipper.drop()
   }
 
-  /** Takes pending files out of the WAL into memory, before the WAL is let go. */
+  /**
+   * Takes pending files out of the WAL before that is let go: into the spool, since only large ones
+   * are still there, and into memory where the spool cannot take them.
+   */
   async releaseWal(source: SourceDatabase): Promise<void> {
-    for (const file of this.shipper.pending) {
-      if (file.uncaptured === undefined || file.body instanceof Uint8Array) continue
+    for (const file of [...this.shipper.pending]) {
+      if (file.uncaptured === undefined) continue
       await this.shipper.interrupt(new Error('the WAL is let go'))
-      file.body = Buffer.concat([...(file.body.open() as Iterable<Uint8Array>)])
-      source.capture.advance(file.uncaptured)
+      const { uncaptured } = file
+      // The upload was done before it could be interrupted.
+      if (uncaptured === undefined || !this.shipper.pending.includes(file)) continue
+      const spooled = await this.#spooled(file)
+      if (spooled !== undefined) setSpooled(file, spooled)
+      else file.body = Buffer.concat([...chunksOf(file)])
+      source.capture.advance(uncaptured)
       file.uncaptured = undefined
     }
   }
@@ -302,6 +311,18 @@ export class ReplicaWriter {
     const { epoch } = claim
     const who = { from, host, pid, since }
     this.#onEvent({ type: 'took-over', database: this.#database, txid, epoch, ...who })
+  }
+
+  /** Puts a file into the spool; `undefined` where that is full or cannot be written. */
+  async #spooled(file: PendingFile): Promise<SpooledFile | undefined> {
+    const { bytes, maxBytes } = this.spool
+    if (bytes + file.pages * file.header.pageSize > maxBytes) return undefined
+    try {
+      return await this.spool.add(file.txid, chunksOf(file))
+    } catch (error) {
+      if (error instanceof DurableWriteError) return undefined
+      throw error
+    }
   }
 
   /** Reads the change once more than shipping it does: what it leaves must be known before the next one. */

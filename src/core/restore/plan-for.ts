@@ -1,8 +1,10 @@
+import type { TXID } from '../ltx/index.ts'
 import { type LtxFileInfo, type ReplicaClient, ReplicaError } from '../replica/replica-client.ts'
 import type { CallOptions } from '../store/index.ts'
 import { resolveTime } from './resolve-time.ts'
 import { planRestore, type RestorePlan } from './restore-plan.ts'
 import type { RestoreTarget } from './restore-target.ts'
+import { firstOfEach, type TimedState, timeWarnings } from './time-warnings.ts'
 
 /** Listings after the first, when files vanish between listing and reading. */
 export const MAX_RELISTS = 2
@@ -39,10 +41,22 @@ export async function planFromListing(
   target: RestoreTarget,
   options: CallOptions = {},
 ): Promise<RestorePlan> {
-  const timesListed = files.every((file) => file.createdAt !== undefined)
-  if (target.kind !== 'time' || timesListed) return planRestore(files, target)
-  const { txid, time } = await resolveTime(client, files, target.time, options)
-  return { ...planRestore(files, { kind: 'txid', txid }), target, time }
+  if (target.kind !== 'time') return planRestore(files, target)
+  const warningsFor = (chosen: TXID, states: readonly TimedState[]) =>
+    timeWarnings(states, firstOfEach(files), chosen, target.time, new Date())
+  if (files.every((file) => file.createdAt !== undefined)) {
+    const plan = planRestore(files, target)
+    return { ...plan, warnings: warningsFor(plan.txid, listedTimes(files)) }
+  }
+  const { txid, time, states } = await resolveTime(client, files, target.time, options)
+  const plan = planRestore(files, { kind: 'txid', txid })
+  return { ...plan, target, time, warnings: warningsFor(txid, states) }
+}
+
+function listedTimes(files: readonly LtxFileInfo[]): TimedState[] {
+  return firstOfEach(files).map(({ maxTxid, createdAt, lastModified }) => {
+    return { txid: maxTxid, time: createdAt as Date, storedAt: lastModified }
+  })
 }
 
 async function withTime(

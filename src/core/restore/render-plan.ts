@@ -8,6 +8,7 @@ export interface PlanJson {
   readonly txid: string
   readonly time: string | null
   readonly bytes: number
+  readonly warnings: readonly string[]
   readonly files: readonly {
     readonly key: string
     readonly level: number
@@ -24,6 +25,7 @@ export function planToJson(plan: RestorePlan): PlanJson {
     txid: formatTxid(plan.txid),
     time: plan.time?.toISOString() ?? null,
     bytes: plan.bytes,
+    warnings: plan.warnings,
     files: plan.files.map((file) => ({
       key: file.key,
       level: file.level,

@@ -1,11 +1,16 @@
 import type { LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
 import type { CallOptions } from '../store/index.ts'
-import { byEnd } from './reachable.ts'
 import type { RestorePoint } from './restore-error.ts'
+import { firstOfEach, type TimedState } from './time-warnings.ts'
 import { tooEarly } from './unreachable.ts'
 
 /** Headers read at one time; each round divides the candidates by this and one. */
 const PROBES = 8
+
+/** The state found, and those whose times were read on the way, by ascending TXID. */
+export interface ResolvedTime extends RestorePoint {
+  readonly states: readonly TimedState[]
+}
 
 /**
  * The newest TXID that stood at a time, for stores whose listing has no `createdAt`: a search
@@ -21,11 +26,9 @@ export async function resolveTime(
   files: readonly LtxFileInfo[],
   time: Date,
   options: CallOptions = {},
-): Promise<RestorePoint> {
-  // Of the files with one end, the lowest level was made first and has the transaction's own time.
-  const candidates = byEnd(files).map((group) =>
-    group.reduce((lowest, file) => (file.level < lowest.level ? file : lowest)),
-  )
+): Promise<ResolvedTime> {
+  const candidates = firstOfEach(files)
+  const states: TimedState[] = []
   let before = -1
   let beforeTime: Date | undefined
   let after = candidates.length
@@ -35,6 +38,10 @@ export async function resolveTime(
     const times = await Promise.all(
       probes.map((index) => createdAt(client, candidates[index] as LtxFileInfo, options)),
     )
+    probes.forEach((index, i) => {
+      const { maxTxid, lastModified } = candidates[index] as LtxFileInfo
+      states.push({ txid: maxTxid, time: times[i] as Date, storedAt: lastModified })
+    })
     const last = times.findLastIndex((at) => at <= time)
     if (last >= 0) {
       before = probes[last] as number
@@ -45,7 +52,8 @@ export async function resolveTime(
   }
   const found = candidates[before]
   if (found === undefined) throw tooEarly(files, { kind: 'time', time })
-  return { txid: found.maxTxid, time: beforeTime }
+  states.sort((a, b) => (a.txid < b.txid ? -1 : 1))
+  return { txid: found.maxTxid, time: beforeTime, states }
 }
 
 /** Up to `PROBES` evenly spaced integers between two others, ascending. */

@@ -65,8 +65,8 @@ export class RestoreAttempts {
       return planFromListing(this.#client, files, this.#target, { signal: this.#signal })
     }
     // Exactly the state of the plan before: without an object, "latest" would silently be an older one.
-    const { txid, time, target } = this.#plan
-    return { ...planRestore(files, { kind: 'txid', txid }), target, time }
+    const { txid, time, target, warnings } = this.#plan
+    return { ...planRestore(files, { kind: 'txid', txid }), target, time, warnings }
   }
 
   /** Lists again for an object that is gone or changed. `false` if the listing still says the same of it. */

@@ -16,6 +16,8 @@ export interface RestorePlan {
   readonly time: Date | undefined
   /** Sum of the files' sizes: what a restore reads at most. */
   readonly bytes: number
+  /** Why the state may not be the one that was meant: times that disagree with the order of states. */
+  readonly warnings: readonly string[]
 }
 
 /** What one more object costs, in bytes that could be read in the time of its request. */
@@ -46,6 +48,7 @@ export function planRestore(files: readonly LtxFileInfo[], target: RestoreTarget
     txid: wanted,
     time: timeOf(files, wanted),
     bytes: chain.reduce((sum, file) => sum + file.size, 0),
+    warnings: [],
   }
 }
 

@@ -41,7 +41,8 @@ export interface RestoreResult {
   readonly avoided: readonly AvoidedObject[]
   /**
    * What somebody should look at though the restore is right: rows that break a constraint of their
-   * table, which they did before, too; an owner that could not be kept.
+   * table, which they did before, too; an owner that could not be kept; times that disagree with the
+   * order of states, so that a time may mean another one.
    */
   readonly warnings: readonly string[]
 }
@@ -91,7 +92,7 @@ export async function restoreReplica(
         durationMs: performance.now() - started,
         integrityCheck,
         avoided: attempts.avoided,
-        warnings: applied.warnings,
+        warnings: [...plan.warnings, ...applied.warnings],
       }
     } catch (error) {
       await attempts.failed(error)
