@@ -7,6 +7,7 @@ import {
   PrefixedStore,
   RetryingStore,
   type RetryOptions,
+  withoutConditions,
 } from '../core/store/index.ts'
 import type { Backend } from './composition/backend.ts'
 import type { ShutdownStack } from './composition/shutdown-stack.ts'
@@ -43,14 +44,19 @@ export interface OpenStoreOptions {
 export type OpenStore = (url: string, options: OpenStoreOptions) => Promise<OpenedStore>
 
 /** Of one replica, for commands that take it as it is, also in the layout of another kind of store. */
-export function replicaClient(opened: OpenedStore, prefix: string): ReplicaClient {
-  const store = replicaStore(opened, prefix)
+export function replicaClient(opened: OpenedStore, prefix: string, fencing = true): ReplicaClient {
+  const store = replicaStore(opened, prefix, fencing)
   return new ReplicaClient(store, opened.layout, { eitherLayout: true })
 }
 
-/** The part of a store that holds one replica. */
-export function replicaStore({ store }: Omit<OpenedStore, 'backend'>, prefix: string): ObjectStore {
-  return prefix === '' ? store : new PrefixedStore(store, prefix)
+/** The part of a store that holds one replica. @param fencing false: no conditional write is sent */
+export function replicaStore(
+  { store }: Omit<OpenedStore, 'backend'>,
+  prefix: string,
+  fencing = true,
+): ObjectStore {
+  const whole = prefix === '' ? store : new PrefixedStore(store, prefix)
+  return fencing ? whole : withoutConditions(whole)
 }
 
 /**

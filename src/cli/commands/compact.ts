@@ -23,6 +23,7 @@ const compactFlags = bucketFlags.extend({
   ...levelFlags.shape,
   all: z.boolean().optional(),
   dryRun: z.boolean().optional(),
+  fencing: z.boolean().default(true),
 })
 
 /**
@@ -47,7 +48,7 @@ export async function compact(
   const compactOne = flags.dryRun === true ? planOnly : merge
   let exitCode: number = ExitCode.ok
   for (const { name, prefix } of replicas) {
-    const client = replicaClient(opened, prefix)
+    const client = replicaClient(opened, prefix, flags.fencing)
     const result = await compactOne(client, flags.levels, signal)
     output.result({ name, ...result }, compactText(name, result))
     if (result.avoided.length > 0) exitCode = ExitCode.integrity
