@@ -1,5 +1,5 @@
 import { mapParallel } from '../core/replica/map-parallel.ts'
-import { parseLtxKey } from '../core/replica/replica-layout.ts'
+import { otherLayout, parseLtxKey } from '../core/replica/replica-layout.ts'
 import { RestoreError } from '../core/restore/restore-error.ts'
 import { noReplica } from './no-replica.ts'
 import { type OpenedStore, replicaStore } from './open-store.ts'
@@ -31,6 +31,7 @@ export async function assertReplicas(
 async function hasFile(opened: OpenedStore, prefix: string, signal: AbortSignal): Promise<boolean> {
   for await (const { key } of replicaStore(opened, prefix).list({ signal })) {
     if (parseLtxKey(opened.layout, key) !== undefined) return true
+    if (parseLtxKey(otherLayout(opened.layout), key) !== undefined) return true
   }
   return false
 }

@@ -89,6 +89,7 @@ function snapshot(): Command {
     .usage('[options] DB -b URL')
     .argument('<database>', 'a SQLite file in WAL mode')
     .option('--name <name>', 'name of the replica (default: the file name without extension)')
+    .option('--no-fencing', 'send no conditional write: for a store that answers 501 to them')
 }
 
 function restore(): Command {
@@ -144,6 +145,7 @@ function repair(): Command {
     .argument('<database>', 'a SQLite file in WAL mode')
     .option('--name <name>', 'name of the replica (default: the file name without extension)')
     .option('--force', 'also when the newest state can be restored')
+    .option('--no-fencing', 'send no conditional write: for a store that answers 501 to them')
 }
 
 function compact(): Command {
@@ -154,6 +156,7 @@ function compact(): Command {
     .option('--all', 'every replica of the store')
     .option('--levels <intervals>', 'intervals of the levels 1, 2, 3 and so on', DEFAULT_LEVELS)
     .option('--dry-run', 'print what would be merged and write nothing')
+    .option('--no-fencing', 'send no conditional write: for a store that answers 501 to them')
 }
 
 function prune(): Command {

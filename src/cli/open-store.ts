@@ -1,11 +1,13 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { ReplicaClient } from '../core/replica/replica-client.ts'
 import {
   type ObjectStore,
   type ObjectStoreProvider,
   PrefixedStore,
   RetryingStore,
   type RetryOptions,
+  withoutConditions,
 } from '../core/store/index.ts'
 import type { Backend } from './composition/backend.ts'
 import type { ShutdownStack } from './composition/shutdown-stack.ts'
@@ -41,9 +43,20 @@ export interface OpenStoreOptions {
  */
 export type OpenStore = (url: string, options: OpenStoreOptions) => Promise<OpenedStore>
 
-/** The part of a store that holds one replica. */
-export function replicaStore({ store }: Omit<OpenedStore, 'backend'>, prefix: string): ObjectStore {
-  return prefix === '' ? store : new PrefixedStore(store, prefix)
+/** Of one replica, for commands that take it as it is, also in the layout of another kind of store. */
+export function replicaClient(opened: OpenedStore, prefix: string, fencing = true): ReplicaClient {
+  const store = replicaStore(opened, prefix, fencing)
+  return new ReplicaClient(store, opened.layout, { eitherLayout: true })
+}
+
+/** The part of a store that holds one replica. @param fencing false: no conditional write is sent */
+export function replicaStore(
+  { store }: Omit<OpenedStore, 'backend'>,
+  prefix: string,
+  fencing = true,
+): ObjectStore {
+  const whole = prefix === '' ? store : new PrefixedStore(store, prefix)
+  return fencing ? whole : withoutConditions(whole)
 }
 
 /**
@@ -61,7 +74,7 @@ export function createValidateStore(
   isPluginNamed: boolean,
 ): ValidateStore {
   return async (text) => {
-    const url = parseReplicaUrl(text, surroundings.cwd)
+    const { url } = takeLayout(parseReplicaUrl(text, surroundings.cwd))
     const scheme = url.protocol.slice(0, -1)
     const isKnown = backends.some(({ schemes }) => schemes.includes(scheme))
     if (!isKnown && isPluginNamed) return scheme
@@ -81,7 +94,7 @@ export function createOpenStore(
   logger: Logger,
 ): OpenStore {
   return async (text, { signal, create, retry }) => {
-    const url = parseReplicaUrl(text, surroundings.cwd)
+    const { url, layout } = takeLayout(parseReplicaUrl(text, surroundings.cwd))
     const backend = backendFor(url, backends)
     warnOfFolder(text, url, surroundings.cwd, logger)
     const options = backendOptions(url, surroundings, create)
@@ -90,8 +103,21 @@ export function createOpenStore(
     const store = new RetryingStore(inner, retry)
     shutdown.push(store.description, () => store.close())
     logger.debug({ store: store.description, backend: backend.name }, 'store opened')
-    return { store, layout: provider.layout, backend: backend.name }
+    return { store, layout: layout ?? provider.layout, backend: backend.name }
   }
+}
+
+/** `?layout=` is the command line's own, for every backend: none of them is shown it. */
+function takeLayout(given: URL): { url: URL; layout?: OpenedStore['layout'] } {
+  if (!given.searchParams.has('layout')) return { url: given }
+  const url = new URL(given)
+  const layout = url.searchParams.get('layout')
+  url.searchParams.delete('layout')
+  if (layout === 'ltx' || layout === 'hex') return { url, layout }
+  throw new UsageError(
+    `The URL asks for the layout ${JSON.stringify(layout)}.`,
+    'write layout=ltx or layout=hex, or leave it out',
+  )
 }
 
 function backendFor(url: URL, backends: readonly Backend[]): Backend {

@@ -81,6 +81,15 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
     code: 'PermissionDenied',
     hint: 'The blob has snapshots; delete them first.',
   },
+  // 409 on a GET, and no conflict that passes: trying again is in vain.
+  BlobArchived: {
+    code: 'Unsupported',
+    hint: 'The blob is in the archive tier: rehydrate it first (az storage blob set-tier), then try again.',
+  },
+  BlobBeingRehydrated: {
+    code: 'Unsupported',
+    hint: 'The blob is on its way out of the archive tier: try again when that is done.',
+  },
   BlobImmutableDueToPolicy: { code: 'PermissionDenied', hint: 'An immutability policy holds it.' },
 }
 

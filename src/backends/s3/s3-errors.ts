@@ -99,9 +99,17 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
   InvalidToken: { code: 'Unauthenticated', hint: 'The session token is malformed.' },
   XMinioStorageFull: { code: 'NoSpace' },
   QuotaExceeded: { code: 'NoSpace' },
+  // 403 on a GET of an object in Glacier: nothing about permissions.
+  InvalidObjectState: {
+    code: 'Unsupported',
+    hint: 'The object is archived (Glacier): restore it from the archive first (aws s3api restore-object), then try again.',
+  },
   SlowDown: { code: 'Throttled' },
   TooManyRequests: { code: 'Throttled' },
 }
+
+const NO_CONDITIONS =
+  'The service does not know conditional writes. Where only one walsync writes to this replica, --no-fencing sends none.'
 
 function answered(status: number, name: string, error: SdkError, context: S3ErrorContext): Verdict {
   const named = BY_NAME[name]
@@ -138,8 +146,9 @@ function answered(status: number, name: string, error: SdkError, context: S3Erro
       return { code: 'InvalidRange' }
     case 429:
       return { code: 'Throttled' }
-    case 405:
     case 501:
+      return { code: 'Unsupported', hint: context.condition && NO_CONDITIONS }
+    case 405:
       return { code: 'Unsupported' }
     case 507:
       return { code: 'NoSpace' }

@@ -7,13 +7,13 @@ import {
 } from '../../core/maintenance/index.ts'
 import { planLevels } from '../../core/policy/plan-levels.ts'
 import { nodeIdOf } from '../../core/replica/epoch-rules.ts'
-import { type LtxFileInfo, ReplicaClient } from '../../core/replica/replica-client.ts'
+import type { LtxFileInfo, ReplicaClient } from '../../core/replica/replica-client.ts'
 import { assertReplicas } from '../assert-replicas.ts'
 import type { CommandContext } from '../command-context.ts'
 import { type CompactedReplica, compactText, type MergedLevel } from '../compact-text.ts'
 import { ExitCode } from '../exit-code.ts'
 import { parseFlags } from '../flags.ts'
-import { replicaStore } from '../open-store.ts'
+import { replicaClient } from '../open-store.ts'
 import { levelFlags } from '../retention-flags.ts'
 import { selectReplicas } from '../select-replicas.ts'
 import { UsageError } from '../usage-error.ts'
@@ -23,6 +23,7 @@ const compactFlags = bucketFlags.extend({
   ...levelFlags.shape,
   all: z.boolean().optional(),
   dryRun: z.boolean().optional(),
+  fencing: z.boolean().default(true),
 })
 
 /**
@@ -47,7 +48,7 @@ export async function compact(
   const compactOne = flags.dryRun === true ? planOnly : merge
   let exitCode: number = ExitCode.ok
   for (const { name, prefix } of replicas) {
-    const client = new ReplicaClient(replicaStore(opened, prefix), opened.layout)
+    const client = replicaClient(opened, prefix, flags.fencing)
     const result = await compactOne(client, flags.levels, signal)
     output.result({ name, ...result }, compactText(name, result))
     if (result.avoided.length > 0) exitCode = ExitCode.integrity
@@ -81,8 +82,10 @@ async function merge(
   intervals: readonly number[],
   signal: AbortSignal,
 ): Promise<CompactedReplica> {
+  const files = await client.list({ signal })
+  // Only the listing says which layout the replica has.
   const catalogue = new ReplicaCatalogue(client.layout)
-  catalogue.observe(await client.list({ signal }))
+  catalogue.observe(files)
   const events: MaintenanceEvent[] = []
   const nodeId = nodeIdOf(NO_CLAIM, randomInt(1, 2 ** 32))
   const options = { levels: intervals, retention: 'none', nodeId } as const

@@ -1,6 +1,6 @@
 import { listReplicas } from '../../core/replica/list-replicas.ts'
 import { mapParallel } from '../../core/replica/map-parallel.ts'
-import { type LtxFileInfo, ReplicaClient } from '../../core/replica/replica-client.ts'
+import type { LtxFileInfo } from '../../core/replica/replica-client.ts'
 import { type ReplicaSummary, summarizeReplica } from '../../core/replica/summarize-replica.ts'
 import { isStoreError } from '../../core/store/index.ts'
 import type { CommandContext } from '../command-context.ts'
@@ -9,7 +9,7 @@ import { parseFlags } from '../flags.ts'
 import { type FoundForeign, listForeign } from '../foreign-replicas.ts'
 import { formatBytes, formatTable } from '../format.ts'
 import { describeLegacy, type ListedLegacy, legacyNote, unreadableNote } from '../legacy-list.ts'
-import { type OpenedStore, replicaStore } from '../open-store.ts'
+import { type OpenedStore, replicaClient } from '../open-store.ts'
 import { displayName } from '../replica-names.ts'
 import { bucketFlags } from './bucket-flags.ts'
 
@@ -33,11 +33,11 @@ export async function list(
   const { bucket } = parseFlags(bucketFlags, flags)
   const { signal } = context
   const opened = await context.openStore(bucket, { signal, create: false })
-  const { store, layout } = opened
+  const { store } = opened
   const foreign = await listForeign(context, bucket, opened)
   const prefixes = await replicasIn(opened, foreign, signal)
   const replicas = await mapParallel(prefixes, PARALLEL_LISTINGS, async (prefix) => {
-    const files = await new ReplicaClient(replicaStore(opened, prefix), layout).list({ signal })
+    const files = await replicaClient(opened, prefix).list({ signal })
     return describe(displayName(prefix), files)
   })
   const old = foreign.filter(({ format }) => format === 'walsync-0.1')

@@ -3,13 +3,13 @@ import { pruneReplica } from '../../core/maintenance/index.ts'
 import { planRetention, type RetentionPlan } from '../../core/policy/plan-retention.ts'
 import type { RetentionPolicy } from '../../core/policy/retention-policy.ts'
 import { listEpochs, readProtectedSlots } from '../../core/replica/epoch-store.ts'
-import { type LtxFileInfo, ReplicaClient } from '../../core/replica/replica-client.ts'
+import type { LtxFileInfo } from '../../core/replica/replica-client.ts'
 import type { DeleteFailure } from '../../core/store/index.ts'
 import { assertReplicas } from '../assert-replicas.ts'
 import type { CommandContext } from '../command-context.ts'
 import { ExitCode } from '../exit-code.ts'
 import { parseFlags } from '../flags.ts'
-import { type OpenedStore, replicaStore } from '../open-store.ts'
+import { type OpenedStore, replicaClient } from '../open-store.ts'
 import { pruneText } from '../prune-text.ts'
 import { parseRetention, retentionFlags } from '../retention-flags.ts'
 import { type NamedReplica, selectReplicas } from '../select-replicas.ts'
@@ -63,7 +63,7 @@ async function pruneOne(
   dryRun: boolean,
   signal: AbortSignal,
 ): Promise<PrunedReplica> {
-  const client = new ReplicaClient(replicaStore(opened, prefix), opened.layout)
+  const client = replicaClient(opened, prefix)
   const epochs = await listEpochs(client.store, { signal })
   const protectedSlots = await readProtectedSlots(client.store, epochs, Date.now(), { signal })
   const files = await client.list({ signal })

@@ -16,6 +16,7 @@ import { bucketFlags } from './bucket-flags.ts'
 const repairFlags = bucketFlags.extend({
   name: text('a name').optional(),
   force: z.boolean().optional(),
+  fencing: z.boolean().default(true),
 })
 
 /**
@@ -38,7 +39,8 @@ export async function repair(
   const copying = createProgress('snapshot', context.terminal)
   let done: Repair
   try {
-    done = await repairReplica(name, path, replicaStore(opened, prefix), opened.layout, {
+    const store = replicaStore(opened, prefix, flags.fencing)
+    done = await repairReplica(name, path, store, opened.layout, {
       force: flags.force,
       signal,
       onVerify: ({ bytesDone, bytesTotal }) => verifying.update(bytesDone, bytesTotal),

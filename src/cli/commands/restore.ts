@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { ReplicaClient } from '../../core/replica/replica-client.ts'
+import type { ReplicaClient } from '../../core/replica/replica-client.ts'
 import { parsePointInTime } from '../../core/restore/point-in-time.ts'
 import { planToJson, renderPlan } from '../../core/restore/render-plan.ts'
 import { planFor, type RestoreResult, restoreReplica } from '../../core/restore/restore.ts'
@@ -14,7 +14,7 @@ import { foreignNamed, listForeign } from '../foreign-replicas.ts'
 import { formatBytes } from '../format.ts'
 import { restoreForeign } from '../legacy-restore.ts'
 import { noReplica } from '../no-replica.ts'
-import { replicaStore } from '../open-store.ts'
+import { replicaClient } from '../open-store.ts'
 import { createProgress } from '../progress.ts'
 import { prefixOf } from '../replica-names.ts'
 import { UsageError } from '../usage-error.ts'
@@ -49,7 +49,7 @@ export async function restore(
   const prefix = prefixOf(name)
   const { signal } = context
   const opened = await context.openStore(flags.bucket, { signal, create: false })
-  const client = new ReplicaClient(replicaStore(opened, prefix), opened.layout)
+  const client = replicaClient(opened, prefix)
   try {
     if (flags.dryRun === true) await printPlan(context, client, target)
     else await run(context, client, target, { name, flags })

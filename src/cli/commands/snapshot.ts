@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { type TakenSnapshot, takeSnapshot } from '../../core/engine/index.ts'
 import type { CommandContext } from '../command-context.ts'
 import { nameDatabases } from '../database-names.ts'
@@ -7,7 +8,10 @@ import { replicaStore } from '../open-store.ts'
 import { createProgress } from '../progress.ts'
 import { bucketFlags } from './bucket-flags.ts'
 
-const snapshotFlags = bucketFlags.extend({ name: text('a name').optional() })
+const snapshotFlags = bucketFlags.extend({
+  name: text('a name').optional(),
+  fencing: z.boolean().default(true),
+})
 
 /** `walsync snapshot`: one full copy of a database now, also beside a running `watch`. */
 export async function snapshot(
@@ -24,7 +28,8 @@ export async function snapshot(
   const progress = createProgress('snapshot', context.terminal)
   let taken: TakenSnapshot
   try {
-    taken = await takeSnapshot(name, path, replicaStore(opened, prefix), opened.layout, {
+    const store = replicaStore(opened, prefix, flags.fencing)
+    taken = await takeSnapshot(name, path, store, opened.layout, {
       signal,
       onProgress: ({ pagesRead, pagesTotal }) => progress.update(pagesRead, pagesTotal),
     })

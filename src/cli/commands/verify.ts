@@ -1,7 +1,6 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { trialRestore } from '../../core/repair/index.ts'
-import { ReplicaClient } from '../../core/replica/replica-client.ts'
 import { RestoreError } from '../../core/restore/restore-error.ts'
 import { verifyReplica } from '../../core/verify/index.ts'
 import type { CommandContext } from '../command-context.ts'
@@ -16,7 +15,7 @@ import {
   verifyForeign,
 } from '../legacy-verify.ts'
 import { noReplica } from '../no-replica.ts'
-import { type OpenedStore, replicaStore } from '../open-store.ts'
+import { type OpenedStore, replicaClient } from '../open-store.ts'
 import { createProgress } from '../progress.ts'
 import { type NamedReplica, selectReplicas } from '../select-replicas.ts'
 import { UsageError } from '../usage-error.ts'
@@ -80,7 +79,7 @@ async function verifyOne(
   flags: VerifyFlags,
 ): Promise<VerifiedReplica | VerifiedLegacy> {
   const { signal } = context
-  const client = new ReplicaClient(replicaStore(opened, prefix), opened.layout)
+  const client = replicaClient(opened, prefix)
   const progress = createProgress(`verify ${name}`, context.terminal)
   const onProgress = ({ bytesDone, bytesTotal }: { bytesDone: number; bytesTotal: number }): void =>
     progress.update(bytesDone, bytesTotal)

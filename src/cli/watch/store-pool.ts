@@ -1,6 +1,5 @@
 import type { EngineDatabase } from '../../core/engine/engine.ts'
 import { FencingProof } from '../../core/replica/epoch-proof.ts'
-import { withoutConditions } from '../../core/store/index.ts'
 import type { CommandContext } from '../command-context.ts'
 import { type OpenedStore, replicaStore } from '../open-store.ts'
 import { StartProbe, warnOfRegions } from '../start-probe.ts'
@@ -66,8 +65,7 @@ export class StorePool {
     if (pooled === undefined) throw new TypeError(`Expected ${bucket} to be open.`)
     this.#bucketOf.set(name, bucket)
     const { opened, proof } = pooled
-    const whole = replicaStore(opened, prefix)
-    const store = settings.lease === 'none' ? withoutConditions(whole) : whole
+    const store = replicaStore(opened, prefix, settings.lease !== 'none')
     return { ...settings, name, path, store, layout: opened.layout, fencingProof: proof }
   }
 

@@ -46,7 +46,7 @@ export async function repairReplica(
   options: RepairOptions = {},
 ): Promise<Repair> {
   const { force = false, parallelism, patienceMs, onVerify, onSnapshot, signal } = options
-  const client = new ReplicaClient(store, layout)
+  const client = new ReplicaClient(store, layout, { eitherLayout: true })
   const memory: VerifyMemory = new Map()
   const verify = (): Promise<VerifyReport> =>
     verifyReplica(client, { parallelism, memory, onProgress: onVerify, signal })
@@ -56,7 +56,7 @@ export async function repairReplica(
   let after = before
   for (const forceBase of [false, true]) {
     const snapshot = { forceBase, patienceMs, onProgress: onSnapshot, signal }
-    taken.push(await takeSnapshot(name, path, store, layout, snapshot))
+    taken.push(await takeSnapshot(name, path, store, client.layout, snapshot))
     after = await verify()
     if (after.latest.restorable) break
   }

@@ -1,6 +1,6 @@
 import type { CallOptions, ObjectStore } from '../store/index.ts'
 import { mapParallel } from './map-parallel.ts'
-import type { ReplicaLayout } from './replica-layout.ts'
+import { otherLayout, parseLtxKey, type ReplicaLayout } from './replica-layout.ts'
 
 /** Folders looked into at one time. */
 const PARALLEL_LISTINGS = 16
@@ -17,6 +17,8 @@ export const MAX_REPLICA_DEPTH = 4
  * empty string stands for the root itself, which is a replica when the URL names one (Litestream's
  * URLs do).
  *
+ * A replica in the other layout, brought by a copy tool from another kind of store, is found too.
+ *
  * Costs one or two listings a database, never one of all objects.
  *
  * @throws StoreError
@@ -31,12 +33,12 @@ export async function listReplicas(
   for (let depth = 0; depth <= MAX_REPLICA_DEPTH && folders.length > 0; depth++) {
     const looks = await mapParallel(folders, PARALLEL_LISTINGS, async (prefix) => {
       const inside = await foldersUnder(store, prefix, options)
-      const isReplica = await holdsLevels(store, layout, prefix, inside, options)
-      return { prefix, isReplica, inside }
+      const seen = await layoutOf(store, layout, prefix, inside, options)
+      return { prefix, seen, inside }
     })
-    for (const { prefix, isReplica } of looks) if (isReplica) found.push(prefix)
-    folders = looks.flatMap(({ prefix, isReplica, inside }) =>
-      isReplica ? inside.filter((folder) => !isOwn(layout, prefix, folder)) : inside,
+    for (const { prefix, seen } of looks) if (seen !== undefined) found.push(prefix)
+    folders = looks.flatMap(({ prefix, seen, inside }) =>
+      seen === undefined ? inside : inside.filter((folder) => !isOwn(seen, prefix, folder)),
     )
   }
   return found.sort().map((prefix) => prefix.slice(0, -1))
@@ -45,6 +47,41 @@ export async function listReplicas(
 const LEVEL_FOLDER: Record<ReplicaLayout, RegExp> = {
   ltx: /(?:^|\/)[0-9]\/$/,
   hex: /(?:^|\/)000[0-9]\/$/,
+}
+
+async function layoutOf(
+  store: ObjectStore,
+  layout: ReplicaLayout,
+  prefix: string,
+  inside: readonly string[],
+  options: CallOptions,
+): Promise<ReplicaLayout | undefined> {
+  if (await holdsLevels(store, layout, prefix, inside, options)) return layout
+  const other = otherLayout(layout)
+  return (await holdsCopy(store, other, prefix, inside, options)) ? other : undefined
+}
+
+/** A database may be called like a level of the other layout, so its files decide. */
+async function holdsCopy(
+  store: ObjectStore,
+  layout: ReplicaLayout,
+  prefix: string,
+  inside: readonly string[],
+  options: CallOptions,
+): Promise<boolean> {
+  const outer = layout === 'hex' ? inside : []
+  const inner =
+    layout === 'ltx' && inside.includes(`${prefix}ltx/`)
+      ? await foldersUnder(store, `${prefix}ltx/`, options)
+      : []
+  for (const folder of [...outer, ...inner]) {
+    if (!LEVEL_FOLDER[layout].test(folder)) continue
+    for await (const entry of store.listDir({ prefix: folder, signal: options.signal })) {
+      if (entry.kind !== 'object') continue
+      if (parseLtxKey(layout, entry.object.key.slice(prefix.length)) !== undefined) return true
+    }
+  }
+  return false
 }
 
 /** A replica is told by a level folder, because an object store has no empty ones. */

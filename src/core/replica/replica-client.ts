@@ -21,7 +21,7 @@ import {
 import type { EpochObject } from './epoch-objects.ts'
 import { epochObject } from './epoch-store.ts'
 import { ReplicaError } from './replica-error.ts'
-import { ltxKey, parseLtxKey, type ReplicaLayout } from './replica-layout.ts'
+import { ltxKey, otherLayout, parseLtxKey, type ReplicaLayout } from './replica-layout.ts'
 
 export { ReplicaError, type ReplicaErrorCode } from './replica-error.ts'
 
@@ -52,28 +52,39 @@ export interface ReplicaListing {
 /** LTX files of one replica on top of an object store: what the rest of core uses instead of keys. */
 export class ReplicaClient {
   readonly store: ObjectStore
-  readonly layout: ReplicaLayout
+  #layout: ReplicaLayout
+  readonly #eitherLayout: boolean
   readonly #onStored: ((file: LtxFileInfo) => void) | undefined
 
   /**
    * @param store rooted at the replica's own prefix; stays the caller's to close
-   * @param options `onStored`: told of each file that this client has put
+   * @param options `onStored`: told of each file that this client has put. `eitherLayout`: a replica
+   *   that has files in the other layout alone is used as it is; by default a listing refuses it
    */
   constructor(
     store: ObjectStore,
     layout: ReplicaLayout,
-    options: { readonly onStored?: ((file: LtxFileInfo) => void) | undefined } = {},
+    options: {
+      readonly onStored?: ((file: LtxFileInfo) => void) | undefined
+      readonly eitherLayout?: boolean | undefined
+    } = {},
   ) {
     this.store = store
-    this.layout = layout
+    this.#layout = layout
+    this.#eitherLayout = options.eitherLayout === true
     this.#onStored = options.onStored
+  }
+
+  /** As given, or as the listing has shown it to be. */
+  get layout(): ReplicaLayout {
+    return this.#layout
   }
 
   /**
    * Every LTX file, by level, then first TXID, then last TXID; one listing of the prefix. Objects
    * that are no LTX files of this layout are left out.
    *
-   * @throws StoreError
+   * @throws StoreError `Unsupported` for a replica in the other layout, unless `eitherLayout` is set
    */
   async list(options: CallOptions = {}): Promise<LtxFileInfo[]> {
     return (await this.listing(options)).files
@@ -82,16 +93,35 @@ export class ReplicaClient {
   /** The same listing, and what it says about the replica's writers. @throws StoreError */
   async listing(options: CallOptions = {}): Promise<ReplicaListing> {
     const files: LtxFileInfo[] = []
+    const copied: LtxFileInfo[] = []
+    const other = otherLayout(this.layout)
     const epochs: EpochObject[] = []
     let storeNow = new Date(0)
     for await (const object of this.store.list({ signal: options.signal })) {
       if (object.lastModified > storeNow) storeNow = object.lastModified
       const file = this.#fileInfo(object)
+      const foreign = file === undefined ? fileInfo(other, object) : undefined
+      if (foreign !== undefined) copied.push(foreign)
       const epoch = file === undefined ? epochObject(object) : undefined
       if (file !== undefined) files.push(file)
       if (epoch !== undefined) epochs.push(epoch)
     }
+    if (files.length === 0 && copied.length > 0) {
+      this.adopt(other)
+      files.push(...copied)
+    }
     return { files: files.sort(compareFiles), epochs, storeNow }
+  }
+
+  /**
+   * Goes on in the layout that all the replica's files have.
+   *
+   * @throws StoreError `Unsupported` without `eitherLayout`: a history begun in one layout beside
+   *   that of the other would be two replicas under one name
+   */
+  adopt(layout: ReplicaLayout): void {
+    if (!this.#eitherLayout) throw inOtherLayout(this.store, layout)
+    this.#layout = layout
   }
 
   /**
@@ -236,11 +266,27 @@ export class ReplicaClient {
   }
 
   #fileInfo(object: ObjectInfo): LtxFileInfo | undefined {
-    const parsed = parseLtxKey(this.layout, object.key)
-    if (parsed === undefined) return undefined
-    const { key, size, createdAt, lastModified } = object
-    return { ...parsed, key, size, createdAt, lastModified }
+    return fileInfo(this.layout, object)
   }
+}
+
+function fileInfo(layout: ReplicaLayout, object: ObjectInfo): LtxFileInfo | undefined {
+  const parsed = parseLtxKey(layout, object.key)
+  if (parsed === undefined) return undefined
+  const { key, size, createdAt, lastModified } = object
+  return { ...parsed, key, size, createdAt, lastModified }
+}
+
+function inOtherLayout({ description }: ObjectStore, layout: ReplicaLayout): StoreError {
+  const names = layout === 'ltx' ? 'ltx/0 to ltx/9' : '0000 to 0009'
+  return new StoreError(
+    'Unsupported',
+    `The replica in ${description} was copied from another kind of store: its level folders are called ${names}.`,
+    {
+      op: 'open',
+      hint: `To go on in that layout add layout=${layout} to the URL's settings (a folder as file:///path?layout=${layout}); for a new history name another prefix.`,
+    },
+  )
 }
 
 /** Level, then first TXID, then last TXID. */

@@ -8,6 +8,11 @@ import { encodeSegment } from '../store/index.ts'
  */
 export type ReplicaLayout = 'ltx' | 'hex'
 
+/** The layout that a replica has when a copy tool brought it here from a store of the other kind. */
+export function otherLayout(layout: ReplicaLayout): ReplicaLayout {
+  return layout === 'ltx' ? 'hex' : 'ltx'
+}
+
 /** Level of full snapshots, as in Litestream. Levels 1 to 8 are compactions of the one below. */
 export const SNAPSHOT_LEVEL = 9
 

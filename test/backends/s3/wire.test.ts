@@ -230,6 +230,19 @@ describe('S3 on the wire', () => {
     expect(error).toMatchObject({ code: 'Unavailable', retryable: true, outcome: 'not-applied' })
   })
 
+  it('S307 a refused condition names the flag that sends none', async () => {
+    const s3 = await open(failing(501, 'NotImplemented'))
+    const { hint } = await caught(s3.put('k', bytes(3), { ifAbsent: true }))
+    expect(hint).toContain('--no-fencing')
+  })
+
+  it('S307 an archived object is named as such', async () => {
+    const s3 = await open(failing(403, 'InvalidObjectState'))
+    const error = await caught(s3.get('k'))
+    expect(error).toMatchObject({ code: 'Unsupported', retryable: false, httpStatus: 403 })
+    expect(error.hint).toMatch(/archived .*restore-object/)
+  })
+
   it('S307 a range that cannot be is InvalidRange', async () => {
     const s3 = await open(failing(416, 'InvalidRange'))
     expect((await caught(s3.get('k', { range: { start: 9 } }))).code).toBe('InvalidRange')

@@ -14,6 +14,16 @@ const ODD: Readonly<Record<string, Change>> = {
   liar: (inner) => ({
     put: (key, body, options) => inner.put(key, body, { ...options, ifAbsent: undefined }),
   }),
+  /** Answers 501 to every conditional put, as some services do. */
+  plain: (inner) => ({
+    put: async (key, body, options) => {
+      if (options?.ifAbsent === true || options?.ifMatch !== undefined) {
+        const hint = 'The service knows no conditions; --no-fencing sends none.'
+        throw new StoreError('Unsupported', `put of ${key}: 501`, { op: 'put', key, hint })
+      }
+      return await inner.put(key, body, options)
+    },
+  }),
   /** Says that it has none. */
   frank: (inner) => ({
     capabilities: { ...inner.capabilities, ifAbsent: 'none', ifMatch: 'none' },

@@ -53,6 +53,20 @@ describe.each(['ltx', 'hex'] as const)('listReplicas with the layout %s', (layou
     expect(await listReplicas(store, layout)).toEqual(['', 'beside'])
   })
 
+  it('finds a replica that was copied from a store with the other layout', async () => {
+    const other = layout === 'ltx' ? 'hex' : 'ltx'
+    const copied = ltxKey(other, 0, txid(1), txid(1))
+    const store = await storeWith([
+      `app/${copied}`,
+      `app/inner/${first}`,
+      `${layout === 'ltx' ? '0001' : 'ltx'}/${first}`,
+      layout === 'ltx' ? '0003/other.bin' : 'ltx/3/other.bin',
+    ])
+    const named = layout === 'ltx' ? ['0001', 'app', 'app/inner'] : ['app', 'app/inner', 'ltx']
+    expect(await listReplicas(store, layout)).toEqual(named)
+    expect(await listReplicas(await storeWith([copied]), layout)).toEqual([''])
+  })
+
   it('of an empty store is empty', async () => {
     expect(await listReplicas(new MemoryObjectStore(), layout)).toEqual([])
   })
