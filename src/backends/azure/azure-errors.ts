@@ -142,7 +142,9 @@ function withoutAnswer(error: unknown, context: AzureErrorContext): Verdict {
   }
   const failure = transportFailure(error)
   const outcome = context.write === true && failure?.sent !== false ? 'unknown' : undefined
-  if (failure !== undefined) return { code: failure.code, outcome }
+  if (failure !== undefined) {
+    return { code: failure.code, outcome, retryable: failure.retryable, hint: failure.hint }
+  }
   // The SDK's own stream reports a short body, its parser a damaged answer, without a code.
   return { code: 'Unavailable', outcome }
 }

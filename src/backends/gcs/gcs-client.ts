@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { abortable, StoreError } from '../../core/store/index.ts'
 import { HttpTransport, readText } from '../shared/http-transport.ts'
 import { loadSdk } from '../shared/load-sdk.ts'
+import { transportFailure } from '../shared/transport-error.ts'
 import { GcsAnswerError } from './gcs-errors.ts'
 import type { GcsOptions } from './gcs-options.ts'
 
@@ -86,6 +87,19 @@ export class GcsClient {
       return Object.fromEntries(headers)
     } catch (error) {
       signal.throwIfAborted()
+      const failure = transportFailure(error)
+      if (failure?.hint !== undefined) {
+        throw new StoreError(
+          failure.code,
+          "Google's token service showed a certificate that was refused.",
+          {
+            op: 'open',
+            cause: error,
+            retryable: failure.retryable,
+            hint: failure.hint,
+          },
+        )
+      }
       throw new StoreError('Unauthenticated', 'No credentials for Google Cloud Storage.', {
         op: 'open',
         cause: error,

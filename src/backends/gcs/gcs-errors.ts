@@ -101,7 +101,9 @@ function answered(error: GcsAnswerError, context: GcsErrorContext): Verdict {
 function withoutAnswer(error: unknown, context: GcsErrorContext): Verdict {
   const failure = transportFailure(error)
   const outcome = context.write === true && failure?.sent !== false ? 'unknown' : undefined
-  if (failure !== undefined) return { code: failure.code, outcome }
+  if (failure !== undefined) {
+    return { code: failure.code, outcome, retryable: failure.retryable, hint: failure.hint }
+  }
   if (error instanceof SyntaxError) return { code: 'Unavailable', outcome }
   return { code: 'Unknown', outcome }
 }

@@ -172,7 +172,9 @@ function withoutAnswer(error: SdkError, name: string, context: S3ErrorContext): 
   }
   const failure = transportFailure(error)
   const outcome = context.write === true && failure?.sent !== false ? 'unknown' : undefined
-  if (failure !== undefined) return { code: failure.code, outcome }
+  if (failure !== undefined) {
+    return { code: failure.code, outcome, retryable: failure.retryable, hint: failure.hint }
+  }
   // A damaged answer: the SDK could not read what came back.
   if (error.$metadata !== undefined) return { code: 'Unavailable', outcome }
   return { code: 'Unknown', outcome }

@@ -11,7 +11,44 @@ export interface TransportFailure {
   readonly code: 'Timeout' | 'Unavailable'
   /** May the service have carried the request out? */
   readonly sent: boolean
+  /** `false` where only the operator can change something; otherwise the code decides. */
+  readonly retryable?: false | undefined
+  readonly hint?: string | undefined
 }
+
+const UNKNOWN_AUTHORITY =
+  "Node does not know the authority of the service's certificate: set NODE_EXTRA_CA_CERTS to a PEM file with its root certificate, and start again."
+const WRONG_TIME =
+  "The service's certificate is past its time, or not valid yet: have it renewed, or set the clock of this machine."
+const WRONG_HOST =
+  "The service's certificate is for another host name: use one of its names as the endpoint."
+const BAD_CERTIFICATE = "The service's certificate was refused: have it replaced."
+
+/**
+ * A refused certificate, by the code that Node has from OpenSSL. The handshake comes before the
+ * request, so nothing was sent; another try meets the same certificate.
+ *
+ * @see https://nodejs.org/api/tls.html#x509-certificate-error-codes
+ */
+const CERTIFICATE_HINTS: ReadonlyMap<unknown, string> = new Map([
+  ['SELF_SIGNED_CERT_IN_CHAIN', UNKNOWN_AUTHORITY],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', UNKNOWN_AUTHORITY],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', UNKNOWN_AUTHORITY],
+  ['UNABLE_TO_GET_ISSUER_CERT', UNKNOWN_AUTHORITY],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', UNKNOWN_AUTHORITY],
+  ['CERT_UNTRUSTED', UNKNOWN_AUTHORITY],
+  ['CERT_HAS_EXPIRED', WRONG_TIME],
+  ['CERT_NOT_YET_VALID', WRONG_TIME],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', WRONG_HOST],
+  ['HOSTNAME_MISMATCH', WRONG_HOST],
+  ['CERT_REVOKED', BAD_CERTIFICATE],
+  ['CERT_REJECTED', BAD_CERTIFICATE],
+  ['CERT_SIGNATURE_FAILURE', BAD_CERTIFICATE],
+  ['CERT_CHAIN_TOO_LONG', BAD_CERTIFICATE],
+  ['INVALID_CA', BAD_CERTIFICATE],
+  ['INVALID_PURPOSE', BAD_CERTIFICATE],
+  ['PATH_LENGTH_EXCEEDED', BAD_CERTIFICATE],
+])
 
 /** Recognises an error below HTTP by its code or by that of a cause; `undefined` for any other error. */
 export function transportFailure(error: unknown): TransportFailure | undefined {
@@ -22,6 +59,8 @@ export function transportFailure(error: unknown): TransportFailure | undefined {
       readonly message?: unknown
       readonly cause?: unknown
     }
+    const hint = CERTIFICATE_HINTS.get(code)
+    if (hint !== undefined) return { code: 'Unavailable', sent: false, retryable: false, hint }
     // The AWS SDK calls a reset connection a TimeoutError as well, so the code is asked first.
     if (code === 'ETIMEDOUT') return { code: 'Timeout', sent: true }
     if (typeof code === 'string' && /^(E[A-Z]+$|HPE_|ERR_(STREAM|SSL|TLS|HTTP))/.test(code)) {
