@@ -12,22 +12,30 @@ const START_MS = 10_000
  * to a file share their WAL index, so a guard here would keep the stale index in use.
  *
  * @param identity device and inode that must be held, as `identityAt` gives them
- * @returns ends the hold without a checkpoint; `undefined` if the file cannot be held
+ * @returns ends the hold without a checkpoint, and resolves when it has ended; `undefined` if the file cannot be held
  */
-export async function holdOpen(path: string, identity: string): Promise<(() => void) | undefined> {
+export async function holdOpen(
+  path: string,
+  identity: string,
+): Promise<(() => Promise<void>) | undefined> {
   // The compiled file has another extension; both lie beside this one.
   const script = fileURLToPath(import.meta.url).replace(/hold-open(\.\w+)$/, 'hold-open-child$1')
   const child = spawn(process.execPath, ['--no-warnings', script, path], {
     stdio: ['pipe', 'pipe', 'ignore'],
     env: {},
   })
-  child.on('error', () => undefined)
   child.stdin?.on('error', () => undefined)
-  const release = (): void => {
+  const ended = new Promise<void>((resolve) => {
+    child.on('error', () => resolve())
+    child.on('exit', () => resolve())
+  })
+  // Until it has ended it keeps the WAL index in use that the next to open should make anew.
+  const release = async (): Promise<void> => {
     child.kill('SIGKILL')
+    await ended
   }
   if ((await firstLine(child)) === identity) return release
-  release()
+  await release()
   return undefined
 }
 

@@ -184,7 +184,7 @@ export class SourceDatabase {
     try {
       this.#close()
     } finally {
-      release()
+      await release()
     }
     return true
   }
