@@ -32,14 +32,15 @@ export class ReadGuard {
   /**
    * Opens both connections; no transaction yet.
    *
+   * @param failed gets connections that are left when the second step fails; without it they are closed
    * @throws DatabaseError `NotWalMode`, `NotADatabase`, `Busy`, `Unreadable`
    */
-  constructor(path: string) {
-    const first = openHand(path)
+  constructor(path: string, failed: (db: DatabaseSync) => void = (db) => db.close()) {
+    const first = openHand(path, failed)
     try {
-      this.#hands = [first, openHand(path)]
+      this.#hands = [first, openHand(path, failed)]
     } catch (error) {
-      first.db.close()
+      failed(first.db)
       throw error
     }
   }
@@ -84,7 +85,7 @@ export class ReadGuard {
   }
 }
 
-function openHand(path: string): Hand {
+function openHand(path: string, failed: (db: DatabaseSync) => void): Hand {
   let db: DatabaseSync | undefined
   try {
     db = new DatabaseSync(path, { timeout: 100 })
@@ -97,7 +98,7 @@ function openHand(path: string): Hand {
       count: db.prepare('PRAGMA page_count'),
     }
   } catch (cause) {
-    if (db?.isOpen) db.close()
+    if (db?.isOpen) failed(db)
     throw cause instanceof DatabaseError ? cause : sqliteFailure(path, cause)
   }
 }

@@ -28,6 +28,16 @@ export interface FileMismatch {
   readonly kind: 'replaced' | 'removed'
 }
 
+interface Closable {
+  close(): void
+}
+
+/** Connections of an open that failed. */
+export interface HalfOpen {
+  /** Closes them without a checkpoint. False while that cannot be had. */
+  close(): Promise<boolean>
+}
+
 /** One live database as walsync holds it: the file, its WAL, the read guard and the place reached. */
 export class SourceDatabase {
   readonly file: DatabaseFile
@@ -74,13 +84,18 @@ export class SourceDatabase {
    * Opens a database in WAL mode; takes no lock yet. `undefined` for a file of no bytes: an empty
    * database whose journal mode is not decided yet.
    *
-   * @param mustKeepLog `close` always leaves the log alone: it may be another database's
-   *
+   * @param foreignLog the log may be another database's: no close may checkpoint it. What a failed open
+   *   leaves behind is handed to this, to be closed under protection
    * @throws DatabaseError `MissingFile`, `NotAFile`, `Unreadable`, `NotADatabase`, `NotWalMode`, `Busy`, `Unsupported`
    */
-  static open(path: string, mustKeepLog = false): SourceDatabase | undefined {
+  static open(path: string, foreignLog?: (left: HalfOpen) => void): SourceDatabase | undefined {
     assertSqliteVersion(path)
     const file = DatabaseFile.open(path)
+    const left: Closable[] = []
+    const failed = (connection: Closable): void => {
+      if (foreignLog === undefined) connection.close()
+      else left.push(connection)
+    }
     try {
       const header = file.readHeader()
       if (header === undefined) {
@@ -88,15 +103,16 @@ export class SourceDatabase {
         return undefined
       }
       if (!header.isWal) throw notWalMode(path, 'delete')
-      const guard = new ReadGuard(file.path)
+      const guard = new ReadGuard(file.path, failed)
       try {
-        return new SourceDatabase(file, guard, header.pageSize, mustKeepLog)
+        return new SourceDatabase(file, guard, header.pageSize, foreignLog !== undefined)
       } catch (error) {
-        guard.close()
+        failed(guard)
         throw error
       }
     } catch (error) {
-      file.close()
+      if (left.length === 0) file.close()
+      else foreignLog?.({ close: () => closeProtected(file, [...left, file]) })
       throw error
     }
   }
@@ -177,16 +193,7 @@ export class SourceDatabase {
       this.#close()
       return true
     }
-    // Opening an empty file would delete the log beside it.
-    if (this.file.size() === 0) return false
-    const release = await holdOpen(this.file.path, this.file.identity)
-    if (release === undefined) return false
-    try {
-      this.#close()
-    } finally {
-      await release()
-    }
-    return true
+    return await closeProtected(this.file, [{ close: () => this.#close() }])
   }
 
   #close(): void {
@@ -239,6 +246,20 @@ export function currentBootId(): number {
   } catch {
     return 0
   }
+}
+
+/** Closes connections so that none of them can be the last one on the main file. False if that cannot be had. */
+async function closeProtected(file: DatabaseFile, parts: readonly Closable[]): Promise<boolean> {
+  // Opening an empty file would delete the log beside it.
+  if (file.isCurrent() && file.size() === 0) return false
+  const release = file.isCurrent() ? await holdOpen(file.path, file.identity) : async () => {}
+  if (release === undefined) return false
+  try {
+    for (const part of parts) part.close()
+  } finally {
+    await release()
+  }
+  return true
 }
 
 /** With a capital; a path keeps its own first letter. */

@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs'
-import { type FolderWatch, SourceDatabase } from '../db/index.ts'
+import { type FolderWatch, type HalfOpen, SourceDatabase } from '../db/index.ts'
 import { Deadline } from './deadline.ts'
 import type { Residency } from './residency.ts'
 import { fileTimes, RestingDatabase } from './resting-database.ts'
@@ -32,10 +32,10 @@ export class DatabaseAccess {
   #pace: SyncPace | undefined
   #resting: RestingDatabase | undefined
   /** Let go, and still open: it could not be closed without harm to the files that are there now. */
-  #unclosed: TrackedDatabase | undefined
+  #unclosed: { close(keepLog?: boolean): Promise<boolean> } | undefined
   /** Why what is opened next needs a new base. */
   #baseReason: string | undefined
-  #mustKeepLog: boolean | undefined
+  #mustKeepLog = false
   readonly #closePause = new Deadline()
   #identity: string | undefined
   readonly #restPause = new Deadline()
@@ -96,7 +96,7 @@ export class DatabaseAccess {
     const { path, syncMs, pollMs, residency, wake, track } = this.#options
     if (this.#tracked !== undefined) return true
     // What took a database's place may stand beside a log that is not its own.
-    const source = SourceDatabase.open(path, this.#mustKeepLog)
+    const source = SourceDatabase.open(path, this.#mustKeepLog ? this.#keepHalfOpen : undefined)
     if (source === undefined) return false
     residency.woke()
     this.#pace = new SyncPace(source.wal.path, syncMs, pollMs, wake)
@@ -114,6 +114,11 @@ export class DatabaseAccess {
     }
     this.#resting = undefined
     return true
+  }
+
+  readonly #keepHalfOpen = (left: HalfOpen): void => {
+    this.#options.residency.woke()
+    this.#unclosed = left
   }
 
   /** Is there something at the path that must be opened now? A resting database must when its files have changed. */

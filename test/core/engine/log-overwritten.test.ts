@@ -3,6 +3,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
@@ -56,6 +57,10 @@ afterEach(async () => {
 /** The log keeps its name and its inode; `-shm` stays as it was. */
 const GAMES: readonly { readonly name: string; readonly play: () => Promise<void> | void }[] = [
   { name: 'the log is emptied', play: () => truncateSync(`${path}-wal`) },
+  {
+    name: 'the log is cut off',
+    play: () => truncateSync(`${path}-wal`, statSync(`${path}-wal`).size / 2),
+  },
   {
     name: "another database's log is copied over it",
     play: async () => {
