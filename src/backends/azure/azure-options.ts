@@ -1,3 +1,4 @@
+import { type ProxyEnv, proxyEnv } from '../shared/proxy-env.ts'
 import {
   type Env,
   invalidOption,
@@ -21,6 +22,8 @@ export interface AzureOptions {
   readonly maxSockets: number
   /** Longest silence on a connection in milliseconds, sending or receiving. Default 60,000. */
   readonly timeoutMs: number
+  /** Proxies for outgoing connections; `undefined`: none. */
+  readonly proxyEnv?: ProxyEnv | undefined
 }
 
 /** Where the account is and how to get in. `identity` is the default credential of `@azure/identity`. */
@@ -61,6 +64,7 @@ export function parseAzureOptions(
     throw invalidOption('The URL names no container.', 'Write az://container/prefix.')
   }
   const settings = new Settings(url, options, NAMES)
+  const proxy = proxyEnv(env)
   return {
     container: url.host,
     prefix: parsePrefix(url),
@@ -69,6 +73,7 @@ export function parseAzureOptions(
     pageSize: Math.min(1000, settings.count('pageSize', 1000, 1)),
     maxSockets: settings.count('maxSockets', 32, 1),
     timeoutMs: settings.count('timeoutMs', 60_000, 1),
+    ...(proxy === undefined ? {} : { proxyEnv: proxy }),
   }
 }
 

@@ -1,3 +1,4 @@
+import { type ProxyEnv, proxyEnv } from '../shared/proxy-env.ts'
 import {
   type Env,
   invalidOption,
@@ -26,6 +27,8 @@ export interface GcsOptions {
   readonly maxSockets: number
   /** Longest silence on a connection in milliseconds, sending or receiving. Default 60,000. */
   readonly timeoutMs: number
+  /** Proxies for outgoing connections; `undefined`: none. */
+  readonly proxyEnv?: ProxyEnv | undefined
 }
 
 const STANDARD_ENDPOINT = 'https://storage.googleapis.com'
@@ -56,6 +59,7 @@ export function parseGcsOptions(
   }
   if (url.host === '') throw invalidOption('The URL names no bucket.', 'Write gs://bucket/prefix.')
   const settings = new Settings(url, options, NAMES)
+  const proxy = proxyEnv(env)
   const endpoint = settings.text('endpoint')
   const emulatorHost = endpoint === undefined ? nonEmpty(env.STORAGE_EMULATOR_HOST) : undefined
   const partBytes = settings.count('partBytes', 8 * 1024 * 1024, CHUNK_UNIT)
@@ -78,5 +82,6 @@ export function parseGcsOptions(
     pageSize: Math.min(1000, settings.count('pageSize', 1000, 1)),
     maxSockets: settings.count('maxSockets', 32, 1),
     timeoutMs: settings.count('timeoutMs', 60_000, 1),
+    ...(proxy === undefined ? {} : { proxyEnv: proxy }),
   }
 }

@@ -35,6 +35,7 @@ export async function connectS3(options: S3Options): Promise<S3Connection> {
     keepAlive: true,
     maxSockets: options.maxSockets,
     timeout: IDLE_CONNECTION_MS,
+    proxyEnv: options.proxyEnv,
   }
   const httpAgent = new HttpAgent(agentOptions)
   const httpsAgent = new HttpsAgent(agentOptions)

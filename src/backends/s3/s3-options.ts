@@ -1,3 +1,4 @@
+import { type ProxyEnv, proxyEnv } from '../shared/proxy-env.ts'
 import {
   type Env,
   invalidOption,
@@ -34,6 +35,8 @@ export interface S3Options {
   readonly maxSockets: number
   /** Longest silence on a connection in milliseconds, sending or receiving. Default 60,000. */
   readonly timeoutMs: number
+  /** Proxies for outgoing connections; `undefined`: none. */
+  readonly proxyEnv?: ProxyEnv | undefined
 }
 
 export interface S3Credentials {
@@ -70,6 +73,7 @@ export function parseS3Options(
   }
   const scheme = url.protocol === 'tigris:' ? 'tigris' : 's3'
   const settings = new Settings(url, options, NAMES)
+  const proxy = proxyEnv(env)
   const endpoint = parseEndpoint(scheme, settings.text('endpoint'), env)
   const profile = s3Profile(endpoint)
   const bucket = parseBucket(url, profile)
@@ -93,6 +97,7 @@ export function parseS3Options(
     pageSize: Math.min(1000, settings.count('pageSize', 1000, 1)),
     maxSockets: settings.count('maxSockets', 32, 1),
     timeoutMs: settings.count('timeoutMs', 60_000, 1),
+    ...(proxy === undefined ? {} : { proxyEnv: proxy }),
   }
 }
 

@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import type { ProxyEnv } from './proxy-env.ts'
 
 export interface HttpRequest {
   readonly method: string
@@ -14,6 +15,8 @@ export interface HttpTransportOptions {
   readonly maxSockets: number
   /** Longest silence on a connection in milliseconds, sending or receiving. */
   readonly timeoutMs: number
+  /** Proxies for outgoing connections; `undefined`: none. */
+  readonly proxyEnv?: ProxyEnv | undefined
 }
 
 /** Below the idle limit of common load balancers and NAT tables, so that no request meets a dead connection. */
@@ -28,8 +31,8 @@ export class HttpTransport {
   readonly #httpsAgent: HttpsAgent
   readonly #timeoutMs: number
 
-  constructor({ maxSockets, timeoutMs }: HttpTransportOptions) {
-    const options = { keepAlive: true, maxSockets, timeout: IDLE_CONNECTION_MS }
+  constructor({ maxSockets, timeoutMs, proxyEnv }: HttpTransportOptions) {
+    const options = { keepAlive: true, maxSockets, timeout: IDLE_CONNECTION_MS, proxyEnv }
     this.#httpAgent = new HttpAgent(options)
     this.#httpsAgent = new HttpsAgent(options)
     this.#timeoutMs = timeoutMs
