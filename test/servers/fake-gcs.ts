@@ -10,14 +10,14 @@ export interface GcsServer extends ServerProcess {
 
 const BUCKET = 'walsync-test-bucket'
 
-/** fake-gcs-server with objects in memory. It answers the XML interface for its public host only. */
+/** fake-gcs-server with objects in memory, as people start it: its public host is Google's, not this one. */
 export async function startFakeGcs(): Promise<GcsServer> {
   const program = requireServer('fake-gcs-server')
   const server = await startServer((port) => ({
     command: program,
     args: [
       ...['-scheme', 'http', '-host', '127.0.0.1', '-port', String(port)],
-      ...['-public-host', '127.0.0.1', '-backend', 'memory', '-log-level', 'error'],
+      ...['-backend', 'memory', '-log-level', 'error'],
     ],
   }))
   const answer = await fetch(`${server.url}/storage/v1/b?project=walsync`, {
