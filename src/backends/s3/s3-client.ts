@@ -2,6 +2,7 @@ import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { loadSdk } from '../shared/load-sdk.ts'
+import { readKeysAgain } from './fresh-keys.ts'
 import type { S3Options } from './s3-options.ts'
 import { requireTigrisConsistency } from './tigris.ts'
 
@@ -58,6 +59,7 @@ export async function connectS3(options: S3Options): Promise<S3Connection> {
       socketTimeout: options.timeoutMs,
     },
   })
+  if (options.credentials === undefined) readKeysAgain(client)
   if (options.profile.name === 'tigris') requireTigrisConsistency(client)
   return {
     sdk,

@@ -1,0 +1,34 @@
+import type { S3Client } from '@aws-sdk/client-s3'
+
+interface Keys {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken?: string | undefined
+  readonly expiration?: Date | undefined
+}
+
+interface KeyConfig {
+  profile?: string | undefined
+  credentials: unknown
+  credentialDefaultProvider(input: object): () => Promise<Keys>
+}
+
+/** The SDK asks again for keys that expire within this time, in milliseconds. */
+const SDK_MARGIN_MS = 300_000
+/** How old static keys may get before their file is read again, in milliseconds. */
+const REREAD_MS = 60_000
+
+/**
+ * Makes a client read static keys of the AWS files again now and then. The SDK keeps keys without an
+ * expiry for ever, and the file's content as well, so that rotated keys took effect at the next start only.
+ */
+export function readKeysAgain(client: S3Client): void {
+  const config = client.config as unknown as KeyConfig
+  const chain = config.credentialDefaultProvider
+  config.credentials = async (): Promise<Keys> => {
+    const input = { ...config, ignoreCache: true, parentClientConfig: config }
+    const keys = await chain(input)()
+    if (keys.expiration !== undefined) return keys
+    return { ...keys, expiration: new Date(Date.now() + SDK_MARGIN_MS + REREAD_MS) }
+  }
+}
