@@ -52,6 +52,7 @@ export async function getAzure(
           stream,
           expected: carried.end - carried.start,
           signal,
+          timeoutMs: connection.options.timeoutMs,
           mapError,
         }),
       }

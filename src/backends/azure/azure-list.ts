@@ -2,7 +2,7 @@ import type { BlobItem, BlobPrefix } from '@azure/storage-blob'
 import type { DirEntry, ListOptions, ObjectInfo } from '../../core/store/index.ts'
 import { isKey } from '../shared/is-key.ts'
 import { levelEntries, startFolder } from '../shared/level.ts'
-import { canBegin, safeStart } from '../shared/list-bounds.ts'
+import { byBytes, byFolders, canBegin, ListGuard, safeStart } from '../shared/list-bounds.ts'
 import { type AzureConnection, blobName } from './azure-client.ts'
 import { containerError } from './azure-container.ts'
 import { mapAzureError } from './azure-errors.ts'
@@ -52,16 +52,32 @@ export async function* listDirAzure(
   }
 }
 
-async function* mapped<T>(
+interface AzurePage {
+  readonly segment: {
+    readonly blobItems: readonly BlobItem[]
+    readonly blobPrefixes?: readonly BlobPrefix[] | undefined
+  }
+  readonly continuationToken?: string | undefined
+}
+
+async function* mapped<T extends AzurePage>(
   { options: { container } }: AzureConnection,
   pages: AsyncIterable<T>,
 ): AsyncGenerator<T, void> {
+  // Accounts with a hierarchical namespace list folder by folder.
+  const guard = new ListGuard(`the container ${container}`, [byBytes, byFolders])
   const iterator = pages[Symbol.asyncIterator]()
   while (true) {
     const step = await iterator.next().catch((error: unknown) => {
       throw containerError(mapAzureError(error, { op: 'list', container }), container)
     })
     if (step.done === true) return
+    const { segment, continuationToken } = step.value
+    guard.check({
+      names: segment.blobItems.map(({ name }) => name),
+      prefixes: segment.blobPrefixes?.map(({ name }) => name),
+      token: continuationToken === '' ? undefined : continuationToken,
+    })
     yield step.value
   }
 }

@@ -14,6 +14,7 @@ export function azureHttpClient(transport: HttpTransport): IHttpClient {
         headers: request.headers.toJson(),
         body: bodyOf(request.body),
         signal: (request.abortSignal as AbortSignal | undefined) ?? new AbortController().signal,
+        isObject: (status) => request.streamResponseStatusCodes?.has(status) === true,
       })
       const status = answer.statusCode ?? 0
       const headers = request.headers.clone()

@@ -19,6 +19,8 @@ export interface GcsRequest {
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly body?: readonly Uint8Array[] | undefined
   readonly signal: AbortSignal
+  /** The body of a success is an object's. */
+  readonly object?: boolean | undefined
 }
 
 /**
@@ -65,6 +67,7 @@ export class GcsClient {
       headers: { ...request.headers, ...(await this.#credentials(url, request.signal)) },
       body: request.body,
       signal: request.signal,
+      isObject: (status) => request.object === true && status < 300,
     })
     const status = answer.statusCode ?? 0
     if ((status >= 200 && status < 300) || allowed.includes(status)) return answer

@@ -38,6 +38,7 @@ export async function getGcs(
           ...(range === undefined ? {} : { range: rangeHeader(range.start, range.end) }),
         },
         signal: linked,
+        object: true,
       })
       const told = answer.headers
       const length = told['content-length']
@@ -64,6 +65,7 @@ export async function getGcs(
           stream: answer,
           expected: end - start,
           signal,
+          timeoutMs: client.options.timeoutMs,
           mapError,
         }),
       }

@@ -7,7 +7,7 @@ import {
 } from '../../core/store/index.ts'
 import { isKey } from '../shared/is-key.ts'
 import { levelEntries, startFolder } from '../shared/level.ts'
-import { canBegin, safeStart } from '../shared/list-bounds.ts'
+import { canBegin, ListGuard, safeStart } from '../shared/list-bounds.ts'
 import type { GcsClient } from './gcs-client.ts'
 import { mapGcsError } from './gcs-errors.ts'
 import { type GcsResource, RESOURCE_FIELDS, resourceInfo } from './gcs-resource.ts'
@@ -54,6 +54,7 @@ async function* pages(
   if (!canBegin(prefix)) return
   const root = client.objectName('')
   const start = safeStart(listed)
+  const guard = new ListGuard(`the bucket ${client.options.bucket}`)
   let pageToken: string | undefined
   do {
     const answer: ListAnswer = await client
@@ -74,13 +75,18 @@ async function* pages(
         signal.throwIfAborted()
         throw isStoreError(error) ? error : mapListError(client, error)
       })
+    pageToken = answer.nextPageToken === '' ? undefined : answer.nextPageToken
+    guard.check({
+      names: (answer.items ?? []).map(({ name }) => name),
+      prefixes: answer.prefixes,
+      token: pageToken,
+    })
     yield {
       objects: objectsOf(answer.items ?? [], root.length, startAfter),
       prefixes: (answer.prefixes ?? [])
         .map((name) => name.slice(root.length))
         .filter((name) => isKey(name.slice(0, -1))),
     }
-    pageToken = answer.nextPageToken === '' ? undefined : answer.nextPageToken
   } while (pageToken !== undefined)
 }
 

@@ -1,8 +1,10 @@
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import type { S3Client } from '@aws-sdk/client-s3'
+import { readAnswer } from '../shared/answer-bounds.ts'
 import { loadSdk } from '../shared/load-sdk.ts'
 import { readKeysAgain } from './fresh-keys.ts'
+import { boundRequests } from './s3-bounds.ts'
 import type { S3Options } from './s3-options.ts'
 import { requireTigrisConsistency } from './tigris.ts'
 
@@ -52,6 +54,7 @@ export async function connectS3(options: S3Options): Promise<S3Connection> {
       : 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     expectContinueHeader: false,
+    streamCollector: readAnswer,
     requestHandler: {
       httpAgent,
       httpsAgent,
@@ -60,6 +63,7 @@ export async function connectS3(options: S3Options): Promise<S3Connection> {
     },
   })
   if (options.credentials === undefined) readKeysAgain(client)
+  boundRequests(client, options.timeoutMs)
   if (options.profile.name === 'tigris') requireTigrisConsistency(client)
   return {
     sdk,

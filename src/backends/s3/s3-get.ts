@@ -42,7 +42,14 @@ export async function getS3(
     return {
       info: objectInfo(key, { ...answer, ContentLength: size }),
       range: { start, end },
-      body: await responseBody(scope, { key, stream, expected: end - start, signal, mapError }),
+      body: await responseBody(scope, {
+        key,
+        stream,
+        expected: end - start,
+        signal,
+        timeoutMs: options.timeoutMs,
+        mapError,
+      }),
     }
   })
 }

@@ -8,7 +8,7 @@ import {
 } from '../../core/store/index.ts'
 import { isKey } from '../shared/is-key.ts'
 import { levelEntries, startFolder } from '../shared/level.ts'
-import { canBegin, safeStart } from '../shared/list-bounds.ts'
+import { canBegin, ListGuard, safeStart } from '../shared/list-bounds.ts'
 import { objectName, type S3Connection } from './s3-client.ts'
 import { mapS3Error } from './s3-errors.ts'
 
@@ -50,6 +50,7 @@ async function* pages(
   if (!canBegin(prefix)) return
   const root = objectName(options, '')
   const start = safeStart(listed)
+  const guard = new ListGuard(`the bucket ${options.bucket}`)
   let token: string | undefined
   do {
     const command = new sdk.ListObjectsV2Command({
@@ -64,12 +65,17 @@ async function* pages(
     const answer = await client.send(command, { abortSignal }).catch((error: unknown) => {
       throw mapS3Error(error, { op: 'list', bucket: options.bucket })
     })
+    token = answer.IsTruncated === true ? answer.NextContinuationToken : undefined
+    if (answer.IsTruncated === true && token === undefined) throw noToken(options.bucket)
+    guard.check({
+      names: (answer.Contents ?? []).map(({ Key = '' }) => decodeName(Key)),
+      prefixes: (answer.CommonPrefixes ?? []).map(({ Prefix = '' }) => decodeName(Prefix)),
+      token,
+    })
     yield {
       objects: objectsOf(answer.Contents ?? [], root.length, startAfter),
       prefixes: prefixesOf(answer.CommonPrefixes ?? [], root.length),
     }
-    token = answer.IsTruncated === true ? answer.NextContinuationToken : undefined
-    if (answer.IsTruncated === true && token === undefined) throw noToken(options.bucket)
   } while (token !== undefined)
 }
 

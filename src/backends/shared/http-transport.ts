@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { HttpTimeout, readAnswer, requestMs } from './answer-bounds.ts'
 import type { ProxyEnv } from './proxy-env.ts'
 
 export interface HttpRequest {
@@ -9,6 +10,8 @@ export interface HttpRequest {
   /** Pieces of the body, sent one after the other with one Content-Length. */
   readonly body?: readonly Uint8Array[] | undefined
   readonly signal: AbortSignal
+  /** Is the body of an answer with this status an object's? Its reader sets its time. Default: never. */
+  readonly isObject?: ((status: number) => boolean) | undefined
 }
 
 export interface HttpTransportOptions {
@@ -41,9 +44,11 @@ export class HttpTransport {
   /**
    * Resolves with the answer's head; its body is the caller's to read or destroy.
    *
-   * @throws the signal's reason; Node's own errors; `HttpTimeout` after the silence
+   * @throws the signal's reason; Node's own errors; `HttpTimeout` after the silence,
+   * or when the request takes too long as a whole
    */
-  send({ method, url, headers, body = [], signal }: HttpRequest): Promise<IncomingMessage> {
+  send(request: HttpRequest): Promise<IncomingMessage> {
+    const { method, url, headers, body = [], signal, isObject } = request
     return new Promise((resolve, reject) => {
       signal.throwIfAborted()
       const secure = url.protocol === 'https:'
@@ -63,10 +68,27 @@ export class HttpTransport {
         reject(signal.reason)
       }
       signal.addEventListener('abort', onAbort, { once: true })
-      sent.setTimeout(this.#timeoutMs, () => sent.destroy(new HttpTimeout(this.#timeoutMs)))
+      const ms = requestMs(this.#timeoutMs, length)
+      let deadline: NodeJS.Timeout | undefined
+      let answer: IncomingMessage | undefined
+      // An answer that has begun is told why it ends; its request would only say "aborted".
+      const end = (message: string) => (answer ?? sent).destroy(new HttpTimeout(message))
+      sent.setTimeout(this.#timeoutMs, () => end(`nothing was heard for ${this.#timeoutMs} ms`))
+      // Not before: the queue for a connection is ours.
+      sent.once('socket', () => {
+        deadline = setTimeout(() => end(`the request took over ${ms} ms`), ms)
+      })
       sent.on('error', reject)
-      sent.once('response', resolve)
-      sent.once('close', () => signal.removeEventListener('abort', onAbort))
+      sent.once('response', (received) => {
+        answer = received
+        received.on('error', () => {})
+        if (isObject?.(received.statusCode ?? 0) === true) clearTimeout(deadline)
+        resolve(received)
+      })
+      sent.once('close', () => {
+        clearTimeout(deadline)
+        signal.removeEventListener('abort', onAbort)
+      })
       for (const piece of body) sent.write(piece)
       sent.end()
     })
@@ -78,19 +100,7 @@ export class HttpTransport {
   }
 }
 
-/** The other side was silent for too long. */
-export class HttpTimeout extends Error {
-  readonly code = 'ETIMEDOUT'
-
-  constructor(timeoutMs: number) {
-    super(`nothing was heard for ${timeoutMs} ms`)
-    this.name = 'HttpTimeout'
-  }
-}
-
-/** The whole body as text, for answers that are known to be small. */
+/** The whole body as text, for answers that are no objects. */
 export async function readText(stream: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of stream) chunks.push(chunk)
-  return Buffer.concat(chunks).toString('utf8')
+  return (await readAnswer(stream)).toString('utf8')
 }

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { type CallScope, isStoreError, StoreError } from '../../core/store/index.ts'
+import { HttpTimeout, requestMs } from './answer-bounds.ts'
 
 export interface ResponseBody {
   readonly key: string
@@ -8,6 +9,8 @@ export interface ResponseBody {
   readonly expected: number
   /** The caller's signal of the get. */
   readonly signal: AbortSignal | undefined
+  /** Longest silence; with the bytes it gives the time for the whole body. */
+  readonly timeoutMs: number
   mapError(error: unknown): StoreError
 }
 
@@ -70,7 +73,7 @@ async function* replay({ chunks, error }: Taken): AsyncGenerator<Uint8Array, voi
 }
 
 async function* readStream(
-  { key, stream, expected, mapError }: ResponseBody,
+  { key, stream, expected, timeoutMs, mapError }: ResponseBody,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void> {
   const onAbort = () => {
@@ -79,7 +82,7 @@ async function* readStream(
   signal?.addEventListener('abort', onAbort, { once: true })
   let received = 0
   try {
-    for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+    for await (const chunk of waitedFor(stream, timeoutMs)) {
       received += chunk.length
       if (received > expected) break
       yield chunk
@@ -93,6 +96,26 @@ async function* readStream(
   if (received === expected) return
   const message = `The body of ${key} ended after ${received} of ${expected} bytes.`
   throw new StoreError('Corrupted', message, { op: 'get', key, retryable: true })
+}
+
+/** Ends a body that only drips. The time that the reader takes between two chunks does not count. */
+async function* waitedFor(stream: Readable, timeoutMs: number): AsyncGenerator<Uint8Array, void> {
+  const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
+  let waitedMs = 0
+  let received = 0
+  while (true) {
+    const from = performance.now()
+    const allowedMs = requestMs(timeoutMs, received)
+    const slow = () => {
+      stream.destroy(new HttpTimeout(`${received} bytes came in ${Math.round(allowedMs)} ms`))
+    }
+    const timer = setTimeout(slow, Math.max(0, allowedMs - waitedMs))
+    const step = await chunks.next().finally(() => clearTimeout(timer))
+    if (step.done === true) return
+    waitedMs += performance.now() - from
+    received += step.value.length
+    yield step.value
+  }
 }
 
 function unreadError(key: string): StoreError {

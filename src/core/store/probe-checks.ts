@@ -110,6 +110,7 @@ export function readAfterWrite(answers: ProbeAnswers): ProbeCheck {
 
 export function listOrder({ keys, list, other, main }: ProbeAnswers): ProbeCheck {
   const is = results('list-order')
+  if (list.error?.code === 'Corrupted') return is.failed(list.error.message)
   if (list.value === undefined) return is.untried(because('list', list))
   const refused = [main, other].find(({ error }) => error !== undefined)
   if (refused !== undefined) return is.untried(because('put', refused))

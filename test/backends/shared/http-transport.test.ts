@@ -76,7 +76,14 @@ describe('the body of an answer', () => {
 
   async function body(path: string, expected: number, signal?: AbortSignal) {
     const stream = await get(path)
-    return await responseBody(new CallScope(), { key: 'k', stream, expected, signal, mapError })
+    return await responseBody(new CallScope(), {
+      key: 'k',
+      stream,
+      expected,
+      signal,
+      timeoutMs: 200,
+      mapError,
+    })
   }
 
   it('small ones give their connection back unread', async () => {
