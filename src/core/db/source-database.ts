@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { DatabaseError } from './database-error.ts'
 import { DatabaseFile } from './database-file.ts'
 import { identityAt } from './file-identity.ts'
@@ -93,7 +93,8 @@ export class SourceDatabase {
     const file = DatabaseFile.open(path)
     const left: Closable[] = []
     const failed = (connection: Closable): void => {
-      if (foreignLog === undefined) connection.close()
+      // Nothing can be checkpointed of an empty log, and no application can start while its index is held.
+      if (foreignLog === undefined || bytesOf(`${file.path}-wal`) === 0) connection.close()
       else left.push(connection)
     }
     try {
@@ -246,6 +247,10 @@ export function currentBootId(): number {
   } catch {
     return 0
   }
+}
+
+function bytesOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
 }
 
 /** Closes connections so that none of them can be the last one on the main file. False if that cannot be had. */

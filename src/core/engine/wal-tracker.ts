@@ -308,6 +308,8 @@ export class WalTracker {
 
   /** Errors end nothing but fencing: they are told, and the same is tried again after a pause. Returns the pause. */
   async #recover(error: unknown): Promise<number> {
+    // What a failed open leaves holds the index of the log, under which no application can start.
+    await this.#parts.access.clear()
     if (this.#stopping) return 0
     if (error instanceof FencedError) {
       this.#parts.journal.fenced(error)
