@@ -4,7 +4,7 @@ import { DatabaseFile } from './database-file.ts'
 import { identityAt } from './file-identity.ts'
 import { holdOpen } from './hold-open.ts'
 import { explain, isPageOneOf, type MainFileLook } from './main-file-look.ts'
-import { notWalMode, ReadGuard } from './read-guard.ts'
+import { notWalMode, ReadGuard, type WalIndexState } from './read-guard.ts'
 import { WalCapture } from './wal-capture.ts'
 import { WalFile } from './wal-file.ts'
 import { WalIndexFile } from './wal-index-file.ts'
@@ -12,6 +12,8 @@ import { WalIndexFile } from './wal-index-file.ts'
 /** SQLite before this has the WAL-reset bug, which a second connection that checkpoints can trigger (sqlite.org/wal.html). */
 const MIN_SQLITE = [3, 51, 3] as const
 
+/** SQLITE_BUSY and SQLITE_LOCKED. */
+const BUSY: ReadonlySet<number> = new Set([5, 6])
 const SIDECARS = ['-wal', '-shm'] as const
 /** A checkpoint that writes nothing for so long was killed, or was none, in milliseconds. */
 const STALLED_COPY_MS = 30_000
@@ -207,7 +209,15 @@ export class SourceDatabase {
   #lookAtMainFile(): string | undefined {
     const { mark } = this.capture
     if (mark === undefined) return undefined
-    const { published, backfilled } = this.guard.state()
+    let state: WalIndexState
+    try {
+      state = this.guard.state()
+    } catch (error) {
+      const { errcode = 0, message } = error as Error & { errcode?: number }
+      if (BUSY.has(errcode & 0xff)) return undefined
+      return `the WAL index of ${this.file.path} can no longer be read (${message})`
+    }
+    const { published, backfilled } = state
     const header = this.wal.readHeader()
     const run = header === undefined ? '' : `${header.salt1}:${header.salt2}:${header.sequence}`
     const now = { ...this.file.times(), run, backfilled, mark }

@@ -11,6 +11,7 @@ import type { TrackedDatabase } from './tracked-database.ts'
 import type { DatabaseStatus, TrackerContext, TrackerOptions } from './tracker-options.ts'
 import { type TrackerParts, trackerParts } from './tracker-parts.ts'
 import { Wakeup } from './wakeup.ts'
+import { messageOf } from './work.ts'
 
 /**
  * Tracks one database's WAL into its replica: looks at once on a file event, then at most once per
@@ -299,8 +300,9 @@ export class WalTracker {
       if (!database.needsPreparing) await this.#captureNow(database, Date.now())
       await this.#parts.writer.releaseWal(database.source)
     } catch (error) {
-      if (!(error instanceof DatabaseError)) throw error
-      await database.loseContinuity(error.message)
+      // Whatever SQLite says of a log that is no longer the database's: what follows is a new base.
+      if (error instanceof FencedError) throw error
+      await database.loseContinuity(messageOf(error))
     }
     await this.#parts.access.leave(reason)
     this.#parts.journal.lost(`the database was replaced or deleted: ${reason}`)
@@ -309,7 +311,8 @@ export class WalTracker {
   /** Errors end nothing but fencing: they are told, and the same is tried again after a pause. Returns the pause. */
   async #recover(error: unknown): Promise<number> {
     // What a failed open leaves holds the index of the log, under which no application can start.
-    await this.#parts.access.clear()
+    // What keeps it from being closed is told at the next turn, which tries again.
+    await this.#parts.access.clear().catch(() => false)
     if (this.#stopping) return 0
     if (error instanceof FencedError) {
       this.#parts.journal.fenced(error)
@@ -320,8 +323,12 @@ export class WalTracker {
       return 0
     }
     if (isReplaced(error)) {
-      await this.#leave(error.message)
-      return 0
+      try {
+        await this.#leave(error.message)
+        return 0
+      } catch (another) {
+        return await this.#recover(another)
+      }
     }
     const retryInMs = this.#parts.journal.failed(error)
     this.#pause.set(Date.now(), retryInMs)
