@@ -6,7 +6,7 @@ import { within } from './expect.ts'
 import { facets } from './facets.ts'
 import type { ContractHarness } from './harness.ts'
 
-const CASE_TIMEOUT_MS = 60_000
+export const CASE_TIMEOUT_MS = 60_000
 
 export interface CaseResult {
   readonly id: string

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { facets } from './facets.ts'
 import type { ContractHarness } from './harness.ts'
-import { type CaseResult, runCase, summarize } from './run-contract.ts'
+import { CASE_TIMEOUT_MS, type CaseResult, runCase, summarize } from './run-contract.ts'
 
 /** The three functions of a test runner, as node:test, vitest, jest and mocha have them. */
 export interface ContractRunner {
@@ -11,7 +11,8 @@ export interface ContractRunner {
   readonly after: (body: () => Promise<void>) => unknown
 }
 
-const RUNNER_TIMEOUT_MS = 70_000
+/** What a case gets beyond its own limit, so that its error comes before the runner's. In milliseconds. */
+const RUNNER_MARGIN_MS = 10_000
 
 /**
  * Registers every case of the contract as a test. A case whose need is not met is marked as
@@ -31,7 +32,7 @@ export function objectStoreContract(runner: ContractRunner, harness: ContractHar
               if (result.status === 'failed') throw result.error
               if (result.status === 'skipped') skip(this, context, `skipped: ${result.reason}`)
             },
-            RUNNER_TIMEOUT_MS,
+            (one.timeoutMs ?? CASE_TIMEOUT_MS) + RUNNER_MARGIN_MS,
           )
         }
       })
