@@ -92,6 +92,15 @@ describe('doctor of a store that is not fit', () => {
     expect(by['list-order']?.status).toBe('ok')
   })
 
+  it.each([
+    ['garbling', 'read-after-write', /^get gives other bytes/],
+    ['stubborn', 'compare-and-swap', /^A put with the current version failed/],
+  ])('one that is %s: 4', async (what, name, text) => {
+    const { code, by, examination } = await examine(what)
+    expect({ code, fit: examination.fit }).toEqual({ code: 4, fit: false })
+    expect(by[name]).toMatchObject({ status: 'failed', text: expect.stringMatching(text) })
+  })
+
   it('one that may not be written: 4, the verb by name', async () => {
     const { code, by } = await examine('no-put')
     expect(code).toBe(4)

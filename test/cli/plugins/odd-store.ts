@@ -47,6 +47,26 @@ const ODD: Readonly<Record<string, Change>> = {
       return { ...result, info: { ...result.info, lastModified } }
     },
   }),
+  /** Something before the store gives other bytes for what was put; all that it says of it is right. */
+  garbling: (inner) => ({
+    get: async (key, options) => {
+      const result = await inner.get(key, options)
+      const { body } = result
+      return {
+        ...result,
+        body: (async function* () {
+          for await (const chunk of body) yield chunk.map((byte) => byte ^ 1)
+        })(),
+      }
+    },
+  }),
+  /** Compare-and-swap never succeeds. */
+  stubborn: (inner) => ({
+    put: async (key, body, options) => {
+      if (options?.ifMatch === undefined) return await inner.put(key, body, options)
+      throw new StoreError('PreconditionFailed', `${key}: 412`, { op: 'put', key })
+    },
+  }),
   /** Out of reach. */
   down: () => ({
     check: down,
