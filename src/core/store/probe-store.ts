@@ -116,7 +116,7 @@ function clockSkew({ get, head, main, startedAt, endedAt }: ProbeAnswers): numbe
 }
 
 /** Under a signal of its own: the caller's may be what ended the probe. The first error is the one to tell. */
-async function removeQuietly(store: ObjectStore, keys: readonly string[]): Promise<void> {
+export async function removeQuietly(store: ObjectStore, keys: readonly string[]): Promise<void> {
   const signal = AbortSignal.timeout(CLEAN_UP_MS)
   try {
     for await (const _failure of store.deleteMany(keys, { signal }));

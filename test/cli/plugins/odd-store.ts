@@ -60,6 +60,17 @@ const ODD: Readonly<Record<string, Change>> = {
       }
     },
   }),
+  /** Looks, waits, and then writes: right for one call after the other. */
+  racy: (inner) => ({
+    put: async (key, body, options) => {
+      if (options?.ifAbsent !== true) return await inner.put(key, body, options)
+      if ((await inner.head(key)) !== undefined) {
+        throw new StoreError('AlreadyExists', `${key}: 412`, { op: 'put', key })
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      return await inner.put(key, body)
+    },
+  }),
   /** Compare-and-swap never succeeds. */
   stubborn: (inner) => ({
     put: async (key, body, options) => {
