@@ -190,6 +190,7 @@ function doctor(): Command {
   return withBucket(new Command('doctor'))
     .description('Try a store: credentials, permissions, conditional writes, clock, latency.')
     .usage('[options] -b URL')
+    .option('--race <n>', 'also send so many create-only writes of one key at once', '0')
 }
 
 function withBucket(command: Command): Command {

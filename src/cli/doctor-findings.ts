@@ -1,4 +1,4 @@
-import type { ProbeCheck, ProbeReport, ProbeVerb } from '../core/store/index.ts'
+import type { ProbeCheck, ProbeReport, ProbeVerb, RaceReport } from '../core/store/index.ts'
 
 /** One line of `walsync doctor`. Only `failed` makes a store unfit. */
 export interface Finding {
@@ -32,6 +32,10 @@ export function probeFindings(report: ProbeReport): Finding[] {
     findings.push({ name: 'left behind', status: 'warning', text: leftBehind.join(', ') })
   }
   return findings
+}
+
+export function raceFinding({ status, sentence }: RaceReport): Finding {
+  return { name: 'race', status, text: sentence }
 }
 
 /** Without create-only puts one writer alone is safe, if the backend says so: a warning, not a lie. */

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type ObjectStore, type ProbeReport, probeStore } from '../core/store/index.ts'
+import { type ObjectStore, type ProbeReport, probeStore, unfitStore } from '../core/store/index.ts'
 import type { CommandContext } from './command-context.ts'
 
 /** What a start-up probe tells through. */
@@ -7,7 +7,8 @@ type Told = Pick<CommandContext, 'logger' | 'output'>
 
 /**
  * The probe of a starting `watch`, beside the opening of its databases. A store that is out of reach
- * is a warning: replication waits for it, as it does at any other time.
+ * is a warning: replication waits for it, as it does at any other time. One that does not give back
+ * what was stored in it is refused.
  */
 export class StartProbe {
   readonly #store: ObjectStore
@@ -20,35 +21,47 @@ export class StartProbe {
     this.#told = told
   }
 
-  /** Sends nothing before the next turn of the event loop: a start that is refused at once leaves no trace in the store. */
-  begin(): void {
+  /**
+   * Sends nothing before the next turn of the event loop: a start that is refused at once leaves no
+   * trace in the store.
+   *
+   * @throws StoreError if no replica may be kept in the store
+   */
+  async begin(): Promise<void> {
     this.#running ??= this.#run()
+    await this.#running
   }
 
   /** Ends a probe that still runs and removes its objects. Never rejects. */
   async end(): Promise<void> {
     this.#abort.abort()
-    await this.#running
+    await this.#running?.catch(() => {})
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#abort
+    let report: ProbeReport
     try {
       await nextTurn(undefined, { signal })
-      tellProbe(await probeStore(this.#store, { signal }), this.#store, this.#told)
+      report = await probeStore(this.#store, { signal })
     } catch (error) {
       if (signal.aborted) return
       const { message, code } = error as { message?: unknown; code?: unknown }
       this.#told.logger.warn({ code }, `the store could not be probed: ${message ?? error}`)
+      return
     }
+    tellProbe(report, this.#store, this.#told)
+    const unfit = unfitStore(report, this.#store.description)
+    if (unfit !== undefined) throw unfit
   }
 }
 
-/** At most one warning about what the store does, and one about what the credentials may not. */
+/** At most one warning about what the store does and is not refused for, and one about what the credentials may not. */
 function tellProbe(report: ProbeReport, store: ObjectStore, { logger, output }: Told): void {
   const { checks, denied, leftBehind, latencyMs } = report
   const lacking = checks.filter(
-    ({ name, status }) => status === 'failed' || (name === 'create-only' && status === 'skipped'),
+    ({ name, status, fatal }) =>
+      (status === 'failed' && fatal !== true) || (name === 'create-only' && status === 'skipped'),
   )
   const { description } = store
   if (lacking.length > 0) {

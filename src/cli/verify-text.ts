@@ -91,7 +91,10 @@ function spanText({ from, to, fromTime, toTime }: StateSpan): string {
   return times.length === 0 ? txids : `${txids} (${times.join(' to ')})`
 }
 
-function remedy({ latest, lost }: VerifyReport): string {
+function remedy({ latest, lost, defects }: VerifyReport): string {
+  if (lost.length > 0 && defects.some(({ code }) => code === 'Archived')) {
+    return 'bring the archived objects back from the archive tier: nothing is known to be wrong with them; then run verify again'
+  }
   if (!latest.restorable) {
     return 'walsync repair DATABASE -b URL takes a copy of the database as it is, so that the newest state can be restored again'
   }

@@ -93,6 +93,31 @@ describe('the probe of a starting watch', () => {
     expect((JSON.parse(list.stdout) as { databases: unknown[] }).databases).toHaveLength(1)
   })
 
+  it.each([
+    ['alone', []],
+    ['with fencing off', ['--no-fencing']],
+    ['with a command, which does not outlive it', ['--', 'sleep', '1000']],
+  ])('refuses a store whose get gives other bytes, with 4: %s', async (_what, words) => {
+    const { code, stderr, stdout } = await start('garbling', ...words).ended
+    expect(code).toBe(4)
+    const [error, hint] = stderr.split('\n').slice(-3)
+    expect(error).toMatch(
+      /^error: file:.* does not give back what was stored in it: get gives other/,
+    )
+    expect(hint).toMatch(/^ {2}try: Nothing could be restored from there/)
+    expect(stdout).toContain('"event":"store-probed"')
+    expect(stderr).not.toContain('"msg":"watching"')
+  })
+
+  it('warns of a store in which compare-and-swap never succeeds', async () => {
+    const cli = start('stubborn')
+    await based(cli)
+    await probed(cli)
+    const { code, warnings } = await end(cli)
+    expect(code).toBe(0)
+    expect(warnings).toEqual([expect.stringContaining('A put with the current version failed')])
+  })
+
   it('of a store that is down does not end watch', async () => {
     const cli = start('down', '--shutdown-timeout', '500ms')
     await cli.line((line) => line.includes('"event":"store-error"'))

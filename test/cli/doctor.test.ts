@@ -15,12 +15,13 @@ interface Examination {
   readonly fit: boolean
   readonly findings: readonly { name: string; status: string; text: string }[]
   readonly leftBehind?: readonly string[]
+  readonly race?: { writers: number; winners: number }
 }
 
-async function examine(what: string) {
+async function examine(what: string, ...words: string[]) {
   const url = `odd://${what}${encodeURI(join(cwd, what))}`
   const { code, stdout, stderr } = await runCli(
-    ['doctor', '-b', url, '--plugin', ODD, '--json', '-q'],
+    ['doctor', '-b', url, '--plugin', ODD, '--json', '-q', ...words],
     { cwd },
   )
   expect(stderr).toBe('')
@@ -92,6 +93,15 @@ describe('doctor of a store that is not fit', () => {
     expect(by['list-order']?.status).toBe('ok')
   })
 
+  it.each([
+    ['garbling', 'read-after-write', /^get gives other bytes/],
+    ['stubborn', 'compare-and-swap', /^A put with the current version failed/],
+  ])('one that is %s: 4', async (what, name, text) => {
+    const { code, by, examination } = await examine(what)
+    expect({ code, fit: examination.fit }).toEqual({ code: 4, fit: false })
+    expect(by[name]).toMatchObject({ status: 'failed', text: expect.stringMatching(text) })
+  })
+
   it('one that may not be written: 4, the verb by name', async () => {
     const { code, by } = await examine('no-put')
     expect(code).toBe(4)
@@ -123,6 +133,39 @@ describe('doctor of a store with a weakness that it declares', () => {
     expect({ code, fit: examination.fit }).toEqual({ code: 0, fit: true })
     expect(by[name]).toMatchObject({ status: 'warning', text: expect.stringMatching(text) })
     expect(examination.leftBehind).toHaveLength(what === 'no-delete' ? 2 : 0)
+  })
+})
+
+describe('doctor --race', () => {
+  it('finds that two writers win at once, where one after the other is well: 4', async () => {
+    const alone = await examine('racy')
+    expect(alone.code).toBe(0)
+    expect(alone.by['create-only']?.status).toBe('ok')
+    expect(alone.examination).not.toHaveProperty('race')
+
+    const { code, by, examination } = await examine('racy', '--race', '8')
+    expect({ code, fit: examination.fit }).toEqual({ code: 4, fit: false })
+    expect(by['create-only']?.status).toBe('ok')
+    expect(by.race).toMatchObject({
+      status: 'failed',
+      text: expect.stringMatching(/^Of 8 create-only puts of one key at once \d were accepted/),
+    })
+    expect(examination.race!.winners).toBeGreaterThan(1)
+  })
+
+  it('has one winner in a sound folder, says so, and leaves nothing', async () => {
+    const { code, stdout } = await runCli(['doctor', '-b', './sound', '--race', '16'], { cwd })
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^ok +race +Of 16 .* one was accepted, and get gives its bytes\.$/m)
+    expect(readdirSync(join(cwd, 'sound')).filter((name) => name !== '.walsync-tmp')).toEqual([])
+  })
+
+  it('is skipped where the backend declares no create-only puts, and takes no nonsense', async () => {
+    const { code, by } = await examine('frank', '--race', '4')
+    expect(code).toBe(0)
+    expect(by.race?.status).toBe('skipped')
+    const wrong = await runCli(['doctor', '-b', './sound', '--race', 'many'], { cwd })
+    expect(wrong.code).toBe(2)
   })
 })
 

@@ -111,7 +111,7 @@ export class E2eFolder {
   }
 }
 
-/** Reads a database that nothing else has open. */
+/** Reads a database whole. */
 export function read(path: string): FoundDatabase {
   const db = new DatabaseSync(path)
   try {

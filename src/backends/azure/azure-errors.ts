@@ -27,7 +27,7 @@ export function mapAzureError(error: unknown, context: AzureErrorContext): Store
   const sdk = (error ?? {}) as SdkError
   const status = sdk.statusCode
   const name = sdk.details?.errorCode ?? sdk.code ?? ''
-  const { code, hint, outcome, retryable } =
+  const { code, hint, outcome, retryable, archived } =
     status === undefined || status < 300
       ? withoutAnswer(error, context)
       : answered(status, name, context)
@@ -43,6 +43,7 @@ export function mapAzureError(error: unknown, context: AzureErrorContext): Store
     outcome,
     retryable,
     hint,
+    archived,
   })
 }
 
@@ -51,6 +52,7 @@ interface Verdict {
   readonly hint?: string | undefined
   readonly outcome?: 'unknown' | undefined
   readonly retryable?: boolean | undefined
+  readonly archived?: boolean
 }
 
 /** @see https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes */
@@ -84,10 +86,12 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
   // 409 on a GET, and no conflict that passes: trying again is in vain.
   BlobArchived: {
     code: 'Unsupported',
+    archived: true,
     hint: 'The blob is in the archive tier: rehydrate it first (az storage blob set-tier), then try again.',
   },
   BlobBeingRehydrated: {
     code: 'Unsupported',
+    archived: true,
     hint: 'The blob is on its way out of the archive tier: try again when that is done.',
   },
   BlobImmutableDueToPolicy: { code: 'PermissionDenied', hint: 'An immutability policy holds it.' },

@@ -3,6 +3,7 @@ import { Agent as HttpsAgent } from 'node:https'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { readAnswer } from '../shared/answer-bounds.ts'
 import { loadSdk } from '../shared/load-sdk.ts'
+import { EtagForms } from './etag-forms.ts'
 import { readKeysAgain } from './fresh-keys.ts'
 import { boundRequests } from './s3-bounds.ts'
 import type { S3Options } from './s3-options.ts'
@@ -15,6 +16,7 @@ export interface S3Connection {
   readonly sdk: S3Sdk
   readonly client: S3Client
   readonly options: S3Options
+  readonly etags: EtagForms
   destroy(): void
 }
 
@@ -69,6 +71,7 @@ export async function connectS3(options: S3Options): Promise<S3Connection> {
     sdk,
     client,
     options,
+    etags: new EtagForms(options.profile.bareEtags),
     destroy() {
       client.destroy()
       httpAgent.destroy()

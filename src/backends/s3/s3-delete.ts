@@ -1,8 +1,15 @@
 import type { _Error } from '@aws-sdk/client-s3'
-import { type DeleteFailure, deleteEach, pull, StoreError } from '../../core/store/index.ts'
+import {
+  type DeleteFailure,
+  deleteEach,
+  pull,
+  StoreError,
+  type Version,
+} from '../../core/store/index.ts'
 import { keyError } from '../shared/is-key.ts'
 import { objectName, type S3Connection } from './s3-client.ts'
 import { mapS3Error } from './s3-errors.ts'
+import { readBack } from './s3-put.ts'
 
 /** S3's limit on the keys of one batch. */
 const BATCH_KEYS = 1000
@@ -30,6 +37,18 @@ export async function* deleteManyS3(
 
 /** @throws StoreError mapped from the SDK's error */
 export async function deleteOne(
+  connection: S3Connection,
+  key: string,
+  ifMatch: Version | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const send = (etag?: string) => deleteIf(connection, key, etag, signal)
+  if (ifMatch === undefined) return await send()
+  const current = async () => (await readBack({ connection, key, signal }))?.version
+  await connection.etags.send({ verb: 'delete', version: ifMatch, send, current })
+}
+
+async function deleteIf(
   { sdk, client, options }: S3Connection,
   key: string,
   ifMatch: string | undefined,

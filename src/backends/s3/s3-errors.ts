@@ -37,7 +37,7 @@ export function mapS3Error(cause: unknown, context: S3ErrorContext): StoreError 
   for (const field of REVEALING) delete (cause as Record<string, unknown>)[field]
   const status = error.$metadata?.httpStatusCode
   const name = error.Code ?? error.name ?? ''
-  const { code, hint, outcome, retryable } =
+  const { code, hint, outcome, retryable, archived } =
     status === undefined || status < 300
       ? withoutAnswer(error, name, context)
       : answered(status, name, error, context)
@@ -53,6 +53,7 @@ export function mapS3Error(cause: unknown, context: S3ErrorContext): StoreError 
     outcome,
     retryable,
     hint,
+    archived,
   })
 }
 
@@ -61,6 +62,7 @@ interface Verdict {
   readonly hint?: string | undefined
   readonly outcome?: 'unknown' | undefined
   readonly retryable?: boolean | undefined
+  readonly archived?: boolean
 }
 
 /** Codes that mean the same with any status. */
@@ -102,6 +104,7 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
   // 403 on a GET of an object in Glacier: nothing about permissions.
   InvalidObjectState: {
     code: 'Unsupported',
+    archived: true,
     hint: 'The object is archived (Glacier): restore it from the archive first (aws s3api restore-object), then try again.',
   },
   SlowDown: { code: 'Throttled' },

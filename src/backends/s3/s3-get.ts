@@ -10,7 +10,7 @@ import { carriedRange, rangeHeader } from '../shared/content-range.ts'
 import { responseBody } from '../shared/response-body.ts'
 import { objectName, type S3Connection } from './s3-client.ts'
 import { mapS3Error } from './s3-errors.ts'
-import { createdAtOf, etag } from './s3-put.ts'
+import { createdAtOf, readBack } from './s3-put.ts'
 
 /** Reads an object or a range of it. */
 export async function getS3(
@@ -22,15 +22,22 @@ export async function getS3(
   const { sdk, client, options } = connection
   const mapError = (error: unknown) => mapS3Error(error, { op: 'get', key, bucket: options.bucket })
   return await scope.run({ op: 'get', key, signal }, async (abortSignal) => {
-    const command = new sdk.GetObjectCommand({
-      Bucket: options.bucket,
-      Key: objectName(options, key),
-      ...(range === undefined ? {} : { Range: rangeHeader(range.start, range.end) }),
-      ...(ifMatch === undefined ? {} : { IfMatch: etag(connection, ifMatch) }),
-    })
-    const answer = await client.send(command, { abortSignal }).catch((error: unknown) => {
-      throw mapError(error)
-    })
+    const send = (IfMatch?: string) => {
+      const command = new sdk.GetObjectCommand({
+        Bucket: options.bucket,
+        Key: objectName(options, key),
+        ...(range === undefined ? {} : { Range: rangeHeader(range.start, range.end) }),
+        ...(IfMatch === undefined ? {} : { IfMatch }),
+      })
+      return client.send(command, { abortSignal }).catch((error: unknown) => {
+        throw mapError(error)
+      })
+    }
+    const current = async () => (await readBack({ connection, key, signal: abortSignal }))?.version
+    const answer =
+      ifMatch === undefined
+        ? await send()
+        : await connection.etags.send({ verb: 'get', version: ifMatch, send, current })
     const stream = answer.Body as Readable
     const { start, end, size } = carriedRange(
       key,

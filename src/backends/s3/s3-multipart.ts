@@ -6,7 +6,7 @@ import type { PutPart } from '../shared/put-parts.ts'
 import { notApplied, uploadParts } from '../shared/upload-parts.ts'
 import { objectName } from './s3-client.ts'
 import { mapS3Error } from './s3-errors.ts'
-import { mapPutError, putCondition, putMetadata, readBack, type S3Put } from './s3-put.ts'
+import { conditionally, mapPutError, putMetadata, readBack, type S3Put } from './s3-put.ts'
 
 /** S3's limit on the parts of one upload. */
 export const MAX_PARTS = 10_000
@@ -113,19 +113,21 @@ async function complete(
   const { put } = upload
   const { sdk, client } = put.connection
   try {
-    const answer = await client.send(
-      new sdk.CompleteMultipartUploadCommand({
-        ...upload.target,
-        MultipartUpload: { Parts: [...parts] },
-        ...putCondition(put),
-      }),
-      { abortSignal: put.signal },
+    const answer = await conditionally(put, (condition) =>
+      client.send(
+        new sdk.CompleteMultipartUploadCommand({
+          ...upload.target,
+          MultipartUpload: { Parts: [...parts] },
+          ...condition,
+        }),
+        { abortSignal: put.signal },
+      ),
     )
     return { size: bytes, version: answer.ETag as Version }
   } catch (error) {
     put.signal.throwIfAborted()
-    const mapped = mapPutError(put, error)
-    const vanished = (error as { name?: string }).name === 'NoSuchUpload'
+    const mapped = error as StoreError
+    const vanished = (mapped.cause as { name?: string } | undefined)?.name === 'NoSuchUpload'
     if (mapped.outcome !== 'unknown' && !vanished) throw mapped
     const stored = await readBack(put).catch((failure: unknown) => {
       put.signal.throwIfAborted()

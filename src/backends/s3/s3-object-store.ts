@@ -26,7 +26,7 @@ import { mapS3Error } from './s3-errors.ts'
 import { getS3, objectInfo } from './s3-get.ts'
 import { listDirS3, listS3 } from './s3-list.ts'
 import type { S3Options } from './s3-options.ts'
-import { etag, putS3 } from './s3-put.ts'
+import { putS3 } from './s3-put.ts'
 
 /**
  * Objects in a bucket of S3, Tigris or another service with S3's interface. Each method is one try:
@@ -106,9 +106,8 @@ export class S3ObjectStore implements ObjectStore {
     assertKey(key, 'delete')
     assertDeleteOptions(key, options, this.capabilities)
     const { ifMatch } = options
-    const condition = ifMatch === undefined ? undefined : etag(this.#connection, ifMatch)
     await this.#scope.run({ op: 'delete', key, signal: options.signal }, (signal) =>
-      deleteOne(this.#connection, key, condition, signal),
+      deleteOne(this.#connection, key, ifMatch, signal),
     )
   }
 

@@ -10,7 +10,7 @@ export interface S3Profile {
   readonly region: string | undefined
   /** Does the service take the SDK's checksum headers on uploads? Many refuse them. */
   readonly uploadChecksums: boolean
-  /** DigitalOcean compares `If-Match` with the ETag without its quotes. */
+  /** DigitalOcean compares `If-Match` with the ETag without its quotes. Only the form that is tried first. */
   readonly bareEtags: boolean
   /** Parts of one upload that are under way at once. */
   readonly partConcurrency: number

@@ -84,7 +84,7 @@ async function putOne(
   writeId: string | undefined,
 ): Promise<PutResult> {
   const { sdk, client, options } = put.connection
-  try {
+  return await conditionally(put, async (condition) => {
     const answer = await client.send(
       new sdk.PutObjectCommand({
         Bucket: options.bucket,
@@ -92,14 +92,12 @@ async function putOne(
         Body: bytes,
         ContentLength: bytes.length,
         Metadata: putMetadata(put, writeId),
-        ...putCondition(put),
+        ...condition,
       }),
       { abortSignal: put.signal },
     )
     return { size: bytes.length, version: answer.ETag as Version }
-  } catch (error) {
-    throw mapPutError(put, error)
-  }
+  })
 }
 
 export function putMetadata(put: S3Put, writeId: string | undefined): Record<string, string> {
@@ -115,15 +113,28 @@ export function createdAtOf(metadata: Record<string, string> | undefined): Date 
   return Number.isNaN(time) ? undefined : new Date(time)
 }
 
-export function putCondition(put: S3Put): { IfNoneMatch?: '*'; IfMatch?: string } {
-  if (put.condition.ifAbsent === true) return { IfNoneMatch: '*' }
-  if (put.condition.ifMatch === undefined) return {}
-  return { IfMatch: etag(put.connection, put.condition.ifMatch) }
-}
-
-/** The ETag as this service wants it in a condition. */
-export function etag(connection: S3Connection, version: Version): string {
-  return connection.options.profile.bareEtags ? version.replace(/^"|"$/g, '') : version
+/**
+ * Sends the request that makes a put visible, under the put's condition.
+ *
+ * @throws StoreError mapped from the SDK's error
+ */
+export async function conditionally<T>(
+  put: S3Put,
+  send: (condition: { IfNoneMatch?: '*'; IfMatch?: string }) => Promise<T>,
+): Promise<T> {
+  const attempt = (condition: Parameters<typeof send>[0]) =>
+    send(condition).catch((error: unknown) => {
+      throw mapPutError(put, error)
+    })
+  const { ifAbsent, ifMatch } = put.condition
+  if (ifAbsent === true) return await attempt({ IfNoneMatch: '*' })
+  if (ifMatch === undefined) return await attempt({})
+  return await put.connection.etags.send({
+    verb: 'put',
+    version: ifMatch,
+    send: (IfMatch) => attempt({ IfMatch }),
+    current: async () => (await readBack(put))?.version,
+  })
 }
 
 export function mapPutError(put: S3Put, error: unknown) {
@@ -142,12 +153,16 @@ export function mapPutError(put: S3Put, error: unknown) {
   })
 }
 
-export async function readBack(put: S3Put): Promise<StoredWrite | undefined> {
-  const { sdk, client, options } = put.connection
+export async function readBack({
+  connection,
+  key,
+  signal: abortSignal,
+}: Pick<S3Put, 'connection' | 'key' | 'signal'>): Promise<StoredWrite | undefined> {
+  const { sdk, client, options } = connection
   try {
     const answer = await client.send(
-      new sdk.HeadObjectCommand({ Bucket: options.bucket, Key: objectName(options, put.key) }),
-      { abortSignal: put.signal },
+      new sdk.HeadObjectCommand({ Bucket: options.bucket, Key: objectName(options, key) }),
+      { abortSignal },
     )
     return {
       size: answer.ContentLength ?? 0,
@@ -155,7 +170,7 @@ export async function readBack(put: S3Put): Promise<StoredWrite | undefined> {
       writeId: answer.Metadata?.[WRITE_ID],
     }
   } catch (error) {
-    const mapped = mapS3Error(error, { op: 'head', key: put.key, bucket: options.bucket })
+    const mapped = mapS3Error(error, { op: 'head', key, bucket: options.bucket })
     if (mapped.code === 'NotFound') return undefined
     throw mapped
   }

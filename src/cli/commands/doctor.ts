@@ -3,22 +3,30 @@ import {
   type ObjectStore,
   type ProbeReport,
   probeStore,
+  type RaceReport,
+  raceCreates,
 } from '../../core/store/index.ts'
 import type { CommandContext } from '../command-context.ts'
-import { clockFinding, type Finding, probeFindings } from '../doctor-findings.ts'
+import { clockFinding, type Finding, probeFindings, raceFinding } from '../doctor-findings.ts'
 import { ExitCode } from '../exit-code.ts'
-import { parseFlags, text } from '../flags.ts'
+import { integer, parseFlags, text } from '../flags.ts'
 import { runtimeFindings } from '../runtime-findings.ts'
 import { bucketFlags } from './bucket-flags.ts'
 
-const doctorFlags = bucketFlags.extend({ region: text('the name of a region').optional() })
+/** More at once say nothing more about the store, and much about this machine's sockets. */
+const MAX_RACERS = 1000
+
+const doctorFlags = bucketFlags.extend({
+  region: text('the name of a region').optional(),
+  race: integer(0, MAX_RACERS),
+})
 
 /** A doctor's question is short: one more try tells a hiccup from an outage. */
 const RETRY = { attempts: 2, totalMs: 20_000, attemptTimeoutMs: 10_000 }
 
 /**
  * `walsync doctor`: is this store fit for use, from here, with these credentials? Writes three tiny
- * objects and removes them.
+ * objects and removes them; one more for a race.
  *
  * @returns 0 if it is, 4 if not
  */
@@ -26,7 +34,7 @@ export async function doctor(
   context: CommandContext,
   rawFlags: Readonly<Record<string, unknown>>,
 ): Promise<number> {
-  const { bucket, region } = parseFlags(doctorFlags, rawFlags)
+  const { bucket, region, race: writers } = parseFlags(doctorFlags, rawFlags)
   const { signal } = context
   const { store, layout, backend } = await context.openStore(bucket, {
     signal,
@@ -41,6 +49,7 @@ export async function doctor(
   findings.push(...regions(store), await credentials(store, signal))
   const report =
     findings.at(-1)?.status === 'failed' ? undefined : await probe(store, signal, findings)
+  const race = report && (await raced(store, writers, signal, findings))
   const fit = findings.every(({ status }) => status !== 'failed')
   const { latencyMs, clockSkewMs, leftBehind } = report ?? {}
   const result = {
@@ -52,6 +61,7 @@ export async function doctor(
     latencyMs,
     clockSkewMs,
     leftBehind,
+    ...(race === undefined ? {} : { race }),
   }
   context.output.result(result, render(findings, fit))
   return fit ? ExitCode.ok : ExitCode.store
@@ -99,6 +109,19 @@ async function probe(
     findings.push({ name: 'probe', status: 'failed', text })
     return undefined
   }
+}
+
+/** Only where it was asked for, and where the probe came to its end. */
+async function raced(
+  store: ObjectStore,
+  writers: number,
+  signal: AbortSignal,
+  findings: Finding[],
+): Promise<RaceReport | undefined> {
+  if (writers === 0) return undefined
+  const report = await raceCreates(store, { writers, signal })
+  findings.push(raceFinding(report))
+  return report
 }
 
 function render(findings: readonly Finding[], fit: boolean): string {

@@ -26,7 +26,7 @@ export async function watch(
     const started = run.start()
     if (config !== undefined)
       onReloadSignal(() => started.then(() => run.reload()).catch(() => undefined))
-    await Promise.race([started, aborted(signal)])
+    await Promise.race([started, run.refused, aborted(signal)])
     if (!signal.aborted) {
       logger.info({ databases: run.fleet.status().length, store: run.stores }, 'watching')
     }
@@ -53,7 +53,10 @@ function whatIsLeft({ fleet, plan }: WatchRun, unshipped: readonly string[]): Er
   })
 }
 
-/** @throws FencedError if another writer took every database over */
+/**
+ * @throws FencedError if another writer took every database over
+ * @throws StoreError if the probe has found meanwhile that a store is not fit
+ */
 async function untilEnd(
   run: WatchRun,
   { signal, output, logger }: CommandContext,
@@ -61,7 +64,7 @@ async function untilEnd(
 ): Promise<number> {
   const { fleet } = run
   if (command.length === 0) {
-    await Promise.race([aborted(signal), fleet.done()])
+    await Promise.race([aborted(signal), run.refused, fleet.done()])
     return 0
   }
   const child = await startChild(command, { keepStdout: output.json })
@@ -77,9 +80,10 @@ async function untilEnd(
       logger.info('the command has ended; replicating until what it has started ends')
   })
   try {
-    await Promise.race([groupEnded(signal), fleet.done()])
+    await Promise.race([groupEnded(signal), run.refused, fleet.done()])
   } catch (error) {
-    // Fenced: elsewhere the same application runs on a newer copy; this one must not go on.
+    // Fenced: elsewhere the same application runs on a newer copy; this one must not go on. Refused:
+    // it would go on without the backup that it was started with.
     child.kill('SIGTERM')
     await groupEnded(AbortSignal.abort())
     throw error

@@ -54,9 +54,13 @@ export class StorePool {
     return pooled?.opened.store.description ?? ''
   }
 
-  /** Tries out what the stores can do, each once. */
-  probe(): void {
-    for (const { probe } of this.#stores.values()) probe.begin()
+  /**
+   * Tries out what the stores can do, each once.
+   *
+   * @throws StoreError of the first in which no replica may be kept
+   */
+  async probe(): Promise<void> {
+    await Promise.all([...this.#stores.values()].map(({ probe }) => probe.begin()))
   }
 
   /** What the engine needs to replicate a database into its open store. */

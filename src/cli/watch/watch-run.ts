@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { Engine } from '../../core/engine/engine.ts'
 import type { CommandContext } from '../command-context.ts'
 import type { Config } from '../config/config.ts'
@@ -12,9 +13,15 @@ import { refuseConflicts, resolveDatabases, type WantedDatabase } from './resolv
 import { StorePool } from './store-pool.ts'
 import { fixedDifferences, type WatchPlan, type WatchRequest, watchPlan } from './watch-plan.ts'
 
+/** How long a start waits for the probe beyond its databases; a refusal that comes later ends the run. */
+const PROBE_PATIENCE_MS = 5000
+
 /** One `watch`, from the plan to the last sync: its stores, the engine, and the files that come and go. */
 export class WatchRun {
   readonly fleet: Fleet
+  /** Rejects once the probe of the start has found a store in which no replica may be kept; never resolves. */
+  readonly refused: Promise<never>
+  readonly #refuse: (error: unknown) => void
   readonly #context: CommandContext
   readonly #request: Omit<WatchRequest, 'config'>
   readonly #stores: StorePool
@@ -47,6 +54,10 @@ export class WatchRun {
     stores: StorePool,
   ) {
     const { cwd, logger } = context
+    const { promise, reject } = Promise.withResolvers<never>()
+    promise.catch(() => {})
+    this.refused = promise
+    this.#refuse = reject
     this.#context = context
     this.#request = request
     this.#plan = plan
@@ -83,17 +94,21 @@ export class WatchRun {
    * be there; of the file's, those that are not (yet) are waited for.
    *
    * @throws DatabaseError, StoreError, FencedError of a database of the command line
+   * @throws StoreError of a store in which no replica may be kept, where the probe says so in time
    * @throws UsageError for databases that would share a replica
    */
   async start(): Promise<void> {
     const starting = this.#engine.start()
-    if (this.#plan.probe) this.#stores.probe()
+    const probed = this.#plan.probe ? this.#stores.probe() : Promise.resolve()
+    probed.catch(this.#refuse)
     await starting
     this.fleet.adopt(this.#first)
-    if (this.#plan.config === undefined) return
-    await this.#lookout.take(this.#plan)
-    await this.fleet.settled()
-    this.#lookout.start()
+    if (this.#plan.config !== undefined) {
+      await this.#lookout.take(this.#plan)
+      await this.fleet.settled()
+      this.#lookout.start()
+    }
+    await Promise.race([probed, delay(PROBE_PATIENCE_MS, undefined, { ref: false })])
   }
 
   /**
@@ -161,10 +176,16 @@ export class WatchRun {
     await this.#stores.open(plan.sources.map(({ bucket }) => bucket))
     const changes = await this.#lookout.take(plan)
     this.#plan = plan
-    if (plan.probe) this.#stores.probe()
+    if (plan.probe) this.#stores.probe().catch((error) => this.#tellRefused(error))
     const { given, flags } = this.#request
     if (!given.has('logLevel') && flags.quiet !== true) logger.level = plan.logLevel ?? 'info'
     return changes
+  }
+
+  /** The databases in the other stores go on, and a start of the same file is refused. */
+  #tellRefused(error: unknown): void {
+    const { code, message, details } = errorReport(error)
+    this.#context.logger.error({ code, details }, message)
   }
 
   #tell(event: FleetEvent): void {

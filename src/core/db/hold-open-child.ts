@@ -1,5 +1,10 @@
+import { readFileSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { identityAt } from './file-identity.ts'
+
+/** SQLite's shared lock lies in these bytes of the main file (SHARED_FIRST and SHARED_SIZE in os.h). */
+const SHARED_FIRST = 0x40000002
+const SHARED_LAST = SHARED_FIRST + 509
 
 const path = process.argv[2] as string
 const db = new DatabaseSync(path, { timeout: 1000 })
@@ -8,11 +13,26 @@ db.exec('PRAGMA wal_autocheckpoint = 0; BEGIN')
 try {
   db.prepare('SELECT count(*) FROM sqlite_schema').get()
 } catch (error) {
-  // SQLITE_IOERR_SHORT_READ, _CORRUPT, _NOTADB: the log is gone or another's, and its index is not.
-  // SQLite locks the main file and opens the log before it reads a page, and so the lock stays.
-  if (![522, 11, 26].includes((error as { errcode?: number }).errcode ?? 0)) throw error
+  // A log that is missing, cut off or another one makes the read fail, mostly when the lock has been taken.
+  if (!holdsSharedLock(path)) throw error
 }
 process.stdout.write(`${identityAt(path)}\n`)
 // If the parent is gone, too, this ends without closing: a close could be the last one.
 process.stdin.on('end', () => process.kill(process.pid, 'SIGKILL'))
 process.stdin.resume()
+
+/** By `/proc/locks` (proc(5)); false where there is none. */
+function holdsSharedLock(file: string): boolean {
+  let locks: string
+  try {
+    locks = readFileSync('/proc/locks', 'utf8')
+  } catch {
+    return false
+  }
+  const inode = String(statSync(file).ino)
+  return locks.split('\n').some((line) => {
+    const [, , , , pid, place = '', first, last] = line.trim().split(/\s+/)
+    const isOurs = pid === String(process.pid) && place.split(':')[2] === inode
+    return isOurs && Number(first) <= SHARED_FIRST && Number(last) >= SHARED_LAST
+  })
+}

@@ -5,7 +5,7 @@ import {
   type ReplicaClient,
   ReplicaError,
 } from '../replica/replica-client.ts'
-import { isStoreError } from '../store/index.ts'
+import { isArchived, isStoreError } from '../store/index.ts'
 import { MaintenanceError } from './maintenance-error.ts'
 
 /** Decoded at a time; a page can be 255 times its payload, so this bounds what one step makes. */
@@ -51,7 +51,7 @@ export async function explainFailure(
 function faultOf(error: unknown): LtxError | ReplicaError | Error | undefined {
   for (let at = error; at instanceof Error; at = at.cause) {
     if (at instanceof LtxError || at instanceof ReplicaError) return at
-    if (isStoreError(at) && at.code === 'Corrupted') return at
+    if (isStoreError(at) && (at.code === 'Corrupted' || isArchived(at))) return at
   }
   return undefined
 }
@@ -89,6 +89,10 @@ async function examine(
     signal.throwIfAborted()
     const fault = faultOf(cause)
     if (fault === undefined) throw cause
+    if (isArchived(fault)) {
+      const message = `The object ${file.key} is in an archive tier and cannot be read now.`
+      return new MaintenanceError('ArchivedObject', file.key, message, { cause })
+    }
     const gone = fault instanceof ReplicaError && fault.code === 'MissingObject'
     const message = gone ? fault.message : `The object ${file.key} is damaged: ${fault.message}`
     return new MaintenanceError(gone ? 'MissingObject' : 'DamagedObject', file.key, message, {

@@ -1,11 +1,12 @@
 /**
  * `DamagedObject`: an object is no intact LTX file, twice in a row. `MissingObject`: it was listed
- * and is gone. `MissingPage`: the object should hold a page by which the database grew, and does
+ * and is gone. `ArchivedObject`: it is in a tier from which nothing is read. `MissingPage`: the object should hold a page by which the database grew, and does
  * not. `ChecksumMismatch`: the objects are sound and not of one history. `Unmergeable`: the object cannot be merged with others, since LTX has no form for the result.
  */
 export type MaintenanceErrorCode =
   | 'DamagedObject'
   | 'MissingObject'
+  | 'ArchivedObject'
   | 'MissingPage'
   | 'ChecksumMismatch'
   | 'Unmergeable'
@@ -15,6 +16,8 @@ const HINTS: Readonly<Record<MaintenanceErrorCode, string>> = {
     'walsync verify says what cannot be restored; bring the object back from another copy of the replica, or run walsync repair.',
   MissingObject:
     'walsync verify says what cannot be restored; something else deletes objects of this replica.',
+  ArchivedObject:
+    'Bring it back from the archive tier, and keep the lifecycle rule from the objects of a replica: they are read again when they are merged, and for every restore.',
   MissingPage:
     'walsync verify says what cannot be restored; walsync repair gives the replica a new base.',
   ChecksumMismatch:

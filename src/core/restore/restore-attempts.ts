@@ -1,4 +1,5 @@
 import { type LtxFileInfo, type ReplicaClient, ReplicaError } from '../replica/replica-client.ts'
+import { copyError, isArchived, type StoreError } from '../store/index.ts'
 import { MAX_RELISTS, planFromListing } from './plan-for.ts'
 import { lastTxid, restorableTo } from './reachable.ts'
 import { RestoreError, restorableSentence } from './restore-error.ts'
@@ -49,7 +50,8 @@ export class RestoreAttempts {
   async failed(error: unknown): Promise<void> {
     const bad = badObject(error)
     if (bad === undefined) throw error
-    if (bad.code !== 'DamagedObject' && (await this.#listsAnew(bad))) return
+    const isElsewhere = bad.code === 'MissingObject' || bad.code === 'ObjectChanged'
+    if (isElsewhere && (await this.#listsAnew(bad))) return
     if (this.#plan === undefined || this.avoided.length >= MAX_AVOIDED) throw this.#giveUp(bad)
     this.avoided.push({ key: bad.key, reason: bad.message })
     this.#files = this.#usable(this.#files ?? [])
@@ -89,9 +91,13 @@ export class RestoreAttempts {
     return files.filter((file) => !avoided.has(file.key))
   }
 
-  #giveUp(bad: BadObject): RestoreError {
+  #giveUp(bad: BadObject): RestoreError | StoreError {
     const others = (this.#files ?? []).filter((file) => file.key !== bad.key)
     const point = restorableTo(others, this.#plan?.txid)
+    if (bad.code === 'ArchivedObject') {
+      const message = `${bad.message} ${restorableSentence(point)}`
+      return copyError(bad.cause, { message })
+    }
     const code = bad.code === 'DamagedObject' ? 'DamagedObject' : 'MissingObject'
     return new RestoreError(code, `${bad.message} ${restorableSentence(point)}`, {
       key: bad.key,
@@ -102,16 +108,31 @@ export class RestoreAttempts {
   }
 }
 
-interface BadObject {
+interface BadFile {
   readonly code: 'MissingObject' | 'DamagedObject' | 'ObjectChanged'
   readonly key: string
   readonly message: string
   readonly cause: Error
 }
 
+/** Whole, and out of reach until somebody brings it back. */
+interface ArchivedFile {
+  readonly code: 'ArchivedObject'
+  readonly key: string
+  readonly message: string
+  readonly cause: StoreError
+}
+
+type BadObject = BadFile | ArchivedFile
+
 function badObject(error: unknown): BadObject | undefined {
   if (error instanceof ReplicaError) {
     return { code: error.code, key: error.key, message: error.message, cause: error }
+  }
+  if (isArchived(error) && error.key !== undefined) {
+    const { key } = error
+    const message = `The object ${key} is in an archive tier and cannot be read now.`
+    return { code: 'ArchivedObject', key, message, cause: error }
   }
   if (!(error instanceof RestoreError) || error.code !== 'DamagedObject') return undefined
   if (error.key === undefined) return undefined

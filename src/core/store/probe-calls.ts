@@ -16,6 +16,12 @@ const OUT_OF_REACH: ReadonlySet<StoreErrorCode> = new Set([
   'NoSpace',
 ])
 
+/** The body of a probe's put: a name, and every value of a byte, so that nothing on the way can pass for text. */
+export function probeBody(text: string): Uint8Array {
+  const name = new TextEncoder().encode(text)
+  return Uint8Array.from({ length: name.length + 256 }, (_, at) => name[at] ?? at - name.length)
+}
+
 /** The calls of one probe: each answer, how long it took, and what was denied. */
 export class ProbeCalls {
   readonly latencyMs: Partial<Record<ProbeVerb, number>> = {}
@@ -29,14 +35,14 @@ export class ProbeCalls {
   }
 
   put(key: string, text: string, condition: Precondition): Promise<Answer<PutResult>> {
-    const body = new TextEncoder().encode(text)
-    return this.#ask('put', () => this.#store.put(key, body, { ...condition, ...this.#options() }))
+    const options = { ...condition, ...this.#options() }
+    return this.#ask('put', () => this.#store.put(key, probeBody(text), options))
   }
 
-  get(key: string): Promise<Answer<{ readonly info: ObjectInfo; readonly text: string }>> {
+  get(key: string): Promise<Answer<{ readonly info: ObjectInfo; readonly bytes: Uint8Array }>> {
     return this.#ask('get', async () => {
       const { info, body } = await this.#store.get(key, this.#options())
-      return { info, text: new TextDecoder().decode(await readAll(body)) }
+      return { info, bytes: await readAll(body) }
     })
   }
 

@@ -1,6 +1,6 @@
 import type { StoreCapabilities } from './capabilities.ts'
 import type { ObjectInfo, PutResult } from './object-store.ts'
-import type { Answer } from './probe-calls.ts'
+import { type Answer, probeBody } from './probe-calls.ts'
 import type { ProbeCheck, ProbeCheckName } from './probe-report.ts'
 
 /** What the calls of a probe came back with; `undefined` for one that was not made. */
@@ -14,11 +14,13 @@ export interface ProbeAnswers {
   readonly other: Answer<PutResult>
   /** A second create-only put of `main`. */
   readonly again: Answer<PutResult> | undefined
-  /** A put of `main` with the version of `other`. */
+  /** A put of `other` with its own version. */
+  readonly current: Answer<PutResult> | undefined
+  /** A put of `main` with the version that `other` had. */
   readonly stale: Answer<PutResult> | undefined
   /** A put of `missing` with the version of `other`. */
   readonly absent: Answer<PutResult> | undefined
-  readonly get: Answer<{ readonly info: ObjectInfo; readonly text: string }>
+  readonly get: Answer<{ readonly info: ObjectInfo; readonly bytes: Uint8Array }>
   readonly head: Answer<ObjectInfo | undefined>
   readonly list: Answer<readonly ObjectInfo[]>
   readonly deleted: Answer<void>
@@ -31,6 +33,7 @@ export interface ProbeAnswers {
 
 const NO_FENCE = "two writers of one replica could overwrite each other's history unseen"
 const NO_SWAP = 'a change by another writer between a read and a write is overwritten unseen'
+const NEVER_SWAPS = 'no write that goes on from a known state can succeed'
 
 export function createOnly({ create, again, get }: ProbeAnswers): ProbeCheck {
   const is = results('create-only')
@@ -49,17 +52,17 @@ export function createOnly({ create, again, get }: ProbeAnswers): ProbeCheck {
     return is.failed(`${second} failed as ${again.error.code}, expected AlreadyExists.`)
   }
   if (get.value === undefined) return is.untried(`${second} was refused; ${because('get', get)}`)
-  if (get.value.text === 'second') {
+  if (holds(get.value, 'second')) {
     return is.failed(`${second} was answered with AlreadyExists, but overwrote it: ${NO_FENCE}.`)
   }
   return is.ok(`${second} was refused and changed nothing.`)
 }
 
 export function compareAndSwap(answers: ProbeAnswers): ProbeCheck {
-  const { capabilities, main, other, stale, absent, get, list, keys } = answers
+  const { capabilities, main, other, current, stale, absent, get, list, keys } = answers
   const is = results('compare-and-swap')
   if (capabilities.ifMatch === 'none') return is.skipped('The backend declares none.')
-  if (stale === undefined || absent === undefined) {
+  if (current === undefined || stale === undefined || absent === undefined) {
     return is.untried(because('put', main.error === undefined ? other : main))
   }
   for (const [what, put] of [
@@ -74,38 +77,59 @@ export function compareAndSwap(answers: ProbeAnswers): ProbeCheck {
     }
   }
   const appeared = list.value?.some(({ key }) => key === keys.missing) === true
-  if (get.value?.text === 'stale' || appeared) {
+  if ((get.value !== undefined && holds(get.value, 'stale')) || appeared) {
     return is.failed(
       `A put was answered with PreconditionFailed, but stored its bytes: ${NO_SWAP}.`,
+    )
+  }
+  if (current.error !== undefined) {
+    if (current.error.code === 'PermissionDenied') return is.untried(because('put', current))
+    return is.failed(
+      `A put with the current version failed as ${current.error.code}, expected to succeed: ${NEVER_SWAPS}.`,
+    )
+  }
+  const swapped = list.value?.find(({ key }) => key === keys.other)
+  if (swapped !== undefined && swapped.size !== current.value.size) {
+    return is.failed(
+      `A put with the current version was accepted, but list shows what was there before: ${NEVER_SWAPS}.`,
     )
   }
   if (get.value === undefined) {
     return is.untried(`Puts with a stale version were refused; ${because('get', get)}`)
   }
   const scope = capabilities.ifMatch === 'process' ? ', as declared for one process only' : ''
-  return is.ok(`Puts with a stale version, and on a missing key, were refused${scope}.`)
+  return is.ok(
+    `A put with the current version was accepted; with a stale one, and on a missing key, it was refused${scope}.`,
+  )
 }
 
 export function readAfterWrite(answers: ProbeAnswers): ProbeCheck {
   const { main, again, stale, get, head, list, keys } = answers
   const is = results('read-after-write')
   if (main.value === undefined) return is.untried(because('put', main))
-  const { version } = stale?.value ?? again?.value ?? main.value
-  const size = stale?.value?.size ?? again?.value?.size ?? main.value.size
+  const { version, size } = stale?.value ?? again?.value ?? main.value
+  // What was refused may still have been stored: that is for the checks of the conditions to say.
+  const texts = ['first', 'second', 'stale']
+  const stored = texts.slice(stale?.value ? 2 : again?.value ? 1 : 0)
   const listed = list.value?.find(({ key }) => key === keys.main)
   const seen = { get: get.value?.info, head: head.value, list: listed }
   for (const [verb, answer] of Object.entries({ get, head, list })) {
     if (answer.error?.code === 'PermissionDenied') return is.untried(because(verb, answer))
     const info = seen[verb as keyof typeof seen]
+    // What get does not give back, nobody restores; head and list may only be late.
+    const failed = verb === 'get' ? is.fatal : is.failed
     if (answer.error !== undefined && answer.error.code !== 'NotFound') {
-      return is.failed(`${verb} failed right after the put: ${answer.error.message}`)
+      return failed(`${verb} failed right after the put: ${answer.error.message}`)
     }
-    if (info === undefined) return is.failed(`${verb} does not show an object right after its put.`)
+    if (info === undefined) return failed(`${verb} does not show an object right after its put.`)
+    if (verb === 'get' && !stored.some((text) => holds(get.value, text))) {
+      return failed('get gives other bytes than the put has stored.')
+    }
     if (info.version !== version || info.size !== size) {
       return is.failed(`${verb} shows another state than the last put that was accepted.`)
     }
   }
-  return is.ok('get, head and list show an object as soon as its put has returned.')
+  return is.ok('get gives the bytes of a put, head and list show it, as soon as it has returned.')
 }
 
 export function listOrder({ keys, list, other, main }: ProbeAnswers): ProbeCheck {
@@ -132,6 +156,10 @@ export function deletion({ deleted, left, main }: ProbeAnswers): ProbeCheck {
   return is.ok('Deleted objects are gone at once.')
 }
 
+function holds(got: { readonly bytes: Uint8Array } | undefined, text: string): boolean {
+  return got !== undefined && Buffer.compare(got.bytes, probeBody(text)) === 0
+}
+
 function because(verb: string, answer: Answer<unknown>): string {
   const why = answer.error?.code === 'PermissionDenied' ? 'was denied' : 'failed'
   return `Not tried, because ${verb} ${why}: ${answer.error?.message ?? 'no answer'}`
@@ -142,6 +170,7 @@ function results(name: ProbeCheckName) {
   return {
     ok: make('ok'),
     failed: make('failed'),
+    fatal: (sentence: string): ProbeCheck => ({ ...make('failed')(sentence), fatal: true }),
     skipped: make('skipped'),
     untried: make('untried'),
   }

@@ -1,4 +1,4 @@
-import type { StoreError } from './store-error.ts'
+import { StoreError } from './store-error.ts'
 
 export type ProbeVerb = 'put' | 'get' | 'head' | 'list' | 'delete'
 
@@ -18,6 +18,8 @@ export interface ProbeCheck {
   readonly status: 'ok' | 'failed' | 'skipped' | 'untried'
   /** What was seen, and for a failure what is lost by it. */
   readonly sentence: string
+  /** What is stored there cannot be read back: no replica may rely on it. */
+  readonly fatal?: true
 }
 
 /** What `probeStore` saw. */
@@ -42,4 +44,18 @@ export interface ProbeDenial {
 /** Does the store really keep a second create-only writer out? False as well where that could not be tried. */
 export function enforcesCreateOnly({ checks }: ProbeReport): boolean {
   return checks.some(({ name, status }) => name === 'create-only' && status === 'ok')
+}
+
+/** Why no replica may be kept in this store, if so. */
+export function unfitStore({ checks }: ProbeReport, description: string): StoreError | undefined {
+  const check = checks.find(({ fatal }) => fatal === true)
+  if (check === undefined) return undefined
+  return new StoreError(
+    'Unsupported',
+    `${description} does not give back what was stored in it: ${check.sentence}`,
+    {
+      op: 'get',
+      hint: 'Nothing could be restored from there. Take away what stands before the store and caches or changes its answers, or use another one; `walsync doctor` tries it again.',
+    },
+  )
 }

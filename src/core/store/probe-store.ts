@@ -22,7 +22,7 @@ const CLEAN_UP_MS = 5000
 /**
  * Tries on the real container what the store declares, because "S3-compatible" says nothing about
  * it: create-only and compare-and-swap puts, reads after a write, the order of a listing, deletes.
- * Ten calls, three tiny objects, removed again in any case.
+ * Eleven calls, three tiny objects, removed again in any case.
  *
  * A permission that is missing is part of the report. The capabilities are those of `store` itself,
  * so a probe through `RetryingStore` tells what its callers get.
@@ -69,10 +69,12 @@ async function ask(
   const endedAt = Date.now()
   const other = await calls.put(keys.other, 'other', {})
   const again = create?.value && (await calls.put(keys.main, 'second', { ifAbsent: true }))
+  const swaps = capabilities.ifMatch !== 'none'
   const swap = async (key: string, text: string) =>
-    main.value !== undefined && other.value !== undefined && capabilities.ifMatch !== 'none'
+    main.value !== undefined && other.value !== undefined && swaps
       ? await calls.put(key, text, { ifMatch: other.value.version })
       : undefined
+  const current = await swap(keys.other, 'swapped')
   const stale = await swap(keys.main, 'stale')
   const absent = await swap(keys.missing, 'absent')
   const get = await calls.get(keys.main)
@@ -80,7 +82,7 @@ async function ask(
   const list = await calls.list(`${folder}/`)
   const deleted = await calls.delete(Object.values(keys))
   const left = await calls.list(`${folder}/`)
-  const puts = { create, main, other, again, stale, absent }
+  const puts = { create, main, other, again, current, stale, absent }
   return { capabilities, keys, ...puts, get, head, list, deleted, left, startedAt, endedAt }
 }
 
@@ -114,7 +116,7 @@ function clockSkew({ get, head, main, startedAt, endedAt }: ProbeAnswers): numbe
 }
 
 /** Under a signal of its own: the caller's may be what ended the probe. The first error is the one to tell. */
-async function removeQuietly(store: ObjectStore, keys: readonly string[]): Promise<void> {
+export async function removeQuietly(store: ObjectStore, keys: readonly string[]): Promise<void> {
   const signal = AbortSignal.timeout(CLEAN_UP_MS)
   try {
     for await (const _failure of store.deleteMany(keys, { signal }));

@@ -39,6 +39,8 @@ export interface StoreErrorOptions {
   readonly retryAfterMs?: number | undefined
   /** One sentence for the operator: what to do about it. */
   readonly hint?: string | undefined
+  /** Of a get: the object is whole, in a tier from which it must be brought back before it can be read. */
+  readonly archived?: boolean | undefined
 }
 
 const BRAND = Symbol.for('walsync/StoreError')
@@ -55,6 +57,7 @@ export class StoreError extends Error {
   readonly requestId: string | undefined
   readonly retryAfterMs: number | undefined
   readonly hint: string | undefined
+  readonly archived: boolean
 
   /** @param message Complete sentence without secrets; the key belongs in it where there is one. */
   constructor(code: StoreErrorCode, message: string, options: StoreErrorOptions) {
@@ -69,6 +72,7 @@ export class StoreError extends Error {
     this.requestId = options.requestId
     this.retryAfterMs = options.retryAfterMs
     this.hint = options.hint
+    this.archived = options.archived ?? false
     Object.defineProperty(this, BRAND, { value: true })
   }
 }
@@ -76,4 +80,9 @@ export class StoreError extends Error {
 /** Recognises a `StoreError` of any copy of this package: by brand, because two installed copies defeat `instanceof`. */
 export function isStoreError(error: unknown): error is StoreError {
   return typeof error === 'object' && error !== null && BRAND in error
+}
+
+/** Says of one object that it cannot be read now, and neither of the object nor of the store that anything is wrong. */
+export function isArchived(error: unknown): error is StoreError {
+  return isStoreError(error) && error.archived === true
 }

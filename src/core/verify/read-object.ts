@@ -5,7 +5,7 @@ import {
   type ReplicaClient,
   ReplicaError,
 } from '../replica/replica-client.ts'
-import { isStoreError } from '../store/index.ts'
+import { isArchived, isStoreError } from '../store/index.ts'
 import { FactGatherer, type FileFacts } from './file-facts.ts'
 import type { Fault } from './listing-faults.ts'
 
@@ -73,6 +73,11 @@ async function decode(
 
 function findingOf(file: LtxFileInfo, error: unknown): Finding {
   if (error instanceof LtxError) return bad('Damaged', file, error.message)
+  if (isArchived(error)) {
+    const hint = error.hint === undefined ? '' : ` ${error.hint}`
+    const message = `The object ${file.key} is in an archive tier and cannot be read now.${hint}`
+    return { kind: 'bad', fault: { code: 'Archived', key: file.key, message } }
+  }
   if (!(error instanceof ReplicaError)) throw error
   const { code, key, message } = error
   if (code === 'DamagedObject') return { kind: 'bad', fault: { code: 'WrongName', key, message } }

@@ -9,6 +9,7 @@ export type VerifyDepth = 'quick' | 'full'
  * An object by its listing: `Empty` (no bytes), `TooSmall` (fewer bytes than any LTX file).
  * An object by its content: `Damaged` (format, page order, index or checksum), `WrongName` (its
  * header has other TXIDs than its name), `Unreadable` (its bytes do not arrive as they were stored),
+ * `Archived` (whole as far as can be told, in a tier from which it must be brought back first),
  * `Missing` (listed and not there), `SizeChanged` (not of the listed size).
  * Objects together: `NoBase` (no file starts at TXID 1), `Gap` (TXIDs that no file holds),
  * `EndMissing` (TXIDs behind the end that were stored once), `PageSizeChange`, `MissingPages` and
@@ -21,6 +22,7 @@ export type DefectCode =
   | 'Damaged'
   | 'WrongName'
   | 'Unreadable'
+  | 'Archived'
   | 'Missing'
   | 'SizeChanged'
   | 'NoBase'

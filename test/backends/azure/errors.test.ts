@@ -6,7 +6,12 @@ it.each(['BlobArchived', 'BlobBeingRehydrated'])(
   (errorCode) => {
     const answer = Object.assign(new Error('refused'), { statusCode: 409, details: { errorCode } })
     const error = mapAzureError(answer, { op: 'get', key: 'k', container: 'c' })
-    expect(error).toMatchObject({ code: 'Unsupported', retryable: false, httpStatus: 409 })
+    expect(error).toMatchObject({
+      code: 'Unsupported',
+      retryable: false,
+      archived: true,
+      httpStatus: 409,
+    })
     expect(error.hint).toMatch(/archive tier/)
   },
 )

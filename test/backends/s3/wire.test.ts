@@ -239,7 +239,12 @@ describe('S3 on the wire', () => {
   it('S307 an archived object is named as such', async () => {
     const s3 = await open(failing(403, 'InvalidObjectState'))
     const error = await caught(s3.get('k'))
-    expect(error).toMatchObject({ code: 'Unsupported', retryable: false, httpStatus: 403 })
+    expect(error).toMatchObject({
+      code: 'Unsupported',
+      retryable: false,
+      archived: true,
+      httpStatus: 403,
+    })
     expect(error.hint).toMatch(/archived .*restore-object/)
   })
 

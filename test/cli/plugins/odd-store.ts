@@ -47,6 +47,37 @@ const ODD: Readonly<Record<string, Change>> = {
       return { ...result, info: { ...result.info, lastModified } }
     },
   }),
+  /** Something before the store gives other bytes for what was put; all that it says of it is right. */
+  garbling: (inner) => ({
+    get: async (key, options) => {
+      const result = await inner.get(key, options)
+      const { body } = result
+      return {
+        ...result,
+        body: (async function* () {
+          for await (const chunk of body) yield chunk.map((byte) => byte ^ 1)
+        })(),
+      }
+    },
+  }),
+  /** Looks, waits, and then writes: right for one call after the other. */
+  racy: (inner) => ({
+    put: async (key, body, options) => {
+      if (options?.ifAbsent !== true) return await inner.put(key, body, options)
+      if ((await inner.head(key)) !== undefined) {
+        throw new StoreError('AlreadyExists', `${key}: 412`, { op: 'put', key })
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      return await inner.put(key, body)
+    },
+  }),
+  /** Compare-and-swap never succeeds. */
+  stubborn: (inner) => ({
+    put: async (key, body, options) => {
+      if (options?.ifMatch === undefined) return await inner.put(key, body, options)
+      throw new StoreError('PreconditionFailed', `${key}: 412`, { op: 'put', key })
+    },
+  }),
   /** Out of reach. */
   down: () => ({
     check: down,

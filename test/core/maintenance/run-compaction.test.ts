@@ -283,6 +283,27 @@ describe('an input that is in the way', () => {
     expect(await levelFiles(client, 0)).toHaveLength(5)
   })
 
+  it('is named as archived, not as damaged, when it is in an archive tier', async () => {
+    const { client, files } = await chainWith((bytes) => bytes)
+    const key = 'ltx/0/0000000000000004-0000000000000004.ltx'
+    let asked = 0
+    const { store } = client
+    const get = store.get.bind(store)
+    store.get = async (name, options) => {
+      if (name !== key) return await get(name, options)
+      asked++
+      throw new StoreError('Unsupported', 'no', { op: 'get', key: name, archived: true })
+    }
+    const error = await failure(runCompaction(client, stepOf(1, files), options))
+    expect(asked).toBeGreaterThan(0)
+    expect(error).toMatchObject({
+      code: 'ArchivedObject',
+      key,
+      hint: expect.stringContaining('archive tier'),
+    })
+    expect(await levelFiles(client, 1)).toEqual([])
+  })
+
   it('is named when it is gone', async () => {
     const { client, files } = await chainWith((bytes) => bytes)
     await client.delete(files.slice(2, 3))

@@ -7,6 +7,7 @@ import { encodeLtx, txid } from '../../../src/core/ltx/index.ts'
 import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
 import { planFor, type RestoreResult, restoreReplica } from '../../../src/core/restore/restore.ts'
 import { RestoreError } from '../../../src/core/restore/restore-error.ts'
+import { StoreError } from '../../../src/core/store/index.ts'
 import { type ChainFile, databaseStates, headerOf, level0, putChain } from './chain.ts'
 import { FailingStore, notFound } from './store-wrappers.ts'
 
@@ -138,6 +139,57 @@ describe('damage', () => {
     expect(expectRightOrNamed(outcome, third?.key as string)).toBe('refused')
     const { restorableTo } = (outcome as { error: RestoreError }).error
     expect(restorableTo?.txid).toBe(2n)
+  })
+})
+
+describe('an archived object', () => {
+  const archive = (store: FailingStore, key: string) => {
+    let asked = 0
+    store.beforeGet = (name) => {
+      if (name !== key) return
+      asked++
+      const options = { op: 'get', key, archived: true, hint: 'Bring it back.' }
+      throw new StoreError('Unsupported', `${key}: archived`, options)
+    }
+    return () => asked
+  }
+
+  it('is gone around where another chain makes the same state, and reported', async () => {
+    const store = new FailingStore()
+    const client = new ReplicaClient(store, 'ltx')
+    await putChain(client, states, PAGE_SIZE, [...level0(1, 4), { level: 9, min: 1, max: 4 }])
+    const key = (await client.list()).at(-1)?.key as string
+    const asked = archive(store, key)
+    const outcome = await outcomeOf(client)
+    expect(asked()).toBeGreaterThan(0)
+    expect(expectRightOrNamed(outcome, key)).toBe('avoided')
+    const { avoided } = (outcome as { result: RestoreResult }).result
+    expect(avoided[0]?.reason).toMatch(/is in an archive tier/)
+  })
+
+  it('without another chain is the error that the store gave, with how far a restore gets', async () => {
+    const store = new FailingStore()
+    const client = new ReplicaClient(store, 'ltx')
+    await putChain(client, states, PAGE_SIZE, level0(1, 4))
+    const key = (await client.list())[2]?.key as string
+    archive(store, key)
+    const { error } = (await outcomeOf(client)) as { error: StoreError }
+    expect(error).toMatchObject({ name: 'StoreError', code: 'Unsupported', key, archived: true })
+    expect(error).toMatchObject({ hint: 'Bring it back.' })
+    expect(error.message).toMatch(/archive tier.*TXID 0+2 /)
+    expect(readdirSync(folder)).toEqual([])
+  })
+
+  it('is not what every unsupported get is', async () => {
+    const store = new FailingStore()
+    const client = new ReplicaClient(store, 'ltx')
+    await putChain(client, states, PAGE_SIZE, [...level0(1, 4), { level: 9, min: 1, max: 4 }])
+    store.beforeGet = (key) => {
+      throw new StoreError('Unsupported', '405', { op: 'get', key })
+    }
+    expect(await outcomeOf(client)).toMatchObject({
+      error: { code: 'Unsupported', message: '405' },
+    })
   })
 })
 

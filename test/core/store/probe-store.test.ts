@@ -7,6 +7,7 @@ import { MemoryContainer, MemoryObjectStore } from '../../../src/backends/memory
 import { listReplicas } from '../../../src/core/replica/list-replicas.ts'
 import { parseLtxKey } from '../../../src/core/replica/replica-layout.ts'
 import {
+  bodySize,
   enforcesCreateOnly,
   type ObjectInfo,
   type ObjectStore,
@@ -16,11 +17,13 @@ import {
   type ProbeVerb,
   probeStore,
   RetryingStore,
+  readAll,
   StoreError,
+  unfitStore,
 } from '../../../src/core/store/index.ts'
 
 describe('probeStore on a store that keeps its word', () => {
-  it('finds everything ok in ten calls, and leaves nothing', async () => {
+  it('finds everything ok in eleven calls, and leaves nothing', async () => {
     const store = new ObservedStore(new MemoryObjectStore())
     const report = await probeStore(store)
     expect(statuses(report)).toEqual({
@@ -35,7 +38,7 @@ describe('probeStore on a store that keeps its word', () => {
     for (const ms of Object.values(report.latencyMs)) expect(ms).toBeGreaterThanOrEqual(0)
     expect(Math.abs(report.clockSkewMs!)).toBeLessThan(5000)
     expect(enforcesCreateOnly(report)).toBe(true)
-    expect(store.totalCalls).toBe(10)
+    expect(store.totalCalls).toBe(11)
     expect(await keysOf(store)).toEqual([])
   })
 
@@ -174,6 +177,54 @@ const BROKEN: readonly (readonly [string, string, RegExp, Break])[] = [
     }),
   ],
   [
+    'refuses the current version',
+    'compare-and-swap',
+    /^A put with the current version failed as PreconditionFailed, expected to succeed: no write/,
+    (inner) => ({
+      put: async (key, body, options) => {
+        if (options?.ifMatch) throw failure('PreconditionFailed', 'put', key)
+        return inner.put(key, body, options)
+      },
+    }),
+  ],
+  [
+    'does not know ifMatch (501)',
+    'compare-and-swap',
+    /^A put with a stale version failed as Unsupported/,
+    (inner) => ({
+      put: async (key, body, options) => {
+        if (options?.ifMatch) throw failure('Unsupported', 'put', key)
+        return inner.put(key, body, options)
+      },
+    }),
+  ],
+  [
+    'accepts the current version and stores nothing',
+    'compare-and-swap',
+    /^A put with the current version was accepted, but list shows what was there before/,
+    (inner) => ({
+      put: async (key, body, options) => {
+        const there = await inner.head(key)
+        if (options?.ifMatch === undefined || there?.version !== options.ifMatch) {
+          return inner.put(key, body, options)
+        }
+        return { version: there.version, size: bodySize(body) ?? 0 }
+      },
+    }),
+  ],
+  [
+    'gets the size and version of a put with other bytes',
+    'read-after-write',
+    /^get gives other bytes than the put has stored/,
+    (inner) => ({ get: gets(inner, (body) => body.with(body.length - 1, 0)) }),
+  ],
+  [
+    'takes bytes for text',
+    'read-after-write',
+    /^get gives other bytes than the put has stored/,
+    (inner) => ({ get: gets(inner, (body) => body.map((one) => (one === 13 ? 10 : one))) }),
+  ],
+  [
     'gets nothing right after a put',
     'read-after-write',
     /^get does not show an object right after its put/,
@@ -267,7 +318,7 @@ describe('a store that does otherwise than it says', () => {
 
   it('has only that check failed, where the others do not follow from it', async () => {
     const rows = BROKEN.filter(([what]) => /\(501\)|another code|order of writing/.test(what))
-    expect(rows).toHaveLength(3)
+    expect(rows).toHaveLength(4)
     for (const [, check, , change] of rows) {
       const others = Object.entries(statuses(await probeStore(broken(change))))
       expect(others.filter(([, status]) => status !== 'ok')).toEqual([[check, 'failed']])
@@ -340,7 +391,7 @@ describe('a probe that cannot go on', () => {
   })
 
   it('rejects with the reason of its signal at each call, and removes what it wrote', async () => {
-    for (let at = 1; at <= 10; at++) {
+    for (let at = 1; at <= 11; at++) {
       const inner = new MemoryObjectStore()
       const controller = new AbortController()
       let calls = 0
@@ -402,6 +453,60 @@ describe('keys of a probe', () => {
     }
   })
 })
+
+describe('a store that does not give back what was put', () => {
+  it.each(BROKEN.filter(([, check]) => check === 'read-after-write'))(
+    '%s: refused if it is get that fails',
+    async (what, _check, _says, change) => {
+      const unfit = unfitStore(await probeStore(broken(change)), 'odd://x')
+      if (/head|lists/.test(what)) return expect(unfit).toBe(undefined)
+      expect(unfit).toMatchObject({
+        code: 'Unsupported',
+        message: expect.stringMatching(/^odd:\/\/x does not give back what was stored in it: get /),
+        hint: expect.stringContaining('walsync doctor'),
+      })
+    },
+  )
+
+  it('an older state of an object that was overwritten counts as that', async () => {
+    // Ignores conditions, so that the probe's own puts overwrite, and goes on showing the first.
+    const first = new Map<string, GetBytes>()
+    const store = broken((inner) => ({
+      put: async (key, body, options) => {
+        const result = await inner.put(key, body, { ...options, ifAbsent: undefined })
+        if (!first.has(key)) first.set(key, await readAll((await inner.get(key)).body))
+        return result
+      },
+      get: (key, options) => gets(inner, (body) => first.get(key) ?? body)(key, options),
+    }))
+    expect(unfitStore(await probeStore(store), 'odd://x')?.message).toMatch(/other bytes/)
+  })
+
+  it('other faults, and a get that is denied, are no reason to refuse', async () => {
+    for (const [, check, , change] of BROKEN) {
+      if (check === 'read-after-write') continue
+      expect(unfitStore(await probeStore(broken(change)), 'odd://x')).toBe(undefined)
+    }
+    const denied = await probeStore(denying('get', new MemoryContainer()))
+    expect(unfitStore(denied, 'odd://x')).toBe(undefined)
+  })
+})
+
+type GetBytes = Uint8Array
+
+/** A get whose bytes are changed on the way. */
+function gets(inner: ObjectStore, change: (body: GetBytes) => GetBytes): ObjectStore['get'] {
+  return async (key, options) => {
+    const result = await inner.get(key, options)
+    const body = change(await readAll(result.body))
+    return {
+      ...result,
+      body: (async function* () {
+        yield body
+      })(),
+    }
+  }
+}
 
 type Break = (inner: ObjectStore) => Partial<ObjectStore>
 

@@ -322,6 +322,23 @@ describe('verify of a store that fails', () => {
     }
   })
 
+  it('names an archived object as that, at one try', async () => {
+    const { client, store } = await chain([BASE, ...level0(2, 5)])
+    let tries = 0
+    store.beforeGet = (asked) => {
+      if (asked !== key(0, 4)) return
+      tries++
+      const options = { op: 'get', key: asked, archived: true, hint: 'Bring it back.' }
+      throw new StoreError('Unsupported', 'no', options)
+    }
+    expect(await verifyReplica(client)).toMatchObject({
+      defects: [
+        { code: 'Archived', key: key(0, 4), message: expect.stringMatching(/Bring it back\.$/) },
+      ],
+    })
+    expect(tries).toBe(1)
+  })
+
   it('tries an object again that did not arrive whole, and names it if it never does', async () => {
     const { client, store } = await chain([BASE, ...level0(2, 5)])
     let tries = 0
