@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { compressSync, uncompressSync } from 'lz4-napi'
+import { compressBlock, compressBound, decompressBlock } from '../src/core/ltx/codec/lz4-block.ts'
 import {
   Crc64,
   encodeLtxHeader,
@@ -20,7 +21,6 @@ import {
   type LtxHeader,
   txid,
 } from '../src/core/ltx/index.ts'
-import { compressBlock, compressBound, decompressBlock } from '../src/core/ltx/lz4-block.ts'
 
 const PAGE_SIZE = 4096
 const PAGES = 100_000

@@ -1,11 +1,12 @@
 // How long the pure planners take on large replicas, and how that grows: each with n files and with
 // 4 n, the median of five. A ratio of about 4 is linear.
 // Usage: node bench/plans.ts
+
+import { planCompaction } from '../src/core/compaction/plan-compaction.ts'
 import { txid } from '../src/core/ltx/index.ts'
-import { planCompaction } from '../src/core/policy/plan-compaction.ts'
-import { planRetention } from '../src/core/policy/plan-retention.ts'
 import type { LtxFileInfo } from '../src/core/replica/replica-client.ts'
 import { ltxKey } from '../src/core/replica/replica-layout.ts'
+import { planRetention } from '../src/core/retention/plan-retention.ts'
 import { restorableStates } from '../src/core/verify/restorable-states.ts'
 
 const START = Date.UTC(2026, 0, 1)

@@ -3,8 +3,8 @@
 // Usage: node bench/random-restores.ts [restores, default 1000] [seed]
 import { createHash } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
+import { runCompaction } from '../src/core/compaction/run-compaction.ts'
 import type { TXID } from '../src/core/ltx/index.ts'
-import { runCompaction } from '../src/core/maintenance/index.ts'
 import { type LtxFileInfo, ReplicaClient } from '../src/core/replica/replica-client.ts'
 import { contents, ReplicaRig } from '../test/support/replica-rig.ts'
 

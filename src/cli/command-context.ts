@@ -1,7 +1,7 @@
+import type { OpenStore, ValidateStore } from './composition/open-store.ts'
 import type { Config } from './config/config.ts'
-import type { Logger } from './logger.ts'
-import type { OpenStore, ValidateStore } from './open-store.ts'
-import type { Output } from './output.ts'
+import type { Logger } from './output/logger.ts'
+import type { Output } from './output/output.ts'
 
 /** What every command is given: nothing global is read by a command itself. */
 export interface CommandContext {

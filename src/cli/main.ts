@@ -1,10 +1,10 @@
-import { commandOf, refuseMissingChild, splitChildCommand } from './child-command.ts'
-import { drain, noteLoss } from './drain.ts'
-import { jsonLine } from './json-line.ts'
+import { commandOf, refuseMissingChild, splitChildCommand } from './args/child-command.ts'
+import { parseCommandLine } from './args/program.ts'
+import { drain, noteLoss } from './output/drain.ts'
+import { jsonLine } from './output/json-line.ts'
+import { errorReport, errorText } from './output/report-error.ts'
 import { packageVersion } from './package-version.ts'
-import { parseCommandLine } from './program.ts'
-import { errorReport, errorText } from './report-error.ts'
-import { endSignals } from './signals.ts'
+import { endSignals } from './watch/signals.ts'
 
 /** A watcher must end in time, whoever reads its events. In milliseconds. */
 const WATCH_DRAIN_MS = 1000

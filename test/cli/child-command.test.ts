@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { refuseMissingChild, splitChildCommand } from '../../src/cli/child-command.ts'
-import { UsageError } from '../../src/cli/usage-error.ts'
+import { refuseMissingChild, splitChildCommand } from '../../src/cli/args/child-command.ts'
+import { UsageError } from '../../src/cli/args/usage-error.ts'
 
 describe('splitChildCommand', () => {
   it('cuts the application off at the first --', () => {

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, describe, expect, it } from 'vitest'
-import { COMMANDS } from '../../src/cli/program.ts'
+import { COMMANDS } from '../../src/cli/args/program.ts'
 import { runCli, scratchFolder } from './run-cli.ts'
 
 const folder = scratchFolder()

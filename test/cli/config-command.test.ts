@@ -1,11 +1,11 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { COMMAND_DEFINITIONS } from '../../src/cli/command-definitions.ts'
+import { COMMAND_DEFINITIONS } from '../../src/cli/args/command-definitions.ts'
+import { settingFlags } from '../../src/cli/args/watch-settings.ts'
 import { configSchema } from '../../src/cli/config/config-schema.ts'
 import { configJsonSchema } from '../../src/cli/config/json-schema.ts'
 import { SETTING_KEYS } from '../../src/cli/config/setting-keys.ts'
-import { settingFlags } from '../../src/cli/watch-settings.ts'
 import { runCli, scratchFolder } from './run-cli.ts'
 import { sampleDatabase } from './sample-database.ts'
 

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { nameDatabases } from '../../src/cli/database-names.ts'
-import { displayName, prefixOf } from '../../src/cli/replica-names.ts'
-import { UsageError } from '../../src/cli/usage-error.ts'
+import { nameDatabases } from '../../src/cli/args/database-names.ts'
+import { displayName, prefixOf } from '../../src/cli/args/replica-names.ts'
+import { UsageError } from '../../src/cli/args/usage-error.ts'
 
 let cwd: string
 beforeEach(() => {

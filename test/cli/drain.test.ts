@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, expect, it } from 'vitest'
-import { drain } from '../../src/cli/drain.ts'
+import { drain } from '../../src/cli/output/drain.ts'
 import { BIN, scratchFolder } from './run-cli.ts'
 import { addRows, sampleDatabase } from './sample-database.ts'
 

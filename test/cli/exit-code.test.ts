@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import { exitCodeOf } from '../../src/cli/exit-code.ts'
-import { InterruptedError } from '../../src/cli/interrupted-error.ts'
-import { errorReport, errorText } from '../../src/cli/report-error.ts'
-import { UsageError } from '../../src/cli/usage-error.ts'
+import { UsageError } from '../../src/cli/args/usage-error.ts'
+import { exitCodeOf } from '../../src/cli/output/exit-code.ts'
+import { InterruptedError } from '../../src/cli/output/interrupted-error.ts'
+import { errorReport, errorText } from '../../src/cli/output/report-error.ts'
+import { MaintenanceError } from '../../src/core/compaction/maintenance-error.ts'
 import { DatabaseError } from '../../src/core/db/database-error.ts'
 import { FencedError } from '../../src/core/engine/events.ts'
-import { LegacyError } from '../../src/core/legacy/index.ts'
 import { LtxError } from '../../src/core/ltx/index.ts'
-import { MaintenanceError } from '../../src/core/maintenance/index.ts'
 import { ReplicaError } from '../../src/core/replica/replica-error.ts'
 import { RestoreError, type RestoreErrorCode } from '../../src/core/restore/restore-error.ts'
 import { StoreError } from '../../src/core/store/index.ts'
+import { LegacyError } from '../../src/legacy/index.ts'
 
 const RESTORE: Record<RestoreErrorCode, number> = {
   InvalidTarget: 2,

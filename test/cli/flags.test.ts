@@ -9,8 +9,8 @@ import {
   oneOf,
   parseFlags,
   text,
-} from '../../src/cli/flags.ts'
-import { UsageError } from '../../src/cli/usage-error.ts'
+} from '../../src/cli/args/flags.ts'
+import { UsageError } from '../../src/cli/args/usage-error.ts'
 
 describe('duration', () => {
   it.each([

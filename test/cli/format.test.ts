@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { formatBytes, formatTable, printableLines } from '../../src/cli/format.ts'
+import { formatBytes, formatTable, printableLines } from '../../src/cli/output/format.ts'
 
 describe('formatBytes', () => {
   it.each([

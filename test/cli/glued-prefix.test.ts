@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { gluedPrefix } from '../../src/cli/glued-prefix.ts'
+import { gluedPrefix } from '../../src/cli/commands/concatenated-prefix.ts'
 
 describe('gluedPrefix', () => {
   it.each([

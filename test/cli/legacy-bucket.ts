@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { readBucket } from '../core/legacy/bucket.ts'
+import { readBucket } from '../legacy/bucket.ts'
 
 /** Lays a bucket out as a folder; files get the times that the objects had in the store. */
 export function layOut(label: string, folder: string): void {

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { readBucket, rowsIn } from '../core/legacy/bucket.ts'
+import { readBucket, rowsIn } from '../legacy/bucket.ts'
 import { filesUnder, layOut } from './legacy-bucket.ts'
 import { runCli, scratchFolder, startCli } from './run-cli.ts'
 import { addRows, rowsOf, sampleDatabase } from './sample-database.ts'

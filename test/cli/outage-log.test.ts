@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { Logger } from '../../src/cli/logger.ts'
+import type { Logger } from '../../src/cli/output/logger.ts'
 import type { FleetEvent } from '../../src/cli/watch/fleet-event.ts'
 import { OutageLog } from '../../src/cli/watch/outage-log.ts'
 import { StoreError } from '../../src/core/store/index.ts'

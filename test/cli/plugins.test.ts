@@ -2,8 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
-import { loadPlugins } from '../../src/cli/plugins.ts'
-import { UsageError } from '../../src/cli/usage-error.ts'
+import { UsageError } from '../../src/cli/args/usage-error.ts'
+import { loadPlugins } from '../../src/cli/composition/plugins.ts'
 import { runCli, scratchFolder } from './run-cli.ts'
 
 const GOOD = fileURLToPath(new URL('plugins/good-store.js', import.meta.url))

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { describe, expect, it } from 'vitest'
-import { createProgress } from '../../src/cli/progress.ts'
+import { createProgress } from '../../src/cli/output/progress.ts'
 
 /** As much of a terminal as the bar asks for. */
 function terminal() {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { txid } from '../../src/core/ltx/index.ts'
-import { encodeEnd, epochKey } from '../../src/core/replica/epoch-objects.ts'
+import { encodeEnd, epochKey } from '../../src/core/replica/writer-claim/claim-records.ts'
 import { filesOf, putTransactions, replicaIn } from './replica-folder.ts'
 import { runCli, scratchFolder } from './run-cli.ts'
 

@@ -1,9 +1,9 @@
 import { afterAll, describe, expect, it } from 'vitest'
-import { printable, printableJson } from '../../src/cli/format.ts'
-import { jsonLine } from '../../src/cli/json-line.ts'
-import { redact } from '../../src/cli/redact.ts'
-import { errorReport, errorText } from '../../src/cli/report-error.ts'
-import { UsageError } from '../../src/cli/usage-error.ts'
+import { UsageError } from '../../src/cli/args/usage-error.ts'
+import { printable, printableJson } from '../../src/cli/output/format.ts'
+import { jsonLine } from '../../src/cli/output/json-line.ts'
+import { redact } from '../../src/cli/output/redact.ts'
+import { errorReport, errorText } from '../../src/cli/output/report-error.ts'
 import { BIN, runCli, scratchFolder } from './run-cli.ts'
 
 const folder = scratchFolder()

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { parseReplicaUrl } from '../../src/cli/replica-url.ts'
-import { UsageError } from '../../src/cli/usage-error.ts'
+import { parseReplicaUrl } from '../../src/cli/args/replica-url.ts'
+import { UsageError } from '../../src/cli/args/usage-error.ts'
 
 describe('parseReplicaUrl', () => {
   it.each([

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { COMMAND_DEFINITIONS } from '../../src/cli/command-definitions.ts'
-import { parseFlags } from '../../src/cli/flags.ts'
-import { parseLevels, parseRetention, retentionFlags } from '../../src/cli/retention-flags.ts'
-import { UsageError } from '../../src/cli/usage-error.ts'
-import { DEFAULT_LEVELS, DEFAULT_RETENTION } from '../../src/core/policy/retention-policy.ts'
+import { COMMAND_DEFINITIONS } from '../../src/cli/args/command-definitions.ts'
+import { parseFlags } from '../../src/cli/args/flags.ts'
+import { parseLevels, parseRetention, retentionFlags } from '../../src/cli/args/retention-flags.ts'
+import { UsageError } from '../../src/cli/args/usage-error.ts'
+import { DEFAULT_LEVELS, DEFAULT_RETENTION } from '../../src/core/retention/retention-policy.ts'
 
 const DAY = 86_400_000
 

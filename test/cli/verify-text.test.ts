@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { verifyExitCode } from '../../src/cli/commands/verify.ts'
-import { type VerifiedReplica, verifyText } from '../../src/cli/verify-text.ts'
+import { type VerifiedReplica, verifyText } from '../../src/cli/commands/verify-text.ts'
 import { txid } from '../../src/core/ltx/index.ts'
 import type { Comparison, TrialRestore } from '../../src/core/repair/index.ts'
 import type { VerifyReport } from '../../src/core/verify/index.ts'

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { COMMAND_DEFINITIONS } from '../../src/cli/command-definitions.ts'
-import { settingFlags } from '../../src/cli/watch-settings.ts'
+import { COMMAND_DEFINITIONS } from '../../src/cli/args/command-definitions.ts'
+import { settingFlags } from '../../src/cli/args/watch-settings.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const page = readFileSync(`${root}docs/cli.md`, 'utf8')

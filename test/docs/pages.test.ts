@@ -57,7 +57,7 @@ const CODES: readonly (readonly [string, string, string])[] = [
   ['DatabaseError', 'src/core/db/database-error.ts', 'DatabaseErrorCode'],
   ['StoreError', 'src/core/store/store-error.ts', 'StoreErrorCode'],
   ['RestoreError', 'src/core/restore/restore-error.ts', 'RestoreErrorCode'],
-  ['MaintenanceError', 'src/core/maintenance/maintenance-error.ts', 'MaintenanceErrorCode'],
+  ['MaintenanceError', 'src/core/compaction/maintenance-error.ts', 'MaintenanceErrorCode'],
 ]
 
 describe('docs/errors.md', () => {

@@ -3,17 +3,15 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MemoryObjectStore } from '../../src/backends/memory/index.ts'
+import type { MaintenanceEvent } from '../../src/core/engine/upkeep/maintenance-event.ts'
+import { ReplicaCatalogue } from '../../src/core/engine/upkeep/replica-catalogue.ts'
+import { ReplicaMaintenance } from '../../src/core/engine/upkeep/replica-maintenance.ts'
 import { txid } from '../../src/core/ltx/index.ts'
-import {
-  type MaintenanceEvent,
-  ReplicaCatalogue,
-  ReplicaMaintenance,
-} from '../../src/core/maintenance/index.ts'
-import { DEFAULT_LEVELS, DEFAULT_RETENTION } from '../../src/core/policy/retention-policy.ts'
 import { ReplicaClient } from '../../src/core/replica/replica-client.ts'
 import { reach } from '../../src/core/restore/reachable.ts'
 import { restoreReplica } from '../../src/core/restore/restore.ts'
 import type { RestoreTarget } from '../../src/core/restore/restore-target.ts'
+import { DEFAULT_LEVELS, DEFAULT_RETENTION } from '../../src/core/retention/retention-policy.ts'
 import { ObservedStore } from '../../src/core/store/index.ts'
 import { CommitStream } from './commit-stream.ts'
 

@@ -1,23 +1,21 @@
 import { randomInt } from 'node:crypto'
 import { z } from 'zod'
-import {
-  type MaintenanceEvent,
-  ReplicaCatalogue,
-  ReplicaMaintenance,
-} from '../../core/maintenance/index.ts'
-import { planLevels } from '../../core/policy/plan-levels.ts'
-import { nodeIdOf } from '../../core/replica/epoch-rules.ts'
+import { planLevels } from '../../core/compaction/plan-levels.ts'
+import type { MaintenanceEvent } from '../../core/engine/upkeep/maintenance-event.ts'
+import { ReplicaCatalogue } from '../../core/engine/upkeep/replica-catalogue.ts'
+import { ReplicaMaintenance } from '../../core/engine/upkeep/replica-maintenance.ts'
 import type { LtxFileInfo, ReplicaClient } from '../../core/replica/replica-client.ts'
-import { assertReplicas } from '../assert-replicas.ts'
+import { nodeIdOf } from '../../core/replica/writer-claim/epoch-rules.ts'
+import { bucketFlags } from '../args/bucket-flags.ts'
+import { parseFlags } from '../args/flags.ts'
+import { levelFlags } from '../args/retention-flags.ts'
+import { selectReplicas } from '../args/select-replicas.ts'
+import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
-import { type CompactedReplica, compactText, type MergedLevel } from '../compact-text.ts'
-import { ExitCode } from '../exit-code.ts'
-import { parseFlags } from '../flags.ts'
-import { replicaClient } from '../open-store.ts'
-import { levelFlags } from '../retention-flags.ts'
-import { selectReplicas } from '../select-replicas.ts'
-import { UsageError } from '../usage-error.ts'
-import { bucketFlags } from './bucket-flags.ts'
+import { replicaClient } from '../composition/open-store.ts'
+import { ExitCode } from '../output/exit-code.ts'
+import { assertReplicas } from './assert-replicas.ts'
+import { type CompactedReplica, compactText, type MergedLevel } from './compact-text.ts'
 
 const compactFlags = bucketFlags.extend({
   ...levelFlags.shape,

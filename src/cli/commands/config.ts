@@ -1,8 +1,8 @@
+import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
 import { checkConfig } from '../config/check-config.ts'
 import { configJsonSchema } from '../config/json-schema.ts'
-import { ExitCode } from '../exit-code.ts'
-import { UsageError } from '../usage-error.ts'
+import { ExitCode } from '../output/exit-code.ts'
 
 /**
  * `walsync config check`: is the file right, and what would be replicated now? `walsync config

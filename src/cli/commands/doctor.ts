@@ -6,12 +6,12 @@ import {
   type RaceReport,
   raceCreates,
 } from '../../core/store/index.ts'
+import { bucketFlags } from '../args/bucket-flags.ts'
+import { integer, parseFlags, text } from '../args/flags.ts'
 import type { CommandContext } from '../command-context.ts'
-import { clockFinding, type Finding, probeFindings, raceFinding } from '../doctor-findings.ts'
-import { ExitCode } from '../exit-code.ts'
-import { integer, parseFlags, text } from '../flags.ts'
-import { runtimeFindings } from '../runtime-findings.ts'
-import { bucketFlags } from './bucket-flags.ts'
+import { ExitCode } from '../output/exit-code.ts'
+import { clockFinding, type Finding, probeFindings, raceFinding } from './doctor-findings.ts'
+import { runtimeFindings } from './runtime-findings.ts'
 
 /** More at once say nothing more about the store, and much about this machine's sockets. */
 const MAX_RACERS = 1000

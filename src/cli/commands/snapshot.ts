@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import { type TakenSnapshot, takeSnapshot } from '../../core/engine/index.ts'
+import { bucketFlags } from '../args/bucket-flags.ts'
+import { nameDatabases } from '../args/database-names.ts'
+import { parseFlags, text } from '../args/flags.ts'
 import type { CommandContext } from '../command-context.ts'
-import { nameDatabases } from '../database-names.ts'
-import { parseFlags, text } from '../flags.ts'
-import { formatBytes } from '../format.ts'
-import { replicaStore } from '../open-store.ts'
-import { createProgress } from '../progress.ts'
-import { bucketFlags } from './bucket-flags.ts'
+import { replicaStore } from '../composition/open-store.ts'
+import { formatBytes } from '../output/format.ts'
+import { createProgress } from '../output/progress.ts'
 
 const snapshotFlags = bucketFlags.extend({
   name: text('a name').optional(),

@@ -3,24 +3,24 @@ import { z } from 'zod'
 import { trialRestore } from '../../core/repair/index.ts'
 import { RestoreError } from '../../core/restore/restore-error.ts'
 import { verifyReplica } from '../../core/verify/index.ts'
+import { bucketFlags } from '../args/bucket-flags.ts'
+import { parseFlags, text } from '../args/flags.ts'
+import { type NamedReplica, selectReplicas } from '../args/select-replicas.ts'
+import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
-import { ExitCode } from '../exit-code.ts'
-import { parseFlags, text } from '../flags.ts'
-import { foreignNamed } from '../foreign-replicas.ts'
+import { type OpenedStore, replicaClient } from '../composition/open-store.ts'
+import { ExitCode } from '../output/exit-code.ts'
+import { createProgress } from '../output/progress.ts'
+import { foreignNamed } from './foreign-replicas.ts'
 import {
   legacyEvent,
   legacyExitCode,
   legacyVerdict,
   type VerifiedLegacy,
   verifyForeign,
-} from '../legacy-verify.ts'
-import { noReplica } from '../no-replica.ts'
-import { type OpenedStore, replicaClient } from '../open-store.ts'
-import { createProgress } from '../progress.ts'
-import { type NamedReplica, selectReplicas } from '../select-replicas.ts'
-import { UsageError } from '../usage-error.ts'
-import { type VerifiedReplica, verifyText } from '../verify-text.ts'
-import { bucketFlags } from './bucket-flags.ts'
+} from './legacy-verify.ts'
+import { noReplica } from './no-replica.ts'
+import { type VerifiedReplica, verifyText } from './verify-text.ts'
 
 const verifyFlags = bucketFlags.extend({
   all: z.boolean().optional(),

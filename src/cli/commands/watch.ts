@@ -1,10 +1,10 @@
 import { StoreError } from '../../core/store/index.ts'
-import { startChild } from '../child-process.ts'
+import type { Invocation } from '../args/program.ts'
 import type { CommandContext } from '../command-context.ts'
-import type { Invocation } from '../program.ts'
-import { onReloadSignal } from '../signals.ts'
 import { openStatusSocket } from '../status/status-socket.ts'
+import { startChild } from '../watch/child-process.ts'
 import { logEnd } from '../watch/end-report.ts'
+import { onReloadSignal } from '../watch/signals.ts'
 import { WatchRun } from '../watch/watch-run.ts'
 
 /**

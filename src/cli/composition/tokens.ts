@@ -1,7 +1,7 @@
 import type { ServiceIdentifier } from 'inversify'
-import type { Logger } from '../logger.ts'
-import type { OpenStore } from '../open-store.ts'
+import type { Logger } from '../output/logger.ts'
 import type { Backend } from './backend.ts'
+import type { OpenStore } from './open-store.ts'
 import type { ShutdownStack } from './shutdown-stack.ts'
 
 /** The process that composes: where relative paths start, credentials come from, flags apply. */

@@ -1,6 +1,7 @@
+import { UsageError } from '../args/usage-error.ts'
+import { PROCESS_DEFAULTS } from '../args/watch-defaults.ts'
 import type { CommandContext } from '../command-context.ts'
-import { formatTable } from '../format.ts'
-import { UsageError } from '../usage-error.ts'
+import { formatTable } from '../output/format.ts'
 import { findFiles } from '../watch/find-files.ts'
 import {
   refuseConflicts,
@@ -9,7 +10,6 @@ import {
 } from '../watch/resolve-databases.ts'
 import { WaitingDatabase } from '../watch/waiting-database.ts'
 import { watchPlan } from '../watch/watch-plan.ts'
-import { PROCESS_DEFAULTS } from '../watch-defaults.ts'
 import { CONFIG_NAMES } from './read-config-file.ts'
 
 /** What `config check` prints, and whether every database that is meant would be replicated. */

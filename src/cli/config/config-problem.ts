@@ -1,4 +1,4 @@
-import { UsageError } from '../usage-error.ts'
+import { UsageError } from '../args/usage-error.ts'
 
 /** From the root of the file: `['databases', 2, 'sync-interval']`. */
 export type ConfigPath = readonly (string | number)[]

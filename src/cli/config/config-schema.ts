@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { duration, oneOf, text } from '../flags.ts'
-import { LOG_FORMATS, LOG_LEVELS } from '../log-options.ts'
-import { PROCESS_DEFAULTS, WATCH_DEFAULTS } from '../watch-defaults.ts'
-import { settingFlags } from '../watch-settings.ts'
+import { duration, oneOf, text } from '../args/flags.ts'
+import { LOG_FORMATS, LOG_LEVELS } from '../args/log-options.ts'
+import { PROCESS_DEFAULTS, WATCH_DEFAULTS } from '../args/watch-defaults.ts'
+import { settingFlags } from '../args/watch-settings.ts'
 import { type FlagSchema, fileSwitch, fileValue } from './file-value.ts'
 import { type FileSetting, GROUPS, keysOf, SETTING_KEYS } from './setting-keys.ts'
 

@@ -1,5 +1,5 @@
-import type { LogFormat, LogLevel } from '../log-options.ts'
-import type { RawSettings } from '../watch-settings.ts'
+import type { LogFormat, LogLevel } from '../args/log-options.ts'
+import type { RawSettings } from '../args/watch-settings.ts'
 
 /** A configuration file that was found good. Paths are absolute: what the file writes starts from its own folder. */
 export interface Config {

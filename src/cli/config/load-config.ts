@@ -1,5 +1,5 @@
 import { basename, resolve } from 'node:path'
-import { UsageError } from '../usage-error.ts'
+import { UsageError } from '../args/usage-error.ts'
 import type { Config } from './config.ts'
 import type { Env } from './expand-env.ts'
 import { parseConfig } from './parse-config.ts'

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { RawSettings } from '../watch-settings.ts'
+import type { RawSettings } from '../args/watch-settings.ts'
 import { SETTING_KEYS } from './setting-keys.ts'
 
 /** Keys and values of the file, or of a part of it. */

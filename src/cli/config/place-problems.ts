@@ -1,5 +1,5 @@
-import { parseReplicaUrl } from '../replica-url.ts'
-import { UsageError } from '../usage-error.ts'
+import { parseReplicaUrl } from '../args/replica-url.ts'
+import { UsageError } from '../args/usage-error.ts'
 import type { Mapping } from './mapping.ts'
 
 /** What is wrong with a `bucket`, if anything. Its text is not repeated: it may hold what should not be shown. */

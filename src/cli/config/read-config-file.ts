@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { UsageError } from '../usage-error.ts'
+import { UsageError } from '../args/usage-error.ts'
 
 /** A longer file is no configuration: 10,000 databases fit into it. */
 const MAX_BYTES = 1_000_000

@@ -1,4 +1,4 @@
-import { LEASES, type SettingName } from '../watch-settings.ts'
+import { LEASES, type SettingName } from '../args/watch-settings.ts'
 import type { Kind } from './file-value.ts'
 
 /** Where a setting stands in the file, and what it is for. */

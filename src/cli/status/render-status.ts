@@ -1,4 +1,4 @@
-import { formatBytes, formatTable } from '../format.ts'
+import { formatBytes, formatTable } from '../output/format.ts'
 import type { WatcherAnswers } from './ask-watchers.ts'
 import type { StatusDocument, StatusOfDatabase } from './status-document.ts'
 

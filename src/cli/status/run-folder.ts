@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { lstatSync, mkdirSync, type Stats } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
-import { UsageError } from '../usage-error.ts'
+import { UsageError } from '../args/usage-error.ts'
 
 /** Longest path of a unix socket in bytes: 108 with the closing zero on Linux, 104 elsewhere (unix(7)). */
 const MAX_SOCKET_PATH = process.platform === 'linux' ? 107 : 103

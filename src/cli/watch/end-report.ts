@@ -1,4 +1,4 @@
-import type { Logger } from '../logger.ts'
+import type { Logger } from '../output/logger.ts'
 import type { FleetStatus } from './fleet-status.ts'
 
 /** Of more databases only their number is told. */

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { UsageError } from '../usage-error.ts'
+import { UsageError } from '../args/usage-error.ts'
 import { findFiles } from './find-files.ts'
 import type { Fleet, FleetChanges } from './fleet.ts'
 import {

@@ -1,8 +1,8 @@
 import type { EngineEvent } from '../../core/engine/events.ts'
 import { failureIn, successIn, WORKS, type Work } from '../../core/engine/work.ts'
 import { isStoreError } from '../../core/store/index.ts'
-import { fieldsOf, inWords, type LogLevelOfEvent, messageOf } from '../event-log.ts'
-import type { Logger } from '../logger.ts'
+import { fieldsOf, inWords, type LogLevelOfEvent, messageOf } from '../output/event-log.ts'
+import type { Logger } from '../output/logger.ts'
 import { formatSpan } from '../status/render-status.ts'
 import type { FleetEvent } from './fleet-event.ts'
 

@@ -1,8 +1,8 @@
 import { MAX_REPLICA_DEPTH } from '../../core/replica/list-replicas.ts'
+import { realPath, refuseTwins, sharedReplica } from '../args/database-names.ts'
+import { displayName } from '../args/replica-names.ts'
+import { UsageError } from '../args/usage-error.ts'
 import type { DatabasePlace } from '../config/config.ts'
-import { realPath, refuseTwins, sharedReplica } from '../database-names.ts'
-import { displayName } from '../replica-names.ts'
-import { UsageError } from '../usage-error.ts'
 import type { WatchSource } from './watch-plan.ts'
 import { type WatchedDatabase, watchedDatabase } from './watched-database.ts'
 

@@ -1,8 +1,8 @@
 import type { EngineDatabase } from '../../core/engine/engine.ts'
-import { FencingProof } from '../../core/replica/epoch-proof.ts'
+import { FencingProof } from '../../core/replica/writer-claim/create-only-check.ts'
 import type { CommandContext } from '../command-context.ts'
-import { type OpenedStore, replicaStore } from '../open-store.ts'
-import { StartProbe, warnOfRegions } from '../start-probe.ts'
+import { type OpenedStore, replicaStore } from '../composition/open-store.ts'
+import { StartProbe, warnOfRegions } from './start-probe.ts'
 import type { WatchedDatabase } from './watched-database.ts'
 
 /** The engine tries again for ever, so that one call need not: an outage is reported sooner. */

@@ -1,4 +1,4 @@
-import { Backoff } from '../../core/engine/backoff.ts'
+import { Backoff } from '../../core/async/backoff.ts'
 import type { DatabasePlace } from '../config/config.ts'
 import { type FileState, type InspectedFile, inspectFile } from './inspect-file.ts'
 

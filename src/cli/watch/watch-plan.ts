@@ -1,13 +1,13 @@
 import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
+import { nameDatabases } from '../args/database-names.ts'
+import { duration, parseFlags, text } from '../args/flags.ts'
+import type { LogLevel } from '../args/log-options.ts'
+import { UsageError } from '../args/usage-error.ts'
+import { PROCESS_DEFAULTS } from '../args/watch-defaults.ts'
+import { type DatabaseSettings, databaseSettings, givenSettings } from '../args/watch-settings.ts'
 import type { Config, DatabasePlace } from '../config/config.ts'
-import { nameDatabases } from '../database-names.ts'
-import { duration, parseFlags, text } from '../flags.ts'
-import type { LogLevel } from '../log-options.ts'
-import { UsageError } from '../usage-error.ts'
-import { PROCESS_DEFAULTS } from '../watch-defaults.ts'
-import { type DatabaseSettings, databaseSettings, givenSettings } from '../watch-settings.ts'
 
 /** Databases to watch, and how: one of the command line's or one entry of the file's `databases`. */
 export interface WatchSource {

@@ -1,9 +1,9 @@
 import { existsSync, statSync } from 'node:fs'
+import { Deadline } from '../async/deadline.ts'
 import { type FolderWatch, type HalfOpen, SourceDatabase } from '../db/index.ts'
-import { Deadline } from './deadline.ts'
-import type { Residency } from './residency.ts'
-import { fileTimes, RestingDatabase } from './resting-database.ts'
-import { SyncPace } from './sync-pace.ts'
+import { SyncPace } from './capture/sync-pace.ts'
+import { fileTimes, RestingDatabase } from './idle/idle-database.ts'
+import type { Residency } from './idle/idle-pool.ts'
 import type { TrackedDatabase, WhatIsKnown } from './tracked-database.ts'
 
 /** After a rest that a writer disturbed the next try waits for this many times as long. */

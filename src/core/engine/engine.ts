@@ -1,14 +1,14 @@
 import { randomInt } from 'node:crypto'
+import { Limiter } from '../async/limiter.ts'
+import { Wakeup } from '../async/wakeup.ts'
 import { Checkpointer, currentBootId, DatabaseError, FolderWatch } from '../db/index.ts'
 import type { TXID } from '../ltx/index.ts'
-import type { FencingProof } from '../replica/epoch-proof.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
+import type { FencingProof } from '../replica/writer-claim/create-only-check.ts'
 import type { ObjectStore } from '../store/index.ts'
 import { type EngineEvent, FencedError } from './events.ts'
-import { Limiter } from './limiter.ts'
-import { Residency } from './residency.ts'
+import { Residency } from './idle/idle-pool.ts'
 import type { DatabaseStatus, TrackerContext, TrackerOptions } from './tracker-options.ts'
-import { Wakeup } from './wakeup.ts'
 import { WalTracker } from './wal-tracker.ts'
 
 export interface EngineDatabase extends TrackerOptions {

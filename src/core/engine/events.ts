@@ -1,11 +1,10 @@
 import type { TXID } from '../ltx/index.ts'
-import type { MaintenanceEvent } from '../maintenance/index.ts'
-import type { FencedError } from '../replica/fenced-error.ts'
-
+import type { FencedError } from '../replica/writer-claim/fenced-error.ts'
 import type { VerifyEvent } from '../verify/verify-schedule.ts'
+import type { MaintenanceEvent } from './upkeep/maintenance-event.ts'
 import type { Work } from './work.ts'
 
-export { FencedError, type FencedErrorCode } from '../replica/fenced-error.ts'
+export { FencedError, type FencedErrorCode } from '../replica/writer-claim/fenced-error.ts'
 
 /** What happens to one database. Core prints nothing: whoever composes decides what to show. */
 export type EngineEvent = { readonly database: string } & (

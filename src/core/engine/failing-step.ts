@@ -1,5 +1,5 @@
-import { Backoff } from './backoff.ts'
-import { Deadline } from './deadline.ts'
+import { Backoff } from '../async/backoff.ts'
+import { Deadline } from '../async/deadline.ts'
 
 /**
  * A step that may keep failing for hours, as a write to a full disk does. It is tried again after

@@ -1,9 +1,9 @@
+import { Backoff } from '../async/backoff.ts'
+import type { Wakeup } from '../async/wakeup.ts'
 import { DatabaseError } from '../db/index.ts'
-import { Backoff } from './backoff.ts'
 import { FencedError } from './events.ts'
-import type { Shipper } from './shipper.ts'
 import type { TrackedDatabase } from './tracked-database.ts'
-import type { Wakeup } from './wakeup.ts'
+import type { Shipper } from './upload/shipper.ts'
 
 /** Under writes that never pause the final sync ends after this, in milliseconds. */
 const FINAL_SYNC_MS = 5000

@@ -1,7 +1,7 @@
 import type { LtxHeader, TXID } from '../ltx/index.ts'
-import type { EpochObject } from '../replica/epoch-objects.ts'
 import type { LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
 import { ReplicaError } from '../replica/replica-error.ts'
+import type { EpochObject } from '../replica/writer-claim/claim-records.ts'
 import type { CallOptions } from '../store/index.ts'
 
 /** Where a replica's history ends. */

@@ -1,8 +1,8 @@
+import { Backoff } from '../async/backoff.ts'
 import type { TXID } from '../ltx/index.ts'
-import { Backoff } from './backoff.ts'
 import { CHAIN_BROKEN, type EngineEvent, type FencedError } from './events.ts'
-import type { PendingFile } from './shipper.ts'
 import type { DatabaseStatus } from './tracker-options.ts'
+import type { PendingFile } from './upload/shipper.ts'
 import { failureEvent, failureIn, messageOf, successIn, WORKS, type Work } from './work.ts'
 
 interface Failure {

@@ -1,9 +1,9 @@
 import type { Checkpointer, FolderWatch } from '../db/index.ts'
 import type { TXID } from '../ltx/index.ts'
-import type { RetentionPolicy } from '../policy/retention-policy.ts'
-import type { SnapshotTriggers } from '../policy/snapshot-triggers.ts'
+import type { RetentionPolicy } from '../retention/retention-policy.ts'
 import type { EngineEvent } from './events.ts'
-import type { Residency } from './residency.ts'
+import type { Residency } from './idle/idle-pool.ts'
+import type { SnapshotTriggers } from './snapshots/snapshot-triggers.ts'
 
 /** One database and how to replicate it. Times in milliseconds, sizes in bytes. */
 export interface TrackerOptions {

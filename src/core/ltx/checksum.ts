@@ -1,6 +1,6 @@
-import { Crc64 } from './crc64.ts'
+import { Crc64 } from './codec/crc64.ts'
 
-export { Crc64 } from './crc64.ts'
+export { Crc64 } from './codec/crc64.ts'
 
 /** Bit 63, set in every stored checksum, so that zero can stand for "none". */
 export const CHECKSUM_FLAG = 1n << 63n

@@ -1,6 +1,8 @@
 import { EMPTY_DATABASE_CHECKSUM, pageChecksum, toggleChecksum } from './checksum.ts'
 import type { DatabaseChecksums } from './checksum-note.ts'
-import { Crc64 } from './crc64.ts'
+import { Crc64 } from './codec/crc64.ts'
+import { compressBound, decompressBlock } from './codec/lz4-block.ts'
+import { decodeFrame, requiredFrameBytes } from './codec/lz4-frame.ts'
 import { ExactIndexCheck, type IndexCheck, LenientIndexCheck } from './index-check.ts'
 import { LtxError } from './ltx-error.ts'
 import {
@@ -16,8 +18,6 @@ import {
   type LtxTrailer,
   validatePostApply,
 } from './ltx-trailer.ts'
-import { compressBound, decompressBlock } from './lz4-block.ts'
-import { decodeFrame, requiredFrameBytes } from './lz4-frame.ts'
 import { type LtxPage, PAGE_FLAG_BLOCK, PAGE_HEADER_SIZE, PAGE_LENGTH_SIZE } from './page-frame.ts'
 import { PageIndexBuilder } from './page-index.ts'
 import { PageOrder } from './page-order.ts'

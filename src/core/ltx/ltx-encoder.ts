@@ -1,12 +1,12 @@
 import { EMPTY_DATABASE_CHECKSUM, pageChecksum, toggleChecksum } from './checksum.ts'
 import { type DatabaseChecksums, encodeChecksumNote } from './checksum-note.ts'
 import { ChunkWriter } from './chunk-writer.ts'
-import { Crc64 } from './crc64.ts'
+import { Crc64 } from './codec/crc64.ts'
+import { compressBlock, compressBound } from './codec/lz4-block.ts'
+import { encodeFrame, frameBound } from './codec/lz4-frame.ts'
 import { LtxError } from './ltx-error.ts'
 import { encodeLtxHeader, FLAG_NO_CHECKSUM, isSnapshot, type LtxHeader } from './ltx-header.ts'
 import { encodeTrailer, validatePostApply } from './ltx-trailer.ts'
-import { compressBlock, compressBound } from './lz4-block.ts'
-import { encodeFrame, frameBound } from './lz4-frame.ts'
 import {
   END_OF_PAGES,
   type LtxEncoding,

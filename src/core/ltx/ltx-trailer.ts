@@ -1,5 +1,5 @@
 import { CHECKSUM_FLAG, EMPTY_DATABASE_CHECKSUM, isChecksum } from './checksum.ts'
-import type { Crc64 } from './crc64.ts'
+import type { Crc64 } from './codec/crc64.ts'
 import { LtxError } from './ltx-error.ts'
 import { FLAG_NO_CHECKSUM, type LtxHeader } from './ltx-header.ts'
 

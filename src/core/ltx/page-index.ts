@@ -1,6 +1,6 @@
 import { CHECKSUM_NOTE_SIZE, decodeChecksumNote } from './checksum-note.ts'
+import { MAX_UVARINT_SIZE, readUvarint, writeUvarint } from './codec/uvarint.ts'
 import { LtxError } from './ltx-error.ts'
-import { MAX_UVARINT_SIZE, readUvarint, writeUvarint } from './uvarint.ts'
 
 /** Bytes of the length that ends a page index. */
 export const PAGE_INDEX_LENGTH_SIZE = 8

@@ -5,8 +5,8 @@ import {
   type DatabaseView,
   type SourceDatabase,
 } from '../db/index.ts'
+import { anchorOf } from '../engine/capture/ltx-file.ts'
 import { locateHead } from '../engine/locate.ts'
-import { anchorOf } from '../engine/ltx-file.ts'
 import type { TXID } from '../ltx/index.ts'
 import type { ReplicaClient } from '../replica/replica-client.ts'
 

@@ -1,5 +1,5 @@
-import type { SnapshotProgress } from '../engine/snapshot-policy.ts'
-import { type TakenSnapshot, takeSnapshot } from '../engine/take-snapshot.ts'
+import type { SnapshotProgress } from '../engine/snapshots/snapshot-policy.ts'
+import { type TakenSnapshot, takeSnapshot } from '../engine/snapshots/take-snapshot.ts'
 import { ReplicaClient } from '../replica/replica-client.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
 import type { ObjectStore } from '../store/index.ts'

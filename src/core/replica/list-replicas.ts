@@ -1,5 +1,5 @@
+import { mapParallel } from '../async/map-parallel.ts'
 import type { CallOptions, ObjectStore } from '../store/index.ts'
-import { mapParallel } from './map-parallel.ts'
 import { otherLayout, parseLtxKey, type ReplicaLayout } from './replica-layout.ts'
 
 /** Folders looked into at one time. */

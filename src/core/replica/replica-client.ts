@@ -18,10 +18,10 @@ import {
   type PutBody,
   StoreError,
 } from '../store/index.ts'
-import type { EpochObject } from './epoch-objects.ts'
-import { epochObject } from './epoch-store.ts'
 import { ReplicaError } from './replica-error.ts'
 import { ltxKey, otherLayout, parseLtxKey, type ReplicaLayout } from './replica-layout.ts'
+import type { EpochObject } from './writer-claim/claim-records.ts'
+import { epochObject } from './writer-claim/claim-store.ts'
 
 export { ReplicaError, type ReplicaErrorCode } from './replica-error.ts'
 

@@ -14,7 +14,7 @@ import type {
   PutOptions,
   PutResult,
 } from './object-store.ts'
-import { copyError } from './retry-policy.ts'
+import { copyError } from './retry/retry-policy.ts'
 import { isStoreError, type StoreError } from './store-error.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { mapParallel } from '../replica/map-parallel.ts'
+import { mapParallel } from '../async/map-parallel.ts'
 import type { LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
 import type { FileFacts } from './file-facts.ts'
 import { listObjects, type ReplicaListing } from './list-objects.ts'

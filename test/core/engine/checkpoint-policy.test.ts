@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { Checkpointer, SourceDatabase, type WalChange } from '../../../src/core/db/index.ts'
-import { CheckpointPolicy } from '../../../src/core/engine/checkpoint-policy.ts'
+import { CheckpointPolicy } from '../../../src/core/engine/capture/checkpoint-policy.ts'
 
 const LIMIT = 8 << 20
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
-import { Deadline } from '../../../src/core/engine/deadline.ts'
+import { Deadline } from '../../../src/core/async/deadline.ts'
 import { StoreError } from '../../../src/core/store/index.ts'
 import { ReplicaRig } from '../../support/replica-rig.ts'
 import { SwitchedStore } from '../../support/switched-store.ts'

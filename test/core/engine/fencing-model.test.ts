@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import * as rules from '../../../src/core/replica/epoch-rules.ts'
+import * as rules from '../../../src/core/replica/writer-claim/epoch-rules.ts'
 import { type Exploration, explore } from '../../support/explore.ts'
 import { type Budget, fencingModel, type Setting } from './fencing-model.ts'
 

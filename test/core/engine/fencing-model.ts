@@ -1,12 +1,15 @@
 import { type TXID, txid } from '../../../src/core/ltx/index.ts'
-import type { EndRecord, EpochObject } from '../../../src/core/replica/epoch-objects.ts'
-import * as rules from '../../../src/core/replica/epoch-rules.ts'
+import type {
+  EndRecord,
+  EpochObject,
+} from '../../../src/core/replica/writer-claim/claim-records.ts'
+import * as rules from '../../../src/core/replica/writer-claim/epoch-rules.ts'
 import type { Model } from '../../support/explore.ts'
 
 /*
  * Writers on one replica, step by step. What they decide they decide by the very functions that run
  * (`epoch-rules.ts`); the steps between the decisions follow tracked-database.ts, shipper.ts and
- * epoch-claim.ts. A writer is paused by not taking a step while others do.
+ * writer-claim.ts. A writer is paused by not taking a step while others do.
  */
 
 /** One file of a slot. `from` is the state that it needs before it; a base needs none. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { readEnd } from '../../../src/core/replica/epoch-store.ts'
+import { readEnd } from '../../../src/core/replica/writer-claim/claim-store.ts'
 import { StoreError } from '../../../src/core/store/index.ts'
 import { add, expectLatest, fill, open, Shared, told } from '../../support/fencing-rig.ts'
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
-import { listEpochs } from '../../../src/core/replica/epoch-store.ts'
+import { listEpochs } from '../../../src/core/replica/writer-claim/claim-store.ts'
 import { add, expectLatest, fencedBy, fill, open, Shared, told } from '../../support/fencing-rig.ts'
 
 afterEach(() => {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
-import { SnapshotPolicy } from '../../../src/core/engine/snapshot-policy.ts'
+import { SnapshotPolicy } from '../../../src/core/engine/snapshots/snapshot-policy.ts'
 import { txid } from '../../../src/core/ltx/index.ts'
 
 it('after a snapshot from a time to come the next is due an interval from now, not from then', () => {

@@ -7,7 +7,7 @@ import {
   pageChecksum,
   toggleChecksum,
 } from '../../../src/core/ltx/checksum.ts'
-import { xxh32 } from '../../../src/core/ltx/xxh32.ts'
+import { xxh32 } from '../../../src/core/ltx/codec/xxh32.ts'
 import { filled, noise } from './ltx-samples.ts'
 
 const text = (value: string) => new TextEncoder().encode(value)

@@ -7,7 +7,7 @@ import { expectSame, goldenFiles } from './ltx-samples.ts'
 // With its blocks in the place of ours, every byte of the rest must come out as the reference wrote it.
 const blocks = vi.hoisted(() => new Map<string, Uint8Array>())
 
-vi.mock('../../../src/core/ltx/lz4-block.ts', async (importActual) => ({
+vi.mock('../../../src/core/ltx/codec/lz4-block.ts', async (importActual) => ({
   ...(await importActual<object>()),
   compressBlock: (source: Uint8Array, target: Uint8Array, start: number): number => {
     const block = blocks.get(Buffer.from(source).toString('hex'))

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect } from 'vitest'
+import { compressBlock, compressBound } from '../../../src/core/ltx/codec/lz4-block.ts'
 import {
   CHECKSUM_FLAG,
   Crc64,
@@ -13,7 +14,6 @@ import {
   type LtxPage,
   txid,
 } from '../../../src/core/ltx/index.ts'
-import { compressBlock, compressBound } from '../../../src/core/ltx/lz4-block.ts'
 import { PageIndexBuilder } from '../../../src/core/ltx/page-index.ts'
 
 export const PAGE_SIZES = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536] as const

@@ -1,14 +1,18 @@
 import fc from 'fast-check'
 import { compressFrameSync, compressSync, decompressFrameSync, uncompressSync } from 'lz4-napi'
 import { describe, expect, it } from 'vitest'
-import { compressBlock, compressBound, decompressBlock } from '../../../src/core/ltx/lz4-block.ts'
+import {
+  compressBlock,
+  compressBound,
+  decompressBlock,
+} from '../../../src/core/ltx/codec/lz4-block.ts'
 import {
   decodeFrame,
   encodeFrame,
   frameBound,
   requiredFrameBytes,
-} from '../../../src/core/ltx/lz4-frame.ts'
-import { xxh32 } from '../../../src/core/ltx/xxh32.ts'
+} from '../../../src/core/ltx/codec/lz4-frame.ts'
+import { xxh32 } from '../../../src/core/ltx/codec/xxh32.ts'
 import { concat, errorCode, expectSame, hex, noise, PAGE_SIZES, pageData } from './ltx-samples.ts'
 
 const data = fc.oneof(

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { readUvarint, writeUvarint } from '../../../src/core/ltx/codec/uvarint.ts'
 import { decodePageIndex, PageIndexBuilder } from '../../../src/core/ltx/page-index.ts'
-import { readUvarint, writeUvarint } from '../../../src/core/ltx/uvarint.ts'
 import { errorCode, hex } from './ltx-samples.ts'
 
 describe('uvarint', () => {

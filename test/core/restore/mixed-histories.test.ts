@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
+import { runCompaction } from '../../../src/core/compaction/run-compaction.ts'
 import { decodeLtx, encodeLtx, LtxDecoder, type TXID, txid } from '../../../src/core/ltx/index.ts'
-import { runCompaction } from '../../../src/core/maintenance/run-compaction.ts'
 import { type LtxFileInfo, ReplicaClient } from '../../../src/core/replica/replica-client.ts'
 import { contents, ReplicaRig } from '../../support/replica-rig.ts'
 

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { locateHead } from '../../../src/core/engine/locate.ts'
-import { EpochClaim } from '../../../src/core/replica/epoch-claim.ts'
 import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
+import { EpochClaim } from '../../../src/core/replica/writer-claim/writer-claim.ts'
 import { StoreError, withoutConditions } from '../../../src/core/store/index.ts'
 import { ReplicaRig } from '../../support/replica-rig.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Limiter } from '../../../src/core/engine/limiter.ts'
+import { Limiter } from '../../../src/core/async/limiter.ts'
 import { txid } from '../../../src/core/ltx/index.ts'
 import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
 import { StoreError } from '../../../src/core/store/index.ts'

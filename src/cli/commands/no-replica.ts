@@ -1,0 +1,32 @@
+import { listReplicas } from '../../core/replica/list-replicas.ts'
+import { RestoreError } from '../../core/restore/restore-error.ts'
+import { displayName } from '../args/replica-names.ts'
+import type { OpenedStore } from '../composition/open-store.ts'
+
+/** Names shown in an error. */
+const MAX_NAMES = 10
+
+/**
+ * The error for a name that no replica has. The usual reason is a name that is almost right, so it
+ * lists those that exist.
+ *
+ * @param others Names of replicas of other formats.
+ * @throws StoreError
+ */
+export async function noReplica(
+  cause: RestoreError,
+  name: string,
+  { store, layout }: OpenedStore,
+  signal: AbortSignal,
+  others: readonly string[] = [],
+): Promise<RestoreError> {
+  const names = (await listReplicas(store, layout, { signal })).map(displayName)
+  for (const other of others) if (!names.includes(other)) names.push(other)
+  const shown = names.slice(0, MAX_NAMES).join(', ')
+  const hint =
+    names.length === 0
+      ? 'the store holds no database: check the URL given with -b'
+      : `one of: ${shown}${names.length > MAX_NAMES ? ', … (walsync list shows all)' : ''}`
+  const message = `There is no database "${name}" in ${store.description}.`
+  return new RestoreError('NoReplica', message, { hint, cause })
+}

@@ -1,0 +1,122 @@
+import type { TrialRestore } from '../../core/repair/index.ts'
+import type { Defect, StateSpan, VerifyReport } from '../../core/verify/index.ts'
+import { formatBytes, formatTable } from '../output/format.ts'
+
+/** One replica, as `verify` has found it. */
+export interface VerifiedReplica {
+  readonly name: string
+  readonly report: VerifyReport
+  /** `undefined` if no restore was asked for. */
+  readonly trial: TrialRestore | undefined
+}
+
+/** Spans shown of one defect; JSON has all. */
+const MAX_SPANS = 5
+
+/** What `verify` has found, for people. */
+export function verifyText(replicas: readonly VerifiedReplica[]): string {
+  return [table(replicas), ...replicas.flatMap(details)].join('\n')
+}
+
+/** The defects of one replica, what they cost, and what is lost in all. Empty without defects. */
+export function defectLines({ defects, lost }: VerifyReport): string[] {
+  return [
+    ...defects.flatMap((defect) => [`  ${defect.code}: ${defect.message}`, `    ${cost(defect)}`]),
+    ...(lost.length === 0 ? [] : [`  not restorable: ${spansText(lost)}`]),
+  ]
+}
+
+/** `TXIDs 3 to 5 (2026-01-01T00:00:00.000Z to …), TXID 9 (…)`. */
+export function spansText(spans: readonly StateSpan[]): string {
+  const shown = spans.slice(0, MAX_SPANS).map(spanText).join(', ')
+  const more = spans.length - MAX_SPANS
+  return more > 0 ? `${shown}, and ${more} more stretches` : shown
+}
+
+function table(replicas: readonly VerifiedReplica[]): string {
+  const heading = [
+    'DATABASE',
+    'VERDICT',
+    'CHECKED',
+    'FILES',
+    'SIZE',
+    'DEFECTS',
+    'STATES',
+    'NEWEST',
+    'GOOD UP TO',
+  ]
+  const rows = replicas.map(({ name, report }) => {
+    const { verdict, depth, files, bytes, defects, restorable, latest, goodUpTo } = report
+    return [
+      name,
+      verdict,
+      depth === 'full' ? 'contents' : 'names',
+      String(files),
+      formatBytes(bytes),
+      String(defects.length),
+      String(restorable.reduce((sum, { states }) => sum + states, 0)),
+      pointText(latest),
+      depth === 'quick' ? 'not checked' : goodUpTo === undefined ? 'nothing' : pointText(goodUpTo),
+    ]
+  })
+  return formatTable([heading, ...rows])
+}
+
+function pointText({ txid, time }: { readonly txid: bigint; readonly time: Date | undefined }) {
+  return `TXID ${txid}${time === undefined ? '' : ` ${time.toISOString()}`}`
+}
+
+function details({ name, report, trial }: VerifiedReplica): string[] {
+  const { foreign, orphans } = report
+  const lines = defectLines(report)
+  if (report.defects.length > 0) lines.push(`  try: ${remedy(report)}`)
+  if (orphans > 0) {
+    lines.push(
+      `  TXIDs that no file leads to: ${orphans}; retention can leave such, a restore passes them by`,
+    )
+  }
+  if (foreign > 0) lines.push(`  objects that are no LTX files: ${foreign}; nothing reads them`)
+  if (trial !== undefined) lines.push(...trialLines(trial))
+  return lines.length === 0 ? [] : [`${name}:`, ...lines]
+}
+
+function cost({ cost: lost }: Defect): string {
+  if (lost.length === 0) return 'costs nothing by itself: other files make the same states'
+  return `costs ${spansText(lost)}`
+}
+
+function spanText({ from, to, fromTime, toTime }: StateSpan): string {
+  const txids = from === to ? `TXID ${from}` : `TXIDs ${from} to ${to}`
+  const times = [...new Set([fromTime, toTime].flatMap((time) => time?.toISOString() ?? []))]
+  return times.length === 0 ? txids : `${txids} (${times.join(' to ')})`
+}
+
+function remedy({ latest, lost, defects }: VerifyReport): string {
+  if (lost.length > 0 && defects.some(({ code }) => code === 'Archived')) {
+    return 'bring the archived objects back from the archive tier: nothing is known to be wrong with them; then run verify again'
+  }
+  if (!latest.restorable) {
+    return 'walsync repair DATABASE -b URL takes a copy of the database as it is, so that the newest state can be restored again'
+  }
+  if (lost.length > 0) {
+    return 'the newest state is safe; what is lost is only in another copy of the replica, if there is one'
+  }
+  return 'nothing is lost; walsync snapshot DATABASE -b URL makes one more way to the newest state'
+}
+
+function trialLines(trial: TrialRestore): string[] {
+  if (!trial.restored) return [`  restore: ${trial.code}: ${trial.message}`]
+  const { txid, bytes, durationMs, comparison } = trial
+  const restored = `  restore: TXID ${txid}, ${formatBytes(bytes)} in ${Math.round(durationMs)} ms, full integrity check ok`
+  if (comparison === undefined) return [restored]
+  if (comparison.outcome === 'not-compared') {
+    return [restored, `  database: NOT COMPARED: ${comparison.reason}`]
+  }
+  const { outcome, pages, differing, first } = comparison
+  if (outcome === 'identical') return [restored, `  database: identical in all ${pages} pages`]
+  const more = differing > first.length ? ', …' : ''
+  return [
+    restored,
+    `  database: DIFFERENT in ${differing} of ${pages} pages: ${first.join(', ')}${more}`,
+  ]
+}

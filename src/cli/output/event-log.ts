@@ -1,0 +1,139 @@
+import type { EngineEvent } from '../../core/engine/events.ts'
+import type { FleetEvent } from '../watch/fleet-event.ts'
+import { formatBytes } from './format.ts'
+
+/** One line of `watch --json`. TXIDs become hex digits and errors plain objects when it is written. */
+export function eventLine(event: FleetEvent, now: Date): object {
+  const { type, ...rest } = event
+  return { time: now, event: type, ...rest }
+}
+
+export type LogLevelOfEvent = 'debug' | 'info' | 'warn' | 'error'
+type Words = readonly [LogLevelOfEvent, string]
+
+/** An event in words, and the level at which an operator wants it. */
+export function inWords(event: FleetEvent): Words {
+  switch (event.type) {
+    case 'waiting':
+      return ['warn', `waiting: ${event.reason}`]
+    case 'resumed':
+      return [
+        'info',
+        event.proof === 'wal'
+          ? 'resumed where the replica ends'
+          : 'resumed where the replica ends: the checksum of all pages is the same',
+      ]
+    case 'adopted':
+      return ['info', 'found its own last object in the store']
+    case 'rested':
+      return ['debug', 'closed: nothing to do']
+    case 'woken':
+      return ['debug', 'opened again']
+    case 'base':
+      return ['info', `full copy uploaded: ${event.reason}`]
+    case 'snapshot':
+      return ['info', 'snapshot uploaded']
+    case 'synced':
+      return ['debug', 'synced']
+    case 'checkpoint':
+      return ['debug', 'checkpoint']
+    case 'continuity-lost':
+      return ['warn', `continuity lost, a full copy follows: ${event.reason}`]
+    case 'files-removed':
+      return [
+        'error',
+        `${event.reason}; restart the application, for what it writes now is in no file that the next start will read`,
+      ]
+    case 'store-error':
+      return ['warn', `${storeFailed(event)}: ${messageOf(event.error)}`]
+    case 'store-recovered':
+      return ['info', 'the store answers again']
+    case 'database-error':
+      return event.during === 'snapshot'
+        ? ['warn', `the full copy failed and is tried again: ${messageOf(event.error)}`]
+        : ['error', `the database cannot be replicated now: ${messageOf(event.error)}`]
+    case 'database-recovered':
+      return ['info', 'the database is replicated again']
+    case 'wal-over-limit':
+      return ['warn', `the WAL has grown to ${formatBytes(event.walBytes)}: ${event.reason}`]
+    case 'spooling':
+      return ['warn', `changes wait in the spool (${formatBytes(event.spoolBytes)})`]
+    case 'spool-full':
+      return ['error', `the spool is full (${formatBytes(event.spoolBytes)}), the WAL grows`]
+    case 'spool-failed':
+      return ['error', `the spool cannot be written, the WAL grows: ${messageOf(event.error)}`]
+    case 'spool-recovered':
+      return ['info', 'found changes in the spool']
+    case 'spool-ignored':
+      return ['warn', `a spool file is not used: ${event.reason}`]
+    case 'claimed':
+      return ['debug', `claimed the replica as epoch ${event.epoch}`]
+    case 'took-over':
+      return ['info', tookOver(event)]
+    case 'not-released':
+      return [
+        'warn',
+        `the claim could not be given up, the next start takes over: ${messageOf(event.error)}`,
+      ]
+    case 'chain-broken':
+      return ['error', `${event.reason}: a full snapshot follows`]
+    case 'compacted':
+      return ['debug', 'merged files of the replica']
+    case 'pruned':
+      return ['info', 'deleted files that the retention does not ask for']
+    case 'retention-blocked':
+      return ['warn', `nothing is deleted: ${event.reason}`]
+    case 'delete-failed':
+      return ['warn', `${event.failures.length} objects could not be deleted`]
+    case 'object-avoided':
+      return ['warn', `an object cannot be merged and is left: ${messageOf(event.error)}`]
+    case 'maintenance-error':
+      return ['warn', `the upkeep of the replica failed: ${messageOf(event.error)}`]
+    case 'maintenance-recovered':
+      return ['info', 'the upkeep of the replica goes on']
+    case 'verified':
+      return ['info', `the replica was verified: ${event.verdict}`]
+    case 'damage-found':
+      return ['error', `the replica is ${event.verdict}: ${event.defects[0]?.message ?? ''}`]
+    case 'verify-failed':
+      return ['warn', `the replica could not be verified: ${messageOf(event.error)}`]
+    case 'fenced':
+      return ['error', event.error.message]
+    case 'database-added':
+      return ['info', 'replication begins']
+    case 'database-removed':
+      return removed(event)
+  }
+}
+
+function removed(event: FleetEvent & { type: 'database-removed' }): Words {
+  const { isChanged, isComplete, isGone, error } = event
+  const what = isChanged ? 'replication ends, to begin with other settings' : 'replication ends'
+  if (isComplete) return isGone ? ['warn', `${what}: the file is gone`] : ['info', what]
+  const why = error === undefined ? '' : `: ${messageOf(error)}`
+  return ['warn', `${what}, and its last changes are not in the store${why}`]
+}
+
+function storeFailed({ during }: EngineEvent & { type: 'store-error' | 'database-error' }): string {
+  return during === 'snapshot' ? 'the store failed' : 'the store failed, changes wait in the WAL'
+}
+
+function tookOver({ from, pid, host, since }: EngineEvent & { type: 'took-over' }): string {
+  const who = host === undefined ? '' : `, process ${pid} on ${host} since ${since?.toISOString()}`
+  return `took over from a writer that had not ended (epoch ${from}${who})`
+}
+
+/** All but what the message says already; TXIDs as in `list`. */
+export function fieldsOf(event: FleetEvent): object {
+  const shown: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(event)) {
+    if (name === 'type' || name === 'reason') continue
+    if (name === 'error') shown.code = (value as { code?: unknown } | undefined)?.code
+    else shown[name] = typeof value === 'bigint' ? value.toString() : value
+  }
+  return shown
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,93 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import {
+  type ObjectStore,
+  type ProbeReport,
+  probeStore,
+  unfitStore,
+} from '../../core/store/index.ts'
+import type { CommandContext } from '../command-context.ts'
+
+/** What a start-up probe tells through. */
+type Told = Pick<CommandContext, 'logger' | 'output'>
+
+/**
+ * The probe of a starting `watch`, beside the opening of its databases. A store that is out of reach
+ * is a warning: replication waits for it, as it does at any other time. One that does not give back
+ * what was stored in it is refused.
+ */
+export class StartProbe {
+  readonly #store: ObjectStore
+  readonly #told: Told
+  readonly #abort = new AbortController()
+  #running: Promise<void> | undefined
+
+  constructor(store: ObjectStore, told: Told) {
+    this.#store = store
+    this.#told = told
+  }
+
+  /**
+   * Sends nothing before the next turn of the event loop: a start that is refused at once leaves no
+   * trace in the store.
+   *
+   * @throws StoreError if no replica may be kept in the store
+   */
+  async begin(): Promise<void> {
+    this.#running ??= this.#run()
+    await this.#running
+  }
+
+  /** Ends a probe that still runs and removes its objects. Never rejects. */
+  async end(): Promise<void> {
+    this.#abort.abort()
+    await this.#running?.catch(() => {})
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#abort
+    let report: ProbeReport
+    try {
+      await nextTurn(undefined, { signal })
+      report = await probeStore(this.#store, { signal })
+    } catch (error) {
+      if (signal.aborted) return
+      const { message, code } = error as { message?: unknown; code?: unknown }
+      this.#told.logger.warn({ code }, `the store could not be probed: ${message ?? error}`)
+      return
+    }
+    tellProbe(report, this.#store, this.#told)
+    const unfit = unfitStore(report, this.#store.description)
+    if (unfit !== undefined) throw unfit
+  }
+}
+
+/** At most one warning about what the store does and is not refused for, and one about what the credentials may not. */
+function tellProbe(report: ProbeReport, store: ObjectStore, { logger, output }: Told): void {
+  const { checks, denied, leftBehind, latencyMs } = report
+  const lacking = checks.filter(
+    ({ name, status, fatal }) =>
+      (status === 'failed' && fatal !== true) || (name === 'create-only' && status === 'skipped'),
+  )
+  const { description } = store
+  if (lacking.length > 0) {
+    const seen = lacking.map(({ sentence }) => sentence).join(' ')
+    const words = `the store does not do all that walsync relies on. ${seen}`
+    logger.warn({ store: description, checks: lacking.map(({ name }) => name) }, words)
+  }
+  if (denied.length > 0) {
+    const verbs = denied.map(({ verb }) => verb)
+    const left = leftBehind.length === 0 ? '' : `; left behind: ${leftBehind.join(', ')}`
+    logger.warn({ store: description, denied: verbs }, `the credentials may not ${verbs}${left}`)
+  }
+  logger.debug({ store: description, checks, latencyMs }, 'store probed')
+  output.event({ time: new Date(), event: 'store-probed', ...report })
+}
+
+/** Once at start; Tigris's Global buckets are the case. */
+export function warnOfRegions({ capabilities, description }: ObjectStore, { logger }: Told): void {
+  if (capabilities.consistency !== 'same-region') return
+  logger.warn(
+    { store: description },
+    'the store is consistent within one region only: run every writer of a replica in one region, or two could overwrite each other unseen (on Tigris, ?consistency=strong says that the bucket is not Global)',
+  )
+}

@@ -1,0 +1,86 @@
+import { compactLtx } from '../ltx/index.ts'
+import type { LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
+import { isStoreError } from '../store/index.ts'
+import { explainFailure } from './diagnose-failure.ts'
+import { MaintenanceError } from './maintenance-error.ts'
+import { type MergeInput, openInputs } from './merge-inputs.ts'
+import type { CompactionStep } from './plan-compaction.ts'
+
+export interface RunCompactionOptions {
+  readonly signal: AbortSignal
+  /** Identifies the process in the file that it writes. */
+  readonly nodeId: bigint
+}
+
+/**
+ * Merges the files of a step and stores the result, create-only: if it is there already, someone
+ * else has done the same. The inputs stay. Reads and writes at the same time; of each input only a
+ * piece is in memory, 16 MiB of all together, and 32 MiB of pages at the very most.
+ *
+ * Where the page size changes among the inputs (the database was replaced), the files on either
+ * side are merged by themselves.
+ *
+ * @returns the files that the store has now; none for inputs that cannot be put together in pairs
+ * @throws MaintenanceError that names the object in the way
+ * @throws StoreError; the signal's reason
+ */
+export async function runCompaction(
+  client: ReplicaClient,
+  step: CompactionStep,
+  { signal, nodeId }: RunCompactionOptions,
+): Promise<LtxFileInfo[]> {
+  const stored: LtxFileInfo[] = []
+  try {
+    const inputs = await openInputs(client, step.files, signal)
+    for (const run of runsOfOnePageSize(inputs)) {
+      if (run.length < 2) continue
+      const file = await merge(client, step.level, run, nodeId, signal)
+      if (file !== undefined) stored.push(file)
+    }
+    return stored
+  } catch (error) {
+    throw await explainFailure(client, step.files, error, signal)
+  }
+}
+
+function runsOfOnePageSize(inputs: readonly MergeInput[]): MergeInput[][] {
+  const runs: MergeInput[][] = []
+  for (const input of inputs) {
+    const run = runs.at(-1)
+    if (run?.[0]?.header.pageSize === input.header.pageSize) run.push(input)
+    else runs.push([input])
+  }
+  return runs
+}
+
+/** @returns `undefined` if someone else stored the file and it is gone again */
+async function merge(
+  client: ReplicaClient,
+  level: number,
+  inputs: readonly MergeInput[],
+  nodeId: bigint,
+  signal: AbortSignal,
+): Promise<LtxFileInfo | undefined> {
+  const { minTxid } = (inputs[0] as MergeInput).header
+  const { file: last, header: newest } = inputs.at(-1) as MergeInput
+  const createdAt = new Date(newest.timestamp)
+  if (Number.isNaN(createdAt.getTime())) throw impossibleTime(last)
+  const body = {
+    open: () =>
+      compactLtx(
+        inputs.map((input) => input.chunks(signal)),
+        { nodeId, signal },
+      ),
+  }
+  try {
+    return await client.put(level, minTxid, newest.maxTxid, body, { createdAt, signal })
+  } catch (error) {
+    if (!isStoreError(error) || error.code !== 'AlreadyExists') throw error
+    return await client.head(level, minTxid, newest.maxTxid, { signal })
+  }
+}
+
+function impossibleTime({ key }: LtxFileInfo): MaintenanceError {
+  const message = `The object ${key} stands for a time that no store can keep.`
+  return new MaintenanceError('Unmergeable', key, message)
+}

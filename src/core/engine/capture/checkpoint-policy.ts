@@ -1,0 +1,171 @@
+import { Deadline } from '../../async/deadline.ts'
+import type { Checkpointer, SourceDatabase, WalChange } from '../../db/index.ts'
+import { type WalPosition, walFrameOffset } from '../../wal/index.ts'
+
+/** WAL pages from which a checkpoint is worth its two fsyncs: SQLite's own default. */
+const MIN_PAGES = 1000
+/** How long to wait for the write lock, in milliseconds. */
+const LOCK_TIMEOUT_MS = 200
+/** How long to wait for a checkpoint of the application's own to end, in milliseconds. */
+const PASSIVE_TIMEOUT_MS = 200
+/** What writers may have committed meanwhile and be waited for under the lock, in bytes of WAL: a few milliseconds' work. */
+const LOCKED_TAIL_BYTES = 1 << 20
+/** More than this is taken before the lock once more, in bytes of WAL: what is left is then what was written in a moment. */
+const SHORT_TAIL_BYTES = 256 << 10
+/** Rounds in which the tail is taken before the lock; each leaves what was written during the last. */
+const MAX_ROUNDS = 8
+const FIRST_PAUSE_MS = 250
+const MAX_PAUSE_MS = 10_000
+
+export interface CheckpointOutcome {
+  readonly walBytes: number
+  /** All of the WAL was copied and the read mark let go: the next writer restarts it. */
+  readonly complete: boolean
+  /** Were writers kept out for the last step? */
+  readonly guarded: boolean
+}
+
+/**
+ * Keeps the WAL bounded. Below half of the limit it takes what it can get between two commits;
+ * above, it keeps writers out for the few milliseconds that the last step needs, because under
+ * constant writes that step is never reached otherwise. A process that is frozen in these
+ * milliseconds keeps the lock, so there should be few of them.
+ */
+export class CheckpointPolicy {
+  readonly #source: SourceDatabase
+  readonly #checkpointer: Checkpointer
+  readonly #maxWalBytes: number
+  /** A pause after a fruitless try: one for each way, so that a busy database below the pressure line does not delay the guarded way. */
+  readonly #easy = new Pause()
+  /** Where the log may already be restarted: nothing is left to do there. */
+  #doneAt: WalPosition | undefined
+  readonly #hard = new Pause()
+
+  /** @param maxWalBytes the limit that the WAL should stay under */
+  constructor(source: SourceDatabase, checkpointer: Checkpointer, maxWalBytes: number) {
+    this.#source = source
+    this.#checkpointer = checkpointer
+    this.#maxWalBytes = maxWalBytes
+  }
+
+  /** WAL size from which syncs are brought forward so that a checkpoint can follow. */
+  get pressureBytes(): number {
+    return this.#maxWalBytes / 4
+  }
+
+  /** WAL size from which writers are kept out for the last step. */
+  get #guardedBytes(): number {
+    return this.#maxWalBytes / 2
+  }
+
+  /** Is the WAL so long that it must be shipped and checkpointed now? */
+  pressing(now: number, walBytes: number): boolean {
+    if (this.#source.capture.position.wal === this.#doneAt) return false
+    return walBytes >= this.pressureBytes && this.#pauseFor(walBytes).isOver(now)
+  }
+
+  /** Is a checkpoint worth while? */
+  due(now: number, walBytes: number): boolean {
+    if (this.#source.capture.position.wal === this.#doneAt) return false
+    const enough = Math.min(this.pressureBytes, walFrameOffset(MIN_PAGES, this.#source.pageSize))
+    return walBytes >= enough && this.#pauseFor(walBytes).isOver(now)
+  }
+
+  /** WAL that is committed and not captured, in bytes. */
+  tailBytes(): number {
+    const { capture, pageSize } = this.#source
+    const walBytes = capture.walBytes()
+    const captured = walFrameOffset(capture.position.wal.frame, pageSize)
+    // Shorter than what was captured: a new run of the log.
+    return walBytes < captured ? walBytes : walBytes - captured
+  }
+
+  /**
+   * Copies the WAL into the database as far as read marks allow, and lets it restart if all was
+   * copied and captured. Everything up to the capture's position must be out of the WAL.
+   *
+   * @param keep takes what was committed since, out of the WAL at once, and advances the capture
+   * @param maxTailBytes how much WAL `keep` may be given; with more to take the log stays as it is
+   */
+  async run(
+    now: number,
+    keep: (change: WalChange) => Promise<void> | void,
+    maxTailBytes: number,
+  ): Promise<CheckpointOutcome> {
+    const { capture } = this.#source
+    const walBytes = capture.walBytes()
+    const guarded = walBytes >= this.#guardedBytes
+    const complete = guarded ? await this.#guarded(keep, maxTailBytes) : await this.#unguarded()
+    this.#pauseFor(walBytes).record(now, complete)
+    this.#doneAt = complete ? capture.position.wal : undefined
+    return { walBytes, complete, guarded }
+  }
+
+  #pauseFor(walBytes: number): Pause {
+    return walBytes >= this.#guardedBytes ? this.#hard : this.#easy
+  }
+
+  async #unguarded(): Promise<boolean> {
+    const { capture, path } = this.#source
+    if (!capture.hold()) return false
+    await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
+    return this.#letGo()
+  }
+
+  async #guarded(
+    keep: (change: WalChange) => Promise<void> | void,
+    maxTailBytes: number,
+  ): Promise<boolean> {
+    const { capture, path } = this.#source
+    // The bulk is synced and copied while writers go on, so that the lock is held for the rest only.
+    capture.hold()
+    await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
+    // Nothing was committed in between: no lock is needed.
+    if (this.#letGo()) return true
+    for (let round = 0; this.tailBytes() > LOCKED_TAIL_BYTES; round++) {
+      const mayKeep = round < MAX_ROUNDS && this.tailBytes() <= maxTailBytes
+      const change = mayKeep ? await capture.scan() : undefined
+      if (change === undefined) return false
+      await keep(change)
+      if (!capture.hold()) continue
+      await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
+    }
+    if (this.tailBytes() > SHORT_TAIL_BYTES && this.tailBytes() <= maxTailBytes) {
+      const change = await capture.scan()
+      if (change !== undefined) await keep(change)
+    }
+    if (!(await this.#checkpointer.lock(path, LOCK_TIMEOUT_MS))) return false
+    try {
+      if (this.tailBytes() > 4 * LOCKED_TAIL_BYTES) return false
+      for (let change = await capture.scan(); change !== undefined; change = await capture.scan()) {
+        await keep(change)
+      }
+      if (!capture.hold()) return false
+      await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
+      return this.#letGo()
+    } finally {
+      await this.#checkpointer.unlock(path)
+    }
+  }
+
+  #letGo(): boolean {
+    const { capture, guard } = this.#source
+    const { published, backfilled } = guard.state()
+    if (published !== backfilled || published !== capture.position.wal.frame) return false
+    return capture.hold()
+  }
+}
+
+class Pause {
+  #ms = 0
+  readonly #until = new Deadline()
+
+  isOver(now: number): boolean {
+    return this.#until.left(now) === 0
+  }
+
+  record(now: number, success: boolean): void {
+    this.#ms = success ? 0 : Math.min(MAX_PAUSE_MS, Math.max(FIRST_PAUSE_MS, this.#ms * 2))
+    this.#until.set(now, this.#ms)
+  }
+}

@@ -1,0 +1,105 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { type DatabaseView, type PageImage, readView, type SourceDatabase } from '../../db/index.ts'
+import { EMPTY_DATABASE_CHECKSUM, lockPage, pageChecksum, toggleChecksum } from '../../ltx/index.ts'
+
+/** Larger databases are followed without checksums: this many pages take 64 MiB. */
+const MAX_PAGES = 8 << 20
+/** Read between two looks at the rest of the process, in bytes. */
+const SLICE_BYTES = 4 << 20
+
+/** What a change makes of the checksums, before it counts. */
+export interface StagedSums {
+  readonly commit: number
+  readonly value: bigint
+  readonly pages: readonly (readonly [pgno: number, sum: bigint])[]
+}
+
+/**
+ * Checksums of all pages of one state, 8 bytes a page. With them a change needs no look at what it
+ * replaces: the database file may already hold newer pages, or half of one, where a checkpoint runs.
+ */
+export class DatabaseSums {
+  #sums = new BigUint64Array(256)
+  #commit = 0
+  #value = EMPTY_DATABASE_CHECKSUM
+
+  /** Checksum of the whole database. */
+  get value(): bigint {
+    return this.#value
+  }
+
+  get commit(): number {
+    return this.#commit
+  }
+
+  /** Few enough pages to be kept? */
+  get canBeKept(): boolean {
+    return this.#commit <= MAX_PAGES
+  }
+
+  /** The next page of a whole database, ascending. */
+  append(pgno: number, data: Uint8Array): void {
+    const sum = pageChecksum(pgno, data)
+    this.#value = toggleChecksum(this.#value, sum)
+    this.#commit = pgno
+    if (pgno > MAX_PAGES) return
+    this.#reserve(pgno)
+    this.#sums[pgno - 1] = sum
+  }
+
+  /** What `pages` of a change make of this; `commit` is the database's size with them. */
+  stage(commit: number, pages: Iterable<PageImage>): StagedSums {
+    let value = this.#value
+    const staged: [number, bigint][] = []
+    for (const { pgno, data } of pages) {
+      const sum = pageChecksum(pgno, data)
+      value = toggleChecksum(toggleChecksum(value, this.#sumOf(pgno)), sum)
+      staged.push([pgno, sum])
+    }
+    for (let pgno = commit + 1; pgno <= this.#commit; pgno++) {
+      value = toggleChecksum(value, this.#sumOf(pgno))
+    }
+    return { commit, value, pages: staged }
+  }
+
+  apply({ commit, value, pages }: StagedSums): void {
+    this.#reserve(commit)
+    for (const [pgno, sum] of pages) this.#sums[pgno - 1] = sum
+    if (commit < this.#commit) this.#sums.fill(0n, commit, this.#commit)
+    this.#commit = commit
+    this.#value = value
+  }
+
+  /** 0 for pages that are not there, and the lock page. */
+  #sumOf(pgno: number): bigint {
+    return pgno <= this.#commit ? this.#sums[pgno - 1]! : 0n
+  }
+
+  #reserve(pages: number): void {
+    if (pages <= this.#sums.length) return
+    const larger = new BigUint64Array(Math.max(pages, Math.min(2 * this.#sums.length, MAX_PAGES)))
+    larger.set(this.#sums)
+    this.#sums = larger
+  }
+}
+
+/**
+ * Reads all of `view` once, with pauses; nothing may take a new read mark meanwhile.
+ *
+ * @throws DatabaseError; the signal's reason
+ */
+export async function readSums(
+  source: SourceDatabase,
+  view: DatabaseView,
+  signal: AbortSignal,
+): Promise<DatabaseSums> {
+  const sums = new DatabaseSums()
+  const slice = Math.max(1, SLICE_BYTES / source.pageSize)
+  for (const { pgno, data } of readView(source, view, lockPage(source.pageSize))) {
+    sums.append(pgno, data)
+    if (pgno % slice !== 0) continue
+    await turn()
+    signal.throwIfAborted()
+  }
+  return sums
+}

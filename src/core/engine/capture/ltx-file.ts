@@ -1,0 +1,195 @@
+import {
+  type CapturePosition,
+  type DatabaseView,
+  type PageImage,
+  readChange,
+  readView,
+  type SourceDatabase,
+  type WalAnchor,
+  type WalChange,
+} from '../../db/index.ts'
+import {
+  type DatabaseChecksums,
+  FLAG_NO_CHECKSUM,
+  LtxEncoder,
+  type LtxHeader,
+  lockPage,
+  type TXID,
+} from '../../ltx/index.ts'
+import type { PutSource } from '../../store/index.ts'
+import { type WalHeader, walFrameOffset, walFrameSize } from '../../wal/index.ts'
+import { DatabaseSums } from './database-sums.ts'
+
+/** Who wrote a file, and when. */
+export interface Stamp {
+  /** The time that the file stands for, in milliseconds. */
+  readonly timestamp: number
+  /** Identifies the writing process. */
+  readonly nodeId: bigint
+  /** Tells one boot of the machine from another; 0 where unknown. */
+  readonly bootId: number
+}
+
+/** An LTX file that can be encoded any number of times to the same bytes, while its frames stand in the WAL. */
+export interface LtxFile extends PutSource {
+  readonly header: LtxHeader
+  /** Pages that it holds, at most. */
+  readonly pages: number
+}
+
+/** A file of the whole database: its checksums are known once it has been encoded. */
+export interface FullFile extends LtxFile {
+  /** Of the last encoding. */
+  sums(): DatabaseSums | undefined
+}
+
+/** The file of one sync: the changed pages of `change`. */
+export function changeFile(
+  source: SourceDatabase,
+  change: WalChange,
+  txid: TXID,
+  stamp: Stamp,
+  checksums?: DatabaseChecksums,
+): LtxFile {
+  const { pageSize, wal } = source
+  const header = headerOf(pageSize, change, { minTxid: txid, maxTxid: txid }, stamp)
+  return {
+    header,
+    pages: change.pages.size,
+    open: () => encode(header, readChange(change, wal, pageSize, lockPage(pageSize)), checksums),
+  }
+}
+
+/** A file of the whole database as `view` sees it. @param before checksum of what it replaces */
+export function fullFile(
+  source: SourceDatabase,
+  view: DatabaseView,
+  txids: { readonly minTxid: TXID; readonly maxTxid: TXID },
+  stamp: Stamp,
+  onProgress?: (progress: { pagesRead: number; pagesTotal: number }) => void,
+  before?: bigint,
+): FullFile {
+  const { pageSize } = source
+  const { run, wal: to, commit } = view
+  const header = headerOf(pageSize, { run, from: startOf(), to, commit }, txids, stamp)
+  let sums: DatabaseSums | undefined
+  const open = (): Iterable<Uint8Array> => {
+    const own = new DatabaseSums()
+    sums = own
+    const pages = summed(wholeView(source, view), own)
+    return encode(header, pages, () => ({ before, after: own.value }), onProgress)
+  }
+  return { header, pages: commit, open, sums: () => sums }
+}
+
+/**
+ * All pages of a view. The files are held against the database before the first page and after the
+ * last: a copy of two databases, of which one took the other's place meanwhile, must not count.
+ */
+function* wholeView(source: SourceDatabase, view: DatabaseView): Generator<PageImage> {
+  source.assertCurrent()
+  yield* readView(source, view, lockPage(source.pageSize))
+  source.assertCurrent()
+}
+
+/** A file of some pages of `view`, ascending: what makes another state of the database this one. */
+export function pagesFile(
+  source: SourceDatabase,
+  view: DatabaseView,
+  pages: readonly PageImage[],
+  txid: TXID,
+  stamp: Stamp,
+  checksums?: DatabaseChecksums,
+): LtxFile {
+  const { run, wal: to, commit } = view
+  const span = { run, from: startOf(), to, commit }
+  const header = headerOf(source.pageSize, span, { minTxid: txid, maxTxid: txid }, stamp)
+  return { header, pages: pages.length, open: () => encode(header, pages, checksums) }
+}
+
+/** The whole file in memory. */
+export function fileBytes(file: LtxFile): Uint8Array {
+  return Buffer.concat([...(file.open() as Iterable<Uint8Array>)])
+}
+
+/** Where a file ends in the WAL; `undefined` if its header does not say so exactly enough to go on from there. */
+export function anchorOf(header: LtxHeader): WalAnchor | undefined {
+  const { walMark, walOffset, walSize, pageSize } = header
+  if (walMark === undefined || walOffset === 0) return undefined
+  const frame = (walOffset + walSize - walFrameOffset(0, pageSize)) / walFrameSize(pageSize)
+  if (!Number.isInteger(frame) || frame < 0) return undefined
+  return { pageSize, salt1: header.walSalt1, salt2: header.walSalt2, frame, ...walMark }
+}
+
+/** The same for a position that was kept; `undefined` for one without a WAL. */
+export function anchorAt(
+  { run, wal }: CapturePosition,
+  pageSize: number,
+  bootId: number,
+): WalAnchor | undefined {
+  if (run === undefined) return undefined
+  const { sequence, salt1, salt2 } = run
+  return { pageSize, salt1, salt2, sequence, bootId, ...wal }
+}
+
+/** Where a file of a whole state begins in the WAL. */
+function startOf() {
+  return { frame: 0, checksum1: 0, checksum2: 0 }
+}
+
+/** A stretch of one run of the WAL; no run: the database had no WAL yet. */
+type Span = Pick<WalChange, 'from' | 'to' | 'commit'> & { readonly run: WalHeader | undefined }
+
+function headerOf(
+  pageSize: number,
+  { run, from, to, commit }: Span,
+  txids: { readonly minTxid: TXID; readonly maxTxid: TXID },
+  stamp: Stamp,
+): LtxHeader {
+  return {
+    ...txids,
+    flags: FLAG_NO_CHECKSUM,
+    pageSize,
+    commit,
+    timestamp: stamp.timestamp,
+    preApplyChecksum: 0n,
+    nodeId: stamp.nodeId,
+    walOffset: run === undefined ? 0 : walFrameOffset(from.frame, pageSize),
+    walSize: run === undefined ? 0 : (to.frame - from.frame) * walFrameSize(pageSize),
+    walSalt1: run?.salt1 ?? 0,
+    walSalt2: run?.salt2 ?? 0,
+    walMark: run && {
+      sequence: run.sequence,
+      checksum1: to.checksum1,
+      checksum2: to.checksum2,
+      bootId: stamp.bootId,
+    },
+  }
+}
+
+function* summed(pages: Iterable<PageImage>, sums: DatabaseSums): Generator<PageImage> {
+  for (const page of pages) {
+    sums.append(page.pgno, page.data)
+    yield page
+  }
+}
+
+/** Pages between two progress reports. */
+const PROGRESS_PAGES = 1000
+
+function* encode(
+  header: LtxHeader,
+  pages: Iterable<PageImage>,
+  checksums: DatabaseChecksums | (() => DatabaseChecksums) | undefined,
+  onProgress?: (progress: { pagesRead: number; pagesTotal: number }) => void,
+): Generator<Uint8Array> {
+  const encoder = new LtxEncoder(header)
+  for (const { pgno, data } of pages) {
+    encoder.encodePage(pgno, data)
+    if (pgno % PROGRESS_PAGES === 0) onProgress?.({ pagesRead: pgno, pagesTotal: header.commit })
+    yield* encoder.drain()
+  }
+  encoder.finish(undefined, typeof checksums === 'function' ? checksums() : checksums)
+  onProgress?.({ pagesRead: header.commit, pagesTotal: header.commit })
+  yield* encoder.drain()
+}

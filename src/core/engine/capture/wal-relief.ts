@@ -1,0 +1,121 @@
+import { DatabaseError, type SourceDatabase, type WalChange } from '../../db/index.ts'
+import { DurableWriteError } from '../../fs/index.ts'
+import type { Emit } from '../events.ts'
+import { FailingStep } from '../failing-step.ts'
+import { LimitReports } from '../upload/limit-reports.ts'
+import type { ReplicaWriter } from '../upload/replica-writer.ts'
+import { failureEvent } from '../work.ts'
+import type { CheckpointPolicy } from './checkpoint-policy.ts'
+import { wholeChange } from './whole-change.ts'
+
+/** An upload that takes longer than this while the WAL is half full moves to the spool, in milliseconds. */
+const STUCK_MS = 1000
+/** What a checkpoint may take into memory, in bytes of WAL. More is shipped first, straight from the WAL. */
+const MEMORY_TAIL_BYTES = 8 << 20
+/** So often it is shipped first; a writer that is faster than the store would keep the WAL from ever being short. */
+const MAX_PUT_OFF = 3
+
+/**
+ * Keeps the WAL of one database short: by checkpoints, and by the spool while the store is away. A
+ * disk that takes neither keeps nothing from being captured and shipped.
+ */
+export class WalRelief {
+  readonly #source: SourceDatabase
+  readonly #checkpoints: CheckpointPolicy
+  readonly #writer: ReplicaWriter
+  readonly #maxWalBytes: number
+  readonly #emit: Emit
+  readonly #limits: LimitReports
+  #putOff = 0
+  readonly #spooling: FailingStep
+  readonly #checkpointing: FailingStep
+
+  constructor(
+    source: SourceDatabase,
+    checkpoints: CheckpointPolicy,
+    writer: ReplicaWriter,
+    maxWalBytes: number,
+    emit: Emit,
+  ) {
+    this.#source = source
+    this.#checkpoints = checkpoints
+    this.#writer = writer
+    this.#maxWalBytes = maxWalBytes
+    this.#emit = emit
+    this.#limits = new LimitReports(emit)
+    this.#spooling = new FailingStep((error, retryInMs) =>
+      emit({ type: 'spool-failed', error, retryInMs }),
+    )
+    this.#checkpointing = new FailingStep((error, retryInMs) =>
+      emit(failureEvent('checkpoint', error, retryInMs)),
+    )
+  }
+
+  /** Checkpoints if that is due. Everything captured must have been shipped. */
+  async checkpoint(now: number): Promise<void> {
+    if (this.#checkpointing.left(now) > 0) return
+    if (!this.#checkpoints.due(now, this.#source.capture.walBytes())) return
+    // A log that is no longer the database's must not reach the main file.
+    if (this.#source.mismatch() !== undefined) return
+    if (this.#checkpoints.tailBytes() <= MEMORY_TAIL_BYTES) {
+      this.#putOff = 0
+      const inMemory = (change: WalChange) => this.#writer.queueInMemory(this.#source, change, now)
+      return await this.#run(now, inMemory, MEMORY_TAIL_BYTES)
+    }
+    this.#putOff += 1
+    if (this.#putOff <= MAX_PUT_OFF || this.#spooling.left(now) > 0) return
+    await this.#spoolAhead(now, async () => {})
+  }
+
+  /** The store does not keep up: moves what waits, and the WAL behind it, to the spool, so that the WAL can restart. */
+  async relieve(now: number, mayCheckpoint: boolean): Promise<void> {
+    const writer = this.#writer
+    const walBytes = this.#source.capture.walBytes()
+    if (walBytes < this.#maxWalBytes / 2) {
+      this.#limits.walIsSmall()
+      return
+    }
+    if (!mayCheckpoint || writer.shipper.stuckFor(now) < STUCK_MS) return
+    if (!this.#checkpoints.pressing(now, walBytes))
+      return this.#limits.walIsStuck(walBytes, this.#maxWalBytes)
+    if (this.#limits.isSpoolFull(writer.spool, walBytes)) return
+    if (this.#spooling.left(now) > 0 || this.#checkpointing.left(now) > 0) return
+    if (this.#source.mismatch() !== undefined) return
+    await this.#spoolAhead(now, () => writer.spoolPending(this.#source))
+  }
+
+  async #spoolAhead(now: number, first: () => Promise<void>): Promise<void> {
+    try {
+      await first()
+      // Once: a busy writer would never let the last frame be reached. The guarded checkpoint takes the rest.
+      const change = await this.#source.capture.scan()
+      if (change !== undefined) await this.#spool(wholeChange(this.#source, change), now)
+      await this.#run(now, (change) => this.#spool(change, now), Number.POSITIVE_INFINITY)
+      this.#spooling.succeeded()
+    } catch (error) {
+      // The queue is the WAL and memory as before, and uploads go on.
+      if (!(error instanceof DurableWriteError)) throw error
+      this.#spooling.failed(Date.now(), error)
+    }
+  }
+
+  #spool(change: WalChange, now: number): Promise<void> {
+    return this.#writer.queueInSpool(this.#source, change, now)
+  }
+
+  async #run(
+    now: number,
+    keep: (change: WalChange) => Promise<void> | void,
+    maxTailBytes: number,
+  ): Promise<void> {
+    const keepWhole = (change: WalChange) => keep(wholeChange(this.#source, change))
+    try {
+      const outcome = await this.#checkpoints.run(now, keepWhole, maxTailBytes)
+      this.#checkpointing.succeeded()
+      this.#emit({ type: 'checkpoint', ...outcome })
+    } catch (error) {
+      if (!(error instanceof DatabaseError) || error.code === 'ContinuityLost') throw error
+      this.#checkpointing.failed(Date.now(), error)
+    }
+  }
+}

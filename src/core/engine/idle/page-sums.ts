@@ -1,0 +1,57 @@
+import type { CapturePosition, DatabaseView } from '../../db/index.ts'
+import { type PageImage, readView, type SourceDatabase } from '../../db/index.ts'
+import { Crc64, lockPage, type TXID } from '../../ltx/index.ts'
+
+/**
+ * One state of a small database, remembered as a checksum of each page: 8 bytes a page. It tells
+ * later which pages have changed, whatever happened to the WAL in between.
+ */
+export interface PageSums {
+  /** Newest TXID of the replica, which holds the state. */
+  readonly txid: TXID
+  /** Where the state stands in the WAL. */
+  readonly position: CapturePosition
+  /** In bytes. */
+  readonly pageSize: number
+  /** By page number, from 1 on; 0 for the lock page. */
+  readonly sums: BigUint64Array
+}
+
+/** Reads the whole of `view` once. */
+export function pageSums(source: SourceDatabase, view: DatabaseView, txid: TXID): PageSums {
+  const { pageSize } = source
+  const { run, wal, commit } = view
+  const sums = new BigUint64Array(commit)
+  for (const { pgno, data } of readView(source, view, lockPage(pageSize))) {
+    sums[pgno - 1] = sumOf(data)
+  }
+  return { txid, position: { run, wal, commit }, pageSize, sums }
+}
+
+/**
+ * Pages of `view` that differ from the remembered state, with content of their own, ascending; page
+ * 1 also where only the database's size differs. None: nothing has changed.
+ *
+ * @param maxBytes how much may be held in memory
+ * @returns `undefined` if it is more
+ */
+export function changedPages(
+  source: SourceDatabase,
+  view: DatabaseView,
+  { sums }: PageSums,
+  maxBytes: number,
+): PageImage[] | undefined {
+  const changed: PageImage[] = []
+  for (const { pgno, data } of readView(source, view, lockPage(source.pageSize))) {
+    const known = pgno <= sums.length && sums[pgno - 1] === sumOf(data)
+    const resized = pgno === 1 && sums.length !== view.commit
+    if (!known || resized) changed.push({ pgno, data: data.slice() })
+    if (changed.length * source.pageSize > maxBytes) return undefined
+  }
+  return changed
+}
+
+/** Content of one page. */
+export function sumOf(data: Uint8Array): bigint {
+  return new Crc64().update(data).digest()
+}

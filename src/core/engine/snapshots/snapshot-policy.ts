@@ -1,0 +1,162 @@
+import type { DatabaseView, SourceDatabase } from '../../db/index.ts'
+import type { TXID } from '../../ltx/index.ts'
+import { txid as toTxid } from '../../ltx/index.ts'
+import { type LtxFileInfo, ReplicaClient } from '../../replica/replica-client.ts'
+import { type ReplicaLayout, SNAPSHOT_LEVEL } from '../../replica/replica-layout.ts'
+import { summarizeReplica } from '../../replica/summarize-replica.ts'
+import type { ObjectStore } from '../../store/index.ts'
+import { isStoreError } from '../../store/index.ts'
+import { fullFile, type Stamp } from '../capture/ltx-file.ts'
+import type { SnapshotTriggers } from './snapshot-triggers.ts'
+
+export interface SnapshotResult {
+  readonly txid: TXID
+  readonly pages: number
+  /** Size of the object; 0 if the snapshot was there already. */
+  readonly bytes: number
+}
+
+export interface SnapshotProgress {
+  readonly pagesRead: number
+  readonly pagesTotal: number
+}
+
+export interface TakeOptions {
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((progress: SnapshotProgress) => void) | undefined
+}
+
+/** Clocks of machines that write to one replica may differ by this, in milliseconds. */
+const CLOCK_SLACK_MS = 1000
+
+/**
+ * When a replica gets a full copy of its database (level 9), and the taking of it. A snapshot that
+ * would add nothing is not taken: the interval counts from the newest one, and something must have
+ * been replicated since.
+ */
+export class SnapshotPolicy {
+  readonly #client: ReplicaClient
+  readonly #triggers: SnapshotTriggers
+  #newest: { readonly txid: TXID; at: number } | undefined
+  /** Shipped since the newest snapshot, as far as that is known: pages count from the start of the process. */
+  #pages = 0
+  #bytes = 0
+  #shippedAt: number
+  #atStart: boolean
+  #isBroken = false
+
+  /**
+   * @param store rooted at the replica's prefix
+   * @param onStored is told of each snapshot that is stored
+   */
+  constructor(
+    store: ObjectStore,
+    layout: ReplicaLayout,
+    triggers: SnapshotTriggers,
+    onStored?: (file: LtxFileInfo) => void,
+  ) {
+    this.#client = new ReplicaClient(store, layout, { onStored })
+    this.#triggers = triggers
+    this.#shippedAt = Date.now()
+    this.#atStart = triggers.atStart === true
+  }
+
+  /** Learns which snapshots exist from a listing of the replica. */
+  observe(files: readonly LtxFileInfo[]): void {
+    for (const file of files) {
+      if (file.level !== SNAPSHOT_LEVEL) continue
+      if (this.#newest !== undefined && file.maxTxid <= this.#newest.txid) continue
+      this.#newest = { txid: file.maxTxid, at: (file.createdAt ?? file.lastModified).getTime() }
+    }
+    const since = this.#newest?.txid ?? 0n
+    const behind = files.filter(({ level, minTxid }) => level === 0 && minTxid > since)
+    this.#bytes = behind.reduce((sum, { size }) => sum + size, 0)
+  }
+
+  /**
+   * Without a chain to its newest TXID a replica restores nothing of late: the next snapshot is due
+   * at once. True if this was not known yet. A replica without files is a new one or was emptied:
+   * `isWritten` says which.
+   */
+  judge(files: readonly LtxFileInfo[], isWritten: boolean): boolean {
+    const { newestTxid, restorable } = summarizeReplica(files)
+    const isBroken = newestTxid === undefined ? isWritten : restorable?.to !== newestTxid
+    const isNews = isBroken && !this.#isBroken
+    this.#isBroken = isBroken
+    return isNews
+  }
+
+  /** Counts a change that is in the store. */
+  shipped(pages: number, bytes: number, now: number): void {
+    this.#pages += pages
+    this.#bytes += bytes
+    this.#shippedAt = now
+  }
+
+  /** TXID of the newest snapshot known. */
+  get newest(): TXID | undefined {
+    return this.#newest?.txid
+  }
+
+  /** Is it time, with the replica at `txid`? */
+  due(now: number, txid: TXID | undefined): boolean {
+    return this.dueAt(txid, now) <= now
+  }
+
+  /** When it will be time if nothing more is shipped, in milliseconds; `Infinity` for never, 0 for now. */
+  dueAt(txid: TXID | undefined, now: number = Date.now()): number {
+    const newest = this.#newest
+    if (txid !== undefined && this.#isBroken) return 0
+    if (txid === undefined || newest === undefined || txid <= newest.txid) {
+      return Number.POSITIVE_INFINITY
+    }
+    // Taken while the clock was ahead: the interval counts from now, not from a time to come.
+    if (newest.at > now + CLOCK_SLACK_MS) newest.at = now
+    const { intervalMs, afterPages, afterBytes, onIdleMs } = this.#triggers
+    if (this.#atStart || reached(this.#pages, afterPages) || reached(this.#bytes, afterBytes)) {
+      return 0
+    }
+    return Math.min(
+      intervalMs === 0 ? Number.POSITIVE_INFINITY : newest.at + intervalMs,
+      onIdleMs === undefined ? Number.POSITIVE_INFINITY : this.#shippedAt + onIdleMs,
+    )
+  }
+
+  /**
+   * Stores `view`, which must be what the replica has at `txid`. Writers go on meanwhile; only
+   * `hold` must wait until the promise settles.
+   *
+   * @throws StoreError
+   */
+  async take(
+    source: SourceDatabase,
+    view: DatabaseView,
+    txid: TXID,
+    stamp: Stamp,
+    { signal, onProgress }: TakeOptions = {},
+  ): Promise<SnapshotResult> {
+    const file = fullFile(source, view, { minTxid: toTxid(1), maxTxid: txid }, stamp, onProgress)
+    const put = { createdAt: new Date(stamp.timestamp), signal }
+    let bytes = 0
+    try {
+      bytes = (await this.#client.put(SNAPSHOT_LEVEL, file.header.minTxid, txid, file, put)).size
+    } catch (error) {
+      if (!isStoreError(error) || error.code !== 'AlreadyExists') throw error
+    }
+    this.taken(txid, stamp.timestamp)
+    return { txid, pages: file.pages, bytes }
+  }
+
+  /** Counts a snapshot stored by other means. */
+  taken(txid: TXID, at: number): void {
+    this.#newest = { txid, at }
+    this.#pages = 0
+    this.#bytes = 0
+    this.#atStart = false
+    this.#isBroken = false
+  }
+}
+
+function reached(count: number, limit: number | undefined): boolean {
+  return limit !== undefined && count >= limit
+}

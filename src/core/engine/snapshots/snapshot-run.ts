@@ -1,0 +1,116 @@
+import { Backoff } from '../../async/backoff.ts'
+import { Deadline } from '../../async/deadline.ts'
+import type { SourceDatabase } from '../../db/index.ts'
+import { ReplicaError } from '../../replica/replica-client.ts'
+import { SNAPSHOT_LEVEL } from '../../replica/replica-layout.ts'
+import { CHAIN_BROKEN, type Emit, FencedError } from '../events.ts'
+import type { ReplicaHead } from '../locate.ts'
+import type { ReplicaWriter } from '../upload/replica-writer.ts'
+import { failureEvent } from '../work.ts'
+import type { SnapshotPolicy } from './snapshot-policy.ts'
+
+export interface SnapshotRunParts {
+  readonly writer: ReplicaWriter
+  readonly policy: SnapshotPolicy
+  readonly heavy: <T>(work: () => Promise<T>) => Promise<T>
+}
+
+/** The snapshots of one opened database, one at a time, beside its captures. */
+export class SnapshotRun {
+  readonly #source: SourceDatabase
+  readonly #parts: SnapshotRunParts
+  readonly #emit: Emit
+  readonly #backoff = new Backoff({ patient: true })
+  #running: Promise<void> | undefined
+  readonly #pause = new Deadline()
+  /** No snapshot can be the beginning of a restore to the latest state: one is needed, whatever the policy says. */
+  #isNeeded = false
+  #fenced: FencedError | undefined
+
+  constructor(source: SourceDatabase, parts: SnapshotRunParts, emit: Emit) {
+    this.#source = source
+    this.#parts = parts
+    this.#emit = emit
+  }
+
+  /** A running snapshot reads the WAL: the read mark must stay. */
+  get isRunning(): boolean {
+    return this.#running !== undefined
+  }
+
+  /** A newer writer was found when a snapshot was to be stored. */
+  get fenced(): FencedError | undefined {
+    return this.#fenced
+  }
+
+  /** The store was away and is back: one that failed meanwhile need not wait. */
+  storeAnswers(): void {
+    this.#pause.clear()
+  }
+
+  /** Resolves when none runs. */
+  async settled(): Promise<void> {
+    await this.#running
+  }
+
+  /**
+   * Learns from a listing when the last one was, and whether one is needed at once: a snapshot of
+   * another page size is no beginning for the files behind it, for Litestream and for compactions. A
+   * base took its place then, and its writer ended before the snapshot that belongs to it.
+   *
+   * @throws StoreError
+   */
+  async observe({ files, txid }: ReplicaHead, signal: AbortSignal): Promise<void> {
+    const { policy, writer } = this.#parts
+    policy.observe(files)
+    if (policy.judge(files, false)) this.#emit({ type: 'chain-broken', reason: CHAIN_BROKEN })
+    this.#isNeeded = false
+    const newest = files.findLast(({ level }) => level === SNAPSHOT_LEVEL)
+    if (newest === undefined || newest.maxTxid === txid) return
+    try {
+      const { pageSize } = await writer.client.readHeader(newest, { signal })
+      this.#isNeeded = pageSize !== this.#source.pageSize
+    } catch (error) {
+      if (!(error instanceof ReplicaError)) throw error
+      this.#isNeeded = true
+    }
+  }
+
+  /** Starts one if it is needed or the policy asks for it. Everything captured must have been shipped. */
+  start(now: number, signal: AbortSignal, onEnd: () => void): void {
+    const { policy, writer } = this.#parts
+    if (this.isRunning || this.#pause.left(now) > 0 || !this.#source.capture.coversMark) return
+    const due = this.#isNeeded || policy.due(now, writer.captured)
+    if (writer.captured === undefined || !due) return
+    this.#running = this.#take(signal).finally(() => {
+      this.#running = undefined
+      onEnd()
+    })
+  }
+
+  async #take(signal: AbortSignal): Promise<void> {
+    const { policy, writer, heavy } = this.#parts
+    const source = this.#source
+    const startedAt = Date.now()
+    try {
+      // All three at one moment: later captures go on while the snapshot waits for its turn.
+      const [txid, stamp, viewing] = [writer.captured!, writer.stamp(), source.capture.view()]
+      const view = await viewing
+      const result = await heavy(async () => {
+        await writer.claim?.assertCurrent(signal)
+        return await policy.take(source, view, txid, stamp, { signal })
+      })
+      this.#isNeeded = false
+      this.#backoff.reset()
+      this.#emit({ type: 'snapshot', ms: Date.now() - startedAt, ...result })
+    } catch (error) {
+      if (error instanceof FencedError) {
+        this.#fenced = error
+        return
+      }
+      const retryInMs = this.#backoff.next()
+      this.#pause.set(Date.now(), retryInMs)
+      this.#emit(failureEvent('snapshot', error, retryInMs))
+    }
+  }
+}

@@ -1,0 +1,163 @@
+import { randomInt } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Checkpointer, currentBootId, DatabaseError, SourceDatabase } from '../../db/index.ts'
+import type { TXID } from '../../ltx/index.ts'
+import type { ReplicaLayout } from '../../replica/replica-layout.ts'
+import type { ObjectStore } from '../../store/index.ts'
+import { TrackedDatabase } from '../tracked-database.ts'
+import { ReplicaWriter } from '../upload/replica-writer.ts'
+import { Spool } from '../upload/spool.ts'
+import { failureIn } from '../work.ts'
+import { SnapshotPolicy, type SnapshotProgress } from './snapshot-policy.ts'
+
+export interface TakeSnapshotOptions {
+  readonly signal?: AbortSignal | undefined
+  /** How long a running watcher gets to ship what the replica lacks, in milliseconds. Default 3000. */
+  readonly patienceMs?: number | undefined
+  /** Take the next TXID for a new base first, so that the snapshot's slot is free whatever stands in that of the newest TXID. Default false. */
+  readonly forceBase?: boolean | undefined
+  readonly onProgress?: ((progress: SnapshotProgress) => void) | undefined
+}
+
+export interface TakenSnapshot {
+  readonly txid: TXID
+  /** Pages of the database. */
+  readonly pages: number
+  /** Size of the object; 0 if nothing was written. */
+  readonly bytes: number
+  /** The replica has a snapshot of exactly this state already. */
+  readonly skipped: boolean
+}
+
+/**
+ * Stores one full copy of a database in its replica, also beside a running watcher: the snapshot
+ * stands for the TXID at which the replica has the very state that is read. Commits that the
+ * replica lacks, and that no watcher ships in time, are shipped first; where the WAL does not prove
+ * that it continues the replica, a new base goes in as the next TXID. It claims nothing: a watcher
+ * that meets its files goes on behind them.
+ *
+ * The SQLite connections stay open until the process ends: the last one to close would delete the
+ * WAL, and with it that proof.
+ *
+ * @param store rooted at the replica's prefix
+ * @throws DatabaseError, StoreError, FencedError
+ */
+export async function takeSnapshot(
+  name: string,
+  path: string,
+  store: ObjectStore,
+  layout: ReplicaLayout,
+  options: TakeSnapshotOptions = {},
+): Promise<TakenSnapshot> {
+  const source = SourceDatabase.open(path)
+  if (source === undefined) throw emptyDatabase(path)
+  const shot = new OneShot(name, source, store, layout)
+  return await shot.run(path, options)
+}
+
+class OneShot {
+  readonly #source: SourceDatabase
+  readonly #policy: SnapshotPolicy
+  readonly #writer: ReplicaWriter
+  readonly #database: TrackedDatabase
+  readonly #checkpointer = new Checkpointer()
+  #baseBytes = 0
+  /** What made the last upload fail. */
+  #failure: unknown
+
+  constructor(name: string, source: SourceDatabase, store: ObjectStore, layout: ReplicaLayout) {
+    const nodeId = BigInt(randomInt(1, 2 ** 32))
+    const bootId = currentBootId()
+    this.#source = source
+    this.#policy = new SnapshotPolicy(store, layout, { intervalMs: 0 })
+    const ignore = () => undefined
+    // A watcher's spool is its own; a bound of 0 never writes one.
+    const spool = new Spool(`${source.path}-no-spool`, 0)
+    this.#writer = new ReplicaWriter(
+      name,
+      store,
+      layout,
+      spool,
+      { nodeId, bootId },
+      {
+        onShipped: (file) => file.uncaptured && source.capture.advance(file.uncaptured),
+        onTaken: (file, found, signal) => this.#database.adopt(file.txid, found, signal),
+        onEvent: (event) => {
+          this.#failure = failureIn(event)?.error
+        },
+        wake: ignore,
+      },
+    )
+    this.#database = new TrackedDatabase(source, {
+      name,
+      writer: this.#writer,
+      policy: this.#policy,
+      checkpointer: this.#checkpointer,
+      maxWalBytes: Number.POSITIVE_INFINITY,
+      bootId,
+      heavy: (work) => work(),
+      onEvent: (event) => {
+        if (event.type === 'base') this.#baseBytes = event.bytes
+      },
+    })
+  }
+
+  async run(path: string, options: TakeSnapshotOptions): Promise<TakenSnapshot> {
+    const signal = options.signal ?? new AbortController().signal
+    const { forceBase = false, patienceMs = 3000 } = options
+    if (forceBase) await this.#database.loseContinuity('a new base was asked for')
+    // No watcher ships a base for us: waiting for one would only forget that it is needed.
+    await this.#catchUp(path, forceBase ? 0 : patienceMs, signal)
+    const txid = this.#writer.captured!
+    const { commit: pages } = this.#source.capture.position
+    if (this.#policy.newest === txid) {
+      return { txid, pages, bytes: this.#baseBytes, skipped: this.#baseBytes === 0 }
+    }
+    const view = await this.#source.capture.view()
+    const stamp = this.#writer.stamp()
+    const { onProgress } = options
+    const { bytes } = await this.#policy.take(this.#source, view, txid, stamp, {
+      signal,
+      onProgress,
+    })
+    return { txid, pages, bytes, skipped: false }
+  }
+
+  /** Brings capture and replica to one state. */
+  async #catchUp(path: string, patienceMs: number, signal: AbortSignal): Promise<void> {
+    const deadline = Date.now() + patienceMs
+    for (;;) {
+      signal.throwIfAborted()
+      const patient = Date.now() < deadline
+      const standing = await this.#database.prepare(signal, { patient })
+      if (standing === 'empty') throw emptyDatabase(path)
+      if (standing === 'ready') {
+        const change = await this.#source.capture.scan()
+        if (change === undefined && this.#source.capture.coversMark) return
+        if (!patient && (await this.#database.capture(Date.now()))) await this.#ship(signal)
+      }
+      if (patient) {
+        await delay(100, undefined, { signal })
+        this.#database.lookAgain()
+      }
+    }
+  }
+
+  async #ship(signal: AbortSignal): Promise<void> {
+    const { shipper } = this.#writer
+    while (shipper.pending.length > 0) {
+      signal.throwIfAborted()
+      shipper.pump(Date.now())
+      await shipper.settled()
+      if (this.#failure !== undefined) throw this.#failure
+    }
+  }
+}
+
+function emptyDatabase(path: string): DatabaseError {
+  return new DatabaseError(
+    'Unsupported',
+    path,
+    `${path} is an empty database: there is nothing to take.`,
+  )
+}

@@ -1,0 +1,83 @@
+import type { LtxFileInfo } from '../../replica/replica-client.ts'
+import type { ReplicaLayout } from '../../replica/replica-layout.ts'
+import { type ReplicaSummary, summarizeReplica } from '../../replica/summarize-replica.ts'
+import { FileTable } from './file-table.ts'
+
+/**
+ * What a replica's one writer knows of it, without asking again: one listing, and since then its own
+ * puts and deletions. What others do to the replica does not show.
+ */
+export class ReplicaCatalogue {
+  readonly #layout: ReplicaLayout
+  readonly #tables = new Map<number, FileTable>()
+  #bytes = 0
+  #count = 0
+  #version = 0
+  #summary: { readonly version: number; readonly value: ReplicaSummary } | undefined
+
+  constructor(layout: ReplicaLayout) {
+    this.#layout = layout
+  }
+
+  /** Grows with every change, so that others can tell whether what they worked out still holds. */
+  get version(): number {
+    return this.#version
+  }
+
+  /** Sum of the files' sizes. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** All files as a listing would give them: by level, first and last TXID. Made anew by each call. */
+  get files(): LtxFileInfo[] {
+    const levels = [...this.#tables.keys()].sort((a, b) => a - b)
+    return levels.flatMap((level) => {
+      const table = this.#tables.get(level) as FileTable
+      return Array.from({ length: table.length }, (_, row) => table.get(row))
+    })
+  }
+
+  /** Range of TXIDs that can be restored, gaps and totals. */
+  get summary(): ReplicaSummary {
+    if (this.#summary?.version !== this.#version) {
+      this.#summary = { version: this.#version, value: summarizeReplica(this.files) }
+    }
+    return this.#summary.value
+  }
+
+  /** Replaces everything known by a complete listing. */
+  observe(files: readonly LtxFileInfo[]): void {
+    this.#tables.clear()
+    this.#bytes = 0
+    this.#count = 0
+    this.#version++
+    for (const file of files) this.add(file)
+  }
+
+  add(file: LtxFileInfo): void {
+    let table = this.#tables.get(file.level)
+    if (table === undefined) {
+      table = new FileTable(this.#layout, file.level)
+      this.#tables.set(file.level, table)
+    }
+    const before = table.set(file)
+    this.#bytes += file.size - (before ?? 0)
+    if (before === undefined) this.#count++
+    this.#version++
+  }
+
+  remove(files: readonly LtxFileInfo[]): void {
+    for (const { level, minTxid, maxTxid } of files) {
+      const size = this.#tables.get(level)?.delete(minTxid, maxTxid)
+      if (size === undefined) continue
+      this.#bytes -= size
+      this.#count--
+      this.#version++
+    }
+  }
+}

@@ -1,0 +1,306 @@
+import { MaintenanceError } from '../../compaction/maintenance-error.ts'
+import { type CompactionStep, planCompaction } from '../../compaction/plan-compaction.ts'
+import { runCompaction } from '../../compaction/run-compaction.ts'
+import type { TXID } from '../../ltx/index.ts'
+import type { LtxFileInfo, ReplicaClient } from '../../replica/replica-client.ts'
+import { planRetention, type RetentionPlan } from '../../retention/plan-retention.ts'
+import { pruneReplica } from '../../retention/prune-replica.ts'
+import type { RetentionPolicy } from '../../retention/retention-policy.ts'
+import type { MaintenanceEvent } from './maintenance-event.ts'
+import { assertLevels, growing } from './maintenance-pace.ts'
+import type { ReplicaCatalogue } from './replica-catalogue.ts'
+
+export interface MaintenanceOptions {
+  /** Intervals of the levels 1, 2, 3 …, in milliseconds, ascending; none: no compaction. At most 8. */
+  readonly levels: readonly number[]
+  /** `none` deletes nothing. */
+  readonly retention: RetentionPolicy | 'none'
+  /** Identifies the process in the files that it writes. */
+  readonly nodeId: bigint
+  /** Throws if this process may not delete any more; called before each batch of deletions. */
+  readonly assertCurrent?: ((signal?: AbortSignal) => Promise<void>) | undefined
+  /** See `RetentionOptions`. */
+  readonly protectedSlots?:
+    | ((signal?: AbortSignal) => readonly TXID[] | Promise<readonly TXID[]>)
+    | undefined
+  /** Told after the replica was listed again: the catalogue has what is there. */
+  readonly onListed?: (() => void) | undefined
+}
+
+/** Least time between two looks at what the retention lets go, in milliseconds; less where two intervals of level 1 are. */
+const RETENTION_PAUSE_MS = 60_000
+const FIRST_RETRY_MS = 1000
+
+/**
+ * Keeps one replica in order for its writer: merges what is due, deletes what the retention lets go.
+ * Works from the catalogue alone and asks the store nothing to find out whether there is work; only
+ * before something is deleted it lists the replica. A replica at rest has no next time at all. Errors end nothing: they are told, and the same is tried
+ * again after a growing pause.
+ */
+export class ReplicaMaintenance {
+  readonly #client: ReplicaClient
+  readonly #catalogue: ReplicaCatalogue
+  readonly #options: MaintenanceOptions
+  readonly #onEvent: (event: MaintenanceEvent) => void
+  readonly #pauseMs: number
+  /** Keys of objects in the way of compaction, and of those no restore may count on. Forgotten with the process: they may be mended. */
+  readonly #avoided = new Set<string>()
+  readonly #damaged = new Set<string>()
+  #next: number | undefined
+  #notBefore = Number.NEGATIVE_INFINITY
+  /** Version of the catalogue that `#next` takes account of. */
+  #seen = -1
+  #retentionNotBefore = Number.NEGATIVE_INFINITY
+  #protectedSlots: readonly TXID[] = []
+  /** Keys of files that stay for the sake of their slots alone: to merge them would make what the retention deletes at once. */
+  #leftovers: ReadonlySet<string> = new Set()
+  #blocked: RetentionPlan['blocked']
+  #failures = 0
+  #deleteFailures = 0
+  #isFailing = false
+  #running: Promise<void> | undefined
+
+  /** @throws RangeError for levels that are too many or do not ascend */
+  constructor(
+    client: ReplicaClient,
+    catalogue: ReplicaCatalogue,
+    options: MaintenanceOptions,
+    onEvent: (event: MaintenanceEvent) => void,
+  ) {
+    assertLevels(options.levels)
+    this.#client = client
+    this.#catalogue = catalogue
+    this.#options = options
+    this.#onEvent = onEvent
+    const [first = RETENTION_PAUSE_MS] = options.levels
+    this.#pauseMs = Math.min(RETENTION_PAUSE_MS, 2 * first)
+  }
+
+  /** When `run` is to be called next, in milliseconds; `undefined`: never, until the catalogue changes. Costs next to nothing. */
+  nextDueAt(now: number): number | undefined {
+    const { levels, retention } = this.#options
+    if (levels.length === 0 && retention === 'none') return undefined
+    if (this.#seen !== this.#catalogue.version) {
+      this.#seen = this.#catalogue.version
+      // What changed can make nothing due before the first level's interval is over: `run` looks then.
+      const intervalMs = levels[0] ?? this.#pauseMs
+      const boundary = (Math.floor(now / intervalMs) + 1) * intervalMs
+      this.#next = Math.min(this.#next ?? boundary, boundary)
+    }
+    return this.#next === undefined ? undefined : Math.max(this.#next, this.#notBefore)
+  }
+
+  /**
+   * Takes note of objects that were found damaged, by their keys: none of them is merged, no state
+   * counts that needs one, and nothing that only they connect is deleted.
+   */
+  noteDamage(keys: Iterable<string>): void {
+    for (const key of keys) {
+      this.#avoided.add(key)
+      this.#damaged.add(key)
+    }
+    this.#seen = -1
+  }
+
+  /** What failed because the store was away is due at once: the store is back. */
+  retrySoon(): void {
+    if (this.#failures === 0) return
+    this.#notBefore = Number.NEGATIVE_INFINITY
+    this.#next = 0
+  }
+
+  /**
+   * Does what is due: compaction from level 1 upward, then retention, at most once a minute. A call
+   * while another runs waits for that one.
+   *
+   * @param now in milliseconds
+   * @throws the signal's reason
+   */
+  async run(now: number, signal: AbortSignal): Promise<void> {
+    this.#running ??= this.#run(now, signal).finally(() => {
+      this.#running = undefined
+    })
+    await this.#running
+  }
+
+  async #run(now: number, signal: AbortSignal): Promise<void> {
+    try {
+      for (const level of this.#options.levels.keys()) {
+        await this.#compact(level + 1, now, signal)
+      }
+      await this.#retain(now, signal)
+      this.#failures = 0
+      this.#tellRecovery()
+      this.#seen = this.#catalogue.version
+      this.#next = this.#nextAfter(now)
+    } catch (error) {
+      signal.throwIfAborted()
+      const retryInMs = growing(FIRST_RETRY_MS, this.#failures++)
+      this.#seen = this.#catalogue.version
+      this.#next = now + retryInMs
+      this.#notBefore = this.#next
+      this.#isFailing = true
+      this.#onEvent({ type: 'maintenance-error', error, retryInMs })
+    }
+  }
+
+  #tellRecovery(): void {
+    if (!this.#isFailing || this.#deleteFailures > 0) return
+    this.#isFailing = false
+    this.#onEvent({ type: 'maintenance-recovered' })
+  }
+
+  async #compact(level: number, now: number, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const due = this.#steps(this.#catalogue.files, level, now).filter(({ dueAt }) => dueAt <= now)
+      const obstacle = await this.#runSteps(due, signal)
+      if (obstacle === undefined) {
+        // Nothing of ours reads the base again: without a look it could be gone for months unnoticed.
+        if (due.length > 0 && level === this.#options.levels.length) await this.#lookAgain(signal)
+        return
+      }
+      await this.#avoid(obstacle, signal)
+    }
+  }
+
+  /** Returns what was in the way of a step. */
+  async #runSteps(
+    steps: readonly CompactionStep[],
+    signal: AbortSignal,
+  ): Promise<MaintenanceError | undefined> {
+    for (const step of steps) {
+      signal.throwIfAborted()
+      try {
+        await this.#merge(step, signal)
+      } catch (error) {
+        if (error instanceof MaintenanceError) return error
+        throw error
+      }
+    }
+    return undefined
+  }
+
+  async #merge(step: CompactionStep, signal: AbortSignal): Promise<void> {
+    const { nodeId } = this.#options
+    const stored = await runCompaction(this.#client, step, { signal, nodeId })
+    // Page sizes that change from file to file: without this the same step would be due for ever.
+    if (stored.length === 0) this.#avoided.add(step.files.at(-1)!.key)
+    for (const file of stored) {
+      this.#catalogue.add(file)
+      const { level, minTxid, maxTxid, size: bytesAfter } = file
+      const merged = step.files.filter(
+        (input) => input.maxTxid >= minTxid && input.maxTxid <= maxTxid,
+      )
+      const bytesBefore = merged.reduce((sum, { size }) => sum + size, 0)
+      const files = merged.length
+      this.#onEvent({ type: 'compacted', level, files, minTxid, maxTxid, bytesBefore, bytesAfter })
+    }
+  }
+
+  /** Goes around an object from now on. If one is really gone, someone else works on this replica: looks what there is. */
+  async #avoid(error: MaintenanceError, signal: AbortSignal): Promise<void> {
+    if (error.code === 'MissingObject') {
+      const file = this.#catalogue.files.find(({ key }) => key === error.key)
+      if (file === undefined) throw error
+      const { level, minTxid, maxTxid } = file
+      if ((await this.#client.head(level, minTxid, maxTxid, { signal })) !== undefined) throw error
+      await this.#lookAgain(signal)
+      // A listing that lags behind: without a pause the same would be found at once, over and over.
+      if (this.#catalogue.files.some(({ key }) => key === error.key)) throw error
+    } else {
+      this.#avoided.add(error.key)
+      if (error.code !== 'Unmergeable') this.#damaged.add(error.key)
+    }
+    this.#onEvent({ type: 'object-avoided', error })
+  }
+
+  /** What was stored while the listing ran may not be in it. */
+  async #lookAgain(signal: AbortSignal): Promise<void> {
+    const known = new Set(this.#catalogue.files.map(({ key }) => key))
+    const listed = await this.#client.list({ signal })
+    const stored = this.#catalogue.files.filter(({ key }) => !known.has(key))
+    this.#catalogue.observe(listed)
+    for (const file of stored) this.#catalogue.add(file)
+    this.#options.onListed?.()
+  }
+
+  async #retain(now: number, signal: AbortSignal): Promise<void> {
+    const { retention, assertCurrent, protectedSlots } = this.#options
+    if (retention === 'none' || now < this.#retentionNotBefore) return
+    const { remove } = this.#planWithoutSlots(retention, now)
+    if (remove.length > 0) this.#protectedSlots = (await protectedSlots?.(signal)) ?? []
+    let plan = this.#plan(this.#catalogue.files, retention, now)
+    if (plan.remove.length > 0) {
+      // Another process may have deleted, by rules of its own, what this plan counts on.
+      await this.#lookAgain(signal)
+      plan = this.#plan(this.#catalogue.files, retention, now)
+    }
+    this.#leftovers = this.#leftoversOf(plan, retention, now)
+    this.#retentionNotBefore = now + this.#pauseMs
+    if (plan.remove.length === 0) {
+      this.#deleteFailures = 0
+      return
+    }
+    const onDeleted = (files: readonly LtxFileInfo[]): void => this.#catalogue.remove(files)
+    const { deleted, failures } = await pruneReplica(this.#client, plan, {
+      signal,
+      assertCurrent,
+      onDeleted,
+    })
+    const bytes = deleted.reduce((sum, { size }) => sum + size, 0)
+    if (deleted.length > 0) this.#onEvent({ type: 'pruned', files: deleted.length, bytes })
+    if (failures.length === 0) this.#deleteFailures = 0
+    else {
+      const retryInMs = growing(this.#pauseMs, this.#deleteFailures++)
+      this.#retentionNotBefore = now + retryInMs
+      this.#isFailing = true
+      this.#onEvent({ type: 'delete-failed', failures, retryInMs })
+    }
+  }
+
+  #leftoversOf({ keep }: RetentionPlan, retention: RetentionPolicy, now: number): Set<string> {
+    if (this.#protectedSlots.length === 0) return new Set()
+    const { remove } = this.#planWithoutSlots(retention, now)
+    const unwanted = new Set(remove.map(({ key }) => key))
+    return new Set(keep.map(({ key }) => key).filter((key) => unwanted.has(key)))
+  }
+
+  /** What would go if no slot were protected. */
+  #planWithoutSlots(retention: RetentionPolicy, now: number): RetentionPlan {
+    const { files } = this.#catalogue
+    return planRetention(files, retention, now, { damaged: this.#damaged })
+  }
+
+  /** When there may be work again, if nothing changes. */
+  #nextAfter(now: number): number | undefined {
+    const { levels, retention } = this.#options
+    const { files } = this.#catalogue
+    const times = [...levels.keys()].flatMap((level) =>
+      this.#steps(files, level + 1, now).map((step) => step.dueAt),
+    )
+    if (retention !== 'none') {
+      const plan = this.#plan(files, retention, now)
+      const at = plan.remove.length > 0 ? now : plan.nextAt
+      if (at !== undefined) times.push(Math.max(at, this.#retentionNotBefore))
+    }
+    return times.length === 0 ? undefined : Math.min(...times)
+  }
+
+  #steps(files: readonly LtxFileInfo[], level: number, now: number): CompactionStep[] {
+    const intervalMs = this.#options.levels[level - 1] as number
+    const usable = files.filter(({ key }) => !this.#avoided.has(key) && !this.#leftovers.has(key))
+    return planCompaction(usable, level, { intervalMs, now })
+  }
+
+  #plan(files: readonly LtxFileInfo[], retention: RetentionPolicy, now: number): RetentionPlan {
+    const plan = planRetention(files, retention, now, {
+      protectedSlots: this.#protectedSlots,
+      damaged: this.#damaged,
+    })
+    if (plan.blocked !== undefined && plan.blocked !== this.#blocked) {
+      this.#onEvent({ type: 'retention-blocked', reason: plan.blocked })
+    }
+    this.#blocked = plan.blocked
+    return plan
+  }
+}

@@ -1,0 +1,168 @@
+import type { TXID } from '../../ltx/index.ts'
+import type { LtxFileInfo, ReplicaClient } from '../../replica/replica-client.ts'
+import { DEFAULT_LEVELS, DEFAULT_RETENTION } from '../../retention/retention-policy.ts'
+import { VerifySchedule } from '../../verify/verify-schedule.ts'
+import type { EngineEvent } from '../events.ts'
+import { FencedError } from '../events.ts'
+import type {
+  DatabaseStatus,
+  RestorablePoint,
+  TrackerContext,
+  TrackerOptions,
+} from '../tracker-options.ts'
+import { ReplicaCatalogue } from './replica-catalogue.ts'
+import { ReplicaMaintenance } from './replica-maintenance.ts'
+
+export interface UpkeepParts {
+  readonly options: TrackerOptions
+  readonly context: TrackerContext
+  readonly onEvent: (event: EngineEvent) => void
+  readonly client: ReplicaClient
+  /** NodeID of what is written. */
+  readonly nodeId: () => bigint
+  /** @throws FencedError if another writer has taken over */
+  readonly assertCurrent: (signal?: AbortSignal) => Promise<void>
+  readonly protectedSlots: (signal?: AbortSignal) => Promise<readonly TXID[]>
+  readonly stored: () => TXID | undefined
+  /** Told of what is there after a listing in the course of the upkeep. */
+  readonly onListed: (files: readonly LtxFileInfo[]) => void
+  readonly wake: () => void
+}
+
+/**
+ * What a replica needs beside new files: compaction, retention, verification. It runs beside the
+ * replication and never holds it up; of many replicas a few are at work at a time.
+ */
+export class ReplicaUpkeep {
+  readonly catalogue: ReplicaCatalogue
+  readonly #parts: UpkeepParts
+  readonly #maintenance: ReplicaMaintenance
+  readonly #verification: VerifySchedule
+  readonly #abort = new AbortController()
+  #listed = false
+  #running: Promise<void> | undefined
+  /** What has got its turn among the process's replicas. */
+  #working: Promise<unknown> | undefined
+  /** Why this writer must end, or what nobody expected: for the next question. */
+  #failure: unknown
+
+  constructor(parts: UpkeepParts) {
+    const { options, context, client, stored, onEvent } = parts
+    this.#parts = parts
+    this.catalogue = new ReplicaCatalogue(client.layout)
+    const emit = (event: object) => onEvent({ database: options.name, ...event } as EngineEvent)
+    this.#maintenance = new ReplicaMaintenance(
+      client,
+      this.catalogue,
+      {
+        levels: options.levels ?? DEFAULT_LEVELS,
+        retention: options.retention ?? DEFAULT_RETENTION,
+        // The epoch is claimed after this: the NodeID is the one at the time of a merge.
+        get nodeId() {
+          return parts.nodeId()
+        },
+        assertCurrent: (signal) => this.#assertCurrent(signal),
+        protectedSlots: parts.protectedSlots,
+        onListed: () => parts.onListed(this.catalogue.files),
+      },
+      emit,
+    )
+    const intervalMs = options.verifyIntervalMs ?? 0
+    const limiter = {
+      run: <T>(work: () => Promise<T>) => context.verifying(() => this.#begin(work)),
+    }
+    this.#verification = new VerifySchedule(client, { intervalMs, limiter, stored }, (event) => {
+      // A listing does not show damage: what retention counts on must be what can be read.
+      if (event.type === 'damage-found') {
+        this.#maintenance.noteDamage(event.defects.flatMap(({ key }) => key ?? []))
+      }
+      emit(event)
+    })
+  }
+
+  /** Learns the whole replica from a listing. */
+  observe(files: readonly LtxFileInfo[]): void {
+    this.catalogue.observe(files)
+    this.#listed = true
+  }
+
+  /** How long nothing is due, in milliseconds. @throws FencedError if that was found out meanwhile */
+  waitMs(now: number): number {
+    const failure = this.#failure
+    if (!(failure instanceof FencedError)) this.#failure = undefined
+    if (failure !== undefined) throw failure
+    if (this.#running !== undefined || !this.#listed) return Number.POSITIVE_INFINITY
+    return Math.max(0, this.#dueAt(now) - now)
+  }
+
+  /** The store was away and is back: what failed meanwhile need not wait. */
+  storeAnswers(): void {
+    this.#maintenance.retrySoon()
+  }
+
+  /** Begins what is due, if nothing is running. */
+  pump(now: number): void {
+    if (this.waitMs(now) > 0) return
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined
+      this.#parts.wake()
+    })
+  }
+
+  /** Ends what is running; what still waits for its turn behind other replicas will not begin. */
+  async stop(): Promise<void> {
+    this.#abort.abort(new Error('replication ends'))
+    await this.#working?.catch(() => undefined)
+  }
+
+  async #begin<T>(work: () => Promise<T>): Promise<T> {
+    this.#abort.signal.throwIfAborted()
+    const working = work()
+    this.#working = working
+    return await working
+  }
+
+  #dueAt(now: number): number {
+    const due = this.#maintenance.nextDueAt(now) ?? Number.POSITIVE_INFINITY
+    return Math.min(due, this.#verification.nextDueAt(now))
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#abort
+    const { maintaining } = this.#parts.context
+    try {
+      await maintaining(() =>
+        this.#begin(async () => {
+          const due = this.#maintenance.nextDueAt(Date.now())
+          if (due !== undefined && due <= Date.now())
+            await this.#maintenance.run(Date.now(), signal)
+        }),
+      )
+      const now = Date.now()
+      if (this.#verification.nextDueAt(now) <= now) await this.#verification.run(now, signal)
+    } catch (error) {
+      if (!signal.aborted) this.#failure ??= error
+    }
+  }
+
+  async #assertCurrent(signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await this.#parts.assertCurrent(signal)
+    } catch (error) {
+      if (error instanceof FencedError) this.#failure = error
+      throw error
+    }
+  }
+}
+
+/** First and last state that can be restored, by what the catalogue knows. */
+export function restorableOf({ summary, files }: ReplicaCatalogue): DatabaseStatus['restorable'] {
+  const { restorable } = summary
+  if (restorable === undefined) return undefined
+  const at = (txid: TXID): RestorablePoint | undefined => {
+    const file = files.find(({ maxTxid }) => maxTxid === txid)
+    return file && { txid, time: file.createdAt ?? file.lastModified }
+  }
+  const [from, to] = [at(restorable.from), at(restorable.to)]
+  return from && to && { from, to }
+}

@@ -1,0 +1,368 @@
+import {
+  type DatabaseView,
+  type PageImage,
+  readChange,
+  type SourceDatabase,
+  type WalChange,
+} from '../../db/index.ts'
+import { DurableWriteError } from '../../fs/index.ts'
+import { type LtxHeader, lockPage, nextTxid, type TXID, txid as toTxid } from '../../ltx/index.ts'
+import { type LtxFileInfo, ReplicaClient } from '../../replica/replica-client.ts'
+import { type ReplicaLayout, SNAPSHOT_LEVEL } from '../../replica/replica-layout.ts'
+import { decideTaken, epochOf, type TakenDecision } from '../../replica/writer-claim/epoch-rules.ts'
+import type { EpochClaim } from '../../replica/writer-claim/writer-claim.ts'
+import type { ObjectStore } from '../../store/index.ts'
+import type { DatabaseSums, StagedSums } from '../capture/database-sums.ts'
+import {
+  changeFile,
+  type FullFile,
+  fileBytes,
+  fullFile,
+  type LtxFile,
+  pagesFile,
+  type Stamp,
+} from '../capture/ltx-file.ts'
+import type { EngineEvent } from '../events.ts'
+import { locateHead, type ReplicaHead } from '../locate.ts'
+import {
+  chunksOf,
+  type PendingFile,
+  pendingOf,
+  Shipper,
+  type ShipperHooks,
+  setSpooled,
+} from './shipper.ts'
+import type { Spool, SpooledFile } from './spool.ts'
+import { recoverSpool } from './spool-recovery.ts'
+
+/** Whole databases up to this many bytes are encoded in memory: one plain put. */
+const MEMORY_BASE_BYTES = 8 << 20
+
+/** Who writes. */
+export interface WriterIdentity {
+  /** 32 bits that tell this process from others: the NodeID of a writer without a claim. */
+  readonly nodeId: bigint
+  readonly bootId: number
+  /** Without one this writer fences nobody and is told apart by the history that it writes. */
+  readonly claim?: EpochClaim | undefined
+}
+
+export interface BaseResult {
+  readonly txid: TXID
+  readonly pages: number
+  readonly bytes: number
+}
+
+/**
+ * Numbers, stamps and queues what goes into one replica. Knows which TXID comes next, in the store
+ * and behind it; every file gets a slot of its own, create-only.
+ */
+export class ReplicaWriter {
+  readonly client: ReplicaClient
+  readonly shipper: Shipper
+  readonly spool: Spool
+  readonly claim: EpochClaim | undefined
+  readonly #database: string
+  readonly #writer: WriterIdentity
+  readonly #onEvent: (event: EngineEvent) => void
+  #captured: TXID | undefined
+  #lastTimestamp = 0
+  /** Of the state at `#captured`; `undefined` while unknown: files then carry no checksum. */
+  #sums: DatabaseSums | undefined
+  /** Page size of the newest file, in bytes. */
+  #pageSize: number | undefined
+
+  constructor(
+    database: string,
+    store: ObjectStore,
+    layout: ReplicaLayout,
+    spool: Spool,
+    writer: WriterIdentity,
+    hooks: ShipperHooks,
+    onStored?: (file: LtxFileInfo) => void,
+  ) {
+    this.#database = database
+    this.#writer = writer
+    this.claim = writer.claim
+    this.client = new ReplicaClient(store, layout, { onStored })
+    const onShipped: ShipperHooks['onShipped'] = async (file, bytes, signal) => {
+      await hooks.onShipped(file, bytes, signal)
+      // One that stays, on a disk gone read-only, is behind the replica's end: the next start removes it.
+      if (file.spooled !== undefined) await spool.remove(file.spooled).catch(() => {})
+      await this.#landed(file.header, signal)
+    }
+    this.shipper = new Shipper(database, this.client, { ...hooks, onShipped }, this.claim)
+    this.spool = spool
+    this.#onEvent = hooks.onEvent
+  }
+
+  /** Newest TXID given out, shipped or pending. */
+  get captured(): TXID | undefined {
+    return this.#captured
+  }
+
+  /** Is the checksum of the database at `captured` known? */
+  get hasSums(): boolean {
+    return this.#sums !== undefined
+  }
+
+  /** The database at `captured` was read by other means. */
+  learnSums(sums: DatabaseSums): void {
+    this.#sums = sums.canBeKept ? sums : undefined
+  }
+
+  /** Newest TXID in the store. */
+  get shipped(): TXID | undefined {
+    const pending = BigInt(this.shipper.pending.length)
+    const shipped = (this.#captured ?? 0n) - pending
+    return shipped > 0n ? toTxid(shipped) : undefined
+  }
+
+  /** Older writers may be alive and nothing of this one stands or waits in their way. */
+  get mustFence(): boolean {
+    return (this.claim?.unfenced ?? 0) > 0 && this.shipper.pending.length === 0
+  }
+
+  /** A time for the next file: now, but never before the last file's. */
+  stamp(): Stamp {
+    this.#lastTimestamp = Math.max(this.#lastTimestamp + 1, Date.now())
+    const { bootId, nodeId } = this.#writer
+    return { timestamp: this.#lastTimestamp, nodeId: this.claim?.nodeId ?? nodeId, bootId }
+  }
+
+  /** What to do where another writer's file stands in the next slot. */
+  taken({ nodeId }: LtxHeader): TakenDecision {
+    return decideTaken(this.claim?.epoch ?? 0, epochOf(nodeId))
+  }
+
+  /**
+   * Learns where the replica ends: its newest file, or the newest file of an earlier process's spool
+   * that continues it. The first time, claims the replica.
+   *
+   * @throws StoreError, FencedError
+   */
+  async locate(signal?: AbortSignal): Promise<ReplicaHead> {
+    const head = await this.#look(signal)
+    const spooled = this.shipper.pending.length > 0 ? undefined : await this.#recoverSpool(head)
+    const newest = spooled ?? head
+    this.#captured = newest.txid
+    this.#sums = undefined
+    this.#pageSize = newest.header?.pageSize
+    this.#lastTimestamp = Math.max(this.#lastTimestamp, newest.header?.timestamp ?? 0)
+    return newest
+  }
+
+  /** Gives a change its TXID and queues it; a large one stays in the WAL until it is shipped. */
+  queue(source: SourceDatabase, change: WalChange, noticedAt: number): PendingFile {
+    const staged = this.#stage(source, change)
+    const pending = pendingOf(this.#changeFile(source, change, staged), change, noticedAt)
+    if (pending.uncaptured === undefined) source.capture.advance(change)
+    this.#add(pending, staged)
+    return pending
+  }
+
+  /** Gives a change its TXID and takes it out of the WAL into memory. */
+  queueInMemory(source: SourceDatabase, change: WalChange, noticedAt: number): void {
+    const staged = this.#stage(source, change)
+    const file = this.#changeFile(source, change, staged)
+    const { header, pages } = file
+    this.#add({ txid: header.maxTxid, header, pages, noticedAt, body: fileBytes(file) }, staged)
+    source.capture.advance(change)
+  }
+
+  /** Gives pages that were found changed their TXID and queues them. */
+  queuePages(source: SourceDatabase, view: DatabaseView, changed: readonly PageImage[]): void {
+    if (this.#captured === undefined) throw new TypeError('a change needs a base before it')
+    const txid = nextTxid(this.#captured)
+    const staged = this.#sums?.stage(view.commit, changed)
+    const checksums = this.#checksums(staged)
+    const file = pagesFile(source, view, changed, txid, this.stamp(), checksums)
+    const { header, pages } = file
+    this.#add({ txid, header, pages, noticedAt: Date.now(), body: fileBytes(file) }, staged)
+  }
+
+  /** Gives a change its TXID and takes it out of the WAL into the spool. */
+  async queueInSpool(source: SourceDatabase, change: WalChange, noticedAt: number): Promise<void> {
+    const staged = this.#stage(source, change)
+    const file = this.#changeFile(source, change, staged)
+    const { header, pages } = file
+    const pending: PendingFile = { txid: header.maxTxid, header, pages, noticedAt, body: file }
+    setSpooled(pending, await this.spool.add(pending.txid, file.open() as Iterable<Uint8Array>))
+    this.#add(pending, staged)
+    source.capture.advance(change)
+    const spoolBytes = this.spool.bytes
+    this.#onEvent({ type: 'spooling', database: this.#database, txid: pending.txid, spoolBytes })
+  }
+
+  /**
+   * Moves all pending files into the spool. Uploads go on meanwhile: a spool that cannot be written
+   * must not keep them from the store. One that reads from the WAL is begun anew from the spool.
+   *
+   * @throws DurableWriteError
+   */
+  async spoolPending(source: SourceDatabase): Promise<void> {
+    for (const file of [...this.shipper.pending]) {
+      if (file.spooled !== undefined || !this.shipper.pending.includes(file)) continue
+      const spooled = await this.spool.add(file.txid, chunksOf(file))
+      if (!this.shipper.pending.includes(file)) {
+        await this.spool.remove(spooled)
+        continue
+      }
+      const { uncaptured } = file
+      setSpooled(file, spooled)
+      if (uncaptured === undefined) continue
+      source.capture.advance(uncaptured)
+      await this.shipper.interrupt(new Error('the file has moved to the spool'))
+    }
+  }
+
+  /**
+   * Forgets all pending files: the replica goes on without them. A file left in the spool would be
+   * taken for the next one by a later start, and put older pages over newer ones.
+   */
+  async forgetPending(): Promise<void> {
+    for (const { spooled } of this.shipper.pending) {
+      if (spooled !== undefined) await this.spool.remove(spooled)
+    }
+    this.shipper.drop()
+  }
+
+  /**
+   * Takes pending files out of the WAL before that is let go: into the spool, since only large ones
+   * are still there, and into memory where the spool cannot take them.
+   */
+  async releaseWal(source: SourceDatabase): Promise<void> {
+    for (const file of [...this.shipper.pending]) {
+      if (file.uncaptured === undefined) continue
+      await this.shipper.interrupt(new Error('the WAL is let go'))
+      const { uncaptured } = file
+      // The upload was done before it could be interrupted.
+      if (uncaptured === undefined || !this.shipper.pending.includes(file)) continue
+      const spooled = await this.#spooled(file)
+      if (spooled !== undefined) setSpooled(file, spooled)
+      else file.body = Buffer.concat([...chunksOf(file)])
+      source.capture.advance(uncaptured)
+      file.uncaptured = undefined
+    }
+  }
+
+  /**
+   * Stores the database at the capture's fresh anchor: the first file of a replica as a snapshot,
+   * a later base as the next level-0 file, in the slot that any other writer would need too.
+   * A page size other than the replica's gets a snapshot as well, for one restore cannot mix two.
+   *
+   * @throws StoreError `AlreadyExists` if the slot is taken
+   * @throws FencedError
+   */
+  async putBase(
+    source: SourceDatabase,
+    view: DatabaseView,
+    signal?: AbortSignal,
+  ): Promise<BaseResult> {
+    const first = this.#captured === undefined
+    const txid = this.#captured === undefined ? toTxid(1) : nextTxid(this.#captured)
+    const stamp = this.stamp()
+    const before = this.#sums?.value
+    const file = fullFile(source, view, { minTxid: txid, maxTxid: txid }, stamp, undefined, before)
+    const bytes = await this.#putFull(first ? SNAPSHOT_LEVEL : 0, file, signal)
+    await this.#landed(file.header, signal)
+    if (!first && this.#pageSize !== undefined && this.#pageSize !== source.pageSize) {
+      const txids = { minTxid: toTxid(1), maxTxid: txid }
+      await this.#putFull(SNAPSHOT_LEVEL, fullFile(source, view, txids, stamp), signal)
+    }
+    this.#captured = txid
+    this.#sums = keep(file)
+    this.#pageSize = source.pageSize
+    return { txid, pages: file.pages, bytes }
+  }
+
+  async #putFull(level: number, file: LtxFile, signal?: AbortSignal): Promise<number> {
+    const { minTxid, maxTxid, timestamp, commit, pageSize } = file.header
+    const body = commit * pageSize <= MEMORY_BASE_BYTES ? fileBytes(file) : file
+    const options = { createdAt: new Date(timestamp), signal }
+    const put = () => this.client.put(level, minTxid, maxTxid, body, options)
+    return (await (this.claim?.guard(put, signal) ?? put())).size
+  }
+
+  async #look(signal: AbortSignal | undefined): Promise<ReplicaHead> {
+    const { claim } = this
+    if (claim === undefined) return await locateHead(this.client, { signal })
+    const before = claim.epoch
+    for (;;) {
+      const lookedAt = claim.now()
+      const head = await locateHead(this.client, { signal })
+      if (!(await claim.stand(head, lookedAt, signal))) continue
+      const { epoch } = claim
+      if (before === undefined && epoch !== undefined) {
+        this.#onEvent({ type: 'claimed', database: this.#database, epoch })
+      }
+      return head
+    }
+  }
+
+  /** A file stands in the store. The first one of this writer's own fences the older ones. */
+  async #landed({ nodeId, maxTxid }: LtxHeader, signal: AbortSignal | undefined): Promise<void> {
+    const { claim } = this
+    if (claim?.epoch === undefined || nodeId !== claim.nodeId) return
+    const taken = await claim.landed(maxTxid, signal)
+    if (taken === undefined) return
+    const { slot: txid, from, holder } = taken
+    const { host, pid, startedAt: since } = holder ?? {}
+    const { epoch } = claim
+    const who = { from, host, pid, since }
+    this.#onEvent({ type: 'took-over', database: this.#database, txid, epoch, ...who })
+  }
+
+  /** Puts a file into the spool; `undefined` where that is full or cannot be written. */
+  async #spooled(file: PendingFile): Promise<SpooledFile | undefined> {
+    const { bytes, maxBytes } = this.spool
+    if (bytes + file.pages * file.header.pageSize > maxBytes) return undefined
+    try {
+      return await this.spool.add(file.txid, chunksOf(file))
+    } catch (error) {
+      if (error instanceof DurableWriteError) return undefined
+      throw error
+    }
+  }
+
+  /** Reads the change once more than shipping it does: what it leaves must be known before the next one. */
+  #stage(source: SourceDatabase, change: WalChange): StagedSums | undefined {
+    const { wal, pageSize } = source
+    return this.#sums?.stage(change.commit, readChange(change, wal, pageSize, lockPage(pageSize)))
+  }
+
+  #checksums(staged: StagedSums | undefined) {
+    return staged && { before: this.#sums?.value, after: staged.value }
+  }
+
+  #changeFile(source: SourceDatabase, change: WalChange, staged?: StagedSums): LtxFile {
+    if (this.#captured === undefined) throw new TypeError('a change needs a base before it')
+    const txid = nextTxid(this.#captured)
+    return changeFile(source, change, txid, this.stamp(), this.#checksums(staged))
+  }
+
+  /** The TXID counts as given out only with its file in the queue: one lost to a full disk would be a gap that no restore can cross. */
+  #add(file: PendingFile, staged: StagedSums | undefined): void {
+    this.shipper.add(file)
+    if (staged !== undefined) this.#sums?.apply(staged)
+    this.#captured = file.txid
+  }
+
+  async #recoverSpool(head: ReplicaHead): Promise<ReplicaHead | undefined> {
+    const { files, unused } = await recoverSpool(this.spool, head)
+    if (unused !== undefined) {
+      const path = await this.spool.setAside(Date.now())
+      this.#onEvent({ type: 'spool-ignored', database: this.#database, path, reason: unused })
+    }
+    const last = files.at(-1)
+    if (last === undefined) return undefined
+    for (const file of files) this.shipper.add(file)
+    this.#onEvent({ type: 'spool-recovered', database: this.#database, files: files.length })
+    return { ...head, txid: last.txid, header: last.header, newest: undefined }
+  }
+}
+
+function keep(file: FullFile): DatabaseSums | undefined {
+  const sums = file.sums()
+  return sums?.canBeKept === true ? sums : undefined
+}

@@ -1,0 +1,118 @@
+import { mkdir, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { DurableWriteError, durableWrite } from '../../fs/index.ts'
+import { decodeLtx, formatTxid, type LtxHeader, parseTxid, type TXID } from '../../ltx/index.ts'
+import type { TrackerOptions } from '../tracker-options.ts'
+
+export interface SpooledFile {
+  readonly txid: TXID
+  readonly path: string
+  readonly bytes: number
+}
+
+/** The spool that a database's options ask for. */
+export function spoolOf({ path, spoolDir, maxSpoolBytes }: TrackerOptions): Spool {
+  const beside = join(dirname(path), `.${basename(path)}-walsync`)
+  return new Spool(spoolDir ?? beside, maxSpoolBytes ?? 1 << 30)
+}
+
+const NAME = /^([0-9a-f]{16})\.ltx$/
+
+/**
+ * A bounded folder of LTX files that wait for a store which cannot be reached, so that the WAL need
+ * not grow without end. Written only then; in the steady state the folder does not exist.
+ */
+export class Spool {
+  readonly path: string
+  readonly maxBytes: number
+  #bytes = 0
+  #files = 0
+
+  /** @param maxBytes bound of all files together */
+  constructor(path: string, maxBytes: number) {
+    this.path = path
+    this.maxBytes = maxBytes
+  }
+
+  /** Bytes on disk. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /**
+   * Stores one file durably. Nothing of it is left if that fails, so that a full disk gets its room back.
+   *
+   * @throws DurableWriteError; what `chunks` throws
+   */
+  async add(txid: TXID, chunks: Iterable<Uint8Array>): Promise<SpooledFile> {
+    const path = join(this.path, `${formatTxid(txid)}.ltx`)
+    try {
+      await mkdir(this.path, { recursive: true, mode: 0o700 })
+    } catch (error) {
+      throw new DurableWriteError('NotWritten', path, error)
+    }
+    const { size } = await durableWrite(path, chunks, { mode: 0o600 })
+    const bytes = Number(size)
+    this.#bytes += bytes
+    this.#files += 1
+    return { txid, path, bytes }
+  }
+
+  /** Removes a file that has been stored elsewhere, and the folder with the last one. */
+  async remove(file: SpooledFile): Promise<void> {
+    await rm(file.path, { force: true })
+    this.#bytes = Math.max(0, this.#bytes - file.bytes)
+    this.#files = Math.max(0, this.#files - 1)
+    if (this.#files > 0) return
+    this.#bytes = 0
+    // Not empty: another file is just being written.
+    await rmdir(this.path).catch(() => {})
+  }
+
+  /** Files left by an earlier process, ascending, and their headers; each verified whole. Half-written ones are removed. @throws LtxError */
+  async load(): Promise<{ readonly file: SpooledFile; readonly header: LtxHeader }[]> {
+    const found: { file: SpooledFile; header: LtxHeader }[] = []
+    this.#bytes = 0
+    this.#files = 0
+    for (const name of (await names(this.path)).sort()) {
+      const path = join(this.path, name)
+      const match = NAME.exec(name)
+      if (match === null) {
+        // One that stays takes room and nothing else: a read-only disk keeps no start from going on.
+        if (name.endsWith('.tmp')) await rm(path, { force: true }).catch(() => {})
+        continue
+      }
+      const content = await readFile(path)
+      const { header } = decodeLtx(content)
+      found.push({ file: { txid: parseTxid(match[1]!), path, bytes: content.length }, header })
+      this.#bytes += content.length
+      this.#files += 1
+    }
+    return found
+  }
+
+  /** Moves the folder aside, for files that the replica can no longer take. Returns the new path. */
+  async setAside(now: number): Promise<string> {
+    const aside = `${this.path}.unused-${now}`
+    await rename(this.path, aside)
+    this.#bytes = 0
+    this.#files = 0
+    return aside
+  }
+
+  /** Removes the folder and all in it. */
+  async clear(): Promise<void> {
+    await rm(this.path, { recursive: true, force: true })
+    this.#bytes = 0
+    this.#files = 0
+  }
+}
+
+async function names(path: string): Promise<string[]> {
+  try {
+    return await readdir(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}

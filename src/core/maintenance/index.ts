@@ -1,6 +1,0 @@
-export * from './maintenance-error.ts'
-export type * from './maintenance-event.ts'
-export * from './prune-replica.ts'
-export * from './replica-catalogue.ts'
-export * from './replica-maintenance.ts'
-export * from './run-compaction.ts'

@@ -1,0 +1,170 @@
+import { mapParallel } from '../../async/map-parallel.ts'
+import type { TXID } from '../../ltx/index.ts'
+import {
+  type CallOptions,
+  isStoreError,
+  type ObjectInfo,
+  type ObjectStore,
+} from '../../store/index.ts'
+import {
+  type ClaimRecord,
+  decodeClaim,
+  decodeEnd,
+  type EndRecord,
+  EPOCH_FOLDER,
+  type EpochObject,
+  encodeEnd,
+  encodeUnlock,
+  epochKey,
+  parseEpochKey,
+  type UnlockRecord,
+} from './claim-records.ts'
+import { PROTECT_MS, protectedSlotsOf } from './epoch-rules.ts'
+
+/** Ends read at one time. */
+const PARALLEL_READS = 8
+
+/** What one object of a listing says about a writer; `undefined` if it is none of these. */
+export function epochObject({ key, lastModified }: ObjectInfo): EpochObject | undefined {
+  const parsed = parseEpochKey(key)
+  return parsed && { ...parsed, key, lastModified }
+}
+
+/**
+ * Everything that says who writes to a replica, by one listing of its own folder.
+ *
+ * @throws StoreError
+ */
+export async function listEpochs(
+  store: ObjectStore,
+  options: CallOptions = {},
+): Promise<EpochObject[]> {
+  const objects: EpochObject[] = []
+  for await (const info of store.list({ prefix: EPOCH_FOLDER, signal: options.signal })) {
+    const object = epochObject(info)
+    if (object !== undefined) objects.push(object)
+  }
+  return objects
+}
+
+/** Is this very epoch claimed? @throws StoreError */
+export async function isClaimed(
+  store: ObjectStore,
+  epoch: number,
+  options: CallOptions,
+): Promise<boolean> {
+  return (await store.head(epochKey(epoch, 'claim'), options)) !== undefined
+}
+
+/** The newest epoch above `epoch` that left anything, or 0. @throws StoreError */
+export async function newestAbove(
+  store: ObjectStore,
+  epoch: number,
+  options: CallOptions,
+): Promise<number> {
+  let newest = 0
+  const startAfter = epochKey(epoch, 'unlock')
+  for await (const info of store.list({ prefix: EPOCH_FOLDER, startAfter, ...options })) {
+    newest = Math.max(newest, parseEpochKey(info.key)?.epoch ?? 0)
+  }
+  return newest
+}
+
+/** `undefined` if the claim is gone or cannot be understood. @throws StoreError */
+export async function readClaim(
+  store: ObjectStore,
+  epoch: number,
+  options: CallOptions,
+): Promise<ClaimRecord | undefined> {
+  const bytes = await readSmall(store, epochKey(epoch, 'claim'), options)
+  return bytes && decodeClaim(bytes)
+}
+
+/** `undefined` if there is none, or none that can be understood. @throws StoreError */
+export async function readEnd(
+  store: ObjectStore,
+  epoch: number,
+  options: CallOptions,
+): Promise<EndRecord | undefined> {
+  const bytes = await readSmall(store, epochKey(epoch, 'end'), options)
+  return bytes && decodeEnd(bytes)
+}
+
+/** Ends an epoch, unless something has ended it already. @throws StoreError */
+export async function writeEnd(
+  store: ObjectStore,
+  end: EndRecord,
+  options: CallOptions,
+): Promise<void> {
+  await createOnce(store, epochKey(end.epoch, 'end'), encodeEnd(end), options)
+}
+
+/** @throws StoreError */
+export async function writeUnlock(
+  store: ObjectStore,
+  unlock: UnlockRecord,
+  options: CallOptions,
+): Promise<void> {
+  await createOnce(store, epochKey(unlock.epoch, 'unlock'), encodeUnlock(unlock), options)
+}
+
+/**
+ * Slots whose level-0 files retention must leave, for one who has no claim: `walsync prune`.
+ *
+ * @param objects from a listing of the replica
+ * @param now in milliseconds
+ * @throws StoreError
+ */
+export async function readProtectedSlots(
+  store: ObjectStore,
+  objects: readonly EpochObject[],
+  now: number,
+  options: CallOptions = {},
+): Promise<TXID[]> {
+  return protectedSlotsOf(await readRecentEnds(store, objects, now, options), now)
+}
+
+/** Ends that may still protect slots. @throws StoreError */
+export async function readRecentEnds(
+  store: ObjectStore,
+  objects: readonly EpochObject[],
+  now: number,
+  options: CallOptions,
+): Promise<EndRecord[]> {
+  const recent = objects.filter(
+    ({ kind, lastModified }) => kind === 'end' && now - lastModified.getTime() <= 2 * PROTECT_MS,
+  )
+  const ends = await mapParallel(recent, PARALLEL_READS, ({ epoch }) =>
+    readEnd(store, epoch, options),
+  )
+  return ends.filter((end) => end !== undefined)
+}
+
+async function createOnce(
+  store: ObjectStore,
+  key: string,
+  body: Uint8Array,
+  { signal }: CallOptions,
+): Promise<void> {
+  try {
+    await store.put(key, body, { ifAbsent: true, signal })
+  } catch (error) {
+    if (!isStoreError(error) || error.code !== 'AlreadyExists') throw error
+  }
+}
+
+async function readSmall(
+  store: ObjectStore,
+  key: string,
+  options: CallOptions,
+): Promise<Uint8Array | undefined> {
+  try {
+    const { body } = await store.get(key, options)
+    const chunks: Uint8Array[] = []
+    for await (const chunk of body) chunks.push(chunk)
+    return Buffer.concat(chunks)
+  } catch (error) {
+    if (isStoreError(error) && error.code === 'NotFound') return undefined
+    throw error
+  }
+}

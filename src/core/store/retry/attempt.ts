@@ -1,0 +1,113 @@
+import { linkSignals } from '../call-scope.ts'
+import type { PutBody } from '../object-store.ts'
+import { pull } from '../pull.ts'
+import { StoreError } from '../store-error.ts'
+
+/** How long an attempt may take to clean up after an abort before it is left alone. */
+const GRACE_MS = 1000
+/** Slowest upload that is not called stalled, for bodies whose progress cannot be seen. */
+const BYTES_PER_MS = 64
+
+/**
+ * One try of a call: a signal that aborts with the caller's, or with a `Timeout` error once the
+ * store has made no progress for a while. The clock stands still while the caller is waited for.
+ */
+export class Attempt {
+  readonly signal: AbortSignal
+  readonly #timeoutMs: number
+  readonly #timeout = new AbortController()
+  readonly #release: () => void
+  readonly #error: () => StoreError
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(parent: AbortSignal, timeoutMs: number, op: string, key?: string) {
+    const link = linkSignals(parent, this.#timeout.signal)
+    this.signal = link.signal
+    this.#release = link.release
+    this.#timeoutMs = timeoutMs
+    const writes = op === 'put' || op === 'delete'
+    const what = key === undefined ? op : `${op} of ${key}`
+    this.#error = () =>
+      new StoreError('Timeout', `The store did not answer within ${timeoutMs} ms: ${what}.`, {
+        op,
+        key,
+        outcome: writes ? 'unknown' : 'not-applied',
+      })
+  }
+
+  /** Awaits one step of the store. An abort waits for its cleaning up, but not for ever. */
+  async wait<T>(work: () => Promise<T>, extraMs = 0): Promise<T> {
+    this.signal.throwIfAborted()
+    const given = Promise.withResolvers<never>()
+    let grace: NodeJS.Timeout | undefined
+    const onAbort = () => {
+      grace = setTimeout(() => given.reject(this.signal.reason), GRACE_MS)
+    }
+    this.signal.addEventListener('abort', onAbort, { once: true })
+    this.#run(extraMs)
+    const result = (async () => work())()
+    try {
+      return await Promise.race([result, given.promise])
+    } finally {
+      result.catch(() => {})
+      clearTimeout(grace)
+      this.signal.removeEventListener('abort', onAbort)
+      this.#stop()
+    }
+  }
+
+  /** A body whose reading counts as progress, and whose own waiting does not count as the store's. */
+  watch(body: PutBody): PutBody {
+    if (body instanceof Uint8Array) return body
+    return { size: body.size, open: () => this.watchItems(body.open()) }
+  }
+
+  async *watchItems<T>(items: Iterable<T> | AsyncIterable<T>): AsyncGenerator<T> {
+    const source = pull(items, this.signal)
+    try {
+      while (true) {
+        this.#stop()
+        const step = await source.next()
+        this.#run(0)
+        if (step.done === true) return
+        yield step.value
+      }
+    } finally {
+      await source.return(undefined)
+    }
+  }
+
+  /** What the store sends, each step timed by itself. */
+  async *timeItems<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
+    const source = items[Symbol.asyncIterator]()
+    try {
+      while (true) {
+        const step = await this.wait(() => source.next())
+        if (step.done === true) return
+        yield step.value
+      }
+    } finally {
+      await source.return?.()
+    }
+  }
+
+  /** Removes the listeners. The signal does not abort any more. */
+  end(): void {
+    this.#stop()
+    this.#release()
+  }
+
+  #run(extraMs: number): void {
+    this.#stop()
+    this.#timer = setTimeout(() => this.#timeout.abort(this.#error()), this.#timeoutMs + extraMs)
+  }
+
+  #stop(): void {
+    clearTimeout(this.#timer)
+  }
+}
+
+/** Extra time for a body that is sent in one piece. */
+export function uploadMs(body: PutBody): number {
+  return body instanceof Uint8Array ? body.byteLength / BYTES_PER_MS : 0
+}

@@ -1,0 +1,77 @@
+import type { GetResult } from '../object-store.ts'
+import { isStoreError, StoreError } from '../store-error.ts'
+import type { Attempt } from './attempt.ts'
+import { copyError, type RetryBudget } from './retry-policy.ts'
+
+/** One get that has been answered, and the attempt that its body still belongs to. */
+export interface OpenGet {
+  readonly result: GetResult
+  readonly attempt: Attempt
+}
+
+/**
+ * The bytes of a get across broken connections: goes on where the last one broke, and only on the
+ * same version, so that two versions are never spliced.
+ *
+ * @param reopen asks for the rest, from an offset to the end of the first answer's range
+ * @throws StoreError `Unavailable` if the object was replaced or deleted meanwhile
+ */
+export async function* resumeBody(
+  first: OpenGet,
+  reopen: (start: number) => Promise<OpenGet>,
+  budget: RetryBudget,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const { info, range } = first.result
+  let open = first
+  let at = range.start
+  while (true) {
+    const { attempt } = open
+    const chunks = open.result.body[Symbol.asyncIterator]()
+    let failure: unknown
+    try {
+      while (true) {
+        const step = await attempt.wait(() => chunks.next())
+        if (step.done === true) break
+        at += step.value.byteLength
+        if (at > range.end) throw wrongLength(info.key, 'more')
+        budget.progress()
+        yield step.value
+      }
+      if (at === range.end) return
+      failure = wrongLength(info.key, 'fewer')
+    } catch (error) {
+      failure = error
+    } finally {
+      // Best effort: the body has failed, ended or been left.
+      await Promise.resolve(chunks.return?.()).catch(() => {})
+      attempt.end()
+    }
+    // Nothing is left to ask for, but the failure may say that what came was damaged.
+    if (at >= range.end) throw failure
+    await budget.pause(resumable(failure), signal)
+    open = await reopen(at)
+    if (open.result.info.version !== info.version || open.result.range.start !== at) {
+      open.attempt.end()
+      throw replaced(info.key)
+    }
+  }
+}
+
+export function replaced(key: string, cause?: unknown): StoreError {
+  const message = `The object ${key} was replaced or deleted while it was being read.`
+  return new StoreError('Unavailable', message, { op: 'get', key, cause })
+}
+
+/** Damaged or short bytes are worth another try: the rest is asked for again. */
+function resumable(error: unknown): unknown {
+  if (!isStoreError(error) || error.code !== 'Corrupted') return error
+  return copyError(error, { retryable: true })
+}
+
+function wrongLength(key: string, what: 'more' | 'fewer'): StoreError {
+  return new StoreError('Corrupted', `The body of ${key} had ${what} bytes than announced.`, {
+    op: 'get',
+    key,
+  })
+}

@@ -1,0 +1,125 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { isStoreError, StoreError, type StoreErrorOptions } from '../store-error.ts'
+
+export interface RetryOptions {
+  /** Tries in all, the first included. Default 8. */
+  readonly attempts?: number | undefined
+  /** Milliseconds from the first try after which no new one starts. Default 60,000. */
+  readonly totalMs?: number | undefined
+  /** Milliseconds without any progress after which one try counts as failed (`Timeout`). Default 30,000. */
+  readonly attemptTimeoutMs?: number | undefined
+  /** Upper bound of the first pause in milliseconds; doubles with each further one. Default 100. */
+  readonly baseDelayMs?: number | undefined
+  /** Upper bound of any pause in milliseconds, a longer Retry-After aside. Default 10,000. */
+  readonly maxDelayMs?: number | undefined
+  /** Default: `setTimeout` of `node:timers/promises`. Must reject when the signal aborts. */
+  readonly sleep?: ((ms: number, signal: AbortSignal) => Promise<unknown>) | undefined
+  /** Uniform in [0, 1). Default `Math.random`. */
+  readonly random?: (() => number) | undefined
+  /** Milliseconds of a clock that never goes back. Default `performance.now`. */
+  readonly now?: (() => number) | undefined
+}
+
+/** Validated `RetryOptions`. */
+export class RetryPolicy {
+  readonly attempts: number
+  readonly totalMs: number
+  readonly attemptTimeoutMs: number
+  readonly baseDelayMs: number
+  readonly maxDelayMs: number
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<unknown>
+  readonly random: () => number
+  readonly now: () => number
+
+  /** @throws StoreError `InvalidArgument` */
+  constructor(options: RetryOptions = {}) {
+    this.attempts = positive('attempts', options.attempts ?? 8)
+    this.totalMs = positive('totalMs', options.totalMs ?? 60_000)
+    this.attemptTimeoutMs = positive('attemptTimeoutMs', options.attemptTimeoutMs ?? 30_000)
+    this.baseDelayMs = positive('baseDelayMs', options.baseDelayMs ?? 100)
+    this.maxDelayMs = positive('maxDelayMs', options.maxDelayMs ?? 10_000)
+    this.sleep = options.sleep ?? ((ms, signal) => delay(ms, undefined, { signal }))
+    this.random = options.random ?? Math.random
+    this.now = options.now ?? (() => performance.now())
+  }
+}
+
+/** What one call may still spend. There is none for the store as a whole: a long outage must not make the next call fail fast. */
+export class RetryBudget {
+  readonly #policy: RetryPolicy
+  #failures = 0
+  #start: number
+  #unknown = false
+
+  constructor(policy: RetryPolicy) {
+    this.#policy = policy
+    this.#start = policy.now()
+  }
+
+  /** Did an earlier try possibly take effect? */
+  get outcomeUnknown(): boolean {
+    return this.#unknown
+  }
+
+  /** For long calls: bytes or entries arrived, so the next failure is a new one. */
+  progress(): void {
+    if (this.#failures === 0) return
+    this.#failures = 0
+    this.#start = this.#policy.now()
+  }
+
+  /**
+   * Waits for the next try: full jitter, so that many clients do not come back at once, and never
+   * less than the store asked for.
+   *
+   * @throws the error itself, or one that says how much was tried, if it is final
+   * @throws the signal's reason during the pause
+   */
+  async pause(error: unknown, signal: AbortSignal): Promise<void> {
+    if (!isStoreError(error)) throw error
+    if (error.outcome === 'unknown') this.#unknown = true
+    if (!error.retryable) throw this.final(error)
+    this.#failures++
+    const policy = this.#policy
+    const spent = policy.now() - this.#start
+    const ceiling = Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** (this.#failures - 1))
+    const ms = Math.max(policy.random() * ceiling, error.retryAfterMs ?? 0)
+    if (this.#failures >= policy.attempts || spent + ms >= policy.totalMs) {
+      throw this.#exhausted(error, spent)
+    }
+    await policy.sleep(ms, signal)
+    signal.throwIfAborted()
+  }
+
+  /** The error as it is to be thrown: what an earlier try may have done belongs in it. */
+  final(error: StoreError): StoreError {
+    if (!this.#unknown || error.outcome === 'unknown') return error
+    return copyError(error, { outcome: 'unknown' })
+  }
+
+  #exhausted(error: StoreError, spent: number): StoreError {
+    if (this.#failures === 1) return this.final(error)
+    const tried = `gave up after ${this.#failures} attempts in ${(spent / 1000).toFixed(1)} s`
+    return copyError(error, {
+      message: `${error.message} (${tried})`,
+      outcome: this.#unknown ? 'unknown' : error.outcome,
+    })
+  }
+}
+
+/** A copy with other fields; keeps the stack of the original, whose frames show where it came from. */
+export function copyError(
+  error: StoreError,
+  change: Partial<StoreErrorOptions> & { readonly message?: string },
+): StoreError {
+  const { message = error.message, ...options } = change
+  const copy = new StoreError(error.code, message, { ...error, cause: error.cause, ...options })
+  if (error.stack !== undefined) copy.stack = error.stack
+  return copy
+}
+
+function positive(name: string, value: number): number {
+  if (Number.isFinite(value) && value > 0) return value
+  const message = `Expected \`${name}\` to be a positive number, got ${value}.`
+  throw new StoreError('InvalidArgument', message, { op: 'open' })
+}

@@ -1,0 +1,137 @@
+import { walFrameOffset } from '../core/wal/index.ts'
+import { type AppliedRun, lastSegment } from './applied-run.ts'
+import type { FrameChain } from './frame-chain.ts'
+import type { LegacyReason } from './legacy-grade.ts'
+import type { LegacySegment, LegacyState } from './list-legacy.ts'
+import { firstUpload, follows, type WalHistory } from './wal-history.ts'
+import type { WalRun } from './wal-run.ts'
+
+/**
+ * What is missing behind the last frame that a restore replays, as far as the replica shows it.
+ *
+ * @param state `undefined` if there is no readable one.
+ * @param last The last run replayed.
+ * @param until The time asked for, if any.
+ */
+export function reasonsAtEnd(
+  history: WalHistory,
+  state: LegacyState | undefined,
+  last: AppliedRun,
+  until: Date | undefined,
+): LegacyReason[] {
+  if (goesOn(history, last, until)) return []
+  const reasons: LegacyReason[] = []
+  if (last.uncommitted > 0) reasons.push(uncommitted(last))
+  const unusable = firstUnusable(history, last)
+  if (unusable !== undefined) return [...reasons, hole(last, unusable)]
+  const end = stateReason(history, state, last) ?? (until === undefined ? burst(last) : undefined)
+  return end === undefined ? reasons : [...reasons, end]
+}
+
+/** Segments before the last one that say how fast the writer was at the end. */
+const PACE_SEGMENTS = 5
+
+/**
+ * walsync 0.1 stored a segment for each file event. Where several commits went into each of the last
+ * ones the writer was ahead of it, and a log that ends there has most likely not ended: SQLite
+ * checkpoints it under such load and restarts it in place, and what then stood before the
+ * position that was reached was never stored.
+ */
+function burst(last: AppliedRun): LegacyReason | undefined {
+  const commits = new Map<LegacySegment, number>()
+  for (const { chain, from, length, position } of last.run.spans) {
+    const end = from + Math.min(length, last.frames - position)
+    let count = commits.get(chain.segment) ?? 0
+    for (let i = from; i < end; i++) if (chain.commits[i] !== 0) count++
+    commits.set(chain.segment, count)
+  }
+  const before = [...commits.values()].slice(-1 - PACE_SEGMENTS, -1)
+  const sum = before.reduce((all, count) => all + count, 0)
+  if (before.length < PACE_SEGMENTS || sum < 1.5 * PACE_SEGMENTS) return undefined
+  const { key } = lastSegment(last)
+  const message = `The ${PACE_SEGMENTS} segments before ${key} hold ${sum} commits: the log ends while a writer was faster than walsync 0.1, which stored nothing more once SQLite had restarted such a log in place. Commits that came later are likely missing.`
+  return { code: 'burst', message, key }
+}
+
+/** Does the log go on without a gap behind the time asked for? Then nothing can be missing before it. */
+function goesOn(
+  history: WalHistory,
+  { run, goesOn: more }: AppliedRun,
+  until: Date | undefined,
+): boolean {
+  if (until === undefined || more) return more
+  const next = history.runs[history.runs.indexOf(run) + 1]
+  if (next === undefined || firstUpload(next) <= until.getTime()) return false
+  return follows(history, run, next)
+}
+
+/**
+ * The first segment from the end on with something that does not continue the log. Also frames of an
+ * earlier run do not: they were left over behind the log's end, and later commits overwrote them unseen.
+ */
+function firstUnusable(
+  { segments, chains, places }: WalHistory,
+  last: AppliedRun,
+): LegacySegment | undefined {
+  return segments.slice(segments.indexOf(lastSegment(last))).find((segment) => {
+    const here = chains.get(segment)
+    return here === undefined || here.some((chain) => places.get(chain)?.run !== last.run)
+  })
+}
+
+/** Holds the end of what was stored of a log against the position that was noted after each upload. */
+function stateReason(
+  history: WalHistory,
+  state: LegacyState | undefined,
+  { run }: AppliedRun,
+): LegacyReason | undefined {
+  if (state === undefined) {
+    const message =
+      'There is no readable state.json, which walsync 0.1 wrote after each segment: whether the last segments are gone cannot be seen.'
+    return { code: 'no-state', message }
+  }
+  const segment = history.segments.at(-1) as LegacySegment
+  if (state.storedAt.getTime() - segment.storedAt.getTime() > STATE_DELAY_MS) {
+    const message = `state.json was written at ${state.storedAt.toISOString()}, right after a segment; the last one, ${segment.key}, is of ${segment.storedAt.toISOString()}: some are gone.`
+    return { code: 'end-missing', message, key: segment.key }
+  }
+  const end = endOf(history, run)
+  const isAhead =
+    state.generation > end.generation ||
+    (state.generation === end.generation && state.offset > end.offset)
+  if (!isAhead) return undefined
+  const message = `By state.json the log was stored up to byte ${state.offset} of generation ${state.generation}; the segments end with ${end.key}, at byte ${end.offset} of generation ${end.generation}: some are gone.`
+  return { code: 'end-missing', message, key: end.key }
+}
+
+/** Longest time that a second upload after a segment is thought to have taken, with its retries. */
+const STATE_DELAY_MS = 5 * 60_000
+
+/** Where the uploads of a run end in its WAL, with what was left over behind it. */
+function endOf({ chains, places }: WalHistory, run: WalRun) {
+  const end = { offset: 0, generation: 0, key: '' }
+  for (const [{ key, generation }, here] of chains) {
+    const place = places.get(here[0] as FrameChain)
+    if (place?.run !== run) continue
+    const frames = here.reduce((sum, { length }) => sum + length, 0)
+    const offset = walFrameOffset(place.position + frames, run.header.pageSize)
+    if (offset >= end.offset) Object.assign(end, { offset, generation, key })
+  }
+  return end
+}
+
+function uncommitted(last: AppliedRun): LegacyReason {
+  const { key } = last.run.spanAt(last.frames + last.uncommitted - 1).chain.segment
+  const count = last.uncommitted === 1 ? '1 frame' : `${last.uncommitted} frames`
+  const message = `${count} at the end, up to ${key}, belong to a transaction without a commit: SQLite writes later commits over such frames, and walsync 0.1 did not store them again.`
+  return { code: 'uncommitted', message, key }
+}
+
+function hole(last: AppliedRun, { key }: LegacySegment): LegacyReason {
+  const before = lastSegment(last).key
+  const message =
+    before === key
+      ? `${key} ends with frames that do not continue the log: they were overwritten later, or are damaged.`
+      : `The log does not go on in ${key}: frames between it and ${before} were never stored, are gone, or are damaged.`
+  return { code: 'hole', message, key }
+}

@@ -1,0 +1,96 @@
+import { type RestoreTarget, renderTarget } from '../core/restore/restore-target.ts'
+import { type ObjectStore, PrefixedStore } from '../core/store/index.ts'
+import { LegacyError } from './legacy-error.ts'
+import { gatherEvidence, type LegacyEvidence } from './legacy-evidence.ts'
+import { type LegacyReplica, listLegacy } from './list-legacy.ts'
+import type { ReadHistoryOptions } from './read-history.ts'
+
+export interface LegacyReadOptions {
+  /** Reads at one time, each of up to 2 MiB held in memory. Default 8. */
+  readonly parallelism?: number | undefined
+  /** `bytesTotal` grows if a first plan fails, or if snapshots have to be compared. */
+  readonly onProgress?:
+    | ((progress: { readonly bytesDone: number; readonly bytesTotal: number }) => void)
+    | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A replica of walsync 0.1 whose log has been read. */
+export interface OpenedLegacy {
+  /** Rooted at the database's prefix. */
+  readonly store: ObjectStore
+  readonly evidence: LegacyEvidence
+  /** The time asked for; `undefined` for the latest state. */
+  readonly until: Date | undefined
+  readonly read: ReadHistoryOptions
+  bytesRead(): number
+}
+
+/**
+ * Lists a replica of walsync 0.1 and reads its log.
+ *
+ * @param name Where the replica stands in the store, without a slash at the end; empty for the root.
+ * @throws LegacyError `NoTxids`, `NothingToRestore`, `TargetNotReachable`
+ * @throws StoreError; the signal's reason
+ */
+export async function openLegacy(
+  store: ObjectStore,
+  name: string,
+  target: RestoreTarget,
+  options: LegacyReadOptions,
+): Promise<OpenedLegacy> {
+  const { parallelism = 8, onProgress, signal } = options
+  if (!Number.isInteger(parallelism) || parallelism < 1) {
+    throw new RangeError(`Expected \`parallelism\` to be a positive integer, got ${parallelism}.`)
+  }
+  if (target.kind === 'txid') throw noTxids()
+  const until = target.kind === 'time' ? target.time : undefined
+  const inside = name === '' ? store : new PrefixedStore(store, name)
+  const replica = await listLegacy(inside, { signal })
+  assertReachable(replica, target, until)
+  const expected = replica.segments.reduce((sum, { size }) => sum + size, 0)
+  let bytesDone = 0
+  const onBytes = (bytes: number): void => {
+    bytesDone += bytes
+    onProgress?.({ bytesDone, bytesTotal: Math.max(2 * expected, bytesDone) })
+  }
+  const read = { parallelism, signal, onBytes }
+  const evidence = await gatherEvidence(inside, replica, read)
+  return { store: inside, evidence, until, read, bytesRead: () => bytesDone }
+}
+
+function assertReachable(
+  { snapshots, segments }: LegacyReplica,
+  target: RestoreTarget,
+  until: Date | undefined,
+): void {
+  const times = [
+    ...snapshots.map(({ storedAt, takenAt }) => Math.max(storedAt.getTime(), takenAt.getTime())),
+    ...segments.map(({ uploadedAt }) => uploadedAt.getTime()),
+  ]
+  const first = times.reduce((least, time) => Math.min(least, time), Number.POSITIVE_INFINITY)
+  if (times.length === 0) throw nothing('There is neither a snapshot nor a WAL segment.')
+  if (until === undefined || first <= until.getTime()) return
+  throw new LegacyError(
+    'TargetNotReachable',
+    `The replica of walsync 0.1 does not go back to ${renderTarget(target)}: the first object is of ${new Date(first).toISOString()}.`,
+    'choose a later time',
+  )
+}
+
+/** The error for a replica in which no plan can be made. */
+export function nothing(what: string): LegacyError {
+  return new LegacyError(
+    'NothingToRestore',
+    `The replica of walsync 0.1 gives no database. ${what}`,
+    'look for another copy of the bucket; old versions of its objects may still be there if it keeps them',
+  )
+}
+
+function noTxids(): LegacyError {
+  return new LegacyError(
+    'NoTxids',
+    'A replica of walsync 0.1 has no TXIDs.',
+    'leave --txid out for the latest state, or give --point-in-time',
+  )
+}
