@@ -71,7 +71,7 @@ describe('every output', () => {
 
   it.each(['json', 'pretty'])('the log as %s', async (format) => {
     const program = `
-      import { createLogger } from ${JSON.stringify(BIN.replace('bin.ts', 'logger.ts'))}
+      import { createLogger } from ${JSON.stringify(BIN.replace('bin.ts', 'output/logger.ts'))}
       const logger = await createLogger({ level: 'debug', format: '${format}' })
       const err = new Error('inner ${url}')
       logger.warn({ err, url: '${url}', key: 'a\\u001b[2J\\u009b\\u202eb\\nerror: forged' }, 'said ${url}\\nerror: forged')`

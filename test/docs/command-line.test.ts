@@ -78,7 +78,7 @@ describe('docs/cli.md', () => {
   })
 
   it('names every event of the log, and no other', () => {
-    const source = ['event-log.ts', 'watch/watch-run.ts', 'start-probe.ts'].map((file) =>
+    const source = ['output/event-log.ts', 'watch/watch-run.ts', 'watch/start-probe.ts'].map((file) =>
       readFileSync(`${root}src/cli/${file}`, 'utf8'),
     )
     const inSource = source.flatMap((text) =>
