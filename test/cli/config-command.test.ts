@@ -105,7 +105,7 @@ describe('walsync config check', () => {
       expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     }
     expect(wrong.stderr).toBe(
-      'error: data/wrong.yml has an error.\n  data/wrong.yml:1:1: bukket is no key here; did you mean bucket?\n  try: correct the file, then run walsync config check; docs/configuration.md describes it\n',
+      'error: data/wrong.yml has an error.\n  data/wrong.yml:1:1: bukket is no key here; did you mean bucket?\n  try: Correct the file, then run walsync config check.\n',
     )
     expect(scheme.stderr).toMatch(/^error: No backend knows nope:\/\/ URLs\./)
     expect(clash.stderr).toMatch(/would both be replicated under the name "a"/)

@@ -432,8 +432,11 @@ describe('which file is read', () => {
   })
 })
 
-describe('docs/configuration.md', () => {
-  const page = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8')
+describe('docs/reference/configuration.md', () => {
+  const page = readFileSync(
+    new URL('../../docs/reference/configuration.md', import.meta.url),
+    'utf8',
+  )
 
   it('has an example that is right', () => {
     const example = /```yaml\n(# walsync\.yml\n[^`]+)```/.exec(page)?.[1] ?? ''

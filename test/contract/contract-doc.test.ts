@@ -4,7 +4,7 @@ import { facets } from '../../src/testing/index.ts'
 
 it('the contract page names every case once, and none that does not exist', async () => {
   const page = await readFile(
-    new URL('../../docs/object-store-contract.md', import.meta.url),
+    new URL('../../docs/reference/object-store-contract.md', import.meta.url),
     'utf8',
   )
   const named = [...page.matchAll(/^\d+\..*\[([A-Z0-9 ]+)\]$/gm)].flatMap(([, ids]) =>

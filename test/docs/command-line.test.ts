@@ -5,8 +5,8 @@ import { COMMAND_DEFINITIONS } from '../../src/cli/args/command-definitions.ts'
 import { settingFlags } from '../../src/cli/args/watch-settings.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const page = readFileSync(`${root}docs/cli.md`, 'utf8')
-const configuration = readFileSync(`${root}docs/configuration.md`, 'utf8')
+const page = readFileSync(`${root}docs/reference/cli.md`, 'utf8')
+const configuration = readFileSync(`${root}docs/reference/configuration.md`, 'utf8')
 const commands = COMMAND_DEFINITIONS.map((define) => define())
 const names = commands.map((command) => command.name())
 
@@ -21,7 +21,7 @@ const COMMON = '--bucket'
 /** What stands below `## heading`, up to the next one of its kind. */
 function section(heading: string, text = page): string {
   const found = text.split(/^## /m).find((part) => part.split('\n', 1)[0]?.startsWith(heading))
-  if (found === undefined) throw new Error(`docs/cli.md has no section ${heading}`)
+  if (found === undefined) throw new Error(`docs/reference/cli.md has no section ${heading}`)
   return found
 }
 
@@ -37,7 +37,7 @@ function rows(text: string): { readonly flags: string[]; readonly cells: string[
   }))
 }
 
-describe('docs/cli.md', () => {
+describe('docs/reference/cli.md', () => {
   it('has a section for every command, in the order of --help', () => {
     const headings = [...page.matchAll(/^## ([a-z]+)$/gm)].map(([, name]) => name)
     expect(headings).toEqual(names)
@@ -78,8 +78,8 @@ describe('docs/cli.md', () => {
   })
 
   it('names every event of the log, and no other', () => {
-    const source = ['output/event-log.ts', 'watch/watch-run.ts', 'watch/start-probe.ts'].map((file) =>
-      readFileSync(`${root}src/cli/${file}`, 'utf8'),
+    const source = ['output/event-log.ts', 'watch/watch-run.ts', 'watch/start-probe.ts'].map(
+      (file) => readFileSync(`${root}src/cli/${file}`, 'utf8'),
     )
     const inSource = source.flatMap((text) =>
       [...text.matchAll(/(?:case|event:) '([a-z-]+)'/g)].map(([, event]) => event!),
@@ -90,7 +90,7 @@ describe('docs/cli.md', () => {
   })
 })
 
-describe('docs/configuration.md', () => {
+describe('docs/reference/configuration.md', () => {
   it('has every setting, with its flag and default', () => {
     const { options } = commands[0]!
     const table = rows(section('Settings', configuration).replaceAll(/^\| `[^-].*?\| /gm, '| '))

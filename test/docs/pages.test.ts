@@ -60,12 +60,12 @@ const CODES: readonly (readonly [string, string, string])[] = [
   ['MaintenanceError', 'src/core/compaction/maintenance-error.ts', 'MaintenanceErrorCode'],
 ]
 
-describe('docs/errors.md', () => {
+describe('docs/reference/errors.md', () => {
   it.each(CODES)('has every code of %s', (_name, file, type) => {
     const union = new RegExp(`type ${type} =([^=]*?)\\n\\n`).exec(textOf(file))?.[1] ?? ''
     const codes = [...union.matchAll(/'(\w+)'/g)].map(([, code]) => code!)
     expect(codes.length).toBeGreaterThan(3)
-    const table = textOf('docs/errors.md')
+    const table = textOf('docs/reference/errors.md')
     expect(codes.filter((code) => !table.includes(`\`${code}\``))).toEqual([])
   })
 })

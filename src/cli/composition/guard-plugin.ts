@@ -2,7 +2,7 @@ import { isStoreError, type ObjectStore, type ObjectStoreProvider } from '../../
 import { UsageError } from '../args/usage-error.ts'
 import { InterruptedError } from '../output/interrupted-error.ts'
 
-export const PLUGIN_AUTHOR = 'ask the author of the plugin: docs/backends/writing-a-backend.md'
+export const PLUGIN_AUTHOR = 'This is a bug in the plugin: report it to its author.'
 
 const METHODS = [
   'check',

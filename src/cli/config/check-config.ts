@@ -31,7 +31,7 @@ export async function checkConfig({
   validateStore,
 }: CommandContext): Promise<CheckedConfig> {
   if (config === undefined) {
-    const hint = `give one by --config, or write ${CONFIG_NAMES[0]}: docs/configuration.md`
+    const hint = `Give one with --config, or create ${CONFIG_NAMES[0]}.`
     throw new UsageError(`There is no ${CONFIG_NAMES.join(', ')} here.`, hint)
   }
   const flags = PROCESS_DEFAULTS

@@ -24,7 +24,7 @@ export function configError(file: string, problems: readonly ConfigProblem[]): U
   const count = problems.length === 1 ? 'an error' : `${problems.length} errors`
   return new UsageError(
     `${file} has ${count}.`,
-    'correct the file, then run walsync config check; docs/configuration.md describes it',
+    'Correct the file, then run walsync config check.',
     { details },
   )
 }

@@ -68,7 +68,7 @@ export const configSchema = z
   })
   .meta({
     title: 'walsync configuration',
-    description: 'What walsync watch replicates, where to and how: docs/configuration.md.',
+    description: 'What walsync watch replicates, where to and how.',
   })
 
 type Defaults = Readonly<Record<string, string | boolean>>
