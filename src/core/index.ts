@@ -1,4 +1,4 @@
-export * from './compaction/maintenance-error.ts'
+export * from './compaction/compaction-error.ts'
 export * from './compaction/plan-compaction.ts'
 export * from './compaction/run-compaction.ts'
 export type { DatabaseErrorCode } from './db/database-error.ts'

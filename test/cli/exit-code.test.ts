@@ -3,13 +3,15 @@ import { UsageError } from '../../src/cli/args/usage-error.ts'
 import { exitCodeOf } from '../../src/cli/output/exit-code.ts'
 import { InterruptedError } from '../../src/cli/output/interrupted-error.ts'
 import { errorReport, errorText } from '../../src/cli/output/report-error.ts'
-import { MaintenanceError } from '../../src/core/compaction/maintenance-error.ts'
+import { CompactionError } from '../../src/core/compaction/compaction-error.ts'
 import { DatabaseError } from '../../src/core/db/database-error.ts'
 import { FencedError } from '../../src/core/engine/events.ts'
+import { DurableWriteError } from '../../src/core/fs/index.ts'
 import { LtxError } from '../../src/core/ltx/index.ts'
 import { ReplicaError } from '../../src/core/replica/replica-error.ts'
 import { RestoreError, type RestoreErrorCode } from '../../src/core/restore/restore-error.ts'
 import { StoreError } from '../../src/core/store/index.ts'
+import { WalError } from '../../src/core/wal/index.ts'
 import { LegacyError } from '../../src/legacy/index.ts'
 
 const RESTORE: Record<RestoreErrorCode, number> = {
@@ -45,7 +47,9 @@ describe('exitCodeOf', () => {
     [new StoreError('Corrupted', 'm', { op: 'get' }), 5],
     [new ReplicaError('DamagedObject', 'k', 'm'), 5],
     [new LtxError('InvalidTxid', 'm'), 5],
-    [new MaintenanceError('DamagedObject', 'k', 'm'), 5],
+    [new CompactionError('DamagedObject', 'k', 'm'), 5],
+    [new WalError('UnsupportedVersion', 'm'), 3],
+    [new DurableWriteError('NotWritten', 'p', 'm'), 1],
     [new LegacyError('NoTxids', 'm', 'h'), 2],
     [new LegacyError('UnreadableFormat', 'm', 'h'), 6],
     [new LegacyError('NothingToRestore', 'm', 'h'), 6],
@@ -63,6 +67,10 @@ describe('exitCodeOf', () => {
 
   it.each(Object.entries(RESTORE))('RestoreError %s is %d', (code, expected) => {
     expect(exitCodeOf(new RestoreError(code as RestoreErrorCode, 'm'))).toBe(expected)
+  })
+
+  it('does not take the exitCode of an error that is not ours', () => {
+    expect(exitCodeOf(Object.assign(new Error('m'), { exitCode: 75 }))).toBe(1)
   })
 
   it("knows a plugin's own copy of StoreError by its brand", () => {

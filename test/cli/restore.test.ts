@@ -214,7 +214,7 @@ describe('restore', () => {
     cli.process.kill(signal)
     expect(await cli.ended).toMatchObject({
       code,
-      stderr: `error: Interrupted by ${signal}.\n  try: nothing is half-written; run the command again\n`,
+      stderr: `error: Interrupted by ${signal}.\n  try: Nothing is half-written: run the command again.\n`,
     })
     expect(readdirSync(cwd)).toEqual(before)
   })

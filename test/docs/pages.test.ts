@@ -57,7 +57,7 @@ const CODES: readonly (readonly [string, string, string])[] = [
   ['DatabaseError', 'src/core/db/database-error.ts', 'DatabaseErrorCode'],
   ['StoreError', 'src/core/store/store-error.ts', 'StoreErrorCode'],
   ['RestoreError', 'src/core/restore/restore-error.ts', 'RestoreErrorCode'],
-  ['MaintenanceError', 'src/core/compaction/maintenance-error.ts', 'MaintenanceErrorCode'],
+  ['ReplicaError', 'src/core/replica/replica-error.ts', 'ReplicaErrorCode'],
 ]
 
 describe('docs/reference/errors.md', () => {

@@ -1,20 +1,18 @@
 import { constants } from 'node:os'
+import { WalsyncError } from '../../core/errors.ts'
 
 /** The signals that ask walsync to end. */
 export type EndSignal = 'SIGINT' | 'SIGTERM'
 
 /** The abort reason after SIGINT or SIGTERM; the exit code follows the shell's 128 + number. */
-export class InterruptedError extends Error {
-  readonly code = 'Interrupted'
+export class InterruptedError extends WalsyncError<'Interrupted'> {
+  override readonly name = 'InterruptedError'
   readonly signal: EndSignal
-  readonly exitCode: number
-  readonly hint = 'nothing is half-written; run the command again'
 
   constructor(signal: EndSignal) {
-    super(`Interrupted by ${signal}.`)
-    this.name = 'InterruptedError'
+    const hint = 'Nothing is half-written: run the command again.'
+    super('Interrupted', `Interrupted by ${signal}.`, signalExitCode(signal), { hint })
     this.signal = signal
-    this.exitCode = signalExitCode(signal)
   }
 }
 

@@ -6,7 +6,7 @@ import {
   ReplicaError,
 } from '../replica/replica-client.ts'
 import { isArchived, isStoreError } from '../store/index.ts'
-import { MaintenanceError } from './maintenance-error.ts'
+import { CompactionError } from './compaction-error.ts'
 
 /** Decoded at a time; a page can be 255 times its payload, so this bounds what one step makes. */
 const SLICE_BYTES = 64 * 1024
@@ -15,7 +15,7 @@ const SLICE_BYTES = 64 * 1024
  * Finds out which object made a merge fail, by reading each of them again on its own: what is
  * intact this time was only damaged on its way.
  *
- * @returns a `MaintenanceError` that names the object, or the error itself if none is to blame
+ * @returns a `CompactionError` that names the object, or the error itself if none is to blame
  * @throws StoreError for an object that cannot be read now; the signal's reason
  */
 export async function explainFailure(
@@ -28,13 +28,13 @@ export async function explainFailure(
   const fault = faultOf(error)
   if (fault === undefined) return error
   if (fault instanceof ReplicaError && fault.code === 'MissingObject') {
-    return new MaintenanceError('MissingObject', fault.key, fault.message, { cause: error })
+    return new CompactionError('MissingObject', fault.key, fault.message, { cause: error })
   }
   let before: Examined | undefined
   let empty: LtxFileInfo | undefined
   for (const file of files) {
     const found = await examine(client, file, before, signal)
-    if (found instanceof MaintenanceError) return found
+    if (found instanceof CompactionError) return found
     before = found
     if (found.commit === 0) empty = file
   }
@@ -42,7 +42,7 @@ export async function explainFailure(
   if (empty !== undefined && fault instanceof LtxError && fault.code === 'Unencodable') {
     const { key } = empty
     const message = `The database is empty at the end of ${key}, which no merged file can say.`
-    return new MaintenanceError('Unmergeable', key, message, { cause: error })
+    return new CompactionError('Unmergeable', key, message, { cause: error })
   }
   return error
 }
@@ -70,7 +70,7 @@ async function examine(
   file: LtxFileInfo,
   before: Examined | undefined,
   signal: AbortSignal,
-): Promise<Examined | MaintenanceError> {
+): Promise<Examined | CompactionError> {
   const decoder = new LtxDecoder()
   const commit = before?.commit
   let grown = 0
@@ -91,25 +91,25 @@ async function examine(
     if (fault === undefined) throw cause
     if (isArchived(fault)) {
       const message = `The object ${file.key} is in an archive tier and cannot be read now.`
-      return new MaintenanceError('ArchivedObject', file.key, message, { cause })
+      return new CompactionError('ArchivedObject', file.key, message, { cause })
     }
     const gone = fault instanceof ReplicaError && fault.code === 'MissingObject'
     const message = gone ? fault.message : `The object ${file.key} is damaged: ${fault.message}`
-    return new MaintenanceError(gone ? 'MissingObject' : 'DamagedObject', file.key, message, {
+    return new CompactionError(gone ? 'MissingObject' : 'DamagedObject', file.key, message, {
       cause,
     })
   }
   const header = decoder.header!
   if (commit !== undefined && grown < growth(commit, header.commit, lockPage(header.pageSize))) {
     const message = `By ${file.key} the database grew from ${commit} to ${header.commit} pages, and the object does not hold all of them.`
-    return new MaintenanceError('MissingPage', file.key, message)
+    return new CompactionError('MissingPage', file.key, message)
   }
   const { databaseChecksums: checksums } = decoder
   const isWhole = held === growth(0, header.commit, lockPage(header.pageSize))
   const isNext = before !== undefined && before.file.maxTxid + 1n === file.minTxid
   if (isNext && !isWhole && differ(before.checksum, checksums?.before)) {
     const message = `The object ${file.key} changes another state of the database than ${before.file.key} before it leaves.`
-    return new MaintenanceError('ChecksumMismatch', file.key, message)
+    return new CompactionError('ChecksumMismatch', file.key, message)
   }
   return { file, commit: header.commit, checksum: checksums?.after }
 }
@@ -119,10 +119,10 @@ function differ(a: bigint | undefined, b: bigint | undefined): boolean {
 }
 
 /** Neighbours agree as far as they say anything, and the result is another database than the last one notes. */
-function mixed(files: readonly LtxFileInfo[], cause: unknown): MaintenanceError {
+function mixed(files: readonly LtxFileInfo[], cause: unknown): CompactionError {
   const [first, last] = [files[0]!.key, files.at(-1)!.key]
   const message = `The objects from ${first} to ${last} are sound one by one, and together make another database than the last one notes: one of them is of another history.`
-  return new MaintenanceError('ChecksumMismatch', last, message, { cause })
+  return new CompactionError('ChecksumMismatch', last, message, { cause })
 }
 
 /** Pages that a growing database gains; the lock page is in no file. */

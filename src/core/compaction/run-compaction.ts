@@ -1,8 +1,8 @@
 import { compactLtx } from '../ltx/index.ts'
 import type { LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
 import { isStoreError } from '../store/index.ts'
+import { CompactionError } from './compaction-error.ts'
 import { explainFailure } from './diagnose-failure.ts'
-import { MaintenanceError } from './maintenance-error.ts'
 import { type MergeInput, openInputs } from './merge-inputs.ts'
 import type { CompactionStep } from './plan-compaction.ts'
 
@@ -21,7 +21,7 @@ export interface RunCompactionOptions {
  * side are merged by themselves.
  *
  * @returns the files that the store has now; none for inputs that cannot be put together in pairs
- * @throws MaintenanceError that names the object in the way
+ * @throws CompactionError that names the object in the way
  * @throws StoreError; the signal's reason
  */
 export async function runCompaction(
@@ -80,7 +80,7 @@ async function merge(
   }
 }
 
-function impossibleTime({ key }: LtxFileInfo): MaintenanceError {
+function impossibleTime({ key }: LtxFileInfo): CompactionError {
   const message = `The object ${key} stands for a time that no store can keep.`
-  return new MaintenanceError('Unmergeable', key, message)
+  return new CompactionError('Unmergeable', key, message)
 }

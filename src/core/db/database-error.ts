@@ -1,3 +1,5 @@
+import { ExitCode, WalsyncError, type WalsyncErrorOptions } from '../errors.ts'
+
 /**
  * `NotADatabase`: the file does not start with SQLite's header string (or is encrypted).
  * `NotWalMode`: a rollback-journal database. `MissingFile`, `Unreadable`, `NotAFile`: the path.
@@ -18,22 +20,17 @@ export type DatabaseErrorCode =
   | 'Damaged'
 
 /** Something is wrong with the source database or its WAL. */
-export class DatabaseError extends Error {
-  readonly code: DatabaseErrorCode
+export class DatabaseError extends WalsyncError<DatabaseErrorCode> {
+  override readonly name = 'DatabaseError'
   readonly path: string
-  /** One sentence for the operator: what to do about it. */
-  readonly hint: string | undefined
 
   constructor(
     code: DatabaseErrorCode,
     path: string,
     message: string,
-    options: { readonly hint?: string | undefined; readonly cause?: unknown } = {},
+    options: WalsyncErrorOptions = {},
   ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
-    this.name = 'DatabaseError'
-    this.code = code
+    super(code, message, ExitCode.database, options)
     this.path = path
-    this.hint = options.hint
   }
 }

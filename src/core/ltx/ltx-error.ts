@@ -1,3 +1,5 @@
+import { ExitCode, WalsyncError } from '../errors.ts'
+
 /**
  * What went wrong, as a closed set. Callers branch on `code`, never on the message.
  *
@@ -51,16 +53,11 @@ const HINTS: Readonly<Record<LtxErrorCode, string>> = {
 }
 
 /** The only error that the LTX codec throws, apart from an aborted signal's own reason and an input's own error. */
-export class LtxError extends Error {
-  readonly code: LtxErrorCode
-  /** One sentence for the operator: what to do about it. */
-  readonly hint: string
+export class LtxError extends WalsyncError<LtxErrorCode> {
+  override readonly name = 'LtxError'
 
   /** @param message Complete sentence that names the page, TXID or byte offset concerned. */
   constructor(code: LtxErrorCode, message: string, options?: { readonly cause?: unknown }) {
-    super(message, options?.cause === undefined ? undefined : { cause: options.cause })
-    this.name = 'LtxError'
-    this.code = code
-    this.hint = HINTS[code]
+    super(code, message, ExitCode.integrity, { hint: HINTS[code], cause: options?.cause })
   }
 }

@@ -1,29 +1,52 @@
-/**
- * `MissingObject`: a listed object is gone, which retention explains: list again.
- * `DamagedObject`: an object that is named like an LTX file and is none, whose header contradicts
- * its name, or whose bytes do not arrive as they were stored. `ObjectChanged`: an object has
- * another size than the listing said, though LTX files never change.
- */
-export type ReplicaErrorCode = 'MissingObject' | 'DamagedObject' | 'ObjectChanged'
+import { ExitCode, WalsyncError, type WalsyncErrorOptions } from '../errors.ts'
 
-/** An object of the replica is not what its name or the listing says. */
-export class ReplicaError extends Error {
-  readonly code: ReplicaErrorCode
+/**
+ * `MissingObject`: a listed object is gone; if retention deleted it, a new listing shows that.
+ * `DamagedObject`: the object is named like an LTX file and is none, its header contradicts its
+ * name, or its bytes do not arrive as they were stored. `ObjectChanged`: the object has another size
+ * than the listing said, though LTX files never change. `ArchivedObject`: it is in an archive tier,
+ * from which nothing can be read. `MissingPage`: it should hold a page by which the database grew,
+ * and does not. `ChecksumMismatch`: the objects are sound and belong to different histories.
+ * `Unmergeable`: LTX has no form for the merged file.
+ */
+export type ReplicaErrorCode =
+  | 'MissingObject'
+  | 'DamagedObject'
+  | 'ObjectChanged'
+  | 'ArchivedObject'
+  | 'MissingPage'
+  | 'ChecksumMismatch'
+  | 'Unmergeable'
+
+const HINTS: Readonly<Record<ReplicaErrorCode, string>> = {
+  MissingObject:
+    'Something else deletes objects of this replica; walsync verify shows which states cannot be restored.',
+  DamagedObject:
+    'Copy the object back from another copy of the replica, or run walsync repair; walsync verify shows which states cannot be restored.',
+  ObjectChanged:
+    'Something else writes to this replica; walsync verify shows which states cannot be restored.',
+  ArchivedObject:
+    'Restore the object from the archive tier, and exclude the replica from the lifecycle rule: its objects are read again for every merge and every restore.',
+  MissingPage:
+    'Run walsync repair to give the replica a new base; walsync verify shows which states cannot be restored.',
+  ChecksumMismatch:
+    'Objects were replaced, or objects of another history are in this replica: run walsync repair to give it a new base; walsync verify shows which states cannot be restored.',
+  Unmergeable: 'Nothing is lost: the object stays as it is.',
+}
+
+/** An object of the replica is not what its name, the listing or its neighbours say. */
+export class ReplicaError extends WalsyncError<ReplicaErrorCode> {
+  override readonly name: string = 'ReplicaError'
   /** Key of the object, relative to the replica's prefix. */
   readonly key: string
-  /** One sentence for the operator: what to do about it. */
-  readonly hint: string | undefined
 
   constructor(
     code: ReplicaErrorCode,
     key: string,
     message: string,
-    options: { readonly hint?: string | undefined; readonly cause?: unknown } = {},
+    options: WalsyncErrorOptions = {},
   ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
-    this.name = 'ReplicaError'
-    this.code = code
+    super(code, message, ExitCode.integrity, { ...options, hint: options.hint ?? HINTS[code] })
     this.key = key
-    this.hint = options.hint
   }
 }

@@ -1,4 +1,9 @@
-import { type LtxFileInfo, type ReplicaClient, ReplicaError } from '../replica/replica-client.ts'
+import {
+  type LtxFileInfo,
+  type ReplicaClient,
+  ReplicaError,
+  type ReplicaErrorCode,
+} from '../replica/replica-client.ts'
 import { copyError, isArchived, type StoreError } from '../store/index.ts'
 import { MAX_RELISTS, planFromListing } from './plan-for.ts'
 import { lastTxid, restorableTo } from './reachable.ts'
@@ -109,7 +114,7 @@ export class RestoreAttempts {
 }
 
 interface BadFile {
-  readonly code: 'MissingObject' | 'DamagedObject' | 'ObjectChanged'
+  readonly code: Exclude<ReplicaErrorCode, 'ArchivedObject'>
   readonly key: string
   readonly message: string
   readonly cause: Error
@@ -126,7 +131,7 @@ interface ArchivedFile {
 type BadObject = BadFile | ArchivedFile
 
 function badObject(error: unknown): BadObject | undefined {
-  if (error instanceof ReplicaError) {
+  if (error instanceof ReplicaError && error.code !== 'ArchivedObject') {
     return { code: error.code, key: error.key, message: error.message, cause: error }
   }
   if (isArchived(error) && error.key !== undefined) {

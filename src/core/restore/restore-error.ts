@@ -1,3 +1,4 @@
+import { ExitCode, WalsyncError, type WalsyncErrorOptions } from '../errors.ts'
 import { formatTxid, type TXID } from '../ltx/index.ts'
 
 /**
@@ -41,31 +42,49 @@ export interface RestorePoint {
   readonly time: Date | undefined
 }
 
-export interface RestoreErrorOptions {
-  /** One sentence for the operator: what to do about it. */
-  readonly hint?: string | undefined
+export interface RestoreErrorOptions extends WalsyncErrorOptions {
   /** Object concerned, relative to the replica's prefix. */
   readonly key?: string | undefined
   /** File concerned. */
   readonly path?: string | undefined
   /** Last state before the problem that the other objects still give, going by the listing. */
   readonly restorableTo?: RestorePoint | undefined
-  readonly cause?: unknown
+}
+
+/**
+ * A state that is not there is 6. Damage and gaps are 5, so that nobody mistakes a damaged backup for
+ * none. A target that was badly chosen is the caller's 2.
+ */
+const EXIT_CODES: Readonly<Record<RestoreErrorCode, ExitCode>> = {
+  InvalidTarget: ExitCode.usage,
+  NoReplica: ExitCode.unreachable,
+  Gap: ExitCode.integrity,
+  TargetNotReachable: ExitCode.unreachable,
+  MissingObject: ExitCode.unreachable,
+  DamagedObject: ExitCode.integrity,
+  MissingPage: ExitCode.integrity,
+  PageSizeMismatch: ExitCode.integrity,
+  ChecksumMismatch: ExitCode.integrity,
+  IntegrityCheckFailed: ExitCode.integrity,
+  IntegrityCheckIncomplete: ExitCode.integrity,
+  TargetExists: ExitCode.usage,
+  StaleSidecar: ExitCode.usage,
+  NotAFile: ExitCode.usage,
+  ParentMissing: ExitCode.usage,
+  NoSpace: ExitCode.other,
+  NotWritable: ExitCode.other,
+  WriteFailed: ExitCode.other,
 }
 
 /** The restore was not done. The target is as it was. */
-export class RestoreError extends Error {
-  readonly code: RestoreErrorCode
-  readonly hint: string | undefined
+export class RestoreError extends WalsyncError<RestoreErrorCode> {
+  override readonly name = 'RestoreError'
   readonly key: string | undefined
   readonly path: string | undefined
   readonly restorableTo: RestorePoint | undefined
 
   constructor(code: RestoreErrorCode, message: string, options: RestoreErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
-    this.name = 'RestoreError'
-    this.code = code
-    this.hint = options.hint
+    super(code, message, EXIT_CODES[code], options)
     this.key = options.key
     this.path = options.path
     this.restorableTo = options.restorableTo

@@ -1,3 +1,5 @@
+import { ExitCode, WalsyncError, type WalsyncErrorOptions } from '../errors.ts'
+
 /**
  * What went wrong, as a closed set. Callers branch on `code`, never on the message.
  *
@@ -24,7 +26,7 @@ export type StoreErrorCode =
   | 'Closed'
   | 'Unknown'
 
-export interface StoreErrorOptions {
+export interface StoreErrorOptions extends WalsyncErrorOptions {
   /** The operation that failed: `put`, `get`, `head`, `list`, `delete`, `check`, `open`. */
   readonly op: string
   readonly key?: string | undefined
@@ -32,13 +34,10 @@ export interface StoreErrorOptions {
   readonly retryable?: boolean | undefined
   /** For writes: did it happen? Default `not-applied`. */
   readonly outcome?: 'not-applied' | 'unknown' | undefined
-  readonly cause?: unknown
   readonly httpStatus?: number | undefined
   readonly requestId?: string | undefined
   /** How long the store asked callers to wait, in milliseconds (Retry-After). */
   readonly retryAfterMs?: number | undefined
-  /** One sentence for the operator: what to do about it. */
-  readonly hint?: string | undefined
   /** Of a get: the object is whole, in a tier from which it must be brought back before it can be read. */
   readonly archived?: boolean | undefined
 }
@@ -47,8 +46,8 @@ const BRAND = Symbol.for('walsync/StoreError')
 const RETRYABLE: ReadonlySet<StoreErrorCode> = new Set(['Throttled', 'Unavailable', 'Timeout'])
 
 /** The only error that an `ObjectStore` throws, apart from an aborted signal's own reason. */
-export class StoreError extends Error {
-  readonly code: StoreErrorCode
+export class StoreError extends WalsyncError<StoreErrorCode> {
+  override readonly name = 'StoreError'
   readonly op: string
   readonly key: string | undefined
   readonly retryable: boolean
@@ -56,14 +55,11 @@ export class StoreError extends Error {
   readonly httpStatus: number | undefined
   readonly requestId: string | undefined
   readonly retryAfterMs: number | undefined
-  readonly hint: string | undefined
   readonly archived: boolean
 
   /** @param message Complete sentence without secrets; the key belongs in it where there is one. */
   constructor(code: StoreErrorCode, message: string, options: StoreErrorOptions) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
-    this.name = 'StoreError'
-    this.code = code
+    super(code, message, storeExitCode(code, options.op), options)
     this.op = options.op
     this.key = options.key
     this.retryable = options.retryable ?? RETRYABLE.has(code)
@@ -71,10 +67,16 @@ export class StoreError extends Error {
     this.httpStatus = options.httpStatus
     this.requestId = options.requestId
     this.retryAfterMs = options.retryAfterMs
-    this.hint = options.hint
     this.archived = options.archived ?? false
     Object.defineProperty(this, BRAND, { value: true })
   }
+}
+
+/** A setting that `open` refuses is configuration: no request was sent yet. */
+export function storeExitCode(code: StoreErrorCode, op: string): ExitCode {
+  if (code === 'Corrupted') return ExitCode.integrity
+  const isConfiguration = code === 'InvalidArgument' || code === 'Unsupported'
+  return op === 'open' && isConfiguration ? ExitCode.usage : ExitCode.store
 }
 
 /** Recognises a `StoreError` of any copy of this package: by brand, because two installed copies defeat `instanceof`. */

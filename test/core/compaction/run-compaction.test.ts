@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { FileObjectStore } from '../../../src/backends/file/index.ts'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
-import { MaintenanceError } from '../../../src/core/compaction/maintenance-error.ts'
+import { CompactionError } from '../../../src/core/compaction/compaction-error.ts'
 import type { CompactionStep } from '../../../src/core/compaction/plan-compaction.ts'
 import { runCompaction } from '../../../src/core/compaction/run-compaction.ts'
 import {
@@ -74,13 +74,13 @@ function noted(n: number, pgnos: readonly number[], before: bigint | undefined, 
   return encodeLtx(header, pages, { checksums: { before: flagged, after: CHECKSUM_FLAG | after } })
 }
 
-async function failure(work: Promise<unknown>): Promise<MaintenanceError> {
+async function failure(work: Promise<unknown>): Promise<CompactionError> {
   const error = await work.then(
     () => undefined,
     (thrown: unknown) => thrown,
   )
-  expect(error).toBeInstanceOf(MaintenanceError)
-  return error as MaintenanceError
+  expect(error).toBeInstanceOf(CompactionError)
+  return error as CompactionError
 }
 
 describe('runCompaction', () => {

@@ -24,7 +24,7 @@ export type MaintenanceEvent =
       readonly failures: readonly DeleteFailure[]
       readonly retryInMs: number
     }
-  /** An object that is in the way of compaction (`MaintenanceError`): it is left, and worked around. */
+  /** An object that is in the way of compaction (`CompactionError`): it is left, and worked around. */
   | { readonly type: 'object-avoided'; readonly error: unknown }
   /** What failed before does not any more, of `maintenance-error` and `delete-failed`. */
   | { readonly type: 'maintenance-recovered' }

@@ -1,4 +1,4 @@
-import { MaintenanceError } from '../../compaction/maintenance-error.ts'
+import { CompactionError } from '../../compaction/compaction-error.ts'
 import { type CompactionStep, planCompaction } from '../../compaction/plan-compaction.ts'
 import { runCompaction } from '../../compaction/run-compaction.ts'
 import type { TXID } from '../../ltx/index.ts'
@@ -167,13 +167,13 @@ export class ReplicaMaintenance {
   async #runSteps(
     steps: readonly CompactionStep[],
     signal: AbortSignal,
-  ): Promise<MaintenanceError | undefined> {
+  ): Promise<CompactionError | undefined> {
     for (const step of steps) {
       signal.throwIfAborted()
       try {
         await this.#merge(step, signal)
       } catch (error) {
-        if (error instanceof MaintenanceError) return error
+        if (error instanceof CompactionError) return error
         throw error
       }
     }
@@ -198,7 +198,7 @@ export class ReplicaMaintenance {
   }
 
   /** Goes around an object from now on. If one is really gone, someone else works on this replica: looks what there is. */
-  async #avoid(error: MaintenanceError, signal: AbortSignal): Promise<void> {
+  async #avoid(error: CompactionError, signal: AbortSignal): Promise<void> {
     if (error.code === 'MissingObject') {
       const file = this.#catalogue.files.find(({ key }) => key === error.key)
       if (file === undefined) throw error

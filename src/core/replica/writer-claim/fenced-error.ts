@@ -1,3 +1,4 @@
+import { ExitCode, WalsyncError, type WalsyncErrorOptions } from '../../errors.ts'
 import type { ClaimRecord } from './claim-records.ts'
 
 /**
@@ -7,25 +8,21 @@ import type { ClaimRecord } from './claim-records.ts'
  */
 export type FencedErrorCode = 'TakenOver' | 'ClaimHeld'
 
-export interface FencedErrorOptions {
-  readonly hint?: string | undefined
+export interface FencedErrorOptions extends WalsyncErrorOptions {
   /** The other writer's claim, where it has one that can be read. */
   readonly holder?: ClaimRecord | undefined
-  readonly cause?: unknown
 }
 
 const HINT =
   'Only one watcher may write to a replica. Stop the other one, or give this database a prefix of its own.'
 
 /** Another writer owns the replica: this one must end, or must not begin. */
-export class FencedError extends Error {
-  readonly code: FencedErrorCode
+export class FencedError extends WalsyncError<FencedErrorCode> {
+  override readonly name = 'FencedError'
   /** Name of the replica. */
   readonly database: string
   /** The object that shows it, or the slot in words. */
   readonly key: string
-  /** One sentence for the operator: what to do about it. */
-  readonly hint: string
   readonly holder: ClaimRecord | undefined
 
   constructor(
@@ -35,12 +32,9 @@ export class FencedError extends Error {
     message: string,
     options: FencedErrorOptions = {},
   ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
-    this.name = 'FencedError'
-    this.code = code
+    super(code, message, ExitCode.fenced, { ...options, hint: options.hint ?? HINT })
     this.database = database
     this.key = key
-    this.hint = options.hint ?? HINT
     this.holder = options.holder
   }
 }
