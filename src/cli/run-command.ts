@@ -1,7 +1,6 @@
 import { dirname } from 'node:path'
 import { z } from 'zod'
-import { oneOf, parseFlags, text } from './args/flags.ts'
-import { LOG_FORMATS, LOG_LEVELS } from './args/log-options.ts'
+import { parseFlags, settings } from './args/flags.ts'
 import type { Invocation } from './args/program.ts'
 import type { CommandContext } from './command-context.ts'
 import type { Backend } from './composition/backend.ts'
@@ -15,13 +14,9 @@ import { Output } from './output/output.ts'
 import { packageVersion } from './package-version.ts'
 
 const globalFlags = z.object({
-  endpoint: text('the URL of a store').optional(),
-  region: text('the name of a region').optional(),
-  plugin: z.array(z.string()).optional(),
+  ...settings('endpoint', 'region', 'plugin', 'logLevel', 'logFormat'),
   json: z.boolean().optional(),
   quiet: z.boolean().optional(),
-  logLevel: oneOf(LOG_LEVELS),
-  logFormat: oneOf(LOG_FORMATS).optional(),
 })
 
 /**

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, describe, expect, it } from 'vitest'
-import { COMMANDS } from '../../src/cli/args/program.ts'
+import { COMMANDS } from '../../src/cli/args/command-names.ts'
 import { runCli, scratchFolder } from './run-cli.ts'
 
 const folder = scratchFolder()
@@ -66,9 +66,9 @@ const WRONG: readonly (readonly [string, readonly string[], RegExp])[] = [
   ],
   ['an unknown action', ['config', 'chek'], /^error: walsync config does not know "chek"\./],
   [
-    'a bad lease',
-    ['watch', 'a.db', '-b', '.', '--lease', 'x'],
-    /^error: --lease got "x", which is not one of newest, strict/,
+    'a bad writer mode',
+    ['watch', 'a.db', '-b', '.', '--single-writer', 'x'],
+    /^error: --single-writer got "x", which is not one of newest, strict/,
   ],
   [
     'bad levels',

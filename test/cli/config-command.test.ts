@@ -2,10 +2,9 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { COMMAND_DEFINITIONS } from '../../src/cli/args/command-definitions.ts'
-import { settingFlags } from '../../src/cli/args/watch-settings.ts'
+import { DATABASE_SETTINGS, flagOf, keyOf } from '../../src/cli/args/setting-lookup.ts'
 import { configSchema } from '../../src/cli/config/config-schema.ts'
 import { configJsonSchema } from '../../src/cli/config/json-schema.ts'
-import { SETTING_KEYS } from '../../src/cli/config/setting-keys.ts'
 import { runCli, scratchFolder } from './run-cli.ts'
 import { sampleDatabase } from './sample-database.ts'
 
@@ -152,17 +151,11 @@ describe('the JSON schema', () => {
       (command) => command.name() === 'watch',
     )
     const flags = watch?.options.map((option) => option.attributeName()) ?? []
-    const settings = Object.keys(settingFlags.shape)
-    expect(settings.filter((name) => !flags.includes(name))).toEqual([])
-    expect([...Object.keys(SETTING_KEYS), 'prune'].sort()).toEqual(settings.sort())
-    const beside = ['bucket', 'config', 'name', 'probe', 'shutdownTimeout', 'socket', 'status']
-    expect(flags.filter((name) => !settings.includes(name)).sort()).toEqual(beside)
-    const kebab = (name: string) =>
-      name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-    for (const [name, { key }] of Object.entries(SETTING_KEYS)) {
-      const [first = '', second] = key.split('.')
+    expect(DATABASE_SETTINGS.filter((name) => !flags.includes(name))).toEqual([])
+    for (const name of DATABASE_SETTINGS) {
+      const [first = '', second] = keyOf(name)?.split('.') ?? []
       const flag = first === 'retention' ? second : [first, second].filter(Boolean).join('-')
-      expect(flag).toBe(kebab(name))
+      if (name !== 'prune') expect(`--${flag}`).toBe(flagOf(name).replace('--no-', '--'))
     }
   })
 })

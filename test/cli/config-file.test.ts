@@ -4,15 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { databaseSettings } from '../../src/cli/args/database-settings.ts'
+import { DATABASE_SETTINGS, keyOf, settingRow } from '../../src/cli/args/setting-lookup.ts'
 import { UsageError } from '../../src/cli/args/usage-error.ts'
-import { WATCH_DEFAULTS } from '../../src/cli/args/watch-defaults.ts'
-import { databaseSettings } from '../../src/cli/args/watch-settings.ts'
 import type { Config } from '../../src/cli/config/config.ts'
 import { expandEnv } from '../../src/cli/config/expand-env.ts'
 import { loadConfig } from '../../src/cli/config/load-config.ts'
 import { nearestWord } from '../../src/cli/config/nearest-word.ts'
 import { parseConfig } from '../../src/cli/config/parse-config.ts'
-import { SETTING_KEYS } from '../../src/cli/config/setting-keys.ts'
 import { watchPlan } from '../../src/cli/watch/watch-plan.ts'
 
 const parse = (text: string, env: Record<string, string> = {}): Config =>
@@ -82,9 +81,9 @@ sync-interval: 250ms
 poll-interval: 2
 snapshot: {interval: 0, after-pages: 1000, after-size: 1GiB, on-idle: 10m, at-start: true}
 levels: [10s, 1m]
-retention: {keep-levels: "1m,1h,2h", keep-for: 90d, keep-last: 3, keep-daily: 7, grace: 1m}
+retention: {keep-levels: "1m,1h,2h", keep-for: 90d, keep-last: 3, keep-daily: 7, min-object-age: 1m}
 verify-interval: 1d
-lease: strict
+single-writer: strict
 max-wal-size: 67108864
 spool-dir: spool
 `)
@@ -128,7 +127,7 @@ databases:
     retention: {keep-last: 2}
   - path: c.db
     fencing: false
-    lease: strict
+    single-writer: strict
 `)
     const of = (i: number) => databaseSettings(settings, databases?.[i]?.settings ?? {})
     expect(of(0)).toMatchObject({ snapshots: { intervalMs: 43_200_000, atStart: true } })
@@ -447,10 +446,12 @@ describe('docs/reference/configuration.md', () => {
 
   it('has every key, with its default', () => {
     const rows = page.split('\n').filter((line) => line.startsWith('| `'))
-    for (const [name, { key }] of Object.entries(SETTING_KEYS)) {
+    for (const name of DATABASE_SETTINGS) {
+      const key = keyOf(name)
+      if (key === undefined) continue
       const row = rows.find((line) => line.split('|')[1]?.includes(`\`${key}`))
       expect(row, key).toBeDefined()
-      const standard = (WATCH_DEFAULTS as Record<string, unknown>)[name]
+      const standard = settingRow(name).default
       if (standard !== undefined) expect(row, key).toContain(`| ${String(standard)} |`)
     }
   })

@@ -99,10 +99,10 @@ describe('two watchers of one database', () => {
   })
 })
 
-describe('--lease strict and unlock', () => {
+describe('--single-writer strict and unlock', () => {
   it('keep a second watcher off until the first is gone and the claim is unlocked', async () => {
-    const first = await watching('app.db', '--lease', 'strict')
-    const refused = await start('app.db', '--lease', 'strict').ended
+    const first = await watching('app.db', '--single-writer', 'strict')
+    const refused = await start('app.db', '--single-writer', 'strict').ended
     expect(refused.code).toBe(75)
     expect(refused.stderr).toMatch(
       new RegExp(
@@ -112,7 +112,7 @@ describe('--lease strict and unlock', () => {
     )
     first.process.kill('SIGKILL')
     await first.ended
-    expect((await start('app.db', '--lease', 'strict').ended).code).toBe(75)
+    expect((await start('app.db', '--single-writer', 'strict').ended).code).toBe(75)
 
     const unlocked = await unlock('--json')
     expect(unlocked.code).toBe(0)
@@ -128,11 +128,11 @@ describe('--lease strict and unlock', () => {
       ],
     })
 
-    const second = await watching('app.db', '--lease', 'strict')
+    const second = await watching('app.db', '--single-writer', 'strict')
     expect(await event(second, 'took-over')).toMatchObject({ epoch: 2, from: 1 })
     second.process.kill('SIGTERM')
     expect((await second.ended).code).toBe(0)
-    const third = await watching('app.db', '--lease', 'strict')
+    const third = await watching('app.db', '--single-writer', 'strict')
     third.process.kill('SIGKILL')
     expect((await third.ended).stdout).not.toContain('took-over')
     expect((await unlock()).stdout).toMatch(

@@ -41,7 +41,7 @@ beforeEach(async () => {
 describe('prune', () => {
   it('shows with --dry-run what would go, and deletes nothing', async () => {
     const before = await filesOf(replicaIn(root, name))
-    const { code, stdout, stderr } = await prune(name, '--grace', '0', '--dry-run')
+    const { code, stdout, stderr } = await prune(name, '--min-object-age', '0', '--dry-run')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(
       /^app\d+: 3 files, \d+ B would be deleted\.\nLEVEL +GO +SIZE +STAY +SIZE\n/,
@@ -52,15 +52,15 @@ describe('prune', () => {
   })
 
   it('deletes what the retention does not ask for, and finds nothing the next time', async () => {
-    const { code, stdout } = await prune(name, '--grace', '0')
+    const { code, stdout } = await prune(name, '--min-object-age', '0')
     expect(code).toBe(0)
     expect(stdout).toMatch(/^app\d+: 3 files, \d+ B deleted\.\n/)
     expect(await filesOf(replicaIn(root, name))).toEqual(['0:5-5', '1:2-5', '9:1-1'])
-    const again = await prune(name, '--grace', '0', '--json')
+    const again = await prune(name, '--min-object-age', '0', '--json')
     expect(JSON.parse(again.stdout)).toMatchObject({ name, remove: [], deleted: 0, kept: 3 })
   })
 
-  it('keeps what is younger than --grace', async () => {
+  it('keeps what is younger than --min-object-age', async () => {
     const { stdout } = await prune(name)
     expect(stdout).toMatch(/^app\d+: nothing to delete\.\n/)
   })
@@ -77,19 +77,36 @@ describe('prune', () => {
       successor: 2,
     })
     await client.store.put(epochKey(1, 'end'), end)
-    await prune(name, '--grace', '0')
+    await prune(name, '--min-object-age', '0')
     expect(await filesOf(client)).toEqual(['0:3-3', '0:5-5', '1:2-5', '9:1-1'])
   })
 
   it('counts by rule what stays, and names as JSON what goes', async () => {
-    const rules = ['--keep-daily', '3', '--keep-monthly', '1', '--keep-for', '3d', '--grace', '0']
+    const rules = [
+      '--keep-daily',
+      '3',
+      '--keep-monthly',
+      '1',
+      '--keep-for',
+      '3d',
+      '--min-object-age',
+      '0',
+    ]
     const text = await prune('daily', ...rules, '--dry-run')
     for (const rule of ['newest 1', 'window-start 1', 'keep-daily 3', 'keep-monthly 1']) {
       expect(text.stdout).toContain(rule)
     }
     expect(text.stdout).toMatch(/keep-for [23]/)
     expect(text.stdout).not.toContain('history is thinned out')
-    const json = await prune('daily', '--keep-last', '1', '--grace', '0', '--dry-run', '--json')
+    const json = await prune(
+      'daily',
+      '--keep-last',
+      '1',
+      '--min-object-age',
+      '0',
+      '--dry-run',
+      '--json',
+    )
     const result = JSON.parse(json.stdout) as { remove: unknown[]; points: { why: string[] }[] }
     expect(result.points.filter(({ why }) => why.includes('keep-last'))).toHaveLength(1)
     expect(result).toMatchObject({ dryRun: true, deleted: 0, failures: [], kept: 10, remove: [] })
@@ -97,7 +114,7 @@ describe('prune', () => {
 
   it('deletes nothing of a replica with a gap, and ends with 5', async () => {
     const before = await filesOf(replicaIn(root, 'gap'))
-    const { code, stdout } = await prune('gap', name, '--keep-last', '1', '--grace', '0')
+    const { code, stdout } = await prune('gap', name, '--keep-last', '1', '--min-object-age', '0')
     expect(code).toBe(5)
     expect(stdout).toMatch(/^gap: nothing is deleted, because transactions are missing/)
     expect(stdout).toMatch(/\napp\d+: 3 files/)
@@ -105,7 +122,7 @@ describe('prune', () => {
   })
 
   it.each([
-    [['nothing', '--grace', '0'], 6, 'There is no database "nothing"'],
+    [['nothing', '--min-object-age', '0'], 6, 'There is no database "nothing"'],
     [['daily', '--keep-for', '1M'], 2, '--keep-for got "1M"'],
   ])('refuses %j with %d', async (words, code, message) => {
     const result = await prune(...words)

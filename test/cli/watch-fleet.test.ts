@@ -2,7 +2,7 @@ import { linkSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { databaseSettings, type RawSettings } from '../../src/cli/args/watch-settings.ts'
+import { databaseSettings, type RawSettings } from '../../src/cli/args/database-settings.ts'
 import { Fleet, type FleetChanges } from '../../src/cli/watch/fleet.ts'
 import type { FleetEvent } from '../../src/cli/watch/fleet-event.ts'
 import type { RefusedFile, WantedDatabase } from '../../src/cli/watch/resolve-databases.ts'

@@ -1,4 +1,4 @@
-import { COMMANDS, type CommandName } from './program.ts'
+import { COMMANDS, type CommandName } from './command-names.ts'
 import { UsageError } from './usage-error.ts'
 
 /** The command line, cut at the first `--` of a `watch`: what follows is the application's own. */

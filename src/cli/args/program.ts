@@ -1,23 +1,8 @@
-import { Command, CommanderError, Option } from 'commander'
-import { COMMAND_DEFINITIONS } from './command-definitions.ts'
-import { LOG_FORMATS, LOG_LEVELS } from './log-options.ts'
+import { Command, CommanderError } from 'commander'
+import { COMMAND_DEFINITIONS, settingOption } from './command-definitions.ts'
+import { COMMANDS, type CommandName } from './command-names.ts'
+import { settingsOf } from './setting-lookup.ts'
 import { UsageError } from './usage-error.ts'
-
-export const COMMANDS = [
-  'watch',
-  'snapshot',
-  'restore',
-  'list',
-  'status',
-  'verify',
-  'repair',
-  'compact',
-  'prune',
-  'unlock',
-  'config',
-  'doctor',
-] as const
-export type CommandName = (typeof COMMANDS)[number]
 
 /** A parsed command line; flag values are still the text that the user typed. */
 export interface Invocation {
@@ -61,23 +46,10 @@ function buildProgram(version: string, found: (invocation: Invocation) => void):
     .exitOverride()
     .configureOutput({ writeErr: () => undefined })
     .configureHelp({ showGlobalOptions: true, helpWidth: 100 })
-    .option('--endpoint <url>', "the store's address, for S3-compatible stores and emulators")
-    .option('--region <region>', "the store's region")
-    .addOption(
-      new Option(
-        '--plugin <name>',
-        'a package or module that brings a store of its own; may be given again',
-      ).argParser((name: string, earlier: string[] = []) => [...earlier, name]),
-    )
     .option('--json', 'machine-readable results: one JSON value a line on stdout')
     .option('-q, --quiet', 'no progress, and only errors in the log')
-    .addOption(
-      new Option('--log-level <level>', `how much to log: ${LOG_LEVELS.join(', ')}`).default(
-        'info',
-      ),
-    )
-    .option('--log-format <format>', `${LOG_FORMATS.join(' or ')} (default: pretty on a terminal)`)
     .addHelpText('after', EXIT_CODES)
+  for (const [name] of settingsOf('all')) program.addOption(settingOption(name))
   refuseRepeated(program)
   for (const define of COMMAND_DEFINITIONS) {
     const command = define()

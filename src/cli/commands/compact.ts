@@ -6,9 +6,7 @@ import { ReplicaCatalogue } from '../../core/engine/upkeep/replica-catalogue.ts'
 import { ReplicaMaintenance } from '../../core/engine/upkeep/replica-maintenance.ts'
 import type { LtxFileInfo, ReplicaClient } from '../../core/replica/replica-client.ts'
 import { nodeIdOf } from '../../core/replica/writer-claim/epoch-rules.ts'
-import { bucketFlags } from '../args/bucket-flags.ts'
-import { parseFlags } from '../args/flags.ts'
-import { levelFlags } from '../args/retention-flags.ts'
+import { parseFlags, required, settings } from '../args/flags.ts'
 import { selectReplicas } from '../args/select-replicas.ts'
 import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
@@ -17,11 +15,11 @@ import { ExitCode } from '../output/exit-code.ts'
 import { assertReplicas } from './assert-replicas.ts'
 import { type CompactedReplica, compactText, type MergedLevel } from './compact-text.ts'
 
-const compactFlags = bucketFlags.extend({
-  ...levelFlags.shape,
+const compactFlags = z.object({
+  bucket: required('bucket'),
+  ...settings('levels', 'fencing'),
   all: z.boolean().optional(),
   dryRun: z.boolean().optional(),
-  fencing: z.boolean().default(true),
 })
 
 /**

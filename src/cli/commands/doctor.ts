@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import {
   isStoreError,
   type ObjectStore,
@@ -6,8 +7,8 @@ import {
   type RaceReport,
   raceCreates,
 } from '../../core/store/index.ts'
-import { bucketFlags } from '../args/bucket-flags.ts'
-import { integer, parseFlags, text } from '../args/flags.ts'
+import { flag, parseFlags, required, settings } from '../args/flags.ts'
+import { integer } from '../args/kinds.ts'
 import type { CommandContext } from '../command-context.ts'
 import { ExitCode } from '../output/exit-code.ts'
 import { clockFinding, type Finding, probeFindings, raceFinding } from './doctor-findings.ts'
@@ -16,9 +17,10 @@ import { runtimeFindings } from './runtime-findings.ts'
 /** More at once say nothing more about the store, and much about this machine's sockets. */
 const MAX_RACERS = 1000
 
-const doctorFlags = bucketFlags.extend({
-  region: text('the name of a region').optional(),
-  race: integer(0, MAX_RACERS),
+const doctorFlags = z.object({
+  bucket: required('bucket'),
+  ...settings('region'),
+  race: flag(integer(0, MAX_RACERS)),
 })
 
 /** A doctor's question is short: one more try tells a hiccup from an outage. */

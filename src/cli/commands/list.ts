@@ -1,10 +1,10 @@
+import { z } from 'zod'
 import { mapParallel } from '../../core/async/map-parallel.ts'
 import { listReplicas } from '../../core/replica/list-replicas.ts'
 import type { LtxFileInfo } from '../../core/replica/replica-client.ts'
 import { type ReplicaSummary, summarizeReplica } from '../../core/replica/summarize-replica.ts'
 import { isStoreError } from '../../core/store/index.ts'
-import { bucketFlags } from '../args/bucket-flags.ts'
-import { parseFlags } from '../args/flags.ts'
+import { parseFlags, required } from '../args/flags.ts'
 import { displayName } from '../args/replica-names.ts'
 import type { CommandContext } from '../command-context.ts'
 import { type OpenedStore, replicaClient } from '../composition/open-store.ts'
@@ -12,6 +12,8 @@ import { ExitCode } from '../output/exit-code.ts'
 import { formatBytes, formatTable } from '../output/format.ts'
 import { type FoundForeign, listForeign } from './foreign-replicas.ts'
 import { describeLegacy, type ListedLegacy, legacyNote, unreadableNote } from './legacy-list.ts'
+
+const listFlags = z.object({ bucket: required('bucket') })
 
 /** Listings in flight at one time: one a database. */
 const PARALLEL_LISTINGS = 8
@@ -30,7 +32,7 @@ export async function list(
   context: CommandContext,
   flags: Readonly<Record<string, unknown>>,
 ): Promise<number> {
-  const { bucket } = parseFlags(bucketFlags, flags)
+  const { bucket } = parseFlags(listFlags, flags)
   const { signal } = context
   const opened = await context.openStore(bucket, { signal, create: false })
   const { store } = opened

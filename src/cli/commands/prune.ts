@@ -5,9 +5,8 @@ import { planRetention, type RetentionPlan } from '../../core/retention/plan-ret
 import { pruneReplica } from '../../core/retention/prune-replica.ts'
 import type { RetentionPolicy } from '../../core/retention/retention-policy.ts'
 import type { DeleteFailure } from '../../core/store/index.ts'
-import { bucketFlags } from '../args/bucket-flags.ts'
-import { parseFlags } from '../args/flags.ts'
-import { parseRetention, retentionFlags } from '../args/retention-flags.ts'
+import { RETENTION_SETTINGS, retentionPolicy } from '../args/database-settings.ts'
+import { parseFlags, required, settings } from '../args/flags.ts'
 import { type NamedReplica, selectReplicas } from '../args/select-replicas.ts'
 import type { CommandContext } from '../command-context.ts'
 import { type OpenedStore, replicaClient } from '../composition/open-store.ts'
@@ -15,8 +14,9 @@ import { ExitCode } from '../output/exit-code.ts'
 import { assertReplicas } from './assert-replicas.ts'
 import { pruneText } from './prune-text.ts'
 
-const pruneFlags = bucketFlags.extend({
-  ...retentionFlags.shape,
+const pruneFlags = z.object({
+  bucket: required('bucket'),
+  ...settings(...RETENTION_SETTINGS),
   all: z.boolean().optional(),
   dryRun: z.boolean().optional(),
 })
@@ -42,7 +42,7 @@ export async function prune(
 ): Promise<number> {
   const flags = parseFlags(pruneFlags, rawFlags)
   const { output, signal } = context
-  const policy = parseRetention(flags)
+  const policy = retentionPolicy(flags)
   const opened = await context.openStore(flags.bucket, { signal, create: false })
   const replicas = await selectReplicas(names, flags.all === true, opened, signal)
   await assertReplicas(replicas, opened, signal)

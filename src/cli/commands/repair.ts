@@ -2,9 +2,9 @@ import { z } from 'zod'
 import type { TakenSnapshot } from '../../core/engine/snapshots/take-snapshot.ts'
 import { type Repair, repairReplica } from '../../core/repair/index.ts'
 import { RestoreError } from '../../core/restore/restore-error.ts'
-import { bucketFlags } from '../args/bucket-flags.ts'
 import { nameDatabases } from '../args/database-names.ts'
-import { parseFlags, text } from '../args/flags.ts'
+import { flag, parseFlags, required, settings } from '../args/flags.ts'
+import { text } from '../args/kinds.ts'
 import type { CommandContext } from '../command-context.ts'
 import { replicaStore } from '../composition/open-store.ts'
 import { ExitCode } from '../output/exit-code.ts'
@@ -13,10 +13,11 @@ import { createProgress } from '../output/progress.ts'
 import { noReplica } from './no-replica.ts'
 import { defectLines, spansText } from './verify-text.ts'
 
-const repairFlags = bucketFlags.extend({
-  name: text('a name').optional(),
+const repairFlags = z.object({
+  bucket: required('bucket'),
+  ...settings('fencing'),
+  name: flag(text('a name', 'name')).optional(),
   force: z.boolean().optional(),
-  fencing: z.boolean().default(true),
 })
 
 /**

@@ -7,8 +7,8 @@ import { planFor, type RestoreResult, restoreReplica } from '../../core/restore/
 import { RestoreError } from '../../core/restore/restore-error.ts'
 import { parseTxidTarget, type RestoreTarget } from '../../core/restore/restore-target.ts'
 import { isStoreError } from '../../core/store/index.ts'
-import { bucketFlags } from '../args/bucket-flags.ts'
-import { fileMode, integer, oneOf, owner, parseFlags, text } from '../args/flags.ts'
+import { flag, parseFlags, required, settings } from '../args/flags.ts'
+import { fileMode, owner, text } from '../args/kinds.ts'
 import { prefixOf } from '../args/replica-names.ts'
 import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
@@ -20,16 +20,16 @@ import { foreignNamed, listForeign } from './foreign-replicas.ts'
 import { restoreForeign } from './legacy-restore.ts'
 import { noReplica } from './no-replica.ts'
 
-const restoreFlags = bucketFlags.extend({
-  output: text('a file'),
-  pointInTime: text('a time').optional(),
-  txid: text('a TXID').optional(),
+const restoreFlags = z.object({
+  bucket: required('bucket'),
+  ...settings('integrityCheck', 'parallelism'),
+  output: flag(text('a file', 'file')),
+  pointInTime: flag(text('a time', 'time')).optional(),
+  txid: flag(text('a TXID', 'txid')).optional(),
   force: z.boolean().optional(),
-  mode: fileMode().optional(),
-  owner: owner().optional(),
+  mode: flag(fileMode()).optional(),
+  owner: flag(owner()).optional(),
   dryRun: z.boolean().optional(),
-  integrityCheck: oneOf(['full', 'quick', 'none']),
-  parallelism: integer(1, 64),
 })
 type RestoreFlags = z.output<typeof restoreFlags>
 

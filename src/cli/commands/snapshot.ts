@@ -1,16 +1,17 @@
 import { z } from 'zod'
 import { type TakenSnapshot, takeSnapshot } from '../../core/engine/index.ts'
-import { bucketFlags } from '../args/bucket-flags.ts'
 import { nameDatabases } from '../args/database-names.ts'
-import { parseFlags, text } from '../args/flags.ts'
+import { flag, parseFlags, required, settings } from '../args/flags.ts'
+import { text } from '../args/kinds.ts'
 import type { CommandContext } from '../command-context.ts'
 import { replicaStore } from '../composition/open-store.ts'
 import { formatBytes } from '../output/format.ts'
 import { createProgress } from '../output/progress.ts'
 
-const snapshotFlags = bucketFlags.extend({
-  name: text('a name').optional(),
-  fencing: z.boolean().default(true),
+const snapshotFlags = z.object({
+  bucket: required('bucket'),
+  ...settings('fencing'),
+  name: flag(text('a name', 'name')).optional(),
 })
 
 /** `walsync snapshot`: one full copy of a database now, also beside a running `watch`. */

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { duration, parseFlags, text } from '../args/flags.ts'
+import { parseFlags, settings } from '../args/flags.ts'
 import type { CommandContext } from '../command-context.ts'
 import { ExitCode } from '../output/exit-code.ts'
 import { askWatcher, askWatchers, type WatcherAnswers } from '../status/ask-watchers.ts'
@@ -8,10 +8,7 @@ import { renderStatus } from '../status/render-status.ts'
 import { assertSocketPath, runFolder } from '../status/run-folder.ts'
 import { isInTrouble } from '../status/status-document.ts'
 
-const statusFlags = z.object({
-  socket: text('a path').optional(),
-  maxLag: duration().optional(),
-})
+const statusFlags = z.object(settings('socket', 'maxLag'))
 
 /**
  * `walsync status`: what the watchers of this machine and user are doing. Asks them, not the stores.

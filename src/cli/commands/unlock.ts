@@ -1,16 +1,18 @@
 import { hostname } from 'node:os'
+import { z } from 'zod'
 import { inWords } from '../../core/replica/writer-claim/claim-errors.ts'
 import { listEpochs, readClaim, writeUnlock } from '../../core/replica/writer-claim/claim-store.ts'
 import { standingOf } from '../../core/replica/writer-claim/epoch-rules.ts'
 import { RestoreError } from '../../core/restore/restore-error.ts'
 import type { ObjectStore } from '../../core/store/index.ts'
-import { bucketFlags } from '../args/bucket-flags.ts'
-import { parseFlags } from '../args/flags.ts'
+import { parseFlags, required } from '../args/flags.ts'
 import { prefixOf } from '../args/replica-names.ts'
 import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
 import { replicaStore } from '../composition/open-store.ts'
 import { noReplica } from './no-replica.ts'
+
+const unlockFlags = z.object({ bucket: required('bucket') })
 
 /** A claim that no longer keeps strict writers off. */
 interface Unlocked {
@@ -31,7 +33,7 @@ export async function unlock(
   operands: readonly string[],
   rawFlags: Readonly<Record<string, unknown>>,
 ): Promise<number> {
-  const flags = parseFlags(bucketFlags, rawFlags)
+  const flags = parseFlags(unlockFlags, rawFlags)
   const { output, signal } = context
   const [name] = operands
   if (name === undefined) throw new UsageError('No replica was named.', 'give its name')

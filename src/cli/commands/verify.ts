@@ -3,8 +3,8 @@ import { z } from 'zod'
 import { trialRestore } from '../../core/repair/index.ts'
 import { RestoreError } from '../../core/restore/restore-error.ts'
 import { verifyReplica } from '../../core/verify/index.ts'
-import { bucketFlags } from '../args/bucket-flags.ts'
-import { parseFlags, text } from '../args/flags.ts'
+import { flag, parseFlags, required } from '../args/flags.ts'
+import { text } from '../args/kinds.ts'
 import { type NamedReplica, selectReplicas } from '../args/select-replicas.ts'
 import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
@@ -22,11 +22,12 @@ import {
 import { noReplica } from './no-replica.ts'
 import { type VerifiedReplica, verifyText } from './verify-text.ts'
 
-const verifyFlags = bucketFlags.extend({
+const verifyFlags = z.object({
+  bucket: required('bucket'),
   all: z.boolean().optional(),
   quick: z.boolean().optional(),
   restore: z.boolean().optional(),
-  database: text('a file').optional(),
+  database: flag(text('a file', 'file')).optional(),
 })
 type VerifyFlags = z.output<typeof verifyFlags>
 

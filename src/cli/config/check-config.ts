@@ -1,5 +1,4 @@
 import { UsageError } from '../args/usage-error.ts'
-import { PROCESS_DEFAULTS } from '../args/watch-defaults.ts'
 import type { CommandContext } from '../command-context.ts'
 import { formatTable } from '../output/format.ts'
 import { findFiles } from '../watch/find-files.ts'
@@ -34,8 +33,7 @@ export async function checkConfig({
     const hint = `Give one with --config, or create ${CONFIG_NAMES[0]}.`
     throw new UsageError(`There is no ${CONFIG_NAMES.join(', ')} here.`, hint)
   }
-  const flags = PROCESS_DEFAULTS
-  const plan = watchPlan({ operands: [], flags, given: new Set(), config, cwd })
+  const plan = watchPlan({ operands: [], flags: {}, given: new Set(), config, cwd })
   const buckets = plan.sources.map(({ bucket }) => bucket)
   const unjudged = await validateStores(buckets, validateStore)
   const found = await Promise.all(

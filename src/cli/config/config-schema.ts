@@ -1,35 +1,29 @@
 import { z } from 'zod'
-import { duration, oneOf, text } from '../args/flags.ts'
-import { LOG_FORMATS, LOG_LEVELS } from '../args/log-options.ts'
-import { PROCESS_DEFAULTS, WATCH_DEFAULTS } from '../args/watch-defaults.ts'
-import { settingFlags } from '../args/watch-settings.ts'
-import { type FlagSchema, fileSwitch, fileValue } from './file-value.ts'
-import { type FileSetting, GROUPS, keysOf, SETTING_KEYS } from './setting-keys.ts'
-
-const BUCKET =
-  'Where the replicas are: s3://, tigris://, gs://, az:// or file:// URL, a path that starts with / or ., or an S3 bucket.'
-
-const NO_DEFAULTS: Defaults = {}
+import { flag } from '../args/flags.ts'
+import { text } from '../args/kinds.ts'
+import { type SettingName, settingRow } from '../args/setting-lookup.ts'
+import { fileSwitch, fileValue } from './file-value.ts'
+import { GROUPS, keysOf, processKeys } from './setting-keys.ts'
 
 const database = z
   .strictObject({
     path: plain('a path', 'One database.'),
     glob: plain(
       'a pattern',
-      'Databases by a pattern of * ? [ ] { } and **. New files are taken up, missing ones let go.',
+      'Databases by a pattern of * ? [ ] { } and **. New files are added, missing ones dropped.',
     ),
     folder: plain(
       'a folder',
-      'All SQLite databases of a folder. New files are taken up, missing ones let go.',
+      'All SQLite databases of a folder. New files are added, missing ones dropped.',
     ),
-    recursive: fileSwitch({ description: 'Also the folders inside of it.', default: false }),
+    recursive: fileSwitch({ description: 'Include the folders inside it.', default: false }),
     name: plain(
       'a name',
       'Name of the replica of one path (default: the file name, no extension).',
     ),
     prefix: plain('a folder of the store', 'What the names of the replicas begin with.'),
-    bucket: plain('a replica URL', BUCKET),
-    ...settings(NO_DEFAULTS),
+    bucket: settingValue('bucket', false),
+    ...databaseKeys(false),
   })
   .meta({ oneOf: ['path', 'glob', 'folder'].map((key) => ({ required: [key] })) })
 
@@ -37,33 +31,8 @@ const database = z
 export const configSchema = z
   .strictObject({
     $schema: plain('a URL', 'Where the JSON schema is, for editors.'),
-    bucket: plain('a replica URL', BUCKET),
-    endpoint: plain('the URL of a store', "The store's address, where it is not the usual one."),
-    region: plain('the name of a region', "The store's region."),
-    plugins: z
-      .array(plain('the name of a package or module', 'A package or module.').unwrap())
-      .optional()
-      .meta({ description: 'Packages or modules that bring a store of their own.' }),
-    'log-level': word(LOG_LEVELS, 'How much to log.', 'info'),
-    'log-format': word(LOG_FORMATS, 'Default: pretty on a terminal.'),
-    socket: plain('a path', 'Where walsync status asks (default: one for each process).'),
-    status: fileSwitch({
-      description: 'false: open no socket for walsync status.',
-      default: PROCESS_DEFAULTS.status,
-    }),
-    probe: fileSwitch({
-      description: 'false: do not try at start what the stores can do.',
-      default: PROCESS_DEFAULTS.probe,
-    }),
-    'shutdown-timeout': fileValue(
-      duration(),
-      {
-        description: 'The most that the final sync may take.',
-        default: PROCESS_DEFAULTS.shutdownTimeout,
-      },
-      ['string', 'number'],
-    ),
-    ...settings(WATCH_DEFAULTS),
+    ...toShape(processKeys(), true),
+    ...databaseKeys(true),
     databases: z.array(database).optional().meta({ description: 'What to replicate.' }),
   })
   .meta({
@@ -71,34 +40,39 @@ export const configSchema = z
     description: 'What walsync watch replicates, where to and how.',
   })
 
-type Defaults = Readonly<Record<string, string | boolean>>
+type Shape = Readonly<Record<string, ReturnType<typeof settingValue>>>
 
-function settings(defaults: Defaults) {
-  const group = (name: string) => {
-    const keys = keysOf(name).map(([key, setting]) => [key, settingValue(setting, defaults)])
-    return z.strictObject(Object.fromEntries(keys)).meta({ description: GROUPS[name] })
-  }
-  const plainKeys = keysOf(undefined).map(([key, name]) => [key, settingValue(name, defaults)])
+/** @param withDefaults defaults are those of the file as a whole: an entry has what the top level has */
+function databaseKeys(withDefaults: boolean) {
+  const group = (name: string) =>
+    z.strictObject(toShape(keysOf(name), withDefaults)).meta({ description: GROUPS[name] })
   return {
-    ...(Object.fromEntries(plainKeys) as Record<string, ReturnType<typeof settingValue>>),
+    ...toShape(keysOf(undefined), withDefaults),
     snapshot: group('snapshot').optional(),
     retention: z.union([z.literal('none'), group('retention')]).optional(),
   }
 }
 
-function settingValue(name: FileSetting, defaults: Defaults) {
-  const { description, kinds, words } = SETTING_KEYS[name]
-  const notes = { description, default: defaults[name], enum: words }
-  const flag: FlagSchema = settingFlags.shape[name]
-  const inner = flag instanceof z.ZodOptional ? (flag.unwrap() as FlagSchema) : flag
-  if (inner instanceof z.ZodBoolean) return fileSwitch(notes)
-  return fileValue(inner, notes, kinds ?? ['string', 'number'])
+function toShape(keys: readonly [string, SettingName][], withDefaults: boolean): Shape {
+  return Object.fromEntries(keys.map(([key, name]) => [key, settingValue(name, withDefaults)]))
 }
 
-function plain(what: string, description: string) {
-  return fileValue(text(what), { description }, ['string'])
+function settingValue(name: SettingName, withDefault: boolean) {
+  const { kind, help, default: standard } = settingRow(name)
+  const description =
+    standard === true ? `false: ${help.charAt(0).toLowerCase()}${help.slice(1)}` : help
+  const notes = { description, default: withDefault ? standard : undefined, enum: kind.words }
+  if (kind.placeholder === undefined) return fileSwitch(notes)
+  if (kind.isRepeatable) {
+    const item = plain(
+      kind.expected,
+      `${kind.expected.charAt(0).toUpperCase()}${kind.expected.slice(1)}.`,
+    )
+    return z.array(item.unwrap()).optional().meta({ description })
+  }
+  return fileValue(flag(kind), notes, kind.inFile)
 }
 
-function word(words: readonly string[], description: string, standard?: string) {
-  return fileValue(oneOf(words), { description, default: standard, enum: words }, ['string'])
+function plain(expected: string, description: string) {
+  return fileValue(flag(text(expected, '')), { description }, ['string'])
 }

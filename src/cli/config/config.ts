@@ -1,5 +1,5 @@
-import type { LogFormat, LogLevel } from '../args/log-options.ts'
-import type { RawSettings } from '../args/watch-settings.ts'
+import type { RawSettings } from '../args/database-settings.ts'
+import type { LogFormat, LogLevel } from '../args/setting-lookup.ts'
 
 /** A configuration file that was found good. Paths are absolute: what the file writes starts from its own folder. */
 export interface Config {

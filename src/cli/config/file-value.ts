@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { FileForm } from '../args/kinds.ts'
 
 /** The schema of one flag: text in, whatever it means out. */
 export type FlagSchema = z.ZodType<unknown, unknown>
@@ -15,7 +16,7 @@ export interface ValueNotes {
  * A value that the file gives for a flag. It is checked as the flag would be and stays text; a
  * number counts as if it had been typed, a list as if its items were joined with commas.
  */
-export function fileValue(flag: FlagSchema, notes: ValueNotes, kinds: readonly Kind[]) {
+export function fileValue(flag: FlagSchema, notes: ValueNotes, kinds: readonly FileForm[]) {
   const type = kinds.length === 1 ? kinds[0] : [...kinds]
   return z
     .unknown()
@@ -45,16 +46,13 @@ export function fileSwitch(notes: ValueNotes) {
     .optional()
 }
 
-/** What a value may be in the file. */
-export type Kind = 'string' | 'number' | 'array'
-
 /** `got 5, which is not …`; null is a key with nothing behind it. */
 export function refusal(value: unknown, expected: string): string {
   if (value === null) return `has no value; give ${expected}`
   return `got ${shown(value)}, which is not ${expected}`
 }
 
-function asText(value: unknown, kinds: readonly Kind[]): string | undefined {
+function asText(value: unknown, kinds: readonly FileForm[]): string | undefined {
   if (typeof value === 'string') return value
   if (typeof value === 'number' && kinds.includes('number')) return String(value)
   if (!Array.isArray(value) || !kinds.includes('array')) return undefined
@@ -67,7 +65,7 @@ function expectedBy(flag: FlagSchema): string {
   return flag.safeParse('').error?.issues[0]?.message ?? 'text'
 }
 
-function itemsOf(kinds: readonly Kind[]): object {
+function itemsOf(kinds: readonly FileForm[]): object {
   return kinds.includes('array') ? { items: { type: ['string', 'number'] } } : {}
 }
 

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
-import type { RawSettings } from '../args/watch-settings.ts'
-import { SETTING_KEYS } from './setting-keys.ts'
+import type { RawSettings } from '../args/database-settings.ts'
+import { DATABASE_SETTINGS, keyOf } from '../args/setting-lookup.ts'
 
 /** Keys and values of the file, or of a part of it. */
 export type Mapping = Readonly<Record<string, unknown>>
@@ -12,8 +12,9 @@ export function isMapping(value: unknown): value is Mapping {
 /** The settings of a mapping, by the names of their flags. A group counts key by key. */
 export function readSettings(data: Mapping, folder: string): RawSettings {
   const settings: Record<string, string | boolean> = {}
-  for (const [name, { key }] of Object.entries(SETTING_KEYS)) {
-    const [first = '', second] = key.split('.')
+  for (const name of DATABASE_SETTINGS) {
+    const [first, second] = keyOf(name)?.split('.') ?? []
+    if (first === undefined) continue
     const inside = second === undefined ? data : data[first]
     const value = isMapping(inside) ? inside[second ?? first] : undefined
     if (typeof value !== 'string' && typeof value !== 'boolean') continue

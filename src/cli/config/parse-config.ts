@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path'
-import type { LogFormat, LogLevel } from '../args/log-options.ts'
+import type { LogFormat, LogLevel } from '../args/setting-lookup.ts'
 import { concealValues, type FilledText } from './conceal.ts'
 import type { Config } from './config.ts'
 import { readDatabase } from './config-database.ts'

@@ -1,5 +1,5 @@
 import { type Logger, pino } from 'pino'
-import type { LogFormat, LogLevel } from '../args/log-options.ts'
+import type { LogFormat, LogLevel } from '../args/setting-lookup.ts'
 import { printable, printableJson, printableLines } from './format.ts'
 import { redact } from './redact.ts'
 

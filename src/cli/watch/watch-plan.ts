@@ -2,11 +2,15 @@ import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { nameDatabases } from '../args/database-names.ts'
-import { duration, parseFlags, text } from '../args/flags.ts'
-import type { LogLevel } from '../args/log-options.ts'
+import {
+  type DatabaseSettings,
+  databaseSettings,
+  givenSettings,
+} from '../args/database-settings.ts'
+import { flag, parseFlags, settings } from '../args/flags.ts'
+import { text } from '../args/kinds.ts'
+import { defaultsOf, type LogLevel } from '../args/setting-lookup.ts'
 import { UsageError } from '../args/usage-error.ts'
-import { PROCESS_DEFAULTS } from '../args/watch-defaults.ts'
-import { type DatabaseSettings, databaseSettings, givenSettings } from '../args/watch-settings.ts'
 import type { Config, DatabasePlace } from '../config/config.ts'
 
 /** Databases to watch, and how: one of the command line's or one entry of the file's `databases`. */
@@ -47,13 +51,12 @@ export interface WatchRequest {
   readonly cwd: string
 }
 
+/** What the command line and the top level of the file may say for the process as a whole. */
+const PROCESS_SETTINGS = ['bucket', 'shutdownTimeout', 'probe', 'socket', 'status'] as const
+
 const planFlags = z.object({
-  bucket: text('a replica URL, a path that starts with / or ., or a bucket name').optional(),
-  name: text('a name').optional(),
-  shutdownTimeout: duration(),
-  probe: z.boolean(),
-  socket: text('a path').optional(),
-  status: z.boolean(),
+  ...settings(...PROCESS_SETTINGS),
+  name: flag(text('a name', 'name')).optional(),
 })
 
 /**
@@ -63,7 +66,11 @@ const planFlags = z.object({
  */
 export function watchPlan({ operands, flags, given, config, cwd }: WatchRequest): WatchPlan {
   const typed = Object.fromEntries(Object.entries(flags).filter(([name]) => given.has(name)))
-  const parsed = parseFlags(planFlags, { ...PROCESS_DEFAULTS, ...fileValues(config), ...typed })
+  const parsed = parseFlags(planFlags, {
+    ...defaultsOf(PROCESS_SETTINGS),
+    ...fileValues(config),
+    ...typed,
+  })
   const typedSettings = givenSettings(flags, given)
   if (typeof typedSettings.spoolDir === 'string') {
     Object.assign(typedSettings, { spoolDir: resolve(cwd, typedSettings.spoolDir) })
@@ -121,8 +128,7 @@ export function fixedDifferences(before: WatchPlan, after: WatchPlan): string[] 
 }
 
 function fileValues(config: Config | undefined): Record<string, unknown> {
-  const { bucket, shutdownTimeout, probe, socket, status } = config ?? {}
-  const said = Object.entries({ bucket, shutdownTimeout, probe, socket, status })
+  const said = PROCESS_SETTINGS.map((name) => [name, config?.[name]] as const)
   return Object.fromEntries(said.filter(([, value]) => value !== undefined))
 }
 

@@ -3,9 +3,9 @@ import { relative, resolve, sep } from 'node:path'
 import { replicaName } from '../../core/replica/replica-layout.ts'
 import { encodeSegment } from '../../core/store/index.ts'
 import type { NamedDatabase } from '../args/database-names.ts'
+import type { DatabaseSettings } from '../args/database-settings.ts'
 import { displayName } from '../args/replica-names.ts'
 import { parseReplicaUrl } from '../args/replica-url.ts'
-import type { DatabaseSettings } from '../args/watch-settings.ts'
 import type { WatchSource } from './watch-plan.ts'
 
 /** One file, the replica that it has, and how it is replicated. Plain data: two that are equal are replicated alike. */

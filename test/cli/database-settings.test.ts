@@ -1,9 +1,16 @@
 import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { COMMAND_DEFINITIONS } from '../../src/cli/args/command-definitions.ts'
-import { parseFlags } from '../../src/cli/args/flags.ts'
-import { parseLevels, parseRetention, retentionFlags } from '../../src/cli/args/retention-flags.ts'
+import {
+  databaseSettings,
+  RETENTION_SETTINGS,
+  retentionPolicy,
+} from '../../src/cli/args/database-settings.ts'
+import { parseFlags, settings } from '../../src/cli/args/flags.ts'
 import { UsageError } from '../../src/cli/args/usage-error.ts'
 import { DEFAULT_LEVELS, DEFAULT_RETENTION } from '../../src/core/retention/retention-policy.ts'
+
+const parseLevels = (levels: string) => databaseSettings({ levels }).levels
 
 const DAY = 86_400_000
 
@@ -15,7 +22,7 @@ function defaultOf(command: string, flag: string): string {
   return found?.options.find(({ long }) => long === flag)?.defaultValue as string
 }
 
-describe('parseLevels', () => {
+describe('levels', () => {
   it('reads the default of every command that has the flag as the default of the library', () => {
     for (const command of ['watch', 'compact']) {
       expect(parseLevels(defaultOf(command, '--levels'))).toEqual(DEFAULT_LEVELS)
@@ -32,21 +39,23 @@ describe('parseLevels', () => {
   )
 })
 
-describe('parseRetention', () => {
-  const given = { keepLevels: '5m,24h,7d', grace: '5m' }
+describe('retentionPolicy', () => {
+  const given = { keepLevels: '5m,24h,7d', minObjectAge: '5m' }
   const parse = (flags: Record<string, unknown>) =>
-    parseRetention(parseFlags(retentionFlags, { ...given, ...flags }))
+    retentionPolicy(parseFlags(z.object(settings(...RETENTION_SETTINGS)), { ...given, ...flags }))
 
   it('reads the defaults as the default of the library', () => {
     for (const command of ['watch', 'prune']) {
       const keepLevels = defaultOf(command, '--keep-levels')
-      expect(parse({ keepLevels, grace: defaultOf(command, '--grace') })).toEqual(DEFAULT_RETENTION)
+      expect(parse({ keepLevels, minObjectAge: defaultOf(command, '--min-object-age') })).toEqual(
+        DEFAULT_RETENTION,
+      )
     }
   })
 
   it('reads every rule', () => {
     const rules = { keepFor: '1y', keepLast: '2', keepHourly: '24', keepDaily: '30' }
-    expect(parse({ ...rules, keepWeekly: '8', keepMonthly: '12', grace: '0' })).toEqual({
+    expect(parse({ ...rules, keepWeekly: '8', keepMonthly: '12', minObjectAge: '0' })).toEqual({
       levelKeepMs: DEFAULT_RETENTION.levelKeepMs,
       keepForMs: 365.25 * DAY,
       keepLast: 2,
@@ -62,7 +71,7 @@ describe('parseRetention', () => {
     [{ keepLast: '0' }, '--keep-last got "0", which is not a whole number from 1'],
     [{ keepFor: 'forever' }, '--keep-for got "forever", which is not a duration up to 100y'],
     [{ keepLevels: '5m,' }, '--keep-levels got "5m,", which is not none or up to 9 durations'],
-    [{ grace: '-1' }, '--grace got "-1", which is not a duration'],
+    [{ minObjectAge: '-1' }, '--min-object-age got "-1", which is not a duration'],
   ])('refuses %j', (flags, message) => {
     expect(() => parse(flags)).toThrow(message)
   })

@@ -1,0 +1,98 @@
+import { z } from 'zod'
+import type { TrackerOptions } from '../../core/engine/tracker-options.ts'
+import type { RetentionPolicy } from '../../core/retention/retention-policy.ts'
+import { parseFlags, settings } from './flags.ts'
+import {
+  DATABASE_SETTINGS,
+  type DatabaseSetting,
+  defaultsOf,
+  type SettingValue,
+} from './setting-lookup.ts'
+
+/** What was said at one place: texts as typed, and switches. */
+export type RawSettings = { readonly [name in DatabaseSetting]?: string | boolean | undefined }
+
+type Settings = Omit<TrackerOptions, 'name' | 'path'>
+
+/** The same in the units of the engine. Plain data, so that two can be compared. */
+export type DatabaseSettings = {
+  readonly [key in keyof Settings]-?: key extends 'spoolDir'
+    ? Settings[key]
+    : NonNullable<Settings[key]>
+}
+
+const schema = z.object(settings(...DATABASE_SETTINGS))
+
+/**
+ * The settings that apply to a database: each from the last place that says it.
+ *
+ * @param said from the general to the particular
+ * @throws UsageError for a text that its setting does not take
+ */
+export function databaseSettings(...said: readonly RawSettings[]): DatabaseSettings {
+  const flags = parseFlags(schema, Object.assign(defaultsOf(DATABASE_SETTINGS), ...said))
+  return {
+    syncIntervalMs: flags.syncInterval,
+    pollIntervalMs: flags.pollInterval,
+    snapshots: {
+      intervalMs: flags.snapshotInterval,
+      afterPages: flags.snapshotAfterPages,
+      afterBytes: flags.snapshotAfterSize,
+      onIdleMs: flags.snapshotOnIdle,
+      atStart: flags.snapshotAtStart,
+    },
+    levels: flags.levels,
+    retention: flags.prune ? retentionPolicy(flags) : 'none',
+    verifyIntervalMs: flags.verifyInterval,
+    lease: flags.fencing ? flags.singleWriter : 'none',
+    maxWalBytes: flags.maxWalSize,
+    spoolDir: flags.spoolDir,
+    maxSpoolBytes: flags.maxSpoolSize,
+  }
+}
+
+/** The settings that say what of a replica's history stays. */
+export const RETENTION_SETTINGS = [
+  'keepLevels',
+  'keepFor',
+  'keepLast',
+  'keepHourly',
+  'keepDaily',
+  'keepWeekly',
+  'keepMonthly',
+  'minObjectAge',
+] as const
+type RetentionSetting = (typeof RETENTION_SETTINGS)[number]
+
+export function retentionPolicy(
+  flags: {
+    readonly [name in RetentionSetting]: SettingValue<name>
+  },
+): RetentionPolicy {
+  return {
+    levelKeepMs: flags.keepLevels,
+    keepForMs: flags.keepFor,
+    keepLast: flags.keepLast,
+    keepHourly: flags.keepHourly,
+    keepDaily: flags.keepDaily,
+    keepWeekly: flags.keepWeekly,
+    keepMonthly: flags.keepMonthly,
+    graceMs: flags.minObjectAge,
+  }
+}
+
+/**
+ * The settings among the flags that were given. Retention rules ask for pruning, unless it is
+ * turned off at the same place.
+ */
+export function givenSettings(
+  flags: Readonly<Record<string, unknown>>,
+  given: ReadonlySet<string>,
+): RawSettings {
+  const names = DATABASE_SETTINGS.filter((name) => given.has(name))
+  const asksToPrune = RETENTION_SETTINGS.some((name) => given.has(name))
+  return {
+    ...(asksToPrune ? { prune: true } : {}),
+    ...Object.fromEntries(names.map((name) => [name, flags[name] as string | boolean])),
+  }
+}

@@ -1,0 +1,373 @@
+import { MAX_LEVEL } from '../../core/compaction/plan-compaction.ts'
+import type { CommandName } from './command-names.ts'
+import {
+  choice,
+  duration,
+  durations,
+  integer,
+  type Kind,
+  list,
+  longDuration,
+  size,
+  text,
+  toggle,
+} from './kinds.ts'
+
+/*
+ * Every setting of walsync, one row each.
+ *
+ * To add a setting:
+ * 1. Write its row below, in the group under which `--help` and the documentation list it.
+ *    `maxLag` becomes the flag `--max-lag`, the variable `WALSYNC_MAX_LAG` and the key `max-lag`
+ *    of the configuration file; the JSON schema and the tables of the documentation follow.
+ *    A switch whose default is true gets the flag `--no-…`; its help says what turning it off does.
+ * 2. Use its value. Scope `database`: in `databaseSettings` (database-settings.ts). Scope `process`:
+ *    in `watchPlan` (watch/watch-plan.ts), or in a command by `settings('maxLag')` (flags.ts).
+ * 3. Run `node scripts/reference.ts`, which renews walsync.schema.json and docs; tests compare them.
+ *
+ * What only makes sense for one run (`--force`, `--dry-run`, `--output`) is no setting: it stays with
+ * its command, in command-definitions.ts.
+ */
+export interface Setting {
+  readonly kind: Kind
+  /** As it would be typed. A setting without one is optional. */
+  readonly default?: string | boolean
+  /** One sentence, for `--help`, the JSON schema and the documentation. */
+  readonly help: string
+  readonly group: string
+  /** `database`: each database of a configuration file may have its own. `process`: one for all. */
+  readonly scope: 'database' | 'process'
+  /** Commands with this flag. */
+  readonly commands: readonly CommandName[] | 'all'
+  /** Its key in the configuration file where the name does not say it; false: it has none. */
+  readonly key?: string | false
+  readonly short?: string
+}
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const
+export const LOG_FORMATS = ['pretty', 'json'] as const
+
+/** Commands that open the store named by `-b`. */
+const STORE = [
+  'watch',
+  'snapshot',
+  'restore',
+  'list',
+  'verify',
+  'repair',
+  'compact',
+  'prune',
+  'unlock',
+  'doctor',
+] as const
+const WATCH = ['watch'] as const
+const PRUNE = ['watch', 'prune'] as const
+const WRITERS = ['watch', 'snapshot', 'repair', 'compact'] as const
+
+export const SETTINGS = {
+  bucket: {
+    kind: text('a replica URL, a path that starts with / or ., or a bucket name', 'url'),
+    help: 'Where the replicas are: an s3://, tigris://, gs://, az:// or file:// URL, a path that starts with / or ., or the name of an S3 bucket.',
+    group: 'Store',
+    scope: 'process',
+    commands: STORE,
+    short: '-b',
+  },
+  endpoint: {
+    kind: text('the URL of a store', 'url'),
+    help: 'Address of the store, for S3-compatible stores and emulators.',
+    group: 'Store',
+    scope: 'process',
+    commands: 'all',
+  },
+  region: {
+    kind: text('the name of a region', 'name'),
+    help: 'Region of the store.',
+    group: 'Store',
+    scope: 'process',
+    commands: 'all',
+  },
+  plugin: {
+    kind: list('the name of a package or module', 'name'),
+    help: 'Package or module that adds a kind of store; may be repeated.',
+    group: 'Store',
+    scope: 'process',
+    commands: 'all',
+    key: 'plugins',
+  },
+  config: {
+    kind: text('a file', 'file'),
+    help: 'Configuration file, YAML or JSON (default: walsync.yml in the current folder, if no database is named).',
+    group: 'Process',
+    scope: 'process',
+    commands: ['watch', 'config'],
+    key: false,
+  },
+
+  syncInterval: {
+    kind: duration(),
+    default: '1s',
+    help: 'Upload changes of a database at most this often; the first change after a pause is uploaded at once.',
+    group: 'Replication',
+    scope: 'database',
+    commands: WATCH,
+  },
+  pollInterval: {
+    kind: duration(),
+    default: '1s',
+    help: 'Look for changes this often where the system reports none, and for new files.',
+    group: 'Replication',
+    scope: 'database',
+    commands: WATCH,
+  },
+  maxWalSize: {
+    kind: size(),
+    default: '64MB',
+    help: 'Upper bound for the WAL; past a quarter of it walsync checkpoints eagerly.',
+    group: 'Replication',
+    scope: 'database',
+    commands: WATCH,
+  },
+  spoolDir: {
+    kind: text('a folder', 'folder'),
+    help: 'Where changes wait while the store is down and the WAL is full (default: beside the database).',
+    group: 'Replication',
+    scope: 'database',
+    commands: WATCH,
+  },
+  maxSpoolSize: {
+    kind: size(),
+    default: '1GB',
+    help: 'Upper bound for the changes of one database that wait there.',
+    group: 'Replication',
+    scope: 'database',
+    commands: WATCH,
+  },
+  verifyInterval: {
+    kind: duration({ zero: true }),
+    default: '0',
+    help: 'Verify the replica this often; 0 never.',
+    group: 'Replication',
+    scope: 'database',
+    commands: WATCH,
+  },
+
+  singleWriter: {
+    kind: choice(['newest', 'strict'], 'mode'),
+    default: 'newest',
+    help: 'newest: the newest writer takes over; strict: refuse to start while another claim is unreleased.',
+    group: 'Writers',
+    scope: 'database',
+    commands: WATCH,
+  },
+  fencing: {
+    kind: toggle(),
+    default: true,
+    help: 'Send no conditional writes and claim nothing, for a store that does not support them.',
+    group: 'Writers',
+    scope: 'database',
+    commands: WRITERS,
+  },
+
+  snapshotInterval: {
+    kind: duration({ zero: true }),
+    default: '24h',
+    help: 'Upload a full copy this often, if anything changed; 0 never.',
+    group: 'Snapshots and compaction',
+    scope: 'database',
+    commands: WATCH,
+    key: 'snapshot.interval',
+  },
+  snapshotAfterPages: {
+    kind: integer(1, 2 ** 32 - 1),
+    help: 'Upload a full copy after this many changed pages.',
+    group: 'Snapshots and compaction',
+    scope: 'database',
+    commands: WATCH,
+    key: 'snapshot.after-pages',
+  },
+  snapshotAfterSize: {
+    kind: size(),
+    help: 'Upload a full copy after this many uploaded bytes.',
+    group: 'Snapshots and compaction',
+    scope: 'database',
+    commands: WATCH,
+    key: 'snapshot.after-size',
+  },
+  snapshotOnIdle: {
+    kind: duration(),
+    help: 'Upload a full copy after this long without a change.',
+    group: 'Snapshots and compaction',
+    scope: 'database',
+    commands: WATCH,
+    key: 'snapshot.on-idle',
+  },
+  snapshotAtStart: {
+    kind: toggle(),
+    default: false,
+    help: 'Upload a full copy when replication starts.',
+    group: 'Snapshots and compaction',
+    scope: 'database',
+    commands: WATCH,
+    key: 'snapshot.at-start',
+  },
+  levels: {
+    kind: durations({ max: MAX_LEVEL, ascending: true }),
+    default: '30s,5m,1h',
+    help: 'Intervals of compaction levels 1, 2, 3 and so on; none: do not compact.',
+    group: 'Snapshots and compaction',
+    scope: 'database',
+    commands: ['watch', 'compact'],
+  },
+
+  prune: {
+    kind: toggle(),
+    default: true,
+    help: 'Delete nothing, whatever the retention rules say.',
+    group: 'Retention',
+    scope: 'database',
+    commands: WATCH,
+    key: false,
+  },
+  keepLevels: {
+    kind: durations({ max: MAX_LEVEL + 1, zero: true }),
+    default: '5m,24h,7d',
+    help: 'How long to keep restore points at each granularity: every sync, every 30s, every 5m and so on.',
+    group: 'Retention',
+    scope: 'database',
+    commands: PRUNE,
+    key: 'retention.keep-levels',
+  },
+  keepFor: {
+    kind: longDuration(),
+    help: 'Keep every restore point from this last period.',
+    group: 'Retention',
+    scope: 'database',
+    commands: PRUNE,
+    key: 'retention.keep-for',
+  },
+  keepLast: {
+    kind: integer(1, 1_000_000),
+    help: 'Keep the newest snapshots, this many.',
+    group: 'Retention',
+    scope: 'database',
+    commands: PRUNE,
+    key: 'retention.keep-last',
+  },
+  keepHourly: {
+    kind: integer(1, 1_000_000),
+    help: 'Keep the newest restore point of each of the last hours, this many.',
+    group: 'Retention',
+    scope: 'database',
+    commands: PRUNE,
+    key: 'retention.keep-hourly',
+  },
+  keepDaily: {
+    kind: integer(1, 1_000_000),
+    help: 'Keep the newest restore point of each of the last days, this many.',
+    group: 'Retention',
+    scope: 'database',
+    commands: PRUNE,
+    key: 'retention.keep-daily',
+  },
+  keepWeekly: {
+    kind: integer(1, 1_000_000),
+    help: 'Keep the newest restore point of each of the last weeks, this many.',
+    group: 'Retention',
+    scope: 'database',
+    commands: PRUNE,
+    key: 'retention.keep-weekly',
+  },
+  keepMonthly: {
+    kind: integer(1, 1_000_000),
+    help: 'Keep the newest restore point of each of the last months, this many.',
+    group: 'Retention',
+    scope: 'database',
+    commands: PRUNE,
+    key: 'retention.keep-monthly',
+  },
+  minObjectAge: {
+    kind: longDuration({ zero: true }),
+    default: '5m',
+    help: 'Delete no object younger than this, because a restore may be reading it.',
+    group: 'Retention',
+    scope: 'database',
+    commands: PRUNE,
+    key: 'retention.min-object-age',
+  },
+
+  shutdownTimeout: {
+    kind: duration(),
+    default: '30s',
+    help: 'Longest time for the final sync.',
+    group: 'Process',
+    scope: 'process',
+    commands: WATCH,
+  },
+  probe: {
+    kind: toggle(),
+    default: true,
+    help: 'Do not test at start what the store supports.',
+    group: 'Process',
+    scope: 'process',
+    commands: WATCH,
+  },
+  socket: {
+    kind: text('a path', 'path'),
+    help: 'Socket on which walsync status asks a watcher (default: one for each watcher).',
+    group: 'Process',
+    scope: 'process',
+    commands: ['watch', 'status'],
+  },
+  status: {
+    kind: toggle(),
+    default: true,
+    help: 'Open no socket for walsync status.',
+    group: 'Process',
+    scope: 'process',
+    commands: WATCH,
+  },
+  maxLag: {
+    kind: duration(),
+    help: 'Report trouble when a database lags by more than this (default: no limit).',
+    group: 'Process',
+    scope: 'process',
+    commands: ['status'],
+    key: false,
+  },
+
+  integrityCheck: {
+    kind: choice(['full', 'quick', 'none'], 'kind'),
+    default: 'full',
+    help: 'PRAGMA to run before the file is put in place: full, quick or none.',
+    group: 'Restore',
+    scope: 'process',
+    commands: ['restore'],
+    key: false,
+  },
+  parallelism: {
+    kind: integer(1, 64),
+    default: '8',
+    help: 'Parallel reads from the store, 1 to 64.',
+    group: 'Restore',
+    scope: 'process',
+    commands: ['restore'],
+    key: false,
+  },
+
+  logLevel: {
+    kind: choice(LOG_LEVELS, 'level'),
+    default: 'info',
+    help: `How much to log: ${LOG_LEVELS.join(', ')}.`,
+    group: 'Output',
+    scope: 'process',
+    commands: 'all',
+  },
+  logFormat: {
+    kind: choice(LOG_FORMATS, 'format'),
+    help: 'pretty or json (default: pretty on a terminal).',
+    group: 'Output',
+    scope: 'process',
+    commands: 'all',
+  },
+} as const satisfies Readonly<Record<string, Setting>>
