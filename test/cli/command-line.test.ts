@@ -47,11 +47,7 @@ const WRONG: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['no command', [], /^error: No command was given\.\n {2}try: run walsync --help/],
   ['an unknown command', ['lst'], /^error: Unknown command 'lst' \(Did you mean list\?\)/],
   ['an unknown flag', ['list', '-b', '.', '--fast'], /^error: Unknown option '--fast'/],
-  [
-    'no -b',
-    ['list'],
-    /^error: Required option '-b, --bucket <url>' not specified\.\n {2}try: run walsync list --help/,
-  ],
+  ['no -b', ['list'], /^error: --bucket was not given\.\n {2}try: Give --bucket a replica URL/],
   ['an empty -b', ['list', '-b', ''], /^error: --bucket got "", which is not a replica URL/],
   [
     'no database',

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { referenceFiles } from '../../scripts/reference.ts'
 import { COMMAND_DEFINITIONS } from '../../src/cli/args/command-definitions.ts'
-import { settingFlags } from '../../src/cli/args/watch-settings.ts'
+import { DATABASE_SETTINGS, flagOf } from '../../src/cli/args/setting-lookup.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const page = readFileSync(`${root}docs/reference/cli.md`, 'utf8')
@@ -95,12 +96,18 @@ describe('docs/reference/configuration.md', () => {
     const { options } = commands[0]!
     const table = rows(section('Settings', configuration).replaceAll(/^\| `[^-].*?\| /gm, '| '))
     const documented = new Map(table.flatMap(({ flags, cells }) => flags.map((f) => [f, cells[0]])))
-    const flags = Object.keys(settingFlags.shape)
-      .map((name) => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`))
-      .map((name) => options.find(({ long }) => long === `--${name}` || long === `--no-${name}`)!)
+    const flags = DATABASE_SETTINGS.map(
+      (name) => options.find(({ long }) => long === flagOf(name))!,
+    )
     for (const { long, defaultValue } of flags) {
       expect(documented.has(long!), long).toBe(true)
       if (typeof defaultValue === 'string') expect(documented.get(long!), long).toBe(defaultValue)
     }
+  })
+})
+
+describe('what scripts/reference.ts writes', () => {
+  it.each(referenceFiles())('is what the table of settings says: $path', ({ is, shouldBe }) => {
+    expect(is).toBe(shouldBe)
   })
 })

@@ -21,7 +21,8 @@ export function settings<const N extends SettingName>(...names: readonly N[]): S
 
 /** The schema of a setting without which a command cannot do anything. */
 export function required<const N extends SettingName>(name: N) {
-  return flag(settingRow(name).kind as Kind<NonNullable<SettingValue<N>>>)
+  const kind = settingRow(name).kind as Kind<NonNullable<SettingValue<N>>>
+  return z.string({ error: kind.expected }).pipe(flag(kind))
 }
 
 type SettingSchemas<N extends SettingName> = { readonly [name in N]: z.ZodType<SettingValue<name>> }
@@ -44,6 +45,9 @@ export function parseFlags<S extends z.ZodObject>(schema: S, raw: Record<string,
   const issue = parsed.error.issues[0]
   const key = String(issue?.path[0] ?? '')
   const name = flagOf(key)
+  if (raw[key] === undefined) {
+    throw new UsageError(`${name} was not given.`, `Give ${name} ${issue?.message ?? ''}.`)
+  }
   throw new UsageError(
     `${name} got ${JSON.stringify(raw[key])}, which is not ${issue?.message ?? 'valid'}.`,
     `Give ${name} ${issue?.message ?? 'another value'}.`,
