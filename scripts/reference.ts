@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { CommandName } from '../src/cli/args/command-names.ts'
@@ -20,12 +21,11 @@ const root = fileURLToPath(new URL('../', import.meta.url))
 const PAGES = ['docs/reference/cli.md', 'docs/reference/configuration.md']
 const SCHEMA = 'walsync.schema.json'
 
-/** Each generated file, as it is and as it should be. */
+/** Each page with generated tables, as it is and as it should be. */
 export function referenceFiles(): { path: string; is: string; shouldBe: string }[] {
   const read = (path: string) => readFileSync(`${root}${path}`, 'utf8')
   const pages = PAGES.map((path) => ({ path, is: read(path), shouldBe: fillTables(read(path)) }))
-  const schema = `${JSON.stringify(configJsonSchema(), null, 2)}\n`
-  return [...pages, { path: SCHEMA, is: read(SCHEMA), shouldBe: schema }]
+  return pages
 }
 
 /** `<!-- settings: flags of watch -->`, `keys of databases` or `keys of the process`. */
@@ -87,8 +87,8 @@ function table(heading: readonly string[], rows: readonly (readonly string[])[])
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const { path, is, shouldBe } of referenceFiles()) {
-    if (is === shouldBe) continue
-    writeFileSync(`${root}${path}`, shouldBe)
-    process.stdout.write(`renewed ${path}\n`)
+    if (is !== shouldBe) writeFileSync(`${root}${path}`, shouldBe)
   }
+  writeFileSync(`${root}${SCHEMA}`, JSON.stringify(configJsonSchema()))
+  execFileSync('biome', ['format', '--write', SCHEMA], { cwd: root, stdio: 'inherit' })
 }
