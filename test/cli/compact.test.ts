@@ -1,7 +1,7 @@
 import { statSync, truncateSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { epochOf } from '../../src/core/replica/writer-claim/epoch-rules.ts'
+import { epochOf } from '../../src/core/replica/writer-claim/claim-rules.ts'
 import { filesOf, putTransactions, replicaIn } from './replica-folder.ts'
 import { runCli, scratchFolder } from './run-cli.ts'
 

@@ -5,7 +5,7 @@ import type { MaintenanceEvent } from '../../core/engine/upkeep/maintenance-even
 import { ReplicaCatalogue } from '../../core/engine/upkeep/replica-catalogue.ts'
 import { ReplicaMaintenance } from '../../core/engine/upkeep/replica-maintenance.ts'
 import type { LtxFileInfo, ReplicaClient } from '../../core/replica/replica-client.ts'
-import { nodeIdOf } from '../../core/replica/writer-claim/epoch-rules.ts'
+import { nodeIdOf } from '../../core/replica/writer-claim/claim-rules.ts'
 import { parseFlags, required, settings } from '../args/flags.ts'
 import { selectReplicas } from '../args/select-replicas.ts'
 import { UsageError } from '../args/usage-error.ts'

@@ -1,8 +1,8 @@
 import { hostname } from 'node:os'
 import { z } from 'zod'
-import { inWords } from '../../core/replica/writer-claim/claim-errors.ts'
+import { claimState } from '../../core/replica/writer-claim/claim-rules.ts'
 import { listEpochs, readClaim, writeUnlock } from '../../core/replica/writer-claim/claim-store.ts'
-import { standingOf } from '../../core/replica/writer-claim/epoch-rules.ts'
+import { describeHolder } from '../../core/replica/writer-claim/fenced-error.ts'
 import { RestoreError } from '../../core/restore/restore-error.ts'
 import type { ObjectStore } from '../../core/store/index.ts'
 import { parseFlags, required } from '../args/flags.ts'
@@ -46,12 +46,12 @@ export async function unlock(
   }
   const unlocked: Unlocked[] = []
   const lines: string[] = []
-  for (const epoch of standingOf(objects).held) {
+  for (const epoch of claimState(objects).locked) {
     const claim = await readClaim(store, epoch, { signal })
     await writeUnlock(store, { epoch, at: new Date(), host: hostname() }, { signal })
     const { host, pid, startedAt } = claim ?? {}
     unlocked.push({ epoch, host, pid, startedAt })
-    lines.push(`${name}: unlocked ${inWords(epoch, claim)}`)
+    lines.push(`${name}: unlocked ${describeHolder(epoch, claim)}`)
   }
   const text = lines.length === 0 ? `${name}: no claim stands` : lines.join('\n')
   output.result({ name, unlocked }, text)

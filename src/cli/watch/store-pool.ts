@@ -1,5 +1,5 @@
 import type { EngineDatabase } from '../../core/engine/engine.ts'
-import { FencingProof } from '../../core/replica/writer-claim/create-only-check.ts'
+import { CreateOnlyCheck } from '../../core/replica/writer-claim/create-only-check.ts'
 import type { CommandContext } from '../command-context.ts'
 import { type OpenedStore, replicaStore } from '../composition/open-store.ts'
 import { StartProbe, warnOfRegions } from './start-probe.ts'
@@ -11,7 +11,7 @@ const RETRY = { attempts: 3, totalMs: 15_000 }
 interface PooledStore {
   readonly opened: OpenedStore
   readonly probe: StartProbe
-  readonly proof: FencingProof
+  readonly proof: CreateOnlyCheck
 }
 
 /** One opened store for each bucket, shared by its databases. They are closed when the command ends. */
@@ -36,7 +36,7 @@ export class StorePool {
       const opened = await this.#context.openStore(bucket, { signal, create: true, retry: RETRY })
       warnOfRegions(opened.store, this.#context)
       const probe = new StartProbe(opened.store, this.#context)
-      this.#stores.set(bucket, { opened, probe, proof: new FencingProof() })
+      this.#stores.set(bucket, { opened, probe, proof: new CreateOnlyCheck() })
     }
   }
 
@@ -70,7 +70,7 @@ export class StorePool {
     this.#bucketOf.set(name, bucket)
     const { opened, proof } = pooled
     const store = replicaStore(opened, prefix, settings.lease !== 'none')
-    return { ...settings, name, path, store, layout: opened.layout, fencingProof: proof }
+    return { ...settings, name, path, store, layout: opened.layout, createOnlyCheck: proof }
   }
 
   /** Ends the probes that still run. */

@@ -4,7 +4,7 @@ import { Wakeup } from '../async/wakeup.ts'
 import { Checkpointer, currentBootId, DatabaseError, FolderWatch } from '../db/index.ts'
 import type { TXID } from '../ltx/index.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
-import type { FencingProof } from '../replica/writer-claim/create-only-check.ts'
+import type { CreateOnlyCheck } from '../replica/writer-claim/create-only-check.ts'
 import type { ObjectStore } from '../store/index.ts'
 import { type EngineEvent, FencedError } from './events.ts'
 import { Residency } from './idle/idle-pool.ts'
@@ -16,7 +16,7 @@ export interface EngineDatabase extends TrackerOptions {
   readonly store: ObjectStore
   readonly layout: ReplicaLayout
   /** What is known of the store's conditional writes: one for all databases of a store. Default: one for each database. */
-  readonly fencingProof?: FencingProof | undefined
+  readonly createOnlyCheck?: CreateOnlyCheck | undefined
 }
 
 export interface EngineOptions {
@@ -178,8 +178,8 @@ export class Engine {
     return this.#trackers.map((tracker) => tracker.status())
   }
 
-  #tracker({ store, layout, fencingProof, ...options }: EngineDatabase): WalTracker {
-    return new WalTracker(store, layout, options, this.#context, fencingProof)
+  #tracker({ store, layout, createOnlyCheck, ...options }: EngineDatabase): WalTracker {
+    return new WalTracker(store, layout, options, this.#context, createOnlyCheck)
   }
 
   #drop(tracker: WalTracker): void {

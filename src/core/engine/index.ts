@@ -1,4 +1,4 @@
-export { FencingProof } from '../replica/writer-claim/create-only-check.ts'
+export { CreateOnlyCheck } from '../replica/writer-claim/create-only-check.ts'
 export * from './engine.ts'
 export * from './events.ts'
 export { SnapshotPolicy, type SnapshotProgress } from './snapshots/snapshot-policy.ts'

@@ -1,7 +1,7 @@
 import type { Checkpointer, SourceDatabase, WalChange } from '../db/index.ts'
 import { formatTxid, type LtxHeader, type TXID } from '../ltx/index.ts'
 import type { LtxFileInfo } from '../replica/replica-client.ts'
-import { epochOf, firstFile } from '../replica/writer-claim/epoch-rules.ts'
+import { epochOf, firstFile } from '../replica/writer-claim/claim-rules.ts'
 import { isStoreError } from '../store/index.ts'
 import { CheckpointPolicy } from './capture/checkpoint-policy.ts'
 import { checkMainFile, proveByChecksum } from './capture/checksum-proof.ts'

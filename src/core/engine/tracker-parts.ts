@@ -1,7 +1,7 @@
 import { formatTxid, type LtxHeader } from '../ltx/index.ts'
 import type { LtxFileInfo } from '../replica/replica-client.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
-import type { FencingProof } from '../replica/writer-claim/create-only-check.ts'
+import type { CreateOnlyCheck } from '../replica/writer-claim/create-only-check.ts'
 import type { ObjectStore } from '../store/index.ts'
 import { DatabaseAccess } from './database-access.ts'
 import { type EngineEvent, FencedError } from './events.ts'
@@ -22,7 +22,7 @@ export interface TrackerSetup {
   readonly layout: ReplicaLayout
   readonly options: TrackerOptions
   readonly context: TrackerContext
-  readonly fencingProof: FencingProof | undefined
+  readonly createOnlyCheck: CreateOnlyCheck | undefined
 }
 
 export interface TrackerHooks {
@@ -46,7 +46,7 @@ export interface TrackerParts {
 
 /** Puts the parts of one tracker together, so that each is told what it needs of the others. */
 export function trackerParts(setup: TrackerSetup, { wake, onShipped }: TrackerHooks): TrackerParts {
-  const { store, layout, options, context, fencingProof } = setup
+  const { store, layout, options, context, createOnlyCheck } = setup
   const { name, path, pollIntervalMs: pollMs = 1000, syncIntervalMs: syncMs = 1000 } = options
   const { residency, folders, failing } = context
   const journal = new TrackerJournal(name, context.onEvent, failing)
@@ -58,7 +58,7 @@ export function trackerParts(setup: TrackerSetup, { wake, onShipped }: TrackerHo
     }
     journal.tell(event)
   }
-  const claim = claimOf(store, options, context, fencingProof)
+  const claim = claimOf(store, options, context, createOnlyCheck)
   const onStored = (file: LtxFileInfo) => upkeep.catalogue.add(file)
   const triggers = options.snapshots ?? DEFAULT_SNAPSHOT_TRIGGERS
   const policy = new SnapshotPolicy(store, layout, triggers, onStored)

@@ -3,7 +3,7 @@ import { Wakeup } from '../async/wakeup.ts'
 import { DatabaseError } from '../db/index.ts'
 import type { TXID } from '../ltx/index.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
-import type { FencingProof } from '../replica/writer-claim/create-only-check.ts'
+import type { CreateOnlyCheck } from '../replica/writer-claim/create-only-check.ts'
 import type { ObjectStore } from '../store/index.ts'
 import { BUSY_TICK_MS } from './capture/sync-pace.ts'
 import { FencedError } from './events.ts'
@@ -40,13 +40,13 @@ export class WalTracker {
     layout: ReplicaLayout,
     options: TrackerOptions,
     context: TrackerContext,
-    fencingProof?: FencingProof,
+    createOnlyCheck?: CreateOnlyCheck,
   ) {
     this.name = options.name
     this.#pollMs = options.pollIntervalMs ?? 1000
     this.#context = context
     this.#parts = trackerParts(
-      { store, layout, options, context, fencingProof },
+      { store, layout, options, context, createOnlyCheck },
       {
         wake: () => this.#wakeup.call(),
         onShipped: () => {

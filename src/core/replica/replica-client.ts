@@ -21,11 +21,11 @@ import {
 import { ReplicaError } from './replica-error.ts'
 import { ltxKey, otherLayout, parseLtxKey, type ReplicaLayout } from './replica-layout.ts'
 import type { EpochObject } from './writer-claim/claim-records.ts'
-import { epochObject } from './writer-claim/claim-store.ts'
+import { toEpochObject } from './writer-claim/claim-store.ts'
 
 export { ReplicaError, type ReplicaErrorCode } from './replica-error.ts'
 
-/** One LTX file of a replica, as a listing tells it. */
+/** One LTX file of a replica, from a listing. */
 export interface LtxFileInfo {
   readonly level: number
   readonly minTxid: TXID
@@ -34,22 +34,22 @@ export interface LtxFileInfo {
   readonly key: string
   /** In bytes. */
   readonly size: number
-  /** The time that the file's last transaction stands for; `undefined` if the store does not list it. */
+  /** Time of the file's last transaction; `undefined` if the store does not list it. */
   readonly createdAt: Date | undefined
-  /** The store's clock, often whole seconds; for grace periods, never for ordering. */
+  /** By the store's clock, often in whole seconds: for grace periods, never for ordering. */
   readonly lastModified: Date
 }
 
 /** One listing of a replica. */
 export interface ReplicaListing {
   readonly files: LtxFileInfo[]
-  /** Claims of writers and their ends, in key order. */
+  /** Claims of writers, their ends and unlocks, in key order. */
   readonly epochs: EpochObject[]
-  /** Latest `lastModified` of any object: the store's clock is not behind it. */
+  /** Latest `lastModified` of any object: the store's clock is at least that far. */
   readonly storeNow: Date
 }
 
-/** LTX files of one replica on top of an object store: what the rest of core uses instead of keys. */
+/** The LTX files of one replica in an object store, so that the rest of core need not know keys. */
 export class ReplicaClient {
   readonly store: ObjectStore
   #layout: ReplicaLayout
@@ -57,9 +57,9 @@ export class ReplicaClient {
   readonly #onStored: ((file: LtxFileInfo) => void) | undefined
 
   /**
-   * @param store rooted at the replica's own prefix; stays the caller's to close
-   * @param options `onStored`: told of each file that this client has put. `eitherLayout`: a replica
-   *   that has files in the other layout alone is used as it is; by default a listing refuses it
+   * @param store rooted at the replica's own prefix; the caller closes it
+   * @param options `onStored`: called with each file that this client has stored. `eitherLayout`: use a
+   *   replica whose files are all in the other layout as it is; by default a listing refuses it
    */
   constructor(
     store: ObjectStore,
@@ -75,14 +75,14 @@ export class ReplicaClient {
     this.#onStored = options.onStored
   }
 
-  /** As given, or as the listing has shown it to be. */
+  /** The given layout, or the one that the last listing found. */
   get layout(): ReplicaLayout {
     return this.#layout
   }
 
   /**
-   * Every LTX file, by level, then first TXID, then last TXID; one listing of the prefix. Objects
-   * that are no LTX files of this layout are left out.
+   * Every LTX file, by level, then first TXID, then last TXID, from one listing of the prefix.
+   * Objects that are not LTX files of this layout are left out.
    *
    * @throws StoreError `Unsupported` for a replica in the other layout, unless `eitherLayout` is set
    */
@@ -90,7 +90,7 @@ export class ReplicaClient {
     return (await this.listing(options)).files
   }
 
-  /** The same listing, and what it says about the replica's writers. @throws StoreError */
+  /** The same listing, with what it says about the replica's writers. @throws StoreError */
   async listing(options: CallOptions = {}): Promise<ReplicaListing> {
     const files: LtxFileInfo[] = []
     const copied: LtxFileInfo[] = []
@@ -100,9 +100,9 @@ export class ReplicaClient {
     for await (const object of this.store.list({ signal: options.signal })) {
       if (object.lastModified > storeNow) storeNow = object.lastModified
       const file = this.#fileInfo(object)
-      const foreign = file === undefined ? fileInfo(other, object) : undefined
-      if (foreign !== undefined) copied.push(foreign)
-      const epoch = file === undefined ? epochObject(object) : undefined
+      const copy = file === undefined ? fileInfo(other, object) : undefined
+      if (copy !== undefined) copied.push(copy)
+      const epoch = file === undefined ? toEpochObject(object) : undefined
       if (file !== undefined) files.push(file)
       if (epoch !== undefined) epochs.push(epoch)
     }
@@ -114,10 +114,10 @@ export class ReplicaClient {
   }
 
   /**
-   * Goes on in the layout that all the replica's files have.
+   * Switches to the layout that all the replica's files have.
    *
-   * @throws StoreError `Unsupported` without `eitherLayout`: a history begun in one layout beside
-   *   that of the other would be two replicas under one name
+   * @throws StoreError `Unsupported` without `eitherLayout`: histories in both layouts would be two
+   *   replicas under one name
    */
   adopt(layout: ReplicaLayout): void {
     if (!this.#eitherLayout) throw inOtherLayout(this.store, layout)
@@ -125,7 +125,7 @@ export class ReplicaClient {
   }
 
   /**
-   * The file of exactly this level and range, or `undefined`. `createdAt` is set here also on
+   * The file of exactly this level and range, or `undefined`. `createdAt` is set even on
    * stores that do not list it.
    *
    * @throws StoreError
@@ -143,7 +143,7 @@ export class ReplicaClient {
   /**
    * The file's header, by a ranged read of its first 100 bytes.
    *
-   * @throws ReplicaError `DamagedObject` if it is no LTX header or contradicts the file's name
+   * @throws ReplicaError `DamagedObject` if it is not an LTX header or contradicts the file's name
    * @throws ReplicaError `MissingObject` if the object is gone
    * @throws StoreError
    */
@@ -178,8 +178,8 @@ export class ReplicaClient {
   }
 
   /**
-   * The file's bytes. No request is sent before the first chunk is asked for; leaving the loop
-   * frees the connection.
+   * The file's bytes. The request is sent when the first chunk is read; leaving the loop frees the
+   * connection.
    *
    * @throws ReplicaError `ObjectChanged` if the object's size is not the listed one
    * @throws ReplicaError `MissingObject` if the object is gone
@@ -198,7 +198,7 @@ export class ReplicaClient {
       wrong = changed(file, `the bytes ${range.start} to ${range.end} for ${start} to ${end}`)
     }
     for await (const chunk of body) {
-      // Thrown from inside, because only leaving a loop frees the connection.
+      // Thrown inside the loop, because only leaving it frees the connection.
       if (wrong !== undefined) throw wrong
       yield chunk
     }
@@ -206,13 +206,13 @@ export class ReplicaClient {
   }
 
   /**
-   * Stores a new file; never replaces one. A create-only put where the store has one. Elsewhere a
-   * look before the put, which two writers can pass at the same moment.
+   * Stores a new file; never replaces one. Uses a create-only put where the store has it. Elsewhere
+   * it checks before the put, which two writers can pass at the same moment.
    *
    * @param options `createdAt`: the time of the file's last transaction, equal to its header's
    * @returns `lastModified` by the local clock
-   * @throws StoreError `AlreadyExists` if the slot is taken, also by an earlier try of the same put
-   *   whose outcome was unknown
+   * @throws StoreError `AlreadyExists` if the file exists, possibly from an earlier attempt of the same
+   *   put whose outcome was unknown
    */
   async put(
     level: number,
@@ -227,7 +227,7 @@ export class ReplicaClient {
     if (this.store.capabilities.ifAbsent === 'atomic') {
       size = (await this.store.put(key, body, { createdAt, signal, ifAbsent: true })).size
     } else {
-      if ((await this.store.head(key, { signal })) !== undefined) throw taken(key)
+      if ((await this.store.head(key, { signal })) !== undefined) throw alreadyExists(key)
       size = (await this.store.put(key, body, { createdAt, signal })).size
     }
     const file = { level, minTxid, maxTxid, key, size, createdAt, lastModified: new Date() }
@@ -235,12 +235,12 @@ export class ReplicaClient {
     return file
   }
 
-  /** A put that was told to have failed has stored its file after all. */
-  landed(file: LtxFileInfo): void {
+  /** To be called when a put that seemed to have failed has stored its file after all. */
+  recordStored(file: LtxFileInfo): void {
     this.#onStored?.(file)
   }
 
-  /** Deletes files; a file already gone is a success. Returns those that are still there, and why. */
+  /** Deletes files; a file that is already gone counts as deleted. Returns those that remain, and why. */
   async delete(
     files: Iterable<LtxFileInfo>,
     options: CallOptions = {},
@@ -260,7 +260,7 @@ export class ReplicaClient {
     } catch (cause) {
       if (!isStoreError(cause)) throw cause
       if (cause.code === 'NotFound') throw missing(file, cause)
-      if (cause.code === 'InvalidRange') throw changed(file, 'fewer bytes than asked for', cause)
+      if (cause.code === 'InvalidRange') throw changed(file, 'fewer bytes than requested', cause)
       throw cause
     }
   }
@@ -284,7 +284,7 @@ function inOtherLayout({ description }: ObjectStore, layout: ReplicaLayout): Sto
     `The replica in ${description} was copied from another kind of store: its level folders are called ${names}.`,
     {
       op: 'open',
-      hint: `To go on in that layout add layout=${layout} to the URL's settings (a folder as file:///path?layout=${layout}); for a new history name another prefix.`,
+      hint: `To continue in that layout, add layout=${layout} to the URL (for a folder: file:///path?layout=${layout}). For a new history, use another prefix.`,
     },
   )
 }
@@ -298,8 +298,8 @@ export function compareFiles(a: LtxFileInfo, b: LtxFileInfo): number {
 }
 
 /**
- * Decodes a header and holds it against the file's name: the name drives the plan, the header the
- * pages, so they must agree.
+ * Decodes a header and checks it against the file's name: plans go by the name and pages by the
+ * header, so they must agree.
  *
  * @throws ReplicaError `DamagedObject`
  */
@@ -314,7 +314,7 @@ export function decodeHeaderOf(file: LtxFileInfo, bytes: Uint8Array): LtxHeader 
   return header
 }
 
-/** @throws ReplicaError `DamagedObject` if the header's TXIDs are not those of the file's name */
+/** @throws ReplicaError `DamagedObject` if the header's TXIDs differ from the file's name */
 export function assertHeaderOf(file: LtxFileInfo, header: LtxHeader): void {
   if (header.minTxid === file.minTxid && header.maxTxid === file.maxTxid) return
   throw damaged(
@@ -333,10 +333,10 @@ function damaged(file: LtxFileInfo, what: string, cause?: unknown): ReplicaError
 }
 
 function changed(file: LtxFileInfo, what: string, cause?: unknown): ReplicaError {
-  const message = `The store gave ${what} of ${file.key}, which was listed with ${file.size} bytes.`
+  const message = `The store returned ${what} of ${file.key}, which was listed with ${file.size} bytes.`
   return new ReplicaError('ObjectChanged', file.key, message, { cause })
 }
 
-function taken(key: string): StoreError {
-  return new StoreError('AlreadyExists', `The object ${key} exists already.`, { op: 'put', key })
+function alreadyExists(key: string): StoreError {
+  return new StoreError('AlreadyExists', `The object ${key} already exists.`, { op: 'put', key })
 }

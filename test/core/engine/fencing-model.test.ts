@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import * as rules from '../../../src/core/replica/writer-claim/epoch-rules.ts'
+import * as rules from '../../../src/core/replica/writer-claim/claim-rules.ts'
 import { type Exploration, explore } from '../../support/explore.ts'
 import { type Budget, fencingModel, type Setting } from './fencing-model.ts'
 
@@ -112,13 +112,13 @@ describe('the model can see', () => {
     [
       'a stale file in a slot that was pruned because it was not protected',
       usual,
-      { protectedSlotsOf: () => [] },
+      { protectedSlots: () => [] },
       /^slot \d holds two contents$/,
     ],
     [
       'the same acknowledged where nothing is asked after the put',
       usual,
-      { protectedSlotsOf: () => [], noConfirm: true },
+      { protectedSlots: () => [], noConfirm: true },
       /^epoch 1 acknowledged a stale slot/,
     ],
     [
@@ -130,7 +130,7 @@ describe('the model can see', () => {
     [
       'a writer that never asks',
       { ...usual, hours: 0, weeks: 1 },
-      { question: () => 'none' },
+      { freshnessCheck: () => 'none' },
       /acknowledged a stale slot/,
     ],
     [
@@ -155,9 +155,10 @@ describe('the model can see', () => {
       'an older claim that is forgotten because only the newest is looked at',
       { ...usual, starts: 3, crashes: 1, stops: 1 },
       {
-        standingOf: (objects) => {
-          const standing = rules.standingOf(objects)
-          return { ...standing, open: standing.open.filter((epoch) => epoch === standing.newest) }
+        claimState: (objects) => {
+          const state = rules.claimState(objects)
+          const unreleased = state.unreleased.filter((epoch) => epoch === state.newest)
+          return { ...state, unreleased }
         },
       },
       /had begun$|holds two contents$/,
@@ -180,7 +181,10 @@ describe('the model can see', () => {
   }
 
   it('a history that is continued by another one', () => {
-    const found = run(COPIES, usual, { decideTaken: () => 'prove-or-base', isCurrent: () => true })
+    const found = run(COPIES, usual, {
+      decideContention: () => 'prove-or-base',
+      isCurrent: () => true,
+    })
     expect(found.fault).toBeDefined()
   })
 })

@@ -3,12 +3,12 @@ import type {
   EndRecord,
   EpochObject,
 } from '../../../src/core/replica/writer-claim/claim-records.ts'
-import * as rules from '../../../src/core/replica/writer-claim/epoch-rules.ts'
+import * as rules from '../../../src/core/replica/writer-claim/claim-rules.ts'
 import type { Model } from '../../support/explore.ts'
 
 /*
  * Writers on one replica, step by step. What they decide they decide by the very functions that run
- * (`epoch-rules.ts`); the steps between the decisions follow tracked-database.ts, shipper.ts and
+ * (`claim-rules.ts`); the steps between the decisions follow tracked-database.ts, shipper.ts and
  * writer-claim.ts. A writer is paused by not taking a step while others do.
  */
 
@@ -111,7 +111,7 @@ export interface Setting {
   readonly budget: Budget
   /** Changes of the protocol, to see what it is good for. */
   readonly weak?: Partial<typeof rules> & {
-    /** No question before a put counts. */
+    /** No freshnessCheck before a put counts. */
     readonly noConfirm?: boolean
     /** A claim replaces one of the same epoch. */
     readonly overwritesClaims?: boolean
@@ -144,7 +144,7 @@ export function fencingModel({ databases, budget, weak = {} }: Setting): Model<W
   const rule = { ...rules, ...weak }
 
   function take(world: World): Look {
-    const { newest, open } = rule.standingOf(objectsOf(world.claims))
+    const { newest, unreleased: open } = rule.claimState(objectsOf(world.claims))
     const head = world.history.length
     const ends = world.claims.flatMap(({ ended }, i) => (ended ? [i + 1] : []))
     const last = world.history.at(-1)
@@ -169,11 +169,11 @@ export function fencingModel({ databases, budget, weak = {} }: Setting): Model<W
 
   function queue(world: World, i: number, writer: Writer, file: Omit<Slot, 'epoch'>): World {
     const pending = { slot: writer.captured + 1, file: { ...file, epoch: writer.epoch } }
-    const asked = rule.question(writer.fresh ? 0 : rules.FRESH_MS + 1)
+    const asked = rule.freshnessCheck(writer.fresh ? 0 : rules.FRESH_MS + 1)
     return set(world, i, { ...writer, pending, at: asked === 'none' ? 'send' : 'ask' })
   }
 
-  /** A question about newer claims: fenced, or fresh again. */
+  /** A freshnessCheck about newer claims: fenced, or fresh again. */
   function ask(world: World, writer: Writer): Writer {
     const newer = world.claims.length > writer.epoch
     return newer ? fence(writer) : { ...writer, fresh: true }
@@ -211,8 +211,8 @@ export function fencingModel({ databases, budget, weak = {} }: Setting): Model<W
   }
 
   function* claim(world: World, i: number, look: Look): Generator<readonly [string, World]> {
-    const standing = { newest: look.newest, open: look.open, held: look.open }
-    const { epoch } = rule.decideStart(standing, look.headEpoch, 'newest')
+    const state = { newest: look.newest, unreleased: look.open, locked: look.open }
+    const { epoch } = rule.decideStart(state, look.headEpoch, 'newest')
     if (epoch <= world.claims.length && weak.overwritesClaims !== true) {
       const again = { ...world.writers[i]!, look: take(world), fresh: true }
       yield ['loses the epoch and lists again', set(world, i, again)]
@@ -224,7 +224,7 @@ export function fencingModel({ databases, budget, weak = {} }: Setting): Model<W
     const claims = world.claims.slice()
     claims[epoch - 1] = GONE
     const next = { ...set(world, i, claimed), claims }
-    const isOld = rule.question(writer.fresh ? 0 : rules.FRESH_MS + 1) !== 'none'
+    const isOld = rule.freshnessCheck(writer.fresh ? 0 : rules.FRESH_MS + 1) !== 'none'
     if (isOld && weak.noSecondLook !== true) return yield [`claims ${epoch}`, next]
     for (const [how, placed] of place(next, i, look)) yield [`claims ${epoch} and ${how}`, placed]
   }
@@ -286,7 +286,7 @@ export function fencingModel({ databases, budget, weak = {} }: Setting): Model<W
     return { ...set(world, i, shipped), wrong: world.wrong ?? wrong }
   }
 
-  /** As `TakeOver.landed`. */
+  /** As `TakeOver.recordStored`. */
   function endOlder(world: World, i: number, writer: Writer): World {
     const slot = writer.landed
     const before = world.history[slot - 2]?.epoch
@@ -308,7 +308,7 @@ export function fencingModel({ databases, budget, weak = {} }: Setting): Model<W
   ): Generator<readonly [string, World]> {
     const fenced = set(world, i, fence(writer))
     const isBase = writer.pending?.file.from === undefined
-    const decision = rule.decideTaken(writer.epoch, found.epoch)
+    const decision = rule.decideContention(writer.epoch, found.epoch)
     if (!isBase && decision === 'fenced') return yield ['finds its slot taken and ends', fenced]
     const look = take(world)
     if (!rule.isCurrent(writer.epoch, look.newest)) return yield ['lists and ends', fenced]
@@ -348,7 +348,7 @@ export function fencingModel({ databases, budget, weak = {} }: Setting): Model<W
     return { ...queue(world, i, writer, file), claims }
   }
 
-  /** As retention does: a question, then a plan by the ends that it knows; the deleting comes later. */
+  /** As retention does: a freshnessCheck, then a plan by the ends that it knows; the deleting comes later. */
   function* planPrune(
     world: World,
     i: number,
@@ -356,7 +356,7 @@ export function fencingModel({ databases, budget, weak = {} }: Setting): Model<W
   ): Generator<readonly [string, World]> {
     const asked = ask(world, writer)
     if (asked.at === 'fenced') return yield ['asks before pruning', set(world, i, asked)]
-    const kept = new Set(rule.protectedSlotsOf(endsOf(world.claims, writer.ends), NOW))
+    const kept = new Set(rule.protectedSlots(endsOf(world.claims, writer.ends), NOW))
     for (let slot = 1; slot < Math.min(world.aged + 1, writer.captured); slot++) {
       if (world.slots[slot - 1] === undefined || kept.has(BigInt(slot) as TXID)) continue
       yield [

@@ -39,7 +39,7 @@ it('A claim that a store refuses as unsupported names the flag that does without
   const service = new NoConditions()
   const claim = new EpochClaim('app', service, { lease: 'newest', random: 1 })
   const head = await locateHead(new ReplicaClient(service, 'ltx'), {})
-  await expect(claim.stand(head, claim.now())).rejects.toMatchObject({
+  await expect(claim.acquire(head, claim.now())).rejects.toMatchObject({
     code: 'Unsupported',
     hint: expect.stringContaining('--no-fencing'),
   })

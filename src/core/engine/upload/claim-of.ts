@@ -1,4 +1,4 @@
-import type { FencingProof } from '../../replica/writer-claim/create-only-check.ts'
+import type { CreateOnlyCheck } from '../../replica/writer-claim/create-only-check.ts'
 import { EpochClaim } from '../../replica/writer-claim/writer-claim.ts'
 import type { ObjectStore } from '../../store/index.ts'
 import type { TrackerContext, TrackerOptions } from '../tracker-options.ts'
@@ -8,8 +8,8 @@ export function claimOf(
   store: ObjectStore,
   { name, lease = 'newest' }: TrackerOptions,
   { nodeId }: TrackerContext,
-  proof: FencingProof | undefined,
+  createOnlyCheck: CreateOnlyCheck | undefined,
 ): EpochClaim | undefined {
   if (lease === 'none') return undefined
-  return new EpochClaim(name, store, { lease, random: Number(nodeId), proof })
+  return new EpochClaim(name, store, { lease, random: Number(nodeId), createOnlyCheck })
 }

@@ -9,7 +9,11 @@ import { DurableWriteError } from '../../fs/index.ts'
 import { type LtxHeader, lockPage, nextTxid, type TXID, txid as toTxid } from '../../ltx/index.ts'
 import { type LtxFileInfo, ReplicaClient } from '../../replica/replica-client.ts'
 import { type ReplicaLayout, SNAPSHOT_LEVEL } from '../../replica/replica-layout.ts'
-import { decideTaken, epochOf, type TakenDecision } from '../../replica/writer-claim/epoch-rules.ts'
+import {
+  type ContentionDecision,
+  decideContention,
+  epochOf,
+} from '../../replica/writer-claim/claim-rules.ts'
 import type { EpochClaim } from '../../replica/writer-claim/writer-claim.ts'
 import type { ObjectStore } from '../../store/index.ts'
 import type { DatabaseSums, StagedSums } from '../capture/database-sums.ts'
@@ -131,8 +135,8 @@ export class ReplicaWriter {
   }
 
   /** What to do where another writer's file stands in the next slot. */
-  taken({ nodeId }: LtxHeader): TakenDecision {
-    return decideTaken(this.claim?.epoch ?? 0, epochOf(nodeId))
+  taken({ nodeId }: LtxHeader): ContentionDecision {
+    return decideContention(this.claim?.epoch ?? 0, epochOf(nodeId))
   }
 
   /**
@@ -291,7 +295,7 @@ export class ReplicaWriter {
     for (;;) {
       const lookedAt = claim.now()
       const head = await locateHead(this.client, { signal })
-      if (!(await claim.stand(head, lookedAt, signal))) continue
+      if (!(await claim.acquire(head, lookedAt, signal))) continue
       const { epoch } = claim
       if (before === undefined && epoch !== undefined) {
         this.#onEvent({ type: 'claimed', database: this.#database, epoch })
@@ -304,7 +308,7 @@ export class ReplicaWriter {
   async #landed({ nodeId, maxTxid }: LtxHeader, signal: AbortSignal | undefined): Promise<void> {
     const { claim } = this
     if (claim?.epoch === undefined || nodeId !== claim.nodeId) return
-    const taken = await claim.landed(maxTxid, signal)
+    const taken = await claim.recordStored(maxTxid, signal)
     if (taken === undefined) return
     const { slot: txid, from, holder } = taken
     const { host, pid, startedAt: since } = holder ?? {}

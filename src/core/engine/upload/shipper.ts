@@ -157,7 +157,7 @@ export class Shipper {
         header.walSize === walSize
       if (!ours) return await this.#hooks.onTaken(file, header, signal)
       await this.#claim?.assertFresh(signal)
-      this.#client.landed(found)
+      this.#client.recordStored(found)
       await this.#shipped(file, found.size, signal)
     } catch (error) {
       if (error instanceof FencedError) this.#fatal = error

@@ -1,12 +1,12 @@
 import { formatTxid, parseTxid, type TXID } from '../../ltx/index.ts'
 
 /*
- * walsync's own objects beside the levels of a replica. Other readers of the layout ignore them.
- * Each is created once and never changed:
+ * Objects that say who writes to a replica. They lie next to its level folders, and other readers of
+ * the layout ignore them. Each is created once and never changed:
  *
- *   walsync/epochs/<epoch>.claim    a writer began
- *   walsync/epochs/<epoch>.end      that writer will never count as a writer again
- *   walsync/epochs/<epoch>.unlock   an operator lets strict writers begin over the claim
+ *   walsync/epochs/<epoch>.claim    a writer started under this epoch
+ *   walsync/epochs/<epoch>.end      that writer has stopped or is fenced, for good
+ *   walsync/epochs/<epoch>.unlock   an operator allows strict writers to start despite the claim
  */
 
 /** Folder of the objects, relative to the replica's prefix. */
@@ -14,50 +14,50 @@ export const EPOCH_FOLDER = 'walsync/epochs/'
 
 export type EpochKind = 'claim' | 'end' | 'unlock'
 
-/** One of these objects, as a listing tells it. */
+/** One of these objects, from a listing. */
 export interface EpochObject {
   readonly kind: EpochKind
   readonly epoch: number
   /** Relative to the replica's prefix. */
   readonly key: string
-  /** The store's clock. */
+  /** By the store's clock. */
   readonly lastModified: Date
 }
 
-/** Who writes to a replica, and since when. */
+/** Contents of a `claim`: who writes to the replica, and since when. */
 export interface ClaimRecord {
   readonly epoch: number
-  /** NodeID of the files that it writes. */
+  /** NodeID in the headers of the files that it writes. */
   readonly nodeId: bigint
   readonly host: string
   readonly pid: number
   readonly startedAt: Date
-  /** Newest TXID when it began; `undefined` for a replica without files. */
+  /** Newest TXID when it started; `undefined` for a replica without files. */
   readonly head: TXID | undefined
 }
 
-/** Why a writer of an epoch will never count as one again. */
+/** Contents of an `end`: why the writer of this epoch is no longer one. */
 export interface EndRecord {
   readonly epoch: number
-  /** `writer`: it ended cleanly; `successor`: a newer one took a slot behind it. */
+  /** `writer`: it stopped cleanly; `successor`: a newer writer fenced it. */
   readonly by: 'writer' | 'successor'
   readonly at: Date
-  /** Of a take-over: the slot that the successor took first. */
+  /** If fenced: the TXID of the successor's first file. */
   readonly slot?: TXID | undefined
-  /** Of a take-over: the first slot that the older writer may have been about to take. */
+  /** If fenced: the first TXID that the older writer may have been about to write. */
   readonly from?: TXID | undefined
-  /** Of a take-over: the successor's epoch. */
+  /** If fenced: the successor's epoch. */
   readonly successor?: number | undefined
 }
 
-/** An operator's word that strict writers may begin although the claim has no end. */
+/** Contents of an `unlock`: an operator allows strict writers to start although the claim has no end. */
 export interface UnlockRecord {
   readonly epoch: number
   readonly at: Date
   readonly host: string
 }
 
-/** Epochs are 1 to this: a NodeID has 32 bits for them. */
+/** Largest epoch; the first is 1. A NodeID has 32 bits for it. */
 export const MAX_EPOCH = 0xffff_fffe
 
 const FORMAT = 1
@@ -87,7 +87,7 @@ export function parseEpochKey(
   return isEpoch(epoch) ? { epoch, kind: match[2] as EpochKind } : undefined
 }
 
-/** A claim as its object holds it. `note` makes other bytes of the same claim. */
+/** @param note any text; makes the bytes differ from those of the same claim without it */
 export function encodeClaim(claim: ClaimRecord, note?: string): Uint8Array {
   const { epoch, nodeId, host, pid, startedAt, head } = claim
   return encode({
@@ -102,13 +102,20 @@ export function encodeClaim(claim: ClaimRecord, note?: string): Uint8Array {
   })
 }
 
-/** `undefined` for bytes that are no claim: they name nobody. */
+/** `undefined` for bytes that are not a claim. */
 export function decodeClaim(bytes: Uint8Array): ClaimRecord | undefined {
   const { epoch, nodeId, host, pid, startedAt, head } = decode(bytes)
   const since = new Date(String(startedAt))
   if (!isEpoch(epoch) || !isHex(nodeId) || Number.isNaN(since.getTime())) return undefined
   if (typeof host !== 'string' || typeof pid !== 'number') return undefined
-  return { epoch, nodeId: BigInt(`0x${nodeId}`), host, pid, startedAt: since, head: txidOf(head) }
+  return {
+    epoch,
+    nodeId: BigInt(`0x${nodeId}`),
+    host,
+    pid,
+    startedAt: since,
+    head: parseSlot(head),
+  }
 }
 
 export function encodeEnd({ epoch, by, at, slot, from, successor }: EndRecord): Uint8Array {
@@ -123,7 +130,7 @@ export function encodeEnd({ epoch, by, at, slot, from, successor }: EndRecord): 
   })
 }
 
-/** `undefined` for bytes that are no end. */
+/** `undefined` for bytes that are not an end. */
 export function decodeEnd(bytes: Uint8Array): EndRecord | undefined {
   const { epoch, by, at, slot, from, successor } = decode(bytes)
   const when = new Date(String(at))
@@ -133,8 +140,8 @@ export function decodeEnd(bytes: Uint8Array): EndRecord | undefined {
     epoch,
     by,
     at: when,
-    slot: txidOf(slot),
-    from: txidOf(from),
+    slot: parseSlot(slot),
+    from: parseSlot(from),
     successor: isEpoch(successor) ? successor : undefined,
   }
 }
@@ -147,7 +154,7 @@ function encode(record: object): Uint8Array {
   return Buffer.from(`${JSON.stringify(record)}\n`)
 }
 
-/** Fields of a JSON object of this format; none for anything else. */
+/** Fields of a JSON object of this format; an empty object for anything else. */
 function decode(bytes: Uint8Array): Readonly<Record<string, unknown>> {
   let value: unknown
   try {
@@ -169,6 +176,6 @@ function isHex(value: unknown): value is string {
   return typeof value === 'string' && /^[0-9a-f]{16}$/.test(value)
 }
 
-function txidOf(value: unknown): TXID | undefined {
+function parseSlot(value: unknown): TXID | undefined {
   return isHex(value) && !/^0+$/.test(value) ? parseTxid(value) : undefined
 }

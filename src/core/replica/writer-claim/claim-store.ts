@@ -19,19 +19,19 @@ import {
   parseEpochKey,
   type UnlockRecord,
 } from './claim-records.ts'
-import { PROTECT_MS, protectedSlotsOf } from './epoch-rules.ts'
+import { PROTECT_MS, protectedSlots } from './claim-rules.ts'
 
-/** Ends read at one time. */
+/** How many ends are read at a time. */
 const PARALLEL_READS = 8
 
-/** What one object of a listing says about a writer; `undefined` if it is none of these. */
-export function epochObject({ key, lastModified }: ObjectInfo): EpochObject | undefined {
+/** An object of a listing as an epoch object; `undefined` for any other object. */
+export function toEpochObject({ key, lastModified }: ObjectInfo): EpochObject | undefined {
   const parsed = parseEpochKey(key)
   return parsed && { ...parsed, key, lastModified }
 }
 
 /**
- * Everything that says who writes to a replica, by one listing of its own folder.
+ * Lists the epoch objects of a replica, in key order.
  *
  * @throws StoreError
  */
@@ -41,13 +41,13 @@ export async function listEpochs(
 ): Promise<EpochObject[]> {
   const objects: EpochObject[] = []
   for await (const info of store.list({ prefix: EPOCH_FOLDER, signal: options.signal })) {
-    const object = epochObject(info)
+    const object = toEpochObject(info)
     if (object !== undefined) objects.push(object)
   }
   return objects
 }
 
-/** Is this very epoch claimed? @throws StoreError */
+/** Whether exactly this epoch is claimed. @throws StoreError */
 export async function isClaimed(
   store: ObjectStore,
   epoch: number,
@@ -56,7 +56,7 @@ export async function isClaimed(
   return (await store.head(epochKey(epoch, 'claim'), options)) !== undefined
 }
 
-/** The newest epoch above `epoch` that left anything, or 0. @throws StoreError */
+/** The newest epoch above `epoch` with any object, or 0. @throws StoreError */
 export async function newestAbove(
   store: ObjectStore,
   epoch: number,
@@ -70,7 +70,7 @@ export async function newestAbove(
   return newest
 }
 
-/** `undefined` if the claim is gone or cannot be understood. @throws StoreError */
+/** `undefined` if there is no claim, or none that can be decoded. @throws StoreError */
 export async function readClaim(
   store: ObjectStore,
   epoch: number,
@@ -80,7 +80,21 @@ export async function readClaim(
   return bytes && decodeClaim(bytes)
 }
 
-/** `undefined` if there is none, or none that can be understood. @throws StoreError */
+/** Who claimed an epoch, for messages: `undefined` also where the store does not answer. */
+export async function findHolder(
+  store: ObjectStore,
+  epoch: number,
+  signal: AbortSignal | undefined,
+): Promise<ClaimRecord | undefined> {
+  try {
+    return await readClaim(store, epoch, { signal })
+  } catch (error) {
+    if (isStoreError(error)) return undefined
+    throw error
+  }
+}
+
+/** `undefined` if there is no end, or none that can be decoded. @throws StoreError */
 export async function readEnd(
   store: ObjectStore,
   epoch: number,
@@ -90,7 +104,7 @@ export async function readEnd(
   return bytes && decodeEnd(bytes)
 }
 
-/** Ends an epoch, unless something has ended it already. @throws StoreError */
+/** Ends an epoch, unless it has ended already. @throws StoreError */
 export async function writeEnd(
   store: ObjectStore,
   end: EndRecord,
@@ -99,7 +113,7 @@ export async function writeEnd(
   await createOnce(store, epochKey(end.epoch, 'end'), encodeEnd(end), options)
 }
 
-/** @throws StoreError */
+/** Unlocks an epoch, unless it is unlocked already. @throws StoreError */
 export async function writeUnlock(
   store: ObjectStore,
   unlock: UnlockRecord,
@@ -109,7 +123,7 @@ export async function writeUnlock(
 }
 
 /**
- * Slots whose level-0 files retention must leave, for one who has no claim: `walsync prune`.
+ * Slots whose level-0 files retention must keep, for a process without a claim of its own.
  *
  * @param objects from a listing of the replica
  * @param now in milliseconds
@@ -121,10 +135,10 @@ export async function readProtectedSlots(
   now: number,
   options: CallOptions = {},
 ): Promise<TXID[]> {
-  return protectedSlotsOf(await readRecentEnds(store, objects, now, options), now)
+  return protectedSlots(await readRecentEnds(store, objects, now, options), now)
 }
 
-/** Ends that may still protect slots. @throws StoreError */
+/** The ends that may still protect slots. @throws StoreError */
 export async function readRecentEnds(
   store: ObjectStore,
   objects: readonly EpochObject[],

@@ -1,26 +1,26 @@
 import { isStoreError, type ObjectStore, StoreError } from '../../store/index.ts'
 
-/** A claim, and the same claim in other bytes. */
+/** A claim twice: as it is stored, and in other bytes for the check. */
 export interface ClaimBodies {
   readonly body: Uint8Array
   readonly other: Uint8Array
 }
 
 /**
- * Whether a store refuses a second create-only put, shown once per store and process: not every
- * store that declares the condition keeps it, and fencing rests on nothing else. Share one among
- * all databases of a store.
+ * Checks once per store and process that the store refuses a second create-only put of a key. Not
+ * every store that declares the condition enforces it, and fencing relies on nothing else. Share one
+ * among all databases of a store.
  */
-export class FencingProof {
-  #proven = false
+export class CreateOnlyCheck {
+  #passed = false
   #running: Promise<void> | undefined
 
   /**
-   * Stores a claim create-only. The first time the put is repeated with other bytes, which must be
-   * refused; callers that come meanwhile wait for that.
+   * Stores a claim create-only. The first time, the put is repeated with other bytes, and the store
+   * must refuse that; concurrent callers wait for the result.
    *
    * @throws StoreError `AlreadyExists` if another writer has claimed that epoch
-   * @throws StoreError `Unsupported` if the store ignores the condition; nothing of the claim stays
+   * @throws StoreError `Unsupported` if the store ignores the condition; the claim is deleted again
    */
   async claim(
     store: ObjectStore,
@@ -29,11 +29,11 @@ export class FencingProof {
     signal?: AbortSignal,
   ): Promise<void> {
     const put = () => createOnly(store, key, bodies.body, signal)
-    await this.#run(put, () => this.#prove(store, key, bodies.other, signal), signal)
+    await this.#run(put, () => this.#check(store, key, bodies.other, signal), signal)
   }
 
   /**
-   * The same for a claim that stands already, because only its answer was lost.
+   * The same check for a claim that is stored already, because the response to its put was lost.
    *
    * @param other the claim in other bytes
    * @throws StoreError as `claim`
@@ -44,24 +44,24 @@ export class FencingProof {
     other: Uint8Array,
     signal?: AbortSignal,
   ): Promise<void> {
-    const nothing = async () => undefined
-    await this.#run(nothing, () => this.#prove(store, key, other, signal), signal)
+    const isStored = async () => undefined
+    await this.#run(isStored, () => this.#check(store, key, other, signal), signal)
   }
 
   async #run(
     claim: () => Promise<unknown>,
-    prove: () => Promise<void>,
+    check: () => Promise<void>,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    while (!this.#proven && this.#running !== undefined) {
+    while (!this.#passed && this.#running !== undefined) {
       await this.#running.catch(() => undefined)
       signal?.throwIfAborted()
     }
-    if (this.#proven) {
+    if (this.#passed) {
       await claim()
       return
     }
-    this.#running = claim().then(prove)
+    this.#running = claim().then(check)
     try {
       await this.#running
     } finally {
@@ -69,7 +69,7 @@ export class FencingProof {
     }
   }
 
-  async #prove(
+  async #check(
     store: ObjectStore,
     key: string,
     other: Uint8Array,
@@ -79,7 +79,7 @@ export class FencingProof {
       await store.put(key, other, { ifAbsent: true, signal })
     } catch (error) {
       if (!isStoreError(error) || error.code !== 'AlreadyExists') throw error
-      this.#proven = true
+      this.#passed = true
       return
     }
     const cause = await store.delete(key, { signal }).catch((error: unknown) => error)
@@ -87,13 +87,13 @@ export class FencingProof {
     const left = cause === undefined ? '' : ` Left behind: ${key}.`
     throw new StoreError(
       'Unsupported',
-      `${store.description} accepts a second create-only put of one key: two writers of a replica could not be told apart.${left}`,
+      `${store.description} accepts a second create-only put of one key, so two writers of a replica could not detect each other.${left}`,
       { op: 'put', key, hint: UNFENCED_HINT, cause },
     )
   }
 }
 
-/** A service that does not know the condition says so: the operator learns which flag does without. */
+/** For a service that does not know the condition, the hint says which flag does without it. */
 async function createOnly(
   store: ObjectStore,
   key: string,
@@ -117,4 +117,4 @@ async function createOnly(
 
 /** What to do on a store without conditional writes. */
 export const UNFENCED_HINT =
-  'Use a store that has conditional writes; or make sure that only one walsync writes to this replica, and say --no-fencing.'
+  'Use a store with conditional writes, or make sure that only one walsync writes to this replica and pass --no-fencing.'

@@ -1,27 +1,26 @@
 import { ExitCode, WalsyncError, type WalsyncErrorOptions } from '../../errors.ts'
-import type { ClaimRecord } from './claim-records.ts'
+import { type ClaimRecord, epochKey } from './claim-records.ts'
 
 /**
- * `TakenOver`: a newer writer owns the replica, or its objects stand where this one's would go and
- * are not of this database's history. `ClaimHeld`: another writer's claim stands, and this one was
- * asked not to take over (`lease: 'strict'`).
+ * `TakenOver`: a newer writer owns the replica, or another database's file is in this writer's next
+ * slot. `ClaimHeld`: another writer's claim is locked, and this one was asked not to take over.
  */
 export type FencedErrorCode = 'TakenOver' | 'ClaimHeld'
 
 export interface FencedErrorOptions extends WalsyncErrorOptions {
-  /** The other writer's claim, where it has one that can be read. */
+  /** The other writer's claim, if it can be read. */
   readonly holder?: ClaimRecord | undefined
 }
 
 const HINT =
   'Only one watcher may write to a replica. Stop the other one, or give this database a prefix of its own.'
 
-/** Another writer owns the replica: this one must end, or must not begin. */
+/** Another writer owns the replica: this one must stop, or must not start. */
 export class FencedError extends WalsyncError<FencedErrorCode> {
   override readonly name = 'FencedError'
   /** Name of the replica. */
   readonly database: string
-  /** The object that shows it, or the slot in words. */
+  /** Key of the object that shows it, or a description of the slot. */
   readonly key: string
   readonly holder: ClaimRecord | undefined
 
@@ -37,4 +36,33 @@ export class FencedError extends WalsyncError<FencedErrorCode> {
     this.key = key
     this.holder = options.holder
   }
+}
+
+/** A claim newer than `ownEpoch` exists. @param holder its record, if it can be read */
+export function takenOver(
+  database: string,
+  ownEpoch: number,
+  newer: number,
+  holder: ClaimRecord | undefined,
+): FencedError {
+  const message = `A newer writer has taken over the replica of ${database}: ${describeHolder(newer, holder)}. This one had epoch ${ownEpoch}.`
+  return new FencedError('TakenOver', database, epochKey(newer, 'claim'), message, { holder })
+}
+
+/** A strict writer found another writer's locked claim. */
+export function claimHeld(
+  database: string,
+  epoch: number,
+  holder: ClaimRecord | undefined,
+): FencedError {
+  const message = `Another writer holds the replica of ${database}: ${describeHolder(epoch, holder)}.`
+  const hint = `Stop that writer. If it was killed or its machine is gone: walsync unlock ${database} -b URL.`
+  return new FencedError('ClaimHeld', database, epochKey(epoch, 'claim'), message, { hint, holder })
+}
+
+/** Whose claim it is, for messages: `epoch 3, process 4711 on web-1, since 2026-01-31T12:00:00.000Z`. */
+export function describeHolder(epoch: number, holder: ClaimRecord | undefined): string {
+  if (holder === undefined) return `epoch ${epoch}, by an unknown writer`
+  const { pid, host, startedAt } = holder
+  return `epoch ${epoch}, process ${pid} on ${host}, since ${startedAt.toISOString()}`
 }

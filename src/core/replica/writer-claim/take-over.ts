@@ -1,11 +1,10 @@
 import type { TXID } from '../../ltx/index.ts'
 import { type CallOptions, isStoreError, type ObjectStore } from '../../store/index.ts'
-import { holderOf } from './claim-entry.ts'
 import type { ClaimRecord, EndRecord } from './claim-records.ts'
-import { writeEnd } from './claim-store.ts'
-import { firstStaleSlot } from './epoch-rules.ts'
+import { firstStaleSlot } from './claim-rules.ts'
+import { findHolder, writeEnd } from './claim-store.ts'
 
-/** Where a replica ended at the last look, and the epoch that wrote that file; `undefined` if unknown. */
+/** Where a replica ended when it was last listed, and the epoch that wrote that file; `undefined` if unknown. */
 export interface SeenHead {
   readonly txid: TXID | undefined
   readonly epoch: number | undefined
@@ -13,59 +12,60 @@ export interface SeenHead {
 
 /** Older writers have been fenced. */
 export interface TakenOver {
-  /** The slot that was taken from them. */
+  /** TXID of the file that fences them. */
   readonly slot: TXID
   /** Newest of their epochs. */
   readonly from: number
-  /** Who that was, where its claim can be read. */
+  /** Who that was, if its claim can be read. */
   readonly holder: ClaimRecord | undefined
 }
 
 /**
- * What a writer owes the older ones whose claims had no end when it began: a file of its own in the
- * next slot, and, once that stands, their ends. They may be dead, paused or at work.
+ * Fences the older writers whose claims had no end when this writer started; they may be dead, paused
+ * or running. First a file of this writer goes into the next slot, and then their epochs are ended.
  */
 export class TakeOver {
   readonly #store: ObjectStore
   readonly #epoch: number
-  /** Not fenced yet, ascending. */
-  #open: readonly number[]
+  /** Epochs that are not fenced yet, ascending. */
+  #unfenced: readonly number[]
   #ends: readonly EndRecord[] = []
   #unwritten: readonly EndRecord[] = []
 
-  /** @param open epochs below `epoch` without an end, ascending */
-  constructor(store: ObjectStore, epoch: number, open: readonly number[]) {
+  /** @param unreleased epochs below `epoch` without an end, ascending */
+  constructor(store: ObjectStore, epoch: number, unreleased: readonly number[]) {
     this.#store = store
     this.#epoch = epoch
-    this.#open = open
+    this.#unfenced = unreleased
   }
 
-  /** Writers that have met no file of this one's. */
-  get open(): number {
-    return this.#open.length
+  /** Number of older writers that are not fenced yet. */
+  get unfenced(): number {
+    return this.#unfenced.length
   }
 
-  /** Ends that this writer made, also those that the store does not have yet. */
+  /** Ends of the fenced epochs, including those that could not be stored yet. */
   get ends(): readonly EndRecord[] {
     return this.#ends
   }
 
   /**
-   * A file of this writer stands in the slot. The first one ends the older epochs. Never fails for
-   * the store's sake: the file is what fences, and an end that is not written now comes with a later file.
+   * To be called after each stored file of this writer: the first one fences the older epochs. An
+   * error of the store is not thrown, because the file is what fences; ends that are not written now
+   * are written after a later file.
    *
-   * @param head the last look before the file was numbered
+   * @param head the replica's head when the file was numbered
    */
-  async landed(
+  async recordStored(
     slot: TXID,
     head: SeenHead,
     at: Date,
     options: CallOptions,
   ): Promise<TakenOver | undefined> {
-    const from = this.#open.at(-1)
+    const from = this.#unfenced.at(-1)
     if (from !== undefined) {
       const before = head.txid !== undefined && head.txid + 1n === slot ? head.epoch : undefined
-      this.#ends = this.#open.map((epoch) => ({
+      this.#ends = this.#unfenced.map((epoch) => ({
         epoch,
         by: 'successor',
         at,
@@ -74,15 +74,15 @@ export class TakeOver {
         successor: this.#epoch,
       }))
       this.#unwritten = this.#ends
-      this.#open = []
+      this.#unfenced = []
     }
     const written = await this.writeEnds(options)
     if (from === undefined) return undefined
-    const holder = written ? await holderOf(this.#store, from, options.signal) : undefined
+    const holder = written ? await findHolder(this.#store, from, options.signal) : undefined
     return { slot, from, holder }
   }
 
-  /** Writes the ends that the store does not have yet. False if it did not take them. */
+  /** Writes the ends that are not stored yet. Returns false if the store failed. */
   async writeEnds(options: CallOptions): Promise<boolean> {
     try {
       for (const end of this.#unwritten) {

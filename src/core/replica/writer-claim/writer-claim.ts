@@ -1,124 +1,160 @@
-import type { TXID } from '../../ltx/index.ts'
-import { isStoreError, type ObjectStore } from '../../store/index.ts'
+import { hostname } from 'node:os'
+import type { LtxHeader, TXID } from '../../ltx/index.ts'
+import { isStoreError, type ObjectStore, StoreError } from '../../store/index.ts'
 import type { LtxFileInfo } from '../replica-client.ts'
-import { EpochEntry, type EpochEntryOptions, holderOf, type Look } from './claim-entry.ts'
-import { takenOver } from './claim-errors.ts'
-import type { EndRecord, EpochObject } from './claim-records.ts'
-import { isClaimed, newestAbove, readEnd, readRecentEnds, writeEnd } from './claim-store.ts'
 import {
+  type ClaimRecord,
+  type EndRecord,
+  type EpochObject,
+  encodeClaim,
+  epochKey,
+} from './claim-records.ts'
+import {
+  claimState,
+  decideStart,
   epochOf,
+  expiredEpochs,
+  freshnessCheck,
   isCurrent,
+  type Lease,
   nodeIdOf,
-  protectedSlotsOf,
-  question,
-  standingOf,
-} from './epoch-rules.ts'
-import { FencedError } from './fenced-error.ts'
+  protectedSlots,
+} from './claim-rules.ts'
+import {
+  findHolder,
+  isClaimed,
+  newestAbove,
+  readClaim,
+  readEnd,
+  readRecentEnds,
+  writeEnd,
+} from './claim-store.ts'
+import { CreateOnlyCheck, UNFENCED_HINT } from './create-only-check.ts'
+import { claimHeld, FencedError, takenOver } from './fenced-error.ts'
 import { type SeenHead, type TakenOver, TakeOver } from './take-over.ts'
 
-export interface EpochClaimOptions extends EpochEntryOptions {
-  /** Default: the process's clocks. */
+export interface EpochClaimOptions {
+  readonly lease: Lease
+  /** 32 bits that tell this writer from others, not 0. */
+  readonly random: number
+  /** Default: one for this claim alone. */
+  readonly createOnlyCheck?: CreateOnlyCheck | undefined
+  /** Default: the clocks of the process. */
   readonly clock?: (() => Instant) | undefined
 }
 
-/** One moment by two clocks, in milliseconds: the monotonic one may stand still while the machine sleeps, the other may be set back. */
+/** One moment by two clocks, in milliseconds: the monotonic one may stop while the machine sleeps, the other may be set back. */
 export interface Instant {
   readonly wall: number
   readonly monotonic: number
 }
 
+/** The part of a replica's head that a claim depends on. */
+export interface ClaimedHead {
+  /** Newest TXID; `undefined` for a replica without files. */
+  readonly txid: TXID | undefined
+  /** Header of a file that ends there; `undefined` if it cannot be decoded. */
+  readonly header: LtxHeader | undefined
+  readonly epochs: readonly EpochObject[]
+  /** Latest `lastModified` of the listing, by the store's clock. */
+  readonly storeNow: Date
+}
+
 /**
- * A writer's claim to one replica. The newest claim owns it; an older writer finds that out when it
- * meets the newer one's first file in its next slot, or asks after a pause. No heartbeat and no
- * lease time: an idle database costs no request.
+ * A writer's claim to one replica. The newest claim owns the replica. An older writer is fenced when
+ * it finds the newer one's first file in its next slot, or when it checks the claims after a pause.
+ * There is no heartbeat and no lease time: an idle database costs no request.
  */
 export class EpochClaim {
   readonly #database: string
   readonly #store: ObjectStore
-  readonly #random: number
-  readonly #entry: EpochEntry
+  readonly #options: EpochClaimOptions
+  readonly #createOnlyCheck: CreateOnlyCheck
   readonly #clock: () => Instant
   #epoch: number | undefined
+  /** Epochs whose claim was sent and not answered: they may be this writer's own. */
+  readonly #unanswered = new Set<number>()
   #takeOver: TakeOver | undefined
   #head: SeenHead = { txid: undefined, epoch: undefined }
-  /** What the look before the claim found. */
+  /** Epoch objects of the listing before the claim. */
   #objects: readonly EpochObject[] = []
   #recentEnds: readonly EndRecord[] | undefined
   /** When the claim was last known to be the newest. */
   #knownAt: Instant = { wall: 0, monotonic: 0 }
 
-  /** @param store rooted at the replica's prefix; stays the caller's to close */
+  /** @param store rooted at the replica's prefix; the caller closes it */
   constructor(database: string, store: ObjectStore, options: EpochClaimOptions) {
     this.#database = database
     this.#store = store
-    this.#random = options.random
-    this.#entry = new EpochEntry(database, store, options)
+    this.#options = options
+    this.#createOnlyCheck = options.createOnlyCheck ?? new CreateOnlyCheck()
     this.#clock = options.clock ?? systemClock
   }
 
-  /** This moment, by the clocks that the claim goes by. */
+  /** This moment, by the clocks of the claim. */
   now(): Instant {
     return this.#clock()
   }
 
-  /** `undefined` until `stand` has claimed one. */
+  /** `undefined` until `acquire` has claimed one. */
   get epoch(): number | undefined {
     return this.#epoch
   }
 
   /** For the headers of this writer's files. */
   get nodeId(): bigint {
-    return nodeIdOf(this.#epoch ?? 0, this.#random)
+    return nodeIdOf(this.#epoch ?? 0, this.#options.random)
   }
 
-  /** Older writers that may be alive and have met no file of this one's: one must be written without delay. */
+  /** Number of older writers that may be running and are not fenced yet; if any, write a file without delay. */
   get unfenced(): number {
-    return this.#takeOver?.open ?? 0
+    return this.#takeOver?.unfenced ?? 0
   }
 
   /**
-   * Claims an epoch after the first look at the replica; after every later one, makes sure that the
-   * claim still counts. False: look again, because another writer claimed at the same moment, or
-   * because so much time passed between the look and the claim that slots may have been taken and
-   * pruned in between.
+   * Claims an epoch the first time; later, makes sure that the claim is still the newest. Returns
+   * false if the replica has to be listed again: another writer claimed at the same moment, or so
+   * much time passed between the listing and the claim that slots may have been written and pruned
+   * in between.
    *
-   * @param lookedAt when the look began, by `now`
-   * @throws FencedError `ClaimHeld` for a strict writer; `TakenOver` if the claim no longer counts
+   * @param head from a listing of the replica
+   * @param listedAt when that listing began, by `now`
+   * @throws FencedError `ClaimHeld` for a strict writer; `TakenOver` if a newer claim exists
    * @throws StoreError `Unsupported` for a store that does not enforce create-only puts
    */
-  async stand(look: Look, lookedAt: Instant, signal?: AbortSignal): Promise<boolean> {
-    const standing = standingOf(look.epochs)
-    this.#head = { txid: look.txid, epoch: slotEpoch(look) }
+  async acquire(head: ClaimedHead, listedAt: Instant, signal?: AbortSignal): Promise<boolean> {
+    const state = claimState(head.epochs)
+    this.#head = { txid: head.txid, epoch: slotEpoch(head) }
     if (this.#epoch === undefined) {
-      const epoch = await this.#entry.enter(look, signal)
+      const epoch = await this.#claimEpoch(head, signal)
       if (epoch === undefined) return false
       this.#epoch = epoch
-      this.#knownAt = lookedAt
-      this.#objects = look.epochs
-      const open = standing.open.filter((other) => other < epoch)
-      this.#takeOver = new TakeOver(this.#store, epoch, open)
-      if (question(elapsed(lookedAt, this.#clock())) !== 'none') return false
+      this.#knownAt = listedAt
+      this.#objects = head.epochs
+      const older = state.unreleased.filter((other) => other < epoch)
+      this.#takeOver = new TakeOver(this.#store, epoch, older)
+      if (freshnessCheck(elapsed(listedAt, this.#clock())) !== 'none') return false
     }
-    if (isCurrent(this.#epoch, standing.newest)) return true
-    throw await this.fenced(standing.newest, signal)
+    if (isCurrent(this.#epoch, state.newest)) return true
+    throw await this.fenced(state.newest, signal)
   }
 
   /**
-   * Makes sure that no newer writer has begun, unless that was known a minute ago.
+   * Makes sure that there is no newer claim, unless that was checked within the last minute.
    *
    * @throws FencedError, StoreError
    */
   async assertFresh(signal?: AbortSignal): Promise<void> {
-    const asked = question(elapsed(this.#knownAt, this.#clock()))
-    if (asked !== 'none') await this.#ask(asked, signal)
+    const check = freshnessCheck(elapsed(this.#knownAt, this.#clock()))
+    if (check !== 'none') await this.#assertNewest(check, signal)
   }
 
   /**
-   * A put that counts only while the claim does.
+   * Runs a put that counts only while the claim is the newest.
    *
-   * @throws FencedError if a newer writer has begun; a put that took effect too late is taken back
+   * @throws FencedError if a newer claim exists; a file that was stored too late is deleted again
    *   where that is safe
-   * @throws StoreError of the put, or where the question could not be asked
+   * @throws StoreError of the put, or of the check
    */
   async guard(put: () => Promise<LtxFileInfo>, signal?: AbortSignal): Promise<LtxFileInfo> {
     await this.assertFresh(signal)
@@ -132,31 +168,31 @@ export class EpochClaim {
     return file
   }
 
-  /** Makes sure that no newer writer has begun. @throws FencedError, StoreError */
+  /** Makes sure that there is no newer claim. @throws FencedError, StoreError */
   async assertCurrent(signal?: AbortSignal): Promise<void> {
-    const asked = question(elapsed(this.#knownAt, this.#clock()))
-    await this.#ask(asked === 'none' ? 'next' : asked, signal)
+    const check = freshnessCheck(elapsed(this.#knownAt, this.#clock()))
+    await this.#assertNewest(check === 'none' ? 'next' : check, signal)
   }
 
-  /** A file of this epoch stands in the slot. Returns whom it has fenced, if it is the first. */
-  async landed(slot: TXID, signal?: AbortSignal): Promise<TakenOver | undefined> {
+  /** To be called after each stored file of this epoch. Returns whom it has fenced, if it is the first. */
+  async recordStored(slot: TXID, signal?: AbortSignal): Promise<TakenOver | undefined> {
     const at = new Date(this.#clock().wall)
-    return await this.#takeOver?.landed(slot, this.#head, at, { signal })
+    return await this.#takeOver?.recordStored(slot, this.#head, at, { signal })
   }
 
   /**
-   * Slots whose level-0 files retention must leave.
+   * Slots whose level-0 files retention must keep.
    *
    * @throws StoreError
    */
   async protectedSlots(signal?: AbortSignal): Promise<TXID[]> {
     const { wall } = this.#clock()
     this.#recentEnds ??= await readRecentEnds(this.#store, this.#objects, wall, { signal })
-    return protectedSlotsOf([...this.#recentEnds, ...(this.#takeOver?.ends ?? [])], wall)
+    return protectedSlots([...this.#recentEnds, ...(this.#takeOver?.ends ?? [])], wall)
   }
 
   /**
-   * Ends the epoch, after the last write of this writer: the next one then need not fence it.
+   * Ends the epoch after this writer's last write, so that the next writer need not fence it.
    *
    * @throws StoreError
    */
@@ -167,31 +203,100 @@ export class EpochClaim {
     await writeEnd(this.#store, { epoch: this.#epoch, by: 'writer', at }, { signal })
   }
 
-  /** The error that says who the newer writer is. */
+  /** The error that names the newer writer. */
   async fenced(newer: number, signal?: AbortSignal): Promise<FencedError> {
-    const holder = await holderOf(this.#store, newer, signal)
+    const holder = await findHolder(this.#store, newer, signal)
     return takenOver(this.#database, this.#epoch ?? 0, newer, holder)
   }
 
+  /** Claims an epoch and deletes expired ones. `undefined`: another writer claimed it at the same moment. */
+  async #claimEpoch(
+    head: ClaimedHead,
+    signal: AbortSignal | undefined,
+  ): Promise<number | undefined> {
+    if (this.#store.capabilities.ifAbsent !== 'atomic') throw withoutConditions(this.#store)
+    const epoch = (await this.#findOwnClaim(head, signal)) ?? (await this.#putClaim(head, signal))
+    if (epoch !== undefined) await this.#deleteExpired(head, signal)
+    return epoch
+  }
+
+  /** The newest stored claim among those whose response was lost. */
+  async #findOwnClaim(
+    { epochs }: ClaimedHead,
+    signal: AbortSignal | undefined,
+  ): Promise<number | undefined> {
+    const candidates = epochs.filter(
+      ({ kind, epoch }) => kind === 'claim' && this.#unanswered.has(epoch),
+    )
+    for (const { epoch } of candidates.toReversed()) {
+      const claim = await readClaim(this.#store, epoch, { signal })
+      if (claim?.nodeId !== nodeIdOf(epoch, this.#options.random)) continue
+      const other = encodeClaim(claim, 'trial')
+      await this.#createOnlyCheck.confirm(this.#store, epochKey(epoch, 'claim'), other, signal)
+      return epoch
+    }
+    return undefined
+  }
+
+  async #putClaim(head: ClaimedHead, signal: AbortSignal | undefined): Promise<number | undefined> {
+    const { lease, random } = this.#options
+    const headEpoch = head.header === undefined ? 0 : epochOf(head.header.nodeId)
+    const { kind, epoch } = decideStart(claimState(head.epochs), headEpoch, lease)
+    if (kind === 'refuse') {
+      throw claimHeld(this.#database, epoch, await findHolder(this.#store, epoch, signal))
+    }
+    const claim: ClaimRecord = {
+      epoch,
+      nodeId: nodeIdOf(epoch, random),
+      host: hostname(),
+      pid: process.pid,
+      startedAt: new Date(),
+      head: head.txid,
+    }
+    const bodies = { body: encodeClaim(claim), other: encodeClaim(claim, 'trial') }
+    try {
+      await this.#createOnlyCheck.claim(this.#store, epochKey(epoch, 'claim'), bodies, signal)
+      return epoch
+    } catch (error) {
+      if (isStoreError(error) && error.code === 'AlreadyExists') return undefined
+      this.#unanswered.add(epoch)
+      throw error
+    }
+  }
+
+  /** What cannot be deleted now is tried again at the next start. */
+  async #deleteExpired(
+    { epochs, storeNow }: ClaimedHead,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const keys = expiredEpochs(epochs, storeNow).map(({ key }) => key)
+    if (keys.length === 0) return
+    try {
+      for await (const _failure of this.#store.deleteMany(keys, { signal }));
+    } catch (error) {
+      if (!isStoreError(error)) throw error
+    }
+  }
+
   /**
-   * If the slot is the one that the successor took first, this object stands where the successor's
-   * was until retention deleted it. In any other slot it may be older than the take-over and part of
-   * the history: it stays.
+   * Deletes a file that was stored after the take-over. Only in the slot that the successor wrote
+   * first: there the successor's own file was, until retention deleted it. A file in any other slot
+   * may be older than the take-over and part of the history, so it stays.
    */
   async #withdraw({ maxTxid, key }: LtxFileInfo, signal: AbortSignal | undefined): Promise<void> {
     try {
       const end = this.#epoch && (await readEnd(this.#store, this.#epoch, { signal }))
       if (end && end.slot === maxTxid) await this.#store.delete(key, { signal })
     } catch (error) {
-      // The fencing is what the caller reports; what is left is superseded, and retention's.
+      // The caller reports the fencing; a file that is left is superseded, and retention deletes it.
       if (!isStoreError(error)) throw error
     }
   }
 
-  async #ask(whom: 'next' | 'all', signal: AbortSignal | undefined): Promise<void> {
-    if (this.#epoch === undefined) throw new TypeError('nothing has been claimed yet')
+  async #assertNewest(which: 'next' | 'all', signal: AbortSignal | undefined): Promise<void> {
+    if (this.#epoch === undefined) throw new TypeError('no epoch has been claimed yet')
     const [store, epoch, at] = [this.#store, this.#epoch, this.#clock()]
-    if (whom === 'all') {
+    if (which === 'all') {
       const newest = await newestAbove(store, epoch, { signal })
       if (newest > 0) throw await this.fenced(newest, signal)
     } else if (await isClaimed(store, epoch + 1, { signal })) {
@@ -202,8 +307,13 @@ export class EpochClaim {
 }
 
 /** Epoch of the file in the newest slot. A compaction or snapshot that ends there says nothing about the slot. */
-function slotEpoch({ header }: Look): number | undefined {
+function slotEpoch({ header }: ClaimedHead): number | undefined {
   return header?.minTxid === header?.maxTxid ? header && epochOf(header.nodeId) : undefined
+}
+
+function withoutConditions({ description }: ObjectStore): StoreError {
+  const message = `${description} has no create-only puts, so two writers of a replica could not detect each other.`
+  return new StoreError('Unsupported', message, { op: 'put', hint: UNFENCED_HINT })
 }
 
 function systemClock(): Instant {

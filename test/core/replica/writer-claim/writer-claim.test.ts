@@ -3,8 +3,13 @@ import { describe, expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../../src/backends/memory/index.ts'
 import { FLAG_NO_CHECKSUM, type LtxHeader, txid } from '../../../../src/core/ltx/index.ts'
 import { ReplicaClient } from '../../../../src/core/replica/replica-client.ts'
-import type { Look } from '../../../../src/core/replica/writer-claim/claim-entry.ts'
 import { decodeClaim, decodeEnd } from '../../../../src/core/replica/writer-claim/claim-records.ts'
+import {
+  epochOf,
+  FRESH_MS,
+  LONG_MS,
+  OLD_MS,
+} from '../../../../src/core/replica/writer-claim/claim-rules.ts'
 import {
   listEpochs,
   readClaim,
@@ -12,13 +17,8 @@ import {
   readProtectedSlots,
   writeUnlock,
 } from '../../../../src/core/replica/writer-claim/claim-store.ts'
-import { FencingProof } from '../../../../src/core/replica/writer-claim/create-only-check.ts'
-import {
-  epochOf,
-  FRESH_MS,
-  LONG_MS,
-  OLD_MS,
-} from '../../../../src/core/replica/writer-claim/epoch-rules.ts'
+import { CreateOnlyCheck } from '../../../../src/core/replica/writer-claim/create-only-check.ts'
+import type { ClaimedHead } from '../../../../src/core/replica/writer-claim/writer-claim.ts'
 import {
   EpochClaim,
   type EpochClaimOptions,
@@ -49,7 +49,7 @@ class Replica {
     return { claim, clock }
   }
 
-  async look(head?: { txid: number; nodeId: bigint }): Promise<Look> {
+  async look(head?: { txid: number; nodeId: bigint }): Promise<ClaimedHead> {
     const { epochs, storeNow } = await new ReplicaClient(this.inner, 'ltx').listing()
     if (head === undefined) return { txid: undefined, header: undefined, epochs, storeNow }
     const at = txid(head.txid)
@@ -58,7 +58,7 @@ class Replica {
 
   async claimed(options: Partial<EpochClaimOptions> = {}, head?: { txid: number; nodeId: bigint }) {
     const writer = this.writer(options)
-    expect(await writer.claim.stand(await this.look(head), writer.claim.now())).toBe(true)
+    expect(await writer.claim.acquire(await this.look(head), writer.claim.now())).toBe(true)
     this.calls.length = 0
     return writer
   }
@@ -94,8 +94,8 @@ function later(clock: Instant, ms: number): void {
 const key = (epoch: number, kind: string) =>
   `walsync/epochs/${String(epoch).padStart(16, '0')}.${kind}`
 
-describe('a claim', () => {
-  it('says who began, and is the next epoch', async () => {
+describe('EpochClaim.acquire', () => {
+  it('claims the next epoch and records who claimed it', async () => {
     const replica = new Replica()
     await replica.claimed()
     const { claim } = await replica.claimed({}, { txid: 9, nodeId: 0n })
@@ -112,16 +112,16 @@ describe('a claim', () => {
     expect(await replica.keys()).toEqual([key(1, 'claim'), key(2, 'claim')])
   })
 
-  it('of two writers with one look goes to one; the other looks again and gets the next', async () => {
+  it('gives the epoch to one of two writers with the same listing; the other lists again and gets the next', async () => {
     const replica = new Replica()
     const look = await replica.look()
     const [a, b] = [replica.writer().claim, replica.writer().claim]
-    const stood = await Promise.all([a.stand(look, a.now()), b.stand(look, b.now())])
-    expect(stood.toSorted()).toEqual([false, true])
-    const [won, lost] = stood[0] ? [a, b] : [b, a]
-    expect(await lost.stand(await replica.look(), lost.now())).toBe(true)
+    const acquired = await Promise.all([a.acquire(look, a.now()), b.acquire(look, b.now())])
+    expect(acquired.toSorted()).toEqual([false, true])
+    const [won, lost] = acquired[0] ? [a, b] : [b, a]
+    expect(await lost.acquire(await replica.look(), lost.now())).toBe(true)
     expect([won.epoch, lost.epoch]).toEqual([1, 2])
-    await expect(won.stand(await replica.look(), won.now())).rejects.toMatchObject({
+    await expect(won.acquire(await replica.look(), won.now())).rejects.toMatchObject({
       name: 'FencedError',
       code: 'TakenOver',
       key: key(2, 'claim'),
@@ -130,10 +130,10 @@ describe('a claim', () => {
       ),
       holder: { epoch: 2 },
     })
-    expect(await lost.stand(await replica.look(), lost.now())).toBe(true)
+    expect(await lost.acquire(await replica.look(), lost.now())).toBe(true)
   })
 
-  it('whose answer was lost is known again as the own one, also to a strict writer', async () => {
+  it('recognises its own claim after a lost response, also for a strict writer', async () => {
     for (const lease of ['newest', 'strict'] as const) {
       const replica = new Replica()
       replica.hooks.put = async (_key, go) => {
@@ -142,17 +142,17 @@ describe('a claim', () => {
         throw new StoreError('Timeout', 'no answer', { op: 'put', outcome: 'unknown' })
       }
       const { claim } = replica.writer({ lease })
-      await expect(claim.stand(await replica.look(), claim.now())).rejects.toMatchObject({
+      await expect(claim.acquire(await replica.look(), claim.now())).rejects.toMatchObject({
         code: 'Timeout',
       })
-      expect(await claim.stand(await replica.look(), claim.now())).toBe(true)
+      expect(await claim.acquire(await replica.look(), claim.now())).toBe(true)
       expect(claim.epoch).toBe(1)
       expect(claim.unfenced).toBe(0)
       expect(await replica.keys()).toEqual([key(1, 'claim')])
     }
   })
 
-  it('whose answer was lost does not count if a newer one has come meanwhile', async () => {
+  it('is fenced when a newer claim was made while its own response was lost', async () => {
     const replica = new Replica()
     replica.hooks.put = async (_key, go) => {
       await go()
@@ -160,45 +160,45 @@ describe('a claim', () => {
       throw new StoreError('Timeout', 'no answer', { op: 'put', outcome: 'unknown' })
     }
     const { claim } = replica.writer()
-    await expect(claim.stand(await replica.look(), claim.now())).rejects.toMatchObject({
+    await expect(claim.acquire(await replica.look(), claim.now())).rejects.toMatchObject({
       code: 'Timeout',
     })
     await replica.claimed()
-    await expect(claim.stand(await replica.look(), claim.now())).rejects.toMatchObject({
+    await expect(claim.acquire(await replica.look(), claim.now())).rejects.toMatchObject({
       code: 'TakenOver',
     })
   })
 
-  it('that was long in coming asks for another look: slots may have been taken and pruned since the first', async () => {
+  it('asks for another listing when the claim took long, since slots may have been written and pruned meanwhile', async () => {
     const replica = new Replica()
     const { claim, clock } = replica.writer()
     const lookedAt = claim.now()
     later(clock, FRESH_MS + 1)
-    expect(await claim.stand(await replica.look(), lookedAt)).toBe(false)
+    expect(await claim.acquire(await replica.look(), lookedAt)).toBe(false)
     expect(claim.epoch).toBe(1)
-    expect(await claim.stand(await replica.look(), claim.now())).toBe(true)
+    expect(await claim.acquire(await replica.look(), claim.now())).toBe(true)
     expect(await replica.keys()).toEqual([key(1, 'claim')])
   })
 
-  it('names nobody where the other claim cannot be understood', async () => {
+  it('names nobody when the other claim cannot be decoded', async () => {
     const replica = new Replica()
     const { claim } = await replica.claimed()
     await replica.inner.put(key(2, 'claim'), Buffer.from('{"format":9}'))
-    await expect(claim.stand(await replica.look(), claim.now())).rejects.toMatchObject({
+    await expect(claim.acquire(await replica.look(), claim.now())).rejects.toMatchObject({
       code: 'TakenOver',
-      message: expect.stringContaining('epoch 2, of a writer that cannot be named'),
+      message: expect.stringContaining('epoch 2, by an unknown writer'),
       holder: undefined,
     })
   })
 
-  it('of long ago goes with the next start, but not the newest three', async () => {
+  it('deletes expired claims at the next start, except the newest three', async () => {
     const replica = new Replica()
     for (let i = 0; i < 5; i++) await (await replica.claimed()).claim.release()
     const look = await replica.look()
     const old = new Date(look.storeNow.getTime() - OLD_MS - 1)
     const epochs = look.epochs.map((object) => ({ ...object, lastModified: old }))
     const { claim } = replica.writer()
-    expect(await claim.stand({ ...look, epochs }, claim.now())).toBe(true)
+    expect(await claim.acquire({ ...look, epochs }, claim.now())).toBe(true)
     expect(
       (await replica.keys()).map((each) => Number(each.slice(-10).split('.')[0])),
     ).not.toContain(2)
@@ -207,11 +207,11 @@ describe('a claim', () => {
 })
 
 describe('a strict writer', () => {
-  it('does not begin over a claim, says whose it is, and begins when that was released or unlocked', async () => {
+  it('refuses to start over a claim, says whose it is, and starts once it is released or unlocked', async () => {
     const replica = new Replica()
     const { claim: first } = await replica.claimed({ lease: 'strict' })
     const { claim: second } = replica.writer({ lease: 'strict' })
-    await expect(second.stand(await replica.look(), second.now())).rejects.toMatchObject({
+    await expect(second.acquire(await replica.look(), second.now())).rejects.toMatchObject({
       name: 'FencedError',
       code: 'ClaimHeld',
       message: expect.stringMatching(
@@ -221,26 +221,26 @@ describe('a strict writer', () => {
     })
     expect(await replica.keys()).toEqual([key(1, 'claim')])
     await first.release()
-    expect(await second.stand(await replica.look(), second.now())).toBe(true)
+    expect(await second.acquire(await replica.look(), second.now())).toBe(true)
     expect(second.unfenced).toBe(0)
 
     const { claim: third } = replica.writer({ lease: 'strict' })
-    await expect(third.stand(await replica.look(), third.now())).rejects.toMatchObject({
+    await expect(third.acquire(await replica.look(), third.now())).rejects.toMatchObject({
       code: 'ClaimHeld',
     })
     await writeUnlock(replica.store, { epoch: 2, at: new Date(), host: 'h' }, NONE)
-    expect(await third.stand(await replica.look(), third.now())).toBe(true)
+    expect(await third.acquire(await replica.look(), third.now())).toBe(true)
     // Unlocked is not ended: it may be alive.
     expect(third.unfenced).toBe(1)
   })
 
-  it('is one of two that start at once', async () => {
+  it('is the only one to start of two that start at once', async () => {
     for (let i = 0; i < 20; i++) {
       const replica = new Replica()
       const start = async (): Promise<string> => {
         const { claim } = replica.writer({ lease: 'strict' })
         try {
-          while (!(await claim.stand(await replica.look(), claim.now())));
+          while (!(await claim.acquire(await replica.look(), claim.now())));
           return 'began'
         } catch (error) {
           return (error as { code: string }).code
@@ -252,8 +252,8 @@ describe('a strict writer', () => {
   })
 })
 
-describe('the question whether a claim still counts', () => {
-  it('is not asked within a minute', async () => {
+describe('the freshness check of a claim', () => {
+  it('sends no request within a minute', async () => {
     const replica = new Replica()
     const { claim, clock } = await replica.claimed()
     await replica.claimed()
@@ -284,7 +284,7 @@ describe('the question whether a claim still counts', () => {
     await expect(claim.assertFresh()).rejects.toMatchObject({ code: 'TakenOver' })
   })
 
-  it('is a listing after a day, because the next claim may have been removed as old', async () => {
+  it('lists all newer claims after a day, because the next one may have expired', async () => {
     const replica = new Replica()
     const { claim, clock } = await replica.claimed()
     later(clock, LONG_MS + 1)
@@ -298,7 +298,7 @@ describe('the question whether a claim still counts', () => {
     await expect(claim.assertFresh()).rejects.toMatchObject({ holder: { epoch: 4 } })
   })
 
-  it('that gets no answer proves nothing', async () => {
+  it('proves nothing when the store does not answer', async () => {
     const replica = new Replica()
     const { claim, clock } = await replica.claimed()
     later(clock, FRESH_MS + 1)
@@ -319,7 +319,7 @@ describe('a guarded put', () => {
       createdAt: new Date(START),
     })
 
-  it('is not sent by a writer that was fenced meanwhile', async () => {
+  it('is not sent by a writer that has been fenced', async () => {
     const replica = new Replica()
     const { claim, clock } = await replica.claimed()
     await replica.claimed()
@@ -328,7 +328,7 @@ describe('a guarded put', () => {
     expect(replica.calls.filter((call) => call.startsWith('put'))).toEqual([])
   })
 
-  it('that took longer than a minute counts only after another question', async () => {
+  it('counts only after another check if it took longer than a minute', async () => {
     const replica = new Replica()
     const { claim, clock } = await replica.claimed()
     const slow = async () => {
@@ -347,7 +347,7 @@ describe('a guarded put', () => {
     const { claim, clock } = await replica.claimed()
     const heldUp = async () => {
       const { claim: successor } = await replica.claimed({}, { txid: 6, nodeId: claim.nodeId })
-      await successor.landed(txid(taken))
+      await successor.recordStored(txid(taken))
       later(clock, FRESH_MS + 1)
       return await put(replica.store)
     }
@@ -357,13 +357,13 @@ describe('a guarded put', () => {
 })
 
 describe('a take-over', () => {
-  it('ends all older claims at the first file, with the slots that they may still try', async () => {
+  it('ends all older claims at the first file, with the slots that their writers may still try', async () => {
     const replica = new Replica()
     const { claim: one } = await replica.claimed()
     const { claim: two } = await replica.claimed({}, { txid: 40, nodeId: one.nodeId })
     const { claim: three, clock } = await replica.claimed({}, { txid: 41, nodeId: two.nodeId })
     expect(three.unfenced).toBe(2)
-    const taken = await three.landed(txid(42))
+    const taken = await three.recordStored(txid(42))
     expect(taken).toMatchObject({ slot: 42n, from: 2, holder: { epoch: 2, nodeId: two.nodeId } })
     expect(three.unfenced).toBe(0)
     const at = new Date(clock.wall)
@@ -372,27 +372,27 @@ describe('a take-over', () => {
     // Of the first one it is not known where it stopped.
     expect(await readEnd(replica.store, 1, NONE)).toEqual({ ...common, epoch: 1, from: 10n })
     replica.calls.length = 0
-    expect(await three.landed(txid(43))).toBeUndefined()
+    expect(await three.recordStored(txid(43))).toBeUndefined()
     expect(replica.calls).toEqual([])
   })
 
-  it('does not take the writer of a compaction for the writer of its last slot', async () => {
+  it('does not mistake the writer of a compaction for the writer of its last slot', async () => {
     const replica = new Replica()
     const { claim: one } = await replica.claimed()
     const { claim: two } = replica.writer()
     const look = await replica.look({ txid: 40, nodeId: one.nodeId })
     const compacted = { ...look, header: { ...look.header!, minTxid: txid(30) } }
-    expect(await two.stand(compacted, two.now())).toBe(true)
-    await two.landed(txid(41))
+    expect(await two.acquire(compacted, two.now())).toBe(true)
+    await two.recordStored(txid(41))
     expect(await readEnd(replica.store, 1, NONE)).toMatchObject({ from: 9n, slot: 41n })
   })
 
-  it('knows the slots to protect, also for a later writer and for one without a claim', async () => {
+  it('protects slots, also for a later writer and for a process without a claim', async () => {
     const replica = new Replica()
     const { claim: one } = await replica.claimed()
     const { claim: two } = await replica.claimed({}, { txid: 40, nodeId: one.nodeId })
     expect(await two.protectedSlots()).toEqual([])
-    await two.landed(txid(41))
+    await two.recordStored(txid(41))
     expect(await two.protectedSlots()).toEqual([41n])
     await two.release()
     const { claim: three, clock } = await replica.claimed({}, { txid: 90, nodeId: two.nodeId })
@@ -408,60 +408,65 @@ describe('a take-over', () => {
     expect(await three.protectedSlots()).toEqual([])
   })
 
-  it('whose ends the store does not take goes on, protects, and writes them with the next file', async () => {
+  it('continues when the store refuses the ends, protects the slots, and writes the ends with the next file', async () => {
     const replica = new Replica()
     const { claim: one } = await replica.claimed()
     const { claim: two } = await replica.claimed({}, { txid: 4, nodeId: one.nodeId })
     replica.hooks.put = async () => {
       throw new StoreError('Unavailable', 'away', { op: 'put' })
     }
-    expect(await two.landed(txid(5))).toMatchObject({ slot: 5n, from: 1, holder: undefined })
+    expect(await two.recordStored(txid(5))).toMatchObject({ slot: 5n, from: 1, holder: undefined })
     expect(await two.protectedSlots()).toEqual([5n])
     expect(await readEnd(replica.store, 1, NONE)).toBeUndefined()
     replica.hooks.put = undefined
-    await two.landed(txid(6))
+    await two.recordStored(txid(6))
     expect(await readEnd(replica.store, 1, NONE)).toMatchObject({ slot: 5n })
   })
 
-  it('leaves the end that the older writer wrote itself', async () => {
+  it('keeps the end that the older writer wrote itself', async () => {
     const replica = new Replica()
     const { claim: one } = await replica.claimed()
     const { claim: two } = await replica.claimed({}, { txid: 4, nodeId: one.nodeId })
     await one.release()
-    await two.landed(txid(5))
+    await two.recordStored(txid(5))
     expect(await readEnd(replica.store, 1, NONE)).toMatchObject({ by: 'writer' })
   })
 })
 
-describe('a store', () => {
-  it('that says it has no create-only puts is refused before anything is written', async () => {
+describe('a store without enforced create-only puts', () => {
+  it('is refused before anything is written if it declares none', async () => {
     const replica = new Replica()
     replica.hooks.capabilities = { ifAbsent: 'none' }
     const { claim } = replica.writer()
-    await expect(claim.stand(await replica.look(), claim.now())).rejects.toMatchObject({
+    await expect(claim.acquire(await replica.look(), claim.now())).rejects.toMatchObject({
       code: 'Unsupported',
       hint: expect.stringContaining('--no-fencing'),
     })
     expect(replica.calls).toEqual([])
   })
 
-  it('that ignores them is found out at the first claim, and nothing is left there', async () => {
+  it('is detected at the first claim, and nothing is left there', async () => {
     const replica = new Replica()
     replica.hooks.ignoresConditions = true
-    const proof = new FencingProof()
+    const createOnlyCheck = new CreateOnlyCheck()
     const claims = Array.from(
       { length: 5 },
-      (_, i) => new EpochClaim(`app${i}`, replica.store, { lease: 'newest', random: i + 1, proof }),
+      (_, i) =>
+        new EpochClaim(`app${i}`, replica.store, {
+          lease: 'newest',
+          random: i + 1,
+          createOnlyCheck,
+        }),
     )
     const look = await replica.look()
-    const ends = await Promise.allSettled(claims.map((claim) => claim.stand(look, claim.now())))
+    const ends = await Promise.allSettled(claims.map((claim) => claim.acquire(look, claim.now())))
     for (const end of ends) {
       expect(end).toMatchObject({ reason: { code: 'Unsupported', op: 'put' } })
     }
     expect(await replica.keys()).toEqual([])
   })
 
-  it('that ignores them is found out also where the answer to the proof was lost', async () => {
+  it('is detected even when the response to the check was lost', async () => {
     const replica = new Replica()
     replica.hooks.ignoresConditions = true
     const { claim } = replica.writer()
@@ -470,43 +475,43 @@ describe('a store', () => {
       if (++puts === 2) throw new StoreError('Unavailable', 'away', { op: 'put' })
       return await go()
     }
-    const stand = async () => claim.stand(await replica.look(), claim.now())
+    const stand = async () => claim.acquire(await replica.look(), claim.now())
     await expect(stand()).rejects.toMatchObject({ code: 'Unavailable' })
     expect(await replica.keys()).toEqual([key(1, 'claim')])
     await expect(stand()).rejects.toMatchObject({ code: 'Unsupported' })
     expect(await replica.keys()).toEqual([])
   })
 
-  it('that ignores them and refuses deletes is told what it keeps', async () => {
+  it('is refused with the key that stays when it also refuses deletes', async () => {
     const replica = new Replica()
     replica.hooks.delete = async () => {
       throw new StoreError('PermissionDenied', 'no', { op: 'delete' })
     }
     replica.hooks.ignoresConditions = true
     const { claim } = replica.writer()
-    await expect(claim.stand(await replica.look(), claim.now())).rejects.toMatchObject({
+    await expect(claim.acquire(await replica.look(), claim.now())).rejects.toMatchObject({
       code: 'Unsupported',
       message: expect.stringContaining(`Left behind: ${key(1, 'claim')}`),
     })
   })
 
-  const stood = async (replica: Replica, proof: FencingProof) => {
-    const { claim } = replica.writer({ proof })
-    return await claim.stand(await replica.look(), claim.now())
+  const acquired = async (replica: Replica, createOnlyCheck: CreateOnlyCheck) => {
+    const { claim } = replica.writer({ createOnlyCheck })
+    return await claim.acquire(await replica.look(), claim.now())
   }
 
-  it('is tried once for all databases that share the proof', async () => {
+  it('is checked once for all databases that share the check', async () => {
     const replicas = Array.from({ length: 20 }, () => new Replica())
-    const proof = new FencingProof()
-    await Promise.all(replicas.map(async (replica) => stood(replica, proof)))
+    const createOnlyCheck = new CreateOnlyCheck()
+    await Promise.all(replicas.map(async (replica) => acquired(replica, createOnlyCheck)))
     const puts = replicas.flatMap(({ calls }) => calls.filter((call) => call.startsWith('put')))
     expect(puts).toHaveLength(21)
     expect(await replicas[7]!.keys()).toEqual([key(1, 'claim')])
   })
 })
 
-describe('records', () => {
-  it('that are damaged, of another format or of another kind are none', () => {
+describe('epoch records', () => {
+  it('decode to undefined when damaged, of another format or of another kind', () => {
     const texts = [
       '',
       'null',

@@ -10,22 +10,22 @@ import {
   parseEpochKey,
 } from '../../../../src/core/replica/writer-claim/claim-records.ts'
 import {
+  claimState,
+  decideContention,
   decideStart,
-  decideTaken,
   epochOf,
+  expiredEpochs,
   FRESH_MS,
   firstFile,
   firstStaleSlot,
-  forgottenOf,
+  freshnessCheck,
   isCurrent,
   LONG_MS,
   nodeIdOf,
   OLD_MS,
   PROTECT_MS,
-  protectedSlotsOf,
-  question,
-  standingOf,
-} from '../../../../src/core/replica/writer-claim/epoch-rules.ts'
+  protectedSlots,
+} from '../../../../src/core/replica/writer-claim/claim-rules.ts'
 
 const NOW = Date.UTC(2026, 0, 31)
 
@@ -37,8 +37,8 @@ function end(fields: Partial<EndRecord>): EndRecord {
   return { epoch: 1, by: 'successor', at: new Date(NOW), ...fields }
 }
 
-describe('keys', () => {
-  it('make the round trip, and are no LTX keys of either layout', () => {
+describe('epoch keys', () => {
+  it('round-trip, and are not LTX keys of either layout', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 0xffff_fffe }),
@@ -64,7 +64,7 @@ describe('keys', () => {
     expect(parseEpochKey(key)).toBeUndefined()
   })
 
-  it.each([0, -1, 1.5, 0xffff_ffff])('epoch %s is refused', (epoch) => {
+  it.each([0, -1, 1.5, 0xffff_ffff])('refuse epoch %s', (epoch) => {
     expect(() => epochKey(epoch, 'claim')).toThrow(RangeError)
   })
 })
@@ -85,7 +85,7 @@ describe('NodeIDs', () => {
   })
 })
 
-describe('a start', () => {
+describe('decideStart', () => {
   const objects = [
     object(1, 'claim'),
     object(1, 'end'),
@@ -96,125 +96,125 @@ describe('a start', () => {
     object(4, 'end'),
   ]
 
-  it('sees the newest claim, those without an end, and those that hold a strict writer off', () => {
-    expect(standingOf([])).toEqual({ newest: 0, open: [], held: [] })
-    expect(standingOf(objects)).toEqual({ newest: 4, open: [2, 3], held: [2] })
+  it('sees the newest claim, those without an end, and those that stop a strict writer', () => {
+    expect(claimState([])).toEqual({ newest: 0, unreleased: [], locked: [] })
+    expect(claimState(objects)).toEqual({ newest: 4, unreleased: [2, 3], locked: [2] })
     // Of a claim that somebody deleted the end still counts.
-    expect(standingOf([object(7, 'end')]).newest).toBe(7)
+    expect(claimState([object(7, 'end')]).newest).toBe(7)
   })
 
   it('claims the next epoch', () => {
-    expect(decideStart(standingOf([]), 0, 'newest')).toEqual({ kind: 'claim', epoch: 1 })
-    expect(decideStart(standingOf(objects), 0, 'newest')).toEqual({ kind: 'claim', epoch: 5 })
-    expect(decideStart(standingOf(objects), 4, 'newest')).toEqual({ kind: 'claim', epoch: 5 })
+    expect(decideStart(claimState([]), 0, 'newest')).toEqual({ kind: 'claim', epoch: 1 })
+    expect(decideStart(claimState(objects), 0, 'newest')).toEqual({ kind: 'claim', epoch: 5 })
+    expect(decideStart(claimState(objects), 4, 'newest')).toEqual({ kind: 'claim', epoch: 5 })
   })
 
-  it('goes beyond the epoch of the newest file where the claims are gone, but not to what is no epoch', () => {
-    expect(decideStart(standingOf([]), 9, 'newest')).toEqual({ kind: 'claim', epoch: 10 })
-    expect(decideStart(standingOf([]), 0x9abc_def0, 'newest')).toEqual({ kind: 'claim', epoch: 1 })
+  it('claims an epoch above that of the newest file when the claims are gone, unless that is implausible', () => {
+    expect(decideStart(claimState([]), 9, 'newest')).toEqual({ kind: 'claim', epoch: 10 })
+    expect(decideStart(claimState([]), 0x9abc_def0, 'newest')).toEqual({ kind: 'claim', epoch: 1 })
   })
 
-  it('of a strict writer is refused by a claim without an end or an unlock', () => {
-    expect(decideStart(standingOf(objects), 0, 'strict')).toEqual({ kind: 'refuse', epoch: 2 })
-    const free = standingOf([object(1, 'claim'), object(1, 'unlock')])
+  it('refuses a strict writer while a claim has neither an end nor an unlock', () => {
+    expect(decideStart(claimState(objects), 0, 'strict')).toEqual({ kind: 'refuse', epoch: 2 })
+    const free = claimState([object(1, 'claim'), object(1, 'unlock')])
     expect(decideStart(free, 0, 'strict')).toEqual({ kind: 'claim', epoch: 2 })
     // The writer behind it is fenced all the same.
-    expect(free.open).toEqual([1])
+    expect(free.unreleased).toEqual([1])
   })
 })
 
-describe('decisions about others', () => {
-  it('a claim counts until a newer one is seen', () => {
+describe('decisions about other writers', () => {
+  it('a claim is current until a newer one is seen', () => {
     expect([0, 1, 2, 3].map((newest) => isCurrent(2, newest))).toEqual([true, true, true, false])
   })
 
   it.each([
-    [0, 0, 'prove-or-end'],
-    [0, 7, 'prove-or-end'],
-    [7, 0, 'prove-or-end'],
+    [0, 0, 'prove-or-stop'],
+    [0, 7, 'prove-or-stop'],
+    [7, 0, 'prove-or-stop'],
     [7, 6, 'prove-or-base'],
     [7, 7, 'fenced'],
     [7, 8, 'fenced'],
   ])('epoch %i meets a file of epoch %i: %s', (mine, found, decision) => {
-    expect(decideTaken(mine, found)).toBe(decision)
+    expect(decideContention(mine, found)).toBe(decision)
   })
 
-  it('the first file is a base without proof, a fence before older writers, else none', () => {
+  it('the first file is a base without proof, a fence against older writers, and otherwise none', () => {
     expect(firstFile(false, true)).toBe('base')
     expect(firstFile(false, false)).toBe('base')
     expect(firstFile(true, true)).toBe('fence')
     expect(firstFile(true, false)).toBe('none')
   })
 
-  it('nothing is asked within a minute, then for the next claim, after a day for all', () => {
-    expect(question(FRESH_MS)).toBe('none')
-    expect(question(FRESH_MS + 1)).toBe('next')
-    expect(question(LONG_MS)).toBe('next')
-    expect(question(LONG_MS + 1)).toBe('all')
-    expect(question(Number.NaN)).not.toBe('none')
+  it('nothing is checked within a minute, then the next claim, and all claims after a day', () => {
+    expect(freshnessCheck(FRESH_MS)).toBe('none')
+    expect(freshnessCheck(FRESH_MS + 1)).toBe('next')
+    expect(freshnessCheck(LONG_MS)).toBe('next')
+    expect(freshnessCheck(LONG_MS + 1)).toBe('all')
+    expect(freshnessCheck(Number.NaN)).not.toBe('none')
   })
 })
 
-describe('slots that a paused writer may still try', () => {
-  it('is the one of the take-over, if its own file stands before', () => {
+describe('protected slots', () => {
+  it("are only that of the take-over if the fenced writer's file is right before it", () => {
     expect(firstStaleSlot(3, 3, txid(10))).toBe(10n)
     expect(firstStaleSlot(3, 2, txid(100))).toBe(68n)
     expect(firstStaleSlot(3, undefined, txid(10))).toBe(1n)
   })
 
-  it('are protected for seven days', () => {
+  it('stay protected for seven days', () => {
     const ends = [
       end({ slot: txid(10), from: txid(10) }),
       end({ slot: txid(20), from: txid(18), at: new Date(NOW - PROTECT_MS) }),
       end({ slot: txid(30), at: new Date(NOW - PROTECT_MS - 1) }),
       end({ by: 'writer' }),
     ]
-    expect(protectedSlotsOf(ends, NOW)).toEqual([10n, 18n, 19n, 20n])
+    expect(protectedSlots(ends, NOW)).toEqual([10n, 18n, 19n, 20n])
   })
 
-  it('are few, whatever an object says', () => {
+  it('are few, whatever an end record says', () => {
     const slot = txid(2n ** 60n)
-    expect(protectedSlotsOf([end({ slot, from: txid(1) })], NOW)).toHaveLength(33)
-    expect(protectedSlotsOf([end({ slot: txid(5), from: txid(9) })], NOW)).toEqual([])
+    expect(protectedSlots([end({ slot, from: txid(1) })], NOW)).toHaveLength(33)
+    expect(protectedSlots([end({ slot: txid(5), from: txid(9) })], NOW)).toEqual([])
   })
 })
 
-describe('claims of long ago', () => {
+describe('expired epochs', () => {
   const old = OLD_MS + 1
   const both = (epoch: number, age: number) => [
     object(epoch, 'claim', age),
     object(epoch, 'end', age),
   ]
 
-  it('go, but the newest three and those without an end', () => {
+  it('are all old ones but the newest three and those without an end', () => {
     const objects = [
       ...both(1, old),
       object(2, 'claim', old),
       ...[3, 4, 5, 6].flatMap((e) => both(e, old)),
     ]
-    expect(forgottenOf(objects, new Date(NOW)).map(({ epoch }) => epoch)).toEqual([1, 1, 3, 3])
+    expect(expiredEpochs(objects, new Date(NOW)).map(({ epoch }) => epoch)).toEqual([1, 1, 3, 3])
   })
 
-  it('stay as long as anything of them is younger', () => {
+  it('are none of which any object is younger', () => {
     const objects = [
       object(1, 'claim', old),
       object(1, 'end'),
       ...[2, 3, 4].flatMap((e) => both(e, 0)),
     ]
-    expect(forgottenOf(objects, new Date(NOW))).toEqual([])
+    expect(expiredEpochs(objects, new Date(NOW))).toEqual([])
   })
 
-  it('go after a day where a thousand newer ones are left, so that no start lists without end', () => {
+  it('are those older than a day once there are a thousand newer ones, so that listings stay short', () => {
     const day = LONG_MS + 1
     const objects = Array.from({ length: 1005 }, (_, i) => both(i + 1, i < 3 ? day : 0)).flat()
-    const gone = forgottenOf(objects, new Date(NOW)).map(({ epoch }) => epoch)
+    const gone = expiredEpochs(objects, new Date(NOW)).map(({ epoch }) => epoch)
     expect(gone).toEqual([1, 1, 2, 2, 3, 3])
-    expect(forgottenOf(objects.slice(10), new Date(NOW))).toEqual([])
+    expect(expiredEpochs(objects.slice(10), new Date(NOW))).toEqual([])
   })
 
   it("are old by the store's clock alone", () => {
     const objects = [1, 2, 3, 4].flatMap((e) => both(e, old))
-    expect(forgottenOf(objects, new Date(NOW - old))).toEqual([])
-    expect(forgottenOf(objects, new Date(NOW))).toHaveLength(2)
+    expect(expiredEpochs(objects, new Date(NOW - old))).toEqual([])
+    expect(expiredEpochs(objects, new Date(NOW))).toHaveLength(2)
   })
 })
