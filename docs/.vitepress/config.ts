@@ -9,13 +9,17 @@ const { homepage } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')
 /** Where a browser sees the repository: `homepage` of package.json, without its anchor. */
 const repository = homepage.replace(/#.*$/, '')
 
+/** Wide tables scroll; on a phone their cells are smaller so that less of them has to. */
+const NARROW_TABLES =
+  '@media (max-width: 640px) { .vp-doc td, .vp-doc th { padding: 6px 8px; font-size: 13px } }'
+
 export default defineConfig({
   title: 'walsync',
   description: 'Replicates live SQLite databases to object storage and restores them.',
   outDir: join(root, '.site'),
   cacheDir: join(root, '.cache/vitepress'),
   cleanUrls: true,
-  lastUpdated: false,
+  head: [['style', {}, NARROW_TABLES]],
   themeConfig: {
     nav: [
       { text: 'Start', link: '/start' },
