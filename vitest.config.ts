@@ -1,35 +1,68 @@
-import { defineConfig } from 'vitest/config'
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 
 const report = process.env.VITEST_JSON
 
-/** Real processes, kills and timings: one file at a time, or they disturb what they measure. */
-const SERIAL = ['test/e2e/**/*.test.ts', 'test/crash/**/*.test.ts', 'test/cli/demo.test.ts']
+/**
+ * Files that need a storage server, minutes, or many kills. The ending is part of the name, so it
+ * stays with a file that is moved.
+ */
+const SLOW = 'test/**/*.slow.test.ts'
 
+const CONTRACT = ['test/contract/**/*.test.ts']
+/** Replication, restores and repairs on real SQLite files; most of their time is waiting. */
+const ENGINE = [
+  'test/core/{db,engine,repair,restore,verify}/**/*.test.ts',
+  'test/legacy/**/*.test.ts',
+]
+/** The command line and the library, as processes. */
+const CLI = ['test/{cli,api}/**/*.test.ts']
+/** Real processes, kills, the built package: one file at a time, or they disturb each other. */
+const E2E = ['test/{crash,e2e,package}/**/*.test.ts']
+
+/** Projects with the same `order` run at the same time. */
 export default defineConfig({
   test: {
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
     projects: [
-      {
-        test: {
-          ...shared('parallel'),
-          include: ['test/**/*.test.ts'],
-          exclude: SERIAL,
-          maxWorkers: 2,
-        },
-      },
-      {
-        test: {
-          ...shared('serial'),
-          include: SERIAL,
-          fileParallelism: false,
-          sequence: { groupOrder: 1 },
-          testTimeout: 120_000,
-        },
-      },
+      project('unit', {
+        include: ['test/**/*.test.ts'],
+        exclude: [SLOW, ...CONTRACT, ...ENGINE, ...CLI, ...E2E],
+        order: 0,
+      }),
+      project('contract', { include: CONTRACT, exclude: [SLOW], order: 1, maxWorkers: 4 }),
+      project('engine', { include: ENGINE, exclude: [SLOW], order: 1, maxWorkers: 4 }),
+      project('cli', { include: CLI, exclude: [SLOW], order: 1, maxWorkers: 4 }),
+      project('e2e', { include: E2E, exclude: [SLOW], order: 2, maxWorkers: 1 }),
+      project('slow', { include: [SLOW], exclude: E2E, order: 3 }),
+      project('slow-e2e', { include: E2E.map(slowOnly), exclude: [], order: 4, maxWorkers: 1 }),
     ],
   },
 })
 
-function shared(name: string) {
-  return { name, pool: 'forks' as const, testTimeout: 60_000, hookTimeout: 120_000 }
+interface ProjectOptions {
+  readonly include: string[]
+  readonly exclude: string[]
+  readonly order: number
+  readonly maxWorkers?: number
+}
+
+function project(name: string, options: ProjectOptions): TestProjectInlineConfiguration {
+  const { include, exclude, order, maxWorkers = 2 } = options
+  return {
+    test: {
+      name,
+      include,
+      exclude,
+      maxWorkers,
+      pool: 'forks',
+      fileParallelism: maxWorkers > 1,
+      sequence: { groupOrder: order },
+      testTimeout: maxWorkers > 1 ? 60_000 : 120_000,
+      hookTimeout: 120_000,
+    },
+  }
+}
+
+function slowOnly(pattern: string): string {
+  return pattern.replace('.test.ts', '.slow.test.ts')
 }

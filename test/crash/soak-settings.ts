@@ -11,7 +11,14 @@ export const SOAK: Omit<TrackerOptions, 'name' | 'path'> = {
 }
 
 /** The same for the one-shot commands beside it. */
-export const PRUNE_FLAGS = ['--keep-levels', '2s,4s,10s', '--keep-for', '20s', '--min-object-age', '1s']
+export const PRUNE_FLAGS = [
+  '--keep-levels',
+  '2s,4s,10s',
+  '--keep-for',
+  '20s',
+  '--min-object-age',
+  '1s',
+]
 export const COMPACT_FLAGS = ['--levels', '1s,3s,9s']
 
 /** A value that JSON can carry; TXIDs as decimal text. */

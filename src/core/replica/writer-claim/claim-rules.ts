@@ -3,7 +3,7 @@ import type { EndRecord, EpochObject } from './claim-records.ts'
 
 /*
  * Every decision that one writer makes about another, as pure functions, so that a model can try all
- * interleavings of the code that runs (test/core/engine/fencing-model.test.ts).
+ * interleavings of the code that runs (test/core/engine/fencing-model.slow.test.ts).
  */
 
 /** `newest`: the newest writer takes over; `strict`: refuses to start while another claim is locked. */
