@@ -10,8 +10,10 @@ import { DatabaseSync } from 'node:sqlite'
 import { MemoryObjectStore } from '../src/backends/memory/index.ts'
 import { SourceDatabase } from '../src/core/db/index.ts'
 import { changeFile, fileBytes, fullFile } from '../src/core/engine/capture/ltx-file.ts'
-import { SnapshotPolicy } from '../src/core/engine/snapshots/snapshot-policy.ts'
-import { DEFAULT_SNAPSHOT_TRIGGERS } from '../src/core/engine/snapshots/snapshot-triggers.ts'
+import {
+  DEFAULT_SNAPSHOT_TRIGGERS,
+  SnapshotPolicy,
+} from '../src/core/engine/snapshots/snapshot-policy.ts'
 import { ReplicaCatalogue } from '../src/core/engine/upkeep/replica-catalogue.ts'
 import { ReplicaMaintenance } from '../src/core/engine/upkeep/replica-maintenance.ts'
 import { txid } from '../src/core/ltx/index.ts'

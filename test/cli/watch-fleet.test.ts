@@ -8,7 +8,7 @@ import type { FleetEvent } from '../../src/cli/watch/fleet-event.ts'
 import type { RefusedFile, WantedDatabase } from '../../src/cli/watch/resolve-databases.ts'
 import type { EngineDatabase } from '../../src/core/engine/engine.ts'
 import { FencedError } from '../../src/core/engine/events.ts'
-import type { DatabaseStatus } from '../../src/core/engine/tracker-options.ts'
+import type { DatabaseStatus } from '../../src/core/engine/replication-status.ts'
 
 const header = (mode: 1 | 2) =>
   Buffer.concat([Buffer.from('SQLite format 3\0'), Buffer.from([16, 0, mode, mode])])

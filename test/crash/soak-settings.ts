@@ -1,4 +1,4 @@
-import type { TrackerOptions } from '../../src/core/engine/tracker-options.ts'
+import type { TrackerOptions } from '../../src/core/engine/options.ts'
 
 /** What the watcher of a soak is told beside names and paths. */
 export const SOAK: Omit<TrackerOptions, 'name' | 'path'> = {

@@ -40,7 +40,7 @@ const FORBIDDEN: readonly (readonly [string, string])[] = [
   ['src/core/retention/x.ts', '../engine/engine.ts'],
   ['src/core/compaction/plan-x.ts', '../store/index.ts'],
   ['src/core/compaction/x.ts', '../db/index.ts'],
-  ['src/core/verify/x.ts', '../engine/locate.ts'],
+  ['src/core/verify/x.ts', '../engine/engine.ts'],
   ['src/core/verify/x.ts', '../repair/index.ts'],
   ['src/core/repair/x.ts', '../../legacy/legacy-keys.ts'],
   ['src/legacy/x.ts', '../core/engine/engine.ts'],

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { TrackerOptions } from '../../core/engine/tracker-options.ts'
+import type { TrackerOptions } from '../../core/engine/options.ts'
 import type { RetentionPolicy } from '../../core/retention/retention-policy.ts'
 import { parseFlags, settings } from './flags.ts'
 import {

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { z } from 'zod'
 import { planLevels } from '../../core/compaction/plan-levels.ts'
-import type { MaintenanceEvent } from '../../core/engine/upkeep/maintenance-event.ts'
+import type { MaintenanceEvent } from '../../core/engine/events.ts'
 import { ReplicaCatalogue } from '../../core/engine/upkeep/replica-catalogue.ts'
 import { ReplicaMaintenance } from '../../core/engine/upkeep/replica-maintenance.ts'
 import type { LtxFileInfo, ReplicaClient } from '../../core/replica/replica-client.ts'

@@ -1,4 +1,4 @@
-import type { DatabaseStatus } from '../../core/engine/tracker-options.ts'
+import type { DatabaseStatus } from '../../core/engine/replication-status.ts'
 import type { FleetStatus } from '../watch/fleet-status.ts'
 
 /** What a watcher answers on its socket: one JSON document. TXIDs are 16 hexadecimal digits, times RFC 3339. */

@@ -1,4 +1,4 @@
-import type { DatabaseStatus } from '../../core/engine/tracker-options.ts'
+import type { DatabaseStatus } from '../../core/engine/replication-status.ts'
 import type { FleetMember } from './fleet-member.ts'
 import type { RefusedFile, WantedDatabase } from './resolve-databases.ts'
 import type { WaitingDatabase } from './waiting-database.ts'

@@ -1,5 +1,5 @@
 import type { EngineEvent } from '../../core/engine/events.ts'
-import { failureIn, successIn, WORKS, type Work } from '../../core/engine/work.ts'
+import { failureIn, successIn, WORKS, type Work } from '../../core/engine/events.ts'
 import { isStoreError } from '../../core/store/index.ts'
 import { fieldsOf, inWords, type LogLevelOfEvent, messageOf } from '../output/event-log.ts'
 import type { Logger } from '../output/logger.ts'

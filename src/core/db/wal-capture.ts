@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import {
   isSameRun,
   startOfRun,
@@ -6,19 +6,14 @@ import {
   type WalHeader,
   WalScanner,
   walFrameOffset,
+  walFrameSize,
 } from '../wal/index.ts'
-import {
-  type CapturePosition,
-  type DatabaseView,
-  NOWHERE,
-  type WalChange,
-} from './capture-position.ts'
 import { type Continuity, proveContinuity, type WalAnchor } from './continuity.ts'
 import { DatabaseError } from './database-error.ts'
 import type { ReadGuard, WalIndexState } from './read-guard.ts'
+import type { CapturePosition, DatabaseView, WalChange } from './read-view.ts'
 import type { WalFile } from './wal-file.ts'
 import type { WalIndexFile } from './wal-index-file.ts'
-import { WalRangeReader } from './wal-range-reader.ts'
 
 /** A change stops growing at this many bytes of distinct pages, so that one file stays moderate. */
 const CHANGE_BYTES = 64 << 20
@@ -27,6 +22,13 @@ const UNSETTLED: WalIndexState = { published: -1, backfilled: -1 }
 const ANCHOR_MS = 60_000
 /** How long published frames may stay unreadable before continuity is given up, in milliseconds. */
 const UNREADABLE_MS = 5000
+
+/** Where a capture is before it has found its place. */
+const NOWHERE: CapturePosition = {
+  run: undefined,
+  wal: { frame: 0, checksum1: 0, checksum2: 0 },
+  commit: 0,
+}
 
 /**
  * Follows one database's WAL from commit to commit, guarded by a read mark.
@@ -335,5 +337,48 @@ export class WalCapture {
       this.#path,
       `Continuity of ${this.#path} is lost: ${reason}.`,
     )
+  }
+}
+
+/**
+ * WAL read between two turns of the event loop. One for all databases: what is read is scanned
+ * before anything else runs.
+ */
+const CHUNK = new Uint8Array(1 << 20)
+
+/** Feeds frames from a WAL file to a scanner, in chunks, so that a long stretch does not keep other databases waiting. */
+class WalRangeReader {
+  readonly #wal: WalFile
+  readonly #frameSize: number
+
+  /** @param pageSize in bytes */
+  constructor(wal: WalFile, pageSize: number) {
+    this.#wal = wal
+    this.#frameSize = walFrameSize(pageSize)
+  }
+
+  /**
+   * Reads on until `published` frames of the run have been seen, one does not verify, or the scanner
+   * holds `maxPages` distinct pages and has reached a commit.
+   */
+  async read(
+    run: WalHeader,
+    scanner: WalScanner,
+    published: number,
+    maxPages: number,
+  ): Promise<WalScanner> {
+    const size = this.#frameSize
+    const perChunk = Math.floor(CHUNK.length / size)
+    while (scanner.frame < published && !scanner.ended) {
+      const frames = Math.min(perChunk, published - scanner.frame)
+      const chunk = CHUNK.subarray(0, frames * size)
+      const read = this.#wal.read(chunk, walFrameOffset(scanner.frame, run.pageSize))
+      const whole = Math.floor(read / size) * size
+      if (whole === 0) break
+      scanner.scan(chunk.subarray(0, whole))
+      if (scanner.pages.size >= maxPages && scanner.position.frame > 0) break
+      if (frames === perChunk) await yieldToEventLoop()
+    }
+    return scanner
   }
 }

@@ -8,7 +8,8 @@ import type { CreateOnlyCheck } from '../replica/writer-claim/create-only-check.
 import type { ObjectStore } from '../store/index.ts'
 import { type EngineEvent, FencedError } from './events.ts'
 import { Residency } from './idle/idle-pool.ts'
-import type { DatabaseStatus, TrackerContext, TrackerOptions } from './tracker-options.ts'
+import type { EngineContext, TrackerOptions } from './options.ts'
+import type { DatabaseStatus } from './replication-status.ts'
 import { WalTracker } from './wal-tracker.ts'
 
 export interface EngineDatabase extends TrackerOptions {
@@ -41,7 +42,7 @@ const HOUR_MS = 3_600_000
 /** Replicates many databases in one process; each has a loop of its own, so that one in trouble delays no other. */
 export class Engine {
   readonly #trackers: WalTracker[]
-  readonly #context: TrackerContext
+  readonly #context: EngineContext
   readonly #checkpointer = new Checkpointer()
   readonly #added = new Wakeup()
   #stopped = false

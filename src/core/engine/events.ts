@@ -1,8 +1,9 @@
 import type { TXID } from '../ltx/index.ts'
+import { ReplicaError } from '../replica/replica-error.ts'
 import type { FencedError } from '../replica/writer-claim/fenced-error.ts'
+import type { RetentionBlock } from '../retention/plan-retention.ts'
+import { type DeleteFailure, isStoreError } from '../store/index.ts'
 import type { VerifyEvent } from '../verify/verify-schedule.ts'
-import type { MaintenanceEvent } from './upkeep/maintenance-event.ts'
-import type { Work } from './work.ts'
 
 export { FencedError, type FencedErrorCode } from '../replica/writer-claim/fenced-error.ts'
 
@@ -91,3 +92,111 @@ export const CHAIN_BROKEN = 'the replica has no complete chain to its newest TXI
 export type Emit = (event: DistributiveOmit<EngineEvent, 'database'>) => void
 
 type DistributiveOmit<T, K extends keyof T> = T extends unknown ? Omit<T, K> : never
+
+/** What became of a replica's upkeep. Core prints nothing: whoever composes decides what to show. */
+export type MaintenanceEvent =
+  | {
+      readonly type: 'compacted'
+      readonly level: number
+      /** Files merged into one. */
+      readonly files: number
+      readonly minTxid: TXID
+      readonly maxTxid: TXID
+      /** Of the files, and of the one that they became. */
+      readonly bytesBefore: number
+      readonly bytesAfter: number
+    }
+  | { readonly type: 'pruned'; readonly files: number; readonly bytes: number }
+  /** Nothing is deleted for now; told once each time that it begins. */
+  | { readonly type: 'retention-blocked'; readonly reason: RetentionBlock }
+  /** Some objects could not be deleted; they are tried again. */
+  | {
+      readonly type: 'delete-failed'
+      readonly failures: readonly DeleteFailure[]
+      readonly retryInMs: number
+    }
+  /** An object that is in the way of compaction (`CompactionError`): it is left, and worked around. */
+  | { readonly type: 'object-avoided'; readonly error: unknown }
+  /** What failed before does not any more, of `maintenance-error` and `delete-failed`. */
+  | { readonly type: 'maintenance-recovered' }
+  /** Everything is tried again after a pause. */
+  | { readonly type: 'maintenance-error'; readonly error: unknown; readonly retryInMs: number }
+
+/**
+ * What is done for one database. Each can fail by itself, and only its own success ends its failure.
+ * In the order in which their errors matter. `replication`: opening, capturing, finding the replica's end, bases.
+ */
+export const WORKS = [
+  'replication',
+  'upload',
+  'checkpoint',
+  'spool',
+  'snapshot',
+  'upkeep',
+  'verification',
+] as const
+export type Work = (typeof WORKS)[number]
+
+/** Which work an event tells the failure of, and why. */
+export function failureIn(event: EngineEvent): { work: Work; error: unknown } | undefined {
+  switch (event.type) {
+    case 'store-error':
+    case 'database-error':
+      return { work: event.during, error: event.error }
+    case 'spool-failed':
+      return { work: 'spool', error: event.error }
+    case 'maintenance-error':
+      return { work: 'upkeep', error: event.error }
+    case 'delete-failed':
+      return { work: 'upkeep', error: event.failures[0]?.error }
+    case 'verify-failed':
+      return { work: 'verification', error: event.error }
+    case 'damage-found': {
+      const what = event.defects[0]?.message ?? 'it has defects'
+      return { work: 'verification', error: new Error(`the replica is ${event.verdict}: ${what}`) }
+    }
+    default:
+      return undefined
+  }
+}
+
+/** Which work an event proves to go on. */
+export function successIn(event: EngineEvent): readonly Work[] {
+  switch (event.type) {
+    case 'store-recovered':
+    case 'database-recovered':
+      return [event.during]
+    case 'resumed':
+      return ['replication']
+    case 'base':
+      // Pending files whose upload failed may have been given up for it.
+      return ['replication', 'upload']
+    case 'synced':
+    case 'adopted':
+      // What is in the store needs no spool.
+      return ['upload', 'spool']
+    case 'spooling':
+      return ['spool']
+    case 'checkpoint':
+      return ['checkpoint']
+    case 'snapshot':
+      return ['snapshot']
+    case 'maintenance-recovered':
+      return ['upkeep']
+    case 'verified':
+      return event.defects === 0 ? ['verification'] : []
+    default:
+      return []
+  }
+}
+
+/** The event of an error that is tried again: whose fault it is decides who has to do something. */
+export function failureEvent(during: Work, error: unknown, retryInMs: number) {
+  const isFromStore = isStoreError(error) || error instanceof ReplicaError
+  const type = isFromStore ? ('store-error' as const) : ('database-error' as const)
+  return { type, during, error, retryInMs }
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error || isStoreError(error) ? error.message : String(error)
+}

@@ -1,8 +1,8 @@
 import { Backoff } from '../async/backoff.ts'
 import type { Wakeup } from '../async/wakeup.ts'
 import { DatabaseError } from '../db/index.ts'
+import type { DatabaseReplicator } from './database-replicator.ts'
 import { FencedError } from './events.ts'
-import type { TrackedDatabase } from './tracked-database.ts'
 import type { Shipper } from './upload/shipper.ts'
 
 /** Under writes that never pause the final sync ends after this, in milliseconds. */
@@ -17,7 +17,7 @@ const TICK_MS = 25
  * @throws FencedError
  */
 export async function finalSync(
-  database: TrackedDatabase | undefined,
+  database: DatabaseReplicator | undefined,
   shipper: Shipper,
   wakeup: Wakeup,
   signal: AbortSignal,
@@ -49,7 +49,7 @@ export async function finalSync(
 
 /** Captures what is left; true if there was nothing more. */
 async function isDone(
-  database: TrackedDatabase,
+  database: DatabaseReplicator,
   isLate: boolean,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -59,7 +59,7 @@ async function isDone(
 
 async function pauseAfter(
   error: unknown,
-  database: TrackedDatabase | undefined,
+  database: DatabaseReplicator | undefined,
   backoff: Backoff,
 ): Promise<number> {
   if (error instanceof FencedError) throw error

@@ -1,17 +1,26 @@
 import { Deadline } from '../async/deadline.ts'
 import { Wakeup } from '../async/wakeup.ts'
 import { DatabaseError } from '../db/index.ts'
-import type { TXID } from '../ltx/index.ts'
+import { formatTxid, type LtxHeader, type TXID } from '../ltx/index.ts'
+import type { LtxFileInfo } from '../replica/replica-client.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
 import type { CreateOnlyCheck } from '../replica/writer-claim/create-only-check.ts'
+import { EpochClaim } from '../replica/writer-claim/writer-claim.ts'
 import type { ObjectStore } from '../store/index.ts'
 import { BUSY_TICK_MS } from './capture/sync-pace.ts'
-import { FencedError } from './events.ts'
+import { DatabaseLifecycle } from './database-lifecycle.ts'
+import { DatabaseReplicator, type ReplicatorParts } from './database-replicator.ts'
+import { type EngineEvent, FencedError, messageOf } from './events.ts'
 import { finalSync } from './final-sync.ts'
-import type { TrackedDatabase } from './tracked-database.ts'
-import type { DatabaseStatus, TrackerContext, TrackerOptions } from './tracker-options.ts'
-import { type TrackerParts, trackerParts } from './tracker-parts.ts'
-import { messageOf } from './work.ts'
+import type { EngineContext, TrackerOptions } from './options.ts'
+import { type DatabaseStatus, ReplicationStatus } from './replication-status.ts'
+import { DEFAULT_SNAPSHOT_TRIGGERS, SnapshotPolicy } from './snapshots/snapshot-policy.ts'
+import { ReplicaCatalogue, restorableOf } from './upkeep/replica-catalogue.ts'
+import { ReplicaUpkeep } from './upkeep/replica-upkeep.ts'
+import type { PendingFile } from './upload/pending-file.ts'
+import { ReplicaWriter } from './upload/replica-writer.ts'
+import type { ShipperHooks } from './upload/shipper.ts'
+import { createSpool } from './upload/spool.ts'
 
 /**
  * Tracks one database's WAL into its replica: looks at once on a file event, then at most once per
@@ -21,9 +30,16 @@ import { messageOf } from './work.ts'
  */
 export class WalTracker {
   readonly name: string
+  readonly #path: string
   readonly #pollMs: number
-  readonly #context: TrackerContext
-  readonly #parts: TrackerParts
+  readonly #context: EngineContext
+  readonly #status: ReplicationStatus
+  readonly #catalogue: ReplicaCatalogue
+  readonly #claim: EpochClaim | undefined
+  readonly #policy: SnapshotPolicy
+  readonly #writer: ReplicaWriter
+  readonly #upkeep: ReplicaUpkeep
+  readonly #lifecycle: DatabaseLifecycle
   readonly #wakeup = new Wakeup()
   readonly #pause = new Deadline()
   readonly #abort = new AbortController()
@@ -39,21 +55,69 @@ export class WalTracker {
     store: ObjectStore,
     layout: ReplicaLayout,
     options: TrackerOptions,
-    context: TrackerContext,
+    context: EngineContext,
     createOnlyCheck?: CreateOnlyCheck,
   ) {
-    this.name = options.name
-    this.#pollMs = options.pollIntervalMs ?? 1000
+    const { name, path, lease = 'newest', syncIntervalMs: syncMs = 1000 } = options
+    const { pollIntervalMs: pollMs = 1000, maxWalBytes = 64 << 20 } = options
+    const { nodeId, failing, residency, folders } = context
+    this.name = name
+    this.#path = path
+    this.#pollMs = pollMs
     this.#context = context
-    this.#parts = trackerParts(
-      { store, layout, options, context, createOnlyCheck },
-      {
-        wake: () => this.#wakeup.call(),
-        onShipped: () => {
-          this.#shippedSomething = true
-        },
+    const wake = () => this.#wakeup.call()
+    const onEvent = (event: EngineEvent) => this.#onEvent(event)
+    const onStored = (file: LtxFileInfo) => this.#catalogue.add(file)
+    const hooks: ShipperHooks = {
+      onShipped: (file, bytes) => this.#onShipped(file, bytes),
+      onTaken: (file, found, signal) => this.#onTaken(file, found, signal),
+      onEvent,
+      wake,
+      failing: () => failing.size,
+    }
+
+    this.#status = new ReplicationStatus(name, context.onEvent, failing)
+    this.#catalogue = new ReplicaCatalogue(layout)
+    this.#claim =
+      lease === 'none'
+        ? undefined
+        : new EpochClaim(name, store, { lease, random: Number(nodeId), createOnlyCheck })
+    const triggers = options.snapshots ?? DEFAULT_SNAPSHOT_TRIGGERS
+    this.#policy = new SnapshotPolicy(store, layout, triggers, onStored)
+    const identity = { ...context, claim: this.#claim }
+    const spool = createSpool(options)
+    this.#writer = new ReplicaWriter(name, store, layout, spool, identity, hooks, onStored)
+    this.#upkeep = new ReplicaUpkeep({
+      options,
+      context,
+      onEvent,
+      catalogue: this.#catalogue,
+      client: this.#writer.client,
+      claim: this.#claim,
+      stored: () => this.#status.shipped,
+      onListed: (files) => {
+        if (this.#policy.judge(files, true)) this.#status.chainBroken()
       },
-    )
+      wake,
+    })
+    const parts: ReplicatorParts = {
+      ...context,
+      name,
+      writer: this.#writer,
+      policy: this.#policy,
+      maxWalBytes,
+      onEvent,
+      onListed: (files) => this.#upkeep.observe(files),
+    }
+    this.#lifecycle = new DatabaseLifecycle({
+      path,
+      syncMs,
+      pollMs,
+      residency,
+      folders,
+      wake,
+      replicate: (source, known) => new DatabaseReplicator(source, parts, known),
+    })
   }
 
   /**
@@ -62,7 +126,7 @@ export class WalTracker {
    * @throws DatabaseError
    */
   check(): void {
-    this.#parts.access.check()
+    this.#lifecycle.check()
   }
 
   /**
@@ -71,13 +135,13 @@ export class WalTracker {
    * @throws DatabaseError
    */
   open(): void {
-    if (this.#parts.access.open()) this.#parts.journal.opened()
-    else this.#parts.journal.waiting('the database is empty')
+    if (this.#lifecycle.open()) this.#status.opened()
+    else this.#status.waiting('the database is empty')
   }
 
   /** Device and inode of the file, to find one database given twice. */
   get identity(): string | undefined {
-    return this.#parts.access.identity
+    return this.#lifecycle.identity
   }
 
   /**
@@ -120,7 +184,7 @@ export class WalTracker {
     if (this.#starting === undefined) return true
     this.#stopping = true
     this.#wakeup.call()
-    const upkeepEnded = this.#parts.upkeep.stop()
+    const upkeepEnded = this.#upkeep.stop()
     const timer = setTimeout(
       () => this.#abort.abort(new Error('the time for the final sync is over')),
       timeoutMs,
@@ -129,22 +193,26 @@ export class WalTracker {
       await this.#starting
       await this.#loop
       await upkeepEnded
-      const { access, writer } = this.#parts
-      const isHeld = access.tracked !== undefined || access.isResting
+      const isHeld = this.#lifecycle.replicator !== undefined || this.#lifecycle.isResting
       await this.#checkFiles()
-      if (isHeld && access.mustOpen()) this.open()
+      if (isHeld && this.#lifecycle.mustOpen()) this.open()
       const { signal } = this.#abort
-      const done = await finalSync(access.tracked, writer.shipper, this.#wakeup, signal)
-      if (done) await this.#parts.release(signal)
+      const done = await finalSync(
+        this.#lifecycle.replicator,
+        this.#writer.shipper,
+        this.#wakeup,
+        signal,
+      )
+      if (done) await this.#release(signal)
       return done
     } catch (error) {
-      if (error instanceof FencedError) this.#parts.journal.fenced(error)
+      if (error instanceof FencedError) this.#status.fenced(error)
       throw error
     } finally {
-      for (const done of this.#syncWaiters.splice(0)) done(this.#parts.journal.shipped)
+      for (const done of this.#syncWaiters.splice(0)) done(this.#status.shipped)
       clearTimeout(timer)
-      this.#parts.access.pace?.stop()
-      this.#parts.journal.stopped()
+      this.#lifecycle.pace?.stop()
+      this.#status.stopped()
     }
   }
 
@@ -154,17 +222,65 @@ export class WalTracker {
    * @param keepLog leave the log to the next start, even if ours is the last connection
    */
   async close(keepLog?: boolean): Promise<void> {
-    await this.#parts.access.close(keepLog)
+    await this.#lifecycle.close(keepLog)
   }
 
   status(): DatabaseStatus {
-    return this.#parts.status()
+    const now = Date.now()
+    const { replicator, pace } = this.#lifecycle
+    const { pending } = this.#writer.shipper
+    const oldest = pending[0]?.noticedAt ?? pace?.noticedAt(now) ?? now
+    return this.#status.report({
+      path: this.#path,
+      isOpen: replicator !== undefined,
+      pendingFiles: pending.length,
+      walBytes: replicator?.source.capture.walBytes() ?? 0,
+      spoolBytes: this.#writer.spool.bytes,
+      lagMs: now - oldest,
+      replicaFiles: this.#catalogue.count,
+      replicaBytes: this.#catalogue.bytes,
+      restorable: restorableOf(this.#catalogue),
+    })
+  }
+
+  #onEvent(event: EngineEvent): void {
+    // What waited for a store longer than the uploads do is tried again with them.
+    if (event.type === 'store-recovered') {
+      this.#lifecycle.replicator?.snapshots.storeAnswers()
+      this.#upkeep.storeAnswers()
+    }
+    this.#status.tell(event)
+  }
+
+  #onShipped(file: PendingFile, bytes: number): void {
+    const { replicator } = this.#lifecycle
+    if (file.uncaptured !== undefined) replicator?.source.capture.advance(file.uncaptured)
+    this.#policy.shipped(file.pages, bytes, Date.now())
+    this.#shippedSomething = true
+    this.#status.synced(file, bytes)
+  }
+
+  async #onTaken(file: PendingFile, found: LtxHeader, signal: AbortSignal): Promise<void> {
+    const { replicator } = this.#lifecycle
+    if (replicator !== undefined) return await replicator.adopt(file.txid, found, signal)
+    const message = `Another writer has taken over the replica of ${this.name}.`
+    throw new FencedError('TakenOver', this.name, formatTxid(file.txid), message)
+  }
+
+  /** Everything is in the store and nothing more will be written: the next writer need not fence this one. */
+  async #release(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#claim?.release(signal)
+    } catch (error) {
+      const epoch = this.#claim?.epoch ?? 0
+      this.#onEvent({ type: 'not-released', database: this.name, epoch, error })
+    }
   }
 
   async #prepareFirst(): Promise<void> {
     if (this.#stopping) return
     this.open()
-    const database = this.#parts.access.tracked
+    const database = this.#lifecycle.replicator
     if (database === undefined) return
     try {
       await this.#prepare(database)
@@ -182,9 +298,9 @@ export class WalTracker {
       try {
         const now = Date.now()
         // After an error uploads alone go on: a file event does not cut the pause short.
-        this.#parts.writer.shipper.pump(now)
+        this.#writer.shipper.pump(now)
         waitMs = this.#pause.left(now) > 0 ? await this.#whilePaused(now) : await this.#turn(now)
-        waitMs = Math.min(waitMs, this.#parts.upkeep.waitMs(Date.now()))
+        waitMs = Math.min(waitMs, this.#upkeep.waitMs(Date.now()))
       } catch (error) {
         waitMs = await this.#recover(error)
       }
@@ -200,12 +316,12 @@ export class WalTracker {
 
   /** One look at everything that may be due. Returns how long to wait until the next, in milliseconds. */
   async #turn(now: number): Promise<number> {
-    this.#parts.upkeep.pump(now)
+    this.#upkeep.pump(now)
     await this.#checkFilesIfDue(now)
-    if (!(await this.#parts.access.clear())) return this.#pollMs
-    if (this.#parts.access.mustOpen()) this.open()
-    const database = this.#parts.access.tracked
-    const { shipper } = this.#parts.writer
+    if (!(await this.#lifecycle.clear())) return this.#pollMs
+    if (this.#lifecycle.mustOpen()) this.open()
+    const database = this.#lifecycle.replicator
+    const { shipper } = this.#writer
     if (database?.needsPreparing === false) database.settle()
     shipper.pump(now)
     if (shipper.pending.length > 0) return await this.#whileShipping(database, now)
@@ -218,63 +334,63 @@ export class WalTracker {
       database.startSnapshot(now, this.#abort.signal, () => this.#wakeup.call())
     }
     const walBytes = database.source.capture.walBytes()
-    const untilSync = this.#parts.access.pace?.untilSync(now) ?? 0
+    const untilSync = this.#lifecycle.pace?.untilSync(now) ?? 0
     const mayWait = this.#syncWaiters.length === 0 && !database.checkpoints.pressing(now, walBytes)
     if (untilSync > 0 && mayWait) return Math.min(BUSY_TICK_MS, untilSync)
     const waiting = this.#syncWaiters.length
     if (await this.#captureNow(database, now)) return 0
-    for (const done of this.#syncWaiters.splice(0, waiting)) done(this.#parts.journal.shipped)
+    for (const done of this.#syncWaiters.splice(0, waiting)) done(this.#status.shipped)
     return await this.#beQuiet(database, now)
   }
 
-  async #captureNow(database: TrackedDatabase, now: number): Promise<boolean> {
-    const captured = await database.capture(this.#parts.access.pace?.noticedAt(now) ?? now)
-    this.#parts.journal.recovered()
+  async #captureNow(database: DatabaseReplicator, now: number): Promise<boolean> {
+    const captured = await database.capture(this.#lifecycle.pace?.noticedAt(now) ?? now)
+    this.#status.recovered()
     if (!captured) return false
-    this.#parts.access.pace?.captured(now)
-    this.#parts.writer.shipper.pump(now)
+    this.#lifecycle.pace?.captured(now)
+    this.#writer.shipper.pump(now)
     return true
   }
 
   /** Nothing to ship: waits for the next file event, with polling behind it. */
-  async #beQuiet(database: TrackedDatabase, now: number): Promise<number> {
-    const { pace } = this.#parts.access
+  async #beQuiet(database: DatabaseReplicator, now: number): Promise<number> {
+    const { pace } = this.#lifecycle
     if (pace === undefined) return this.#pollMs
     const { waitMs, armed, isCalm } = pace.quiet()
     if (armed && (await this.#captureNow(database, now))) return 0
     this.#shippedSomething = true
-    if (!isCalm || !(await this.#parts.access.rest(now))) return waitMs
-    if (this.#parts.access.isResting) this.#context.onEvent({ type: 'rested', database: this.name })
+    if (!isCalm || !(await this.#lifecycle.rest(now))) return waitMs
+    if (this.#lifecycle.isResting) this.#context.onEvent({ type: 'rested', database: this.name })
     return 0
   }
 
   /** Nothing is open: all of a resting database is in the store. */
   #rested(now: number): number {
-    this.#parts.journal.recovered()
-    if (!this.#parts.access.isResting) return this.#pollMs
-    for (const done of this.#syncWaiters.splice(0)) done(this.#parts.journal.shipped)
-    const untilSnapshot = this.#parts.policy.dueAt(this.#parts.writer.captured) - now
-    if (untilSnapshot > 0) return Math.min(this.#parts.access.restMs, untilSnapshot)
+    this.#status.recovered()
+    if (!this.#lifecycle.isResting) return this.#pollMs
+    for (const done of this.#syncWaiters.splice(0)) done(this.#status.shipped)
+    const untilSnapshot = this.#policy.dueAt(this.#writer.captured) - now
+    if (untilSnapshot > 0) return Math.min(this.#lifecycle.restMs, untilSnapshot)
     // One that could not be opened a moment ago, for it is empty now, is waited for.
-    if (!this.#parts.access.mustOpen()) this.open()
-    return this.#parts.access.isResting ? this.#pollMs : 0
+    if (!this.#lifecycle.mustOpen()) this.open()
+    return this.#lifecycle.isResting ? this.#pollMs : 0
   }
 
-  async #whileShipping(database: TrackedDatabase | undefined, now: number): Promise<number> {
+  async #whileShipping(database: DatabaseReplicator | undefined, now: number): Promise<number> {
     await database?.relieve(now)
-    const untilRetry = this.#parts.writer.shipper.untilRetry(now)
+    const untilRetry = this.#writer.shipper.untilRetry(now)
     return untilRetry > 0 ? Math.min(untilRetry, 250) : BUSY_TICK_MS
   }
 
-  async #prepare(database: TrackedDatabase): Promise<number> {
+  async #prepare(database: DatabaseReplicator): Promise<number> {
     const outcome = await database.prepare(this.#abort.signal)
     if (outcome === 'empty') {
-      this.#parts.journal.waiting('the database is empty')
+      this.#status.waiting('the database is empty')
       return this.#pollMs
     }
     if (outcome === 'again') return BUSY_TICK_MS
-    this.#parts.journal.replicating(this.#parts.writer.shipped)
-    this.#parts.journal.recovered()
+    this.#status.replicating(this.#writer.shipped)
+    this.#status.recovered()
     return 0
   }
 
@@ -286,40 +402,40 @@ export class WalTracker {
 
   /** Holds what is open against the path and the files that are there now. */
   async #checkFiles(): Promise<void> {
-    const { access, journal } = this.#parts
-    const mismatch = access.tracked?.source.mismatch()
+    const lifecycle = this.#lifecycle
+    const mismatch = lifecycle.replicator?.source.mismatch()
     if (mismatch?.kind === 'replaced') await this.#leave(mismatch.reason)
-    journal.filesRemoved(mismatch?.kind === 'removed' ? mismatch.reason : undefined)
+    this.#status.filesRemoved(mismatch?.kind === 'removed' ? mismatch.reason : undefined)
   }
 
   /** The files are no longer the database that is open: ships what can still be read of that and lets it go. */
   async #leave(reason: string): Promise<void> {
-    const database = this.#parts.access.tracked
+    const database = this.#lifecycle.replicator
     if (database === undefined) return
     try {
       if (!database.needsPreparing) await this.#captureNow(database, Date.now())
-      await this.#parts.writer.releaseWal(database.source)
+      await this.#writer.releaseWal(database.source)
     } catch (error) {
       // Whatever SQLite says of a log that is no longer the database's: what follows is a new base.
       if (error instanceof FencedError) throw error
       await database.loseContinuity(messageOf(error))
     }
-    await this.#parts.access.leave(reason)
-    this.#parts.journal.lost(`the database was replaced or deleted: ${reason}`)
+    await this.#lifecycle.leave(reason)
+    this.#status.lost(`the database was replaced or deleted: ${reason}`)
   }
 
   /** Errors end nothing but fencing: they are told, and the same is tried again after a pause. Returns the pause. */
   async #recover(error: unknown): Promise<number> {
     // What a failed open leaves holds the index of the log, under which no application can start.
     // What keeps it from being closed is told at the next turn, which tries again.
-    await this.#parts.access.clear().catch(() => false)
+    await this.#lifecycle.clear().catch(() => false)
     if (this.#stopping) return 0
     if (error instanceof FencedError) {
-      this.#parts.journal.fenced(error)
+      this.#status.fenced(error)
       throw error
     }
     if (isLost(error)) {
-      await this.#parts.access.tracked?.loseContinuity(error.message)
+      await this.#lifecycle.replicator?.loseContinuity(error.message)
       return 0
     }
     if (isReplaced(error)) {
@@ -330,7 +446,7 @@ export class WalTracker {
         return await this.#recover(another)
       }
     }
-    const retryInMs = this.#parts.journal.failed(error)
+    const retryInMs = this.#status.failed(error)
     this.#pause.set(Date.now(), retryInMs)
     return retryInMs
   }

@@ -6,9 +6,9 @@ import {
   type SourceDatabase,
 } from '../db/index.ts'
 import { anchorOf } from '../engine/capture/ltx-file.ts'
-import { locateHead } from '../engine/locate.ts'
 import type { TXID } from '../ltx/index.ts'
 import type { ReplicaClient } from '../replica/replica-client.ts'
+import { readReplicaHead } from '../replica/replica-head.ts'
 
 /** A view of a live database, and whether it is known to be what the replica has. */
 export interface LiveView {
@@ -59,7 +59,7 @@ async function standing(
   signal: AbortSignal,
 ): Promise<{ readonly txid: TXID; readonly reason: '' } | string> {
   const { capture } = source
-  const { txid, header } = await locateHead(client, { signal })
+  const { txid, header } = await readReplicaHead(client, { signal })
   const anchor = header && anchorOf(header)
   if (txid === undefined || header === undefined || anchor === undefined) {
     return 'the replica does not say where in the WAL it ends'

@@ -1,5 +1,4 @@
 export * from './wal-checksum.ts'
-export * from './wal-error.ts'
 export * from './wal-frame.ts'
 export * from './wal-header.ts'
 export * from './wal-scanner.ts'

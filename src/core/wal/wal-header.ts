@@ -1,5 +1,5 @@
+import { ExitCode, WalsyncError } from '../errors.ts'
 import { extendWalChecksum, type WalChecksum } from './wal-checksum.ts'
-import { WalError } from './wal-error.ts'
 
 export const WAL_HEADER_SIZE = 32
 export const WAL_FORMAT_VERSION = 3007000
@@ -102,4 +102,16 @@ export function isSameRun(a: WalHeader, b: WalHeader): boolean {
 
 export function isPageSize(size: number): boolean {
   return size >= 512 && size <= 65536 && (size & (size - 1)) === 0
+}
+
+/** `UnsupportedVersion`: a valid WAL header of a format version other than 3007000. */
+export type WalErrorCode = 'UnsupportedVersion'
+
+/** The WAL is intact, and of a kind that walsync does not read. Damage is never an error here: it ends the log. */
+export class WalError extends WalsyncError<WalErrorCode> {
+  override readonly name = 'WalError'
+
+  constructor(code: WalErrorCode, message: string) {
+    super(code, message, ExitCode.database)
+  }
 }

@@ -3,8 +3,11 @@ import { expect, it, vi } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { Backoff } from '../../../src/core/async/backoff.ts'
 import { DatabaseError } from '../../../src/core/db/index.ts'
-import { TrackerJournal } from '../../../src/core/engine/tracker-journal.ts'
-import { failureEvent } from '../../../src/core/engine/work.ts'
+import { failureEvent } from '../../../src/core/engine/events.ts'
+import {
+  type Measurements,
+  ReplicationStatus,
+} from '../../../src/core/engine/replication-status.ts'
 import { StoreError } from '../../../src/core/store/index.ts'
 import { hookedStore, type StoreHooks } from '../../support/hooked-store.ts'
 import { ReplicaRig } from '../../support/replica-rig.ts'
@@ -126,17 +129,29 @@ it('an error is of the store or of the database, whatever was being done', () =>
   expect(failureEvent('upload', foreign, 1)).toMatchObject({ type: 'store-error' })
 })
 
+const MEASURED: Measurements = {
+  path: '/app.db',
+  isOpen: true,
+  pendingFiles: 0,
+  walBytes: 0,
+  spoolBytes: 0,
+  lagMs: 0,
+  replicaFiles: 0,
+  replicaBytes: 0,
+  restorable: undefined,
+}
+
 it('an upload ends an upload error only, and the worst of several is shown', () => {
-  const journal = new TrackerJournal('app', vi.fn())
+  const status = new ReplicationStatus('app', vi.fn())
   const tell = (during: 'upload' | 'snapshot', text: string) =>
-    journal.tell({ database: 'app', ...failureEvent(during, new Error(text), 1) })
+    status.tell({ database: 'app', ...failureEvent(during, new Error(text), 1) })
   tell('snapshot', 'no snapshot')
   tell('upload', 'no upload')
-  expect(journal.summary.lastError).toBe('no upload')
-  journal.tell({ type: 'store-recovered', database: 'app', during: 'upload', outageMs: 1 })
-  expect(journal.summary.lastError).toBe('no snapshot')
-  journal.tell({ type: 'snapshot', database: 'app', txid: 1n as never, bytes: 1, pages: 1, ms: 1 })
-  expect(journal.summary.lastError).toBeUndefined()
+  expect(status.report(MEASURED).lastError).toBe('no upload')
+  status.tell({ type: 'store-recovered', database: 'app', during: 'upload', outageMs: 1 })
+  expect(status.report(MEASURED).lastError).toBe('no snapshot')
+  status.tell({ type: 'snapshot', database: 'app', txid: 1n as never, bytes: 1, pages: 1, ms: 1 })
+  expect(status.report(MEASURED).lastError).toBeUndefined()
 })
 
 it('pauses stay short for minutes, then grow; those of a crowd are longer, and so are costly ones', () => {

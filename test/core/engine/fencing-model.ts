@@ -8,7 +8,7 @@ import type { Model } from '../../support/explore.ts'
 
 /*
  * Writers on one replica, step by step. What they decide they decide by the very functions that run
- * (`claim-rules.ts`); the steps between the decisions follow tracked-database.ts, shipper.ts and
+ * (`claim-rules.ts`); the steps between the decisions follow database-replicator.ts, shipper.ts and
  * writer-claim.ts. A writer is paused by not taking a step while others do.
  */
 
@@ -299,7 +299,7 @@ export function fencingModel({ databases, budget, weak = {} }: Setting): Model<W
     return { ...set(world, i, { ...writer, open: [], ends, at: 'running' }), claims }
   }
 
-  /** As `TrackedDatabase.adopt` and `#takeBase`. */
+  /** As `DatabaseReplicator.adopt` and `#takeBase`. */
   function* taken(
     world: World,
     i: number,

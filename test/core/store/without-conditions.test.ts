@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
-import { locateHead } from '../../../src/core/engine/locate.ts'
 import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
+import { readReplicaHead } from '../../../src/core/replica/replica-head.ts'
 import { EpochClaim } from '../../../src/core/replica/writer-claim/writer-claim.ts'
 import { StoreError, withoutConditions } from '../../../src/core/store/index.ts'
 import { ReplicaRig } from '../../support/replica-rig.ts'
@@ -38,7 +38,7 @@ it('A database without fencing is replicated into a store that refuses condition
 it('A claim that a store refuses as unsupported names the flag that does without.', async () => {
   const service = new NoConditions()
   const claim = new EpochClaim('app', service, { lease: 'newest', random: 1 })
-  const head = await locateHead(new ReplicaClient(service, 'ltx'), {})
+  const head = await readReplicaHead(new ReplicaClient(service, 'ltx'), {})
   await expect(claim.acquire(head, claim.now())).rejects.toMatchObject({
     code: 'Unsupported',
     hint: expect.stringContaining('--no-fencing'),

@@ -1,6 +1,6 @@
 import type { SourceDatabase } from '../../db/index.ts'
 import { type ReplicaClient, ReplicaError } from '../../replica/replica-client.ts'
-import type { ReplicaHead } from '../locate.ts'
+import type { ReplicaHead } from '../../replica/replica-head.ts'
 import { type DatabaseSums, readSums } from './database-sums.ts'
 
 /**

@@ -1,5 +1,6 @@
 import {
   type CapturePosition,
+  DatabaseError,
   type DatabaseView,
   type PageImage,
   readChange,
@@ -17,7 +18,7 @@ import {
   type TXID,
 } from '../../ltx/index.ts'
 import type { PutSource } from '../../store/index.ts'
-import { type WalHeader, walFrameOffset, walFrameSize } from '../../wal/index.ts'
+import { missingGrowth, type WalHeader, walFrameOffset, walFrameSize } from '../../wal/index.ts'
 import { DatabaseSums } from './database-sums.ts'
 
 /** Who wrote a file, and when. */
@@ -43,7 +44,11 @@ export interface FullFile extends LtxFile {
   sums(): DatabaseSums | undefined
 }
 
-/** The file of one sync: the changed pages of `change`. */
+/**
+ * The file of one sync: the changed pages of `change`.
+ *
+ * @throws DatabaseError `ContinuityLost` if `change` lacks a page that a growing database gained
+ */
 export function changeFile(
   source: SourceDatabase,
   change: WalChange,
@@ -51,6 +56,7 @@ export function changeFile(
   stamp: Stamp,
   checksums?: DatabaseChecksums,
 ): LtxFile {
+  assertGrowthComplete(source, change)
   const { pageSize, wal } = source
   const header = headerOf(pageSize, change, { minTxid: txid, maxTxid: txid }, stamp)
   return {
@@ -58,6 +64,14 @@ export function changeFile(
     pages: change.pages.size,
     open: () => encode(header, readChange(change, wal, pageSize, lockPage(pageSize)), checksums),
   }
+}
+
+/** LTX requires a file to hold every page between the old and the new size of the database. */
+function assertGrowthComplete({ path, pageSize }: SourceDatabase, change: WalChange): void {
+  const [missing] = missingGrowth(change, lockPage(pageSize))
+  if (missing === undefined) return
+  const message = `The WAL of ${path} lacks page ${missing} of ${change.commit}.`
+  throw new DatabaseError('ContinuityLost', path, message)
 }
 
 /** A file of the whole database as `view` sees it. @param before checksum of what it replaces */

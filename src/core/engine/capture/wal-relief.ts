@@ -1,12 +1,12 @@
+import { Backoff } from '../../async/backoff.ts'
+import { Deadline } from '../../async/deadline.ts'
 import { DatabaseError, type SourceDatabase, type WalChange } from '../../db/index.ts'
 import { DurableWriteError } from '../../fs/index.ts'
 import type { Emit } from '../events.ts'
-import { FailingStep } from '../failing-step.ts'
-import { LimitReports } from '../upload/limit-reports.ts'
+import { failureEvent } from '../events.ts'
 import type { ReplicaWriter } from '../upload/replica-writer.ts'
-import { failureEvent } from '../work.ts'
+import type { Spool } from '../upload/spool.ts'
 import type { CheckpointPolicy } from './checkpoint-policy.ts'
-import { wholeChange } from './whole-change.ts'
 
 /** An upload that takes longer than this while the WAL is half full moves to the spool, in milliseconds. */
 const STUCK_MS = 1000
@@ -89,7 +89,7 @@ export class WalRelief {
       await first()
       // Once: a busy writer would never let the last frame be reached. The guarded checkpoint takes the rest.
       const change = await this.#source.capture.scan()
-      if (change !== undefined) await this.#spool(wholeChange(this.#source, change), now)
+      if (change !== undefined) await this.#spool(change, now)
       await this.#run(now, (change) => this.#spool(change, now), Number.POSITIVE_INFINITY)
       this.#spooling.succeeded()
     } catch (error) {
@@ -108,14 +108,81 @@ export class WalRelief {
     keep: (change: WalChange) => Promise<void> | void,
     maxTailBytes: number,
   ): Promise<void> {
-    const keepWhole = (change: WalChange) => keep(wholeChange(this.#source, change))
     try {
-      const outcome = await this.#checkpoints.run(now, keepWhole, maxTailBytes)
+      const outcome = await this.#checkpoints.run(now, keep, maxTailBytes)
       this.#checkpointing.succeeded()
       this.#emit({ type: 'checkpoint', ...outcome })
     } catch (error) {
       if (!(error instanceof DatabaseError) || error.code === 'ContinuityLost') throw error
       this.#checkpointing.failed(Date.now(), error)
     }
+  }
+}
+
+/** Tells once, not at every look, that the WAL or the spool of a database has outgrown its bound. */
+class LimitReports {
+  readonly #emit: Emit
+  #overLimit = false
+  #spoolFull = false
+
+  constructor(emit: Emit) {
+    this.#emit = emit
+  }
+
+  /** The WAL is small again. */
+  walIsSmall(): void {
+    this.#overLimit = false
+  }
+
+  /** The WAL cannot be checkpointed now. */
+  walIsStuck(walBytes: number, maxWalBytes: number): void {
+    if (walBytes < maxWalBytes || this.#overLimit) return
+    this.#overLimit = true
+    const reason = 'another connection holds a read or write transaction open'
+    this.#emit({ type: 'wal-over-limit', walBytes, reason })
+  }
+
+  /** Has the spool no room for so many bytes more? */
+  isSpoolFull(spool: Spool, walBytes: number): boolean {
+    const full = spool.bytes + walBytes > spool.maxBytes
+    if (full && !this.#spoolFull) {
+      this.#emit({ type: 'spool-full', spoolBytes: spool.bytes, maxBytes: spool.maxBytes })
+    }
+    this.#spoolFull = full
+    return full
+  }
+}
+
+/**
+ * A step that may keep failing for hours, as a write to a full disk does. It is tried again after
+ * growing pauses that no event cuts short, and told once, until it has succeeded.
+ */
+class FailingStep {
+  readonly #backoff = new Backoff()
+  readonly #pause = new Deadline()
+  readonly #tell: (error: unknown, retryInMs: number) => void
+  #isFailing = false
+
+  constructor(tell: (error: unknown, retryInMs: number) => void) {
+    this.#tell = tell
+  }
+
+  /** How long to leave it alone, in milliseconds. */
+  left(now: number): number {
+    return this.#pause.left(now)
+  }
+
+  failed(now: number, error: unknown): void {
+    const retryInMs = this.#backoff.next()
+    this.#pause.set(now, retryInMs)
+    if (this.#isFailing) return
+    this.#isFailing = true
+    this.#tell(error, retryInMs)
+  }
+
+  succeeded(): void {
+    this.#backoff.reset()
+    this.#pause.clear()
+    this.#isFailing = false
   }
 }

@@ -1,8 +1,8 @@
 import type { SourceDatabase } from '../../db/index.ts'
 import { decodeLtx, LtxError, lockPage } from '../../ltx/index.ts'
 import { type ReplicaClient, ReplicaError } from '../../replica/replica-client.ts'
+import type { ReplicaHead } from '../../replica/replica-head.ts'
 import { anchorAt } from '../capture/ltx-file.ts'
-import type { ReplicaHead } from '../locate.ts'
 import type { ReplicaWriter } from '../upload/replica-writer.ts'
 import { changedPages, type PageSums, sumOf } from './page-sums.ts'
 

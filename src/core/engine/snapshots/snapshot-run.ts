@@ -2,11 +2,10 @@ import { Backoff } from '../../async/backoff.ts'
 import { Deadline } from '../../async/deadline.ts'
 import type { SourceDatabase } from '../../db/index.ts'
 import { ReplicaError } from '../../replica/replica-client.ts'
+import type { ReplicaHead } from '../../replica/replica-head.ts'
 import { SNAPSHOT_LEVEL } from '../../replica/replica-layout.ts'
-import { CHAIN_BROKEN, type Emit, FencedError } from '../events.ts'
-import type { ReplicaHead } from '../locate.ts'
+import { CHAIN_BROKEN, type Emit, FencedError, failureEvent } from '../events.ts'
 import type { ReplicaWriter } from '../upload/replica-writer.ts'
-import { failureEvent } from '../work.ts'
 import type { SnapshotPolicy } from './snapshot-policy.ts'
 
 export interface SnapshotRunParts {

@@ -4,10 +4,10 @@ import { Checkpointer, currentBootId, DatabaseError, SourceDatabase } from '../.
 import type { TXID } from '../../ltx/index.ts'
 import type { ReplicaLayout } from '../../replica/replica-layout.ts'
 import type { ObjectStore } from '../../store/index.ts'
-import { TrackedDatabase } from '../tracked-database.ts'
+import { DatabaseReplicator } from '../database-replicator.ts'
+import { failureIn } from '../events.ts'
 import { ReplicaWriter } from '../upload/replica-writer.ts'
 import { Spool } from '../upload/spool.ts'
-import { failureIn } from '../work.ts'
 import { SnapshotPolicy, type SnapshotProgress } from './snapshot-policy.ts'
 
 export interface TakeSnapshotOptions {
@@ -59,7 +59,7 @@ class OneShot {
   readonly #source: SourceDatabase
   readonly #policy: SnapshotPolicy
   readonly #writer: ReplicaWriter
-  readonly #database: TrackedDatabase
+  readonly #database: DatabaseReplicator
   readonly #checkpointer = new Checkpointer()
   #baseBytes = 0
   /** What made the last upload fail. */
@@ -88,7 +88,7 @@ class OneShot {
         wake: ignore,
       },
     )
-    this.#database = new TrackedDatabase(source, {
+    this.#database = new DatabaseReplicator(source, {
       name,
       writer: this.#writer,
       policy: this.#policy,

@@ -1,6 +1,8 @@
+import type { TXID } from '../../ltx/index.ts'
 import type { LtxFileInfo } from '../../replica/replica-client.ts'
 import type { ReplicaLayout } from '../../replica/replica-layout.ts'
 import { type ReplicaSummary, summarizeReplica } from '../../replica/summarize-replica.ts'
+import type { DatabaseStatus, RestorablePoint } from '../replication-status.ts'
 import { FileTable } from './file-table.ts'
 
 /**
@@ -80,4 +82,16 @@ export class ReplicaCatalogue {
       this.#version++
     }
   }
+}
+
+/** First and last state that can be restored, by what the catalogue knows. */
+export function restorableOf({ summary, files }: ReplicaCatalogue): DatabaseStatus['restorable'] {
+  const { restorable } = summary
+  if (restorable === undefined) return undefined
+  const at = (txid: TXID): RestorablePoint | undefined => {
+    const file = files.find(({ maxTxid }) => maxTxid === txid)
+    return file && { txid, time: file.createdAt ?? file.lastModified }
+  }
+  const [from, to] = [at(restorable.from), at(restorable.to)]
+  return from && to && { from, to }
 }

@@ -1,13 +1,12 @@
 import { CompactionError } from '../../compaction/compaction-error.ts'
-import { type CompactionStep, planCompaction } from '../../compaction/plan-compaction.ts'
+import { type CompactionStep, MAX_LEVEL, planCompaction } from '../../compaction/plan-compaction.ts'
 import { runCompaction } from '../../compaction/run-compaction.ts'
 import type { TXID } from '../../ltx/index.ts'
 import type { LtxFileInfo, ReplicaClient } from '../../replica/replica-client.ts'
 import { planRetention, type RetentionPlan } from '../../retention/plan-retention.ts'
 import { pruneReplica } from '../../retention/prune-replica.ts'
 import type { RetentionPolicy } from '../../retention/retention-policy.ts'
-import type { MaintenanceEvent } from './maintenance-event.ts'
-import { assertLevels, growing } from './maintenance-pace.ts'
+import type { MaintenanceEvent } from '../events.ts'
 import type { ReplicaCatalogue } from './replica-catalogue.ts'
 
 export interface MaintenanceOptions {
@@ -30,6 +29,7 @@ export interface MaintenanceOptions {
 /** Least time between two looks at what the retention lets go, in milliseconds; less where two intervals of level 1 are. */
 const RETENTION_PAUSE_MS = 60_000
 const FIRST_RETRY_MS = 1000
+const MAX_RETRY_MS = 10 * 60_000
 
 /**
  * Keeps one replica in order for its writer: merges what is due, deletes what the retention lets go.
@@ -303,4 +303,16 @@ export class ReplicaMaintenance {
     this.#blocked = plan.blocked
     return plan
   }
+}
+
+/** @throws RangeError for levels that are too many or do not ascend */
+function assertLevels(levels: readonly number[]): void {
+  const ascending = levels.every((interval, i) => interval > (levels[i - 1] ?? 0))
+  if (levels.length <= MAX_LEVEL && ascending) return
+  throw new RangeError(`Expected up to ${MAX_LEVEL} ascending intervals, got ${levels}.`)
+}
+
+/** The pause after so many failures before this one, in milliseconds. */
+function growing(firstMs: number, tries: number): number {
+  return Math.min(MAX_RETRY_MS, firstMs * 2 ** Math.min(tries, 20))
 }

@@ -1,28 +1,22 @@
 import type { TXID } from '../../ltx/index.ts'
 import type { LtxFileInfo, ReplicaClient } from '../../replica/replica-client.ts'
+import type { EpochClaim } from '../../replica/writer-claim/writer-claim.ts'
 import { DEFAULT_LEVELS, DEFAULT_RETENTION } from '../../retention/retention-policy.ts'
 import { VerifySchedule } from '../../verify/verify-schedule.ts'
 import type { EngineEvent } from '../events.ts'
 import { FencedError } from '../events.ts'
-import type {
-  DatabaseStatus,
-  RestorablePoint,
-  TrackerContext,
-  TrackerOptions,
-} from '../tracker-options.ts'
-import { ReplicaCatalogue } from './replica-catalogue.ts'
+import type { EngineContext, TrackerOptions } from '../options.ts'
+import type { ReplicaCatalogue } from './replica-catalogue.ts'
 import { ReplicaMaintenance } from './replica-maintenance.ts'
 
 export interface UpkeepParts {
   readonly options: TrackerOptions
-  readonly context: TrackerContext
+  readonly context: EngineContext
   readonly onEvent: (event: EngineEvent) => void
   readonly client: ReplicaClient
-  /** NodeID of what is written. */
-  readonly nodeId: () => bigint
-  /** @throws FencedError if another writer has taken over */
-  readonly assertCurrent: (signal?: AbortSignal) => Promise<void>
-  readonly protectedSlots: (signal?: AbortSignal) => Promise<readonly TXID[]>
+  readonly catalogue: ReplicaCatalogue
+  /** Without one, files carry the process's NodeID, and nothing is asked before a deletion. */
+  readonly claim: EpochClaim | undefined
   readonly stored: () => TXID | undefined
   /** Told of what is there after a listing in the course of the upkeep. */
   readonly onListed: (files: readonly LtxFileInfo[]) => void
@@ -34,7 +28,7 @@ export interface UpkeepParts {
  * replication and never holds it up; of many replicas a few are at work at a time.
  */
 export class ReplicaUpkeep {
-  readonly catalogue: ReplicaCatalogue
+  readonly #catalogue: ReplicaCatalogue
   readonly #parts: UpkeepParts
   readonly #maintenance: ReplicaMaintenance
   readonly #verification: VerifySchedule
@@ -47,23 +41,23 @@ export class ReplicaUpkeep {
   #failure: unknown
 
   constructor(parts: UpkeepParts) {
-    const { options, context, client, stored, onEvent } = parts
+    const { options, context, client, stored, onEvent, catalogue, claim } = parts
     this.#parts = parts
-    this.catalogue = new ReplicaCatalogue(client.layout)
+    this.#catalogue = catalogue
     const emit = (event: object) => onEvent({ database: options.name, ...event } as EngineEvent)
     this.#maintenance = new ReplicaMaintenance(
       client,
-      this.catalogue,
+      this.#catalogue,
       {
         levels: options.levels ?? DEFAULT_LEVELS,
         retention: options.retention ?? DEFAULT_RETENTION,
         // The epoch is claimed after this: the NodeID is the one at the time of a merge.
         get nodeId() {
-          return parts.nodeId()
+          return claim?.nodeId ?? context.nodeId
         },
         assertCurrent: (signal) => this.#assertCurrent(signal),
-        protectedSlots: parts.protectedSlots,
-        onListed: () => parts.onListed(this.catalogue.files),
+        protectedSlots: async (signal) => (await claim?.protectedSlots(signal)) ?? [],
+        onListed: () => parts.onListed(this.#catalogue.files),
       },
       emit,
     )
@@ -82,7 +76,7 @@ export class ReplicaUpkeep {
 
   /** Learns the whole replica from a listing. */
   observe(files: readonly LtxFileInfo[]): void {
-    this.catalogue.observe(files)
+    this.#catalogue.observe(files)
     this.#listed = true
   }
 
@@ -147,22 +141,10 @@ export class ReplicaUpkeep {
 
   async #assertCurrent(signal: AbortSignal | undefined): Promise<void> {
     try {
-      await this.#parts.assertCurrent(signal)
+      await this.#parts.claim?.assertCurrent(signal)
     } catch (error) {
       if (error instanceof FencedError) this.#failure = error
       throw error
     }
   }
-}
-
-/** First and last state that can be restored, by what the catalogue knows. */
-export function restorableOf({ summary, files }: ReplicaCatalogue): DatabaseStatus['restorable'] {
-  const { restorable } = summary
-  if (restorable === undefined) return undefined
-  const at = (txid: TXID): RestorablePoint | undefined => {
-    const file = files.find(({ maxTxid }) => maxTxid === txid)
-    return file && { txid, time: file.createdAt ?? file.lastModified }
-  }
-  const [from, to] = [at(restorable.from), at(restorable.to)]
-  return from && to && { from, to }
 }

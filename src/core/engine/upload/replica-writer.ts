@@ -2,12 +2,14 @@ import {
   type DatabaseView,
   type PageImage,
   readChange,
+  readView,
   type SourceDatabase,
   type WalChange,
 } from '../../db/index.ts'
 import { DurableWriteError } from '../../fs/index.ts'
 import { type LtxHeader, lockPage, nextTxid, type TXID, txid as toTxid } from '../../ltx/index.ts'
 import { type LtxFileInfo, ReplicaClient } from '../../replica/replica-client.ts'
+import { type ReplicaHead, readReplicaHead } from '../../replica/replica-head.ts'
 import { type ReplicaLayout, SNAPSHOT_LEVEL } from '../../replica/replica-layout.ts'
 import {
   type ContentionDecision,
@@ -27,17 +29,15 @@ import {
   type Stamp,
 } from '../capture/ltx-file.ts'
 import type { EngineEvent } from '../events.ts'
-import { locateHead, type ReplicaHead } from '../locate.ts'
 import {
-  chunksOf,
+  bytesOfPending,
   type PendingFile,
-  pendingOf,
-  Shipper,
-  type ShipperHooks,
+  type SpooledFile,
   setSpooled,
-} from './shipper.ts'
-import type { Spool, SpooledFile } from './spool.ts'
-import { recoverSpool } from './spool-recovery.ts'
+  toPendingFile,
+} from './pending-file.ts'
+import { Shipper, type ShipperHooks } from './shipper.ts'
+import { recoverSpool, type Spool } from './spool.ts'
 
 /** Whole databases up to this many bytes are encoded in memory: one plain put. */
 const MEMORY_BASE_BYTES = 8 << 20
@@ -159,7 +159,7 @@ export class ReplicaWriter {
   /** Gives a change its TXID and queues it; a large one stays in the WAL until it is shipped. */
   queue(source: SourceDatabase, change: WalChange, noticedAt: number): PendingFile {
     const staged = this.#stage(source, change)
-    const pending = pendingOf(this.#changeFile(source, change, staged), change, noticedAt)
+    const pending = toPendingFile(this.#changeFile(source, change, staged), change, noticedAt)
     if (pending.uncaptured === undefined) source.capture.advance(change)
     this.#add(pending, staged)
     return pending
@@ -185,6 +185,20 @@ export class ReplicaWriter {
     this.#add({ txid, header, pages, noticedAt: Date.now(), body: fileBytes(file) }, staged)
   }
 
+  /**
+   * Queues a file that changes nothing: page 1 as it is. It takes the slot that an older writer
+   * would take next, and a later start can resume from its header as from any other. Everything
+   * under the read mark must have been captured.
+   */
+  async queueFenceFile(source: SourceDatabase): Promise<void> {
+    const view = await source.capture.view()
+    for (const { pgno, data } of readView(source, view, lockPage(source.pageSize))) {
+      // A copy: the bytes of a view are valid until the next page is read.
+      return this.queuePages(source, view, [{ pgno, data: data.slice() }])
+    }
+    throw new TypeError('a replica that was resumed has at least one page')
+  }
+
   /** Gives a change its TXID and takes it out of the WAL into the spool. */
   async queueInSpool(source: SourceDatabase, change: WalChange, noticedAt: number): Promise<void> {
     const staged = this.#stage(source, change)
@@ -207,7 +221,7 @@ export class ReplicaWriter {
   async spoolPending(source: SourceDatabase): Promise<void> {
     for (const file of [...this.shipper.pending]) {
       if (file.spooled !== undefined || !this.shipper.pending.includes(file)) continue
-      const spooled = await this.spool.add(file.txid, chunksOf(file))
+      const spooled = await this.spool.add(file.txid, bytesOfPending(file))
       if (!this.shipper.pending.includes(file)) {
         await this.spool.remove(spooled)
         continue
@@ -244,7 +258,7 @@ export class ReplicaWriter {
       if (uncaptured === undefined || !this.shipper.pending.includes(file)) continue
       const spooled = await this.#spooled(file)
       if (spooled !== undefined) setSpooled(file, spooled)
-      else file.body = Buffer.concat([...chunksOf(file)])
+      else file.body = Buffer.concat([...bytesOfPending(file)])
       source.capture.advance(uncaptured)
       file.uncaptured = undefined
     }
@@ -290,11 +304,11 @@ export class ReplicaWriter {
 
   async #look(signal: AbortSignal | undefined): Promise<ReplicaHead> {
     const { claim } = this
-    if (claim === undefined) return await locateHead(this.client, { signal })
+    if (claim === undefined) return await readReplicaHead(this.client, { signal })
     const before = claim.epoch
     for (;;) {
       const lookedAt = claim.now()
-      const head = await locateHead(this.client, { signal })
+      const head = await readReplicaHead(this.client, { signal })
       if (!(await claim.acquire(head, lookedAt, signal))) continue
       const { epoch } = claim
       if (before === undefined && epoch !== undefined) {
@@ -322,7 +336,7 @@ export class ReplicaWriter {
     const { bytes, maxBytes } = this.spool
     if (bytes + file.pages * file.header.pageSize > maxBytes) return undefined
     try {
-      return await this.spool.add(file.txid, chunksOf(file))
+      return await this.spool.add(file.txid, bytesOfPending(file))
     } catch (error) {
       if (error instanceof DurableWriteError) return undefined
       throw error

@@ -1,6 +1,6 @@
 import { vi } from 'vitest'
 import { MemoryObjectStore } from '../../../../src/backends/memory/index.ts'
-import type { MaintenanceEvent } from '../../../../src/core/engine/upkeep/maintenance-event.ts'
+import type { MaintenanceEvent } from '../../../../src/core/engine/events.ts'
 import { ReplicaCatalogue } from '../../../../src/core/engine/upkeep/replica-catalogue.ts'
 import {
   type MaintenanceOptions,

@@ -1,9 +1,56 @@
 import { Backoff } from '../async/backoff.ts'
 import type { TXID } from '../ltx/index.ts'
-import { CHAIN_BROKEN, type EngineEvent, type FencedError } from './events.ts'
-import type { DatabaseStatus } from './tracker-options.ts'
-import type { PendingFile } from './upload/shipper.ts'
-import { failureEvent, failureIn, messageOf, successIn, WORKS, type Work } from './work.ts'
+import {
+  CHAIN_BROKEN,
+  type EngineEvent,
+  type FencedError,
+  failureEvent,
+  failureIn,
+  messageOf,
+  successIn,
+  WORKS,
+  type Work,
+} from './events.ts'
+import type { PendingFile } from './upload/pending-file.ts'
+
+export interface DatabaseStatus {
+  readonly name: string
+  readonly path: string
+  readonly state: 'starting' | 'waiting' | 'replicating' | 'behind' | 'fenced' | 'stopped'
+  /** False while it rests or is not there: nothing of it is held open. */
+  readonly isOpen: boolean
+  /** Newest TXID in the store. */
+  readonly txid: bigint | undefined
+  readonly lastSyncAt: Date | undefined
+  /** Files that have a TXID and are not in the store. */
+  readonly pendingFiles: number
+  readonly walBytes: number
+  readonly spoolBytes: number
+  /** The worst failure that is not over, of uploads, snapshots, upkeep or the database itself. */
+  readonly lastError: string | undefined
+  /** Since when that has failed. */
+  readonly errorSince: Date | undefined
+  /** Since when a database that was replicated has been missing or empty. */
+  readonly waitingSince: Date | undefined
+  /** For how long the oldest change that is known and not in the store has waited, in milliseconds; 0 for none. */
+  readonly lagMs: number
+  /** Of the replica, as this process knows it. */
+  readonly replicaFiles: number
+  readonly replicaBytes: number
+  /** First and last state that can be restored; `undefined` before the replica is known, or if there is none. */
+  readonly restorable: { readonly from: RestorablePoint; readonly to: RestorablePoint } | undefined
+}
+
+export interface RestorablePoint {
+  readonly txid: TXID
+  readonly time: Date
+}
+
+/** What the other parts of a tracker know at one moment. */
+export type Measurements = Omit<
+  DatabaseStatus,
+  'name' | 'txid' | 'lastSyncAt' | 'lastError' | 'errorSince' | 'waitingSince' | 'state'
+>
 
 interface Failure {
   readonly error: unknown
@@ -15,7 +62,7 @@ interface Failure {
  * What one tracker has to say: its state for `status`, and events as they happen. The one owner of
  * that state: what fails and what goes on again is told through it, and counts as it is told.
  */
-export class TrackerJournal {
+export class ReplicationStatus {
   readonly #database: string
   readonly #onEvent: (event: EngineEvent) => void
   /** Names of the databases of the process that have a failure. */
@@ -51,15 +98,16 @@ export class TrackerJournal {
     return this.#shipped
   }
 
-  get summary(): Pick<
-    DatabaseStatus,
-    'state' | 'txid' | 'lastSyncAt' | 'lastError' | 'errorSince' | 'waitingSince'
-  > {
+  /** The whole status, with what the other parts measured. */
+  report(measured: Measurements): DatabaseStatus {
     const work = WORKS.find((candidate) => this.#failures.has(candidate))
     const failure =
       this.#fenced ?? this.#filesRemoved ?? (work && this.#failures.get(work)) ?? this.#chainBroken
+    const isBehind = this.#state === 'replicating' && measured.pendingFiles > 1
     return {
-      state: this.#state,
+      ...measured,
+      name: this.#database,
+      state: isBehind ? 'behind' : this.#state,
       txid: this.#shipped,
       lastSyncAt: this.#lastSyncAt,
       lastError: failure && messageOf(failure.error),

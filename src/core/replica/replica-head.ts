@@ -1,8 +1,8 @@
 import type { LtxHeader, TXID } from '../ltx/index.ts'
-import type { LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
-import { ReplicaError } from '../replica/replica-error.ts'
-import type { EpochObject } from '../replica/writer-claim/claim-records.ts'
 import type { CallOptions } from '../store/index.ts'
+import type { LtxFileInfo, ReplicaClient } from './replica-client.ts'
+import { ReplicaError } from './replica-error.ts'
+import type { EpochObject } from './writer-claim/claim-records.ts'
 
 /** Where a replica's history ends. */
 export interface ReplicaHead {
@@ -25,7 +25,7 @@ export interface ReplicaHead {
  *
  * @throws StoreError
  */
-export async function locateHead(
+export async function readReplicaHead(
   client: ReplicaClient,
   options: CallOptions,
 ): Promise<ReplicaHead> {

@@ -1,9 +1,8 @@
 import type { Checkpointer, FolderWatch } from '../db/index.ts'
-import type { TXID } from '../ltx/index.ts'
 import type { RetentionPolicy } from '../retention/retention-policy.ts'
 import type { EngineEvent } from './events.ts'
 import type { Residency } from './idle/idle-pool.ts'
-import type { SnapshotTriggers } from './snapshots/snapshot-triggers.ts'
+import type { SnapshotTriggers } from './snapshots/snapshot-policy.ts'
 
 /** One database and how to replicate it. Times in milliseconds, sizes in bytes. */
 export interface TrackerOptions {
@@ -36,7 +35,7 @@ export interface TrackerOptions {
 }
 
 /** What a tracker shares with the others of its process. */
-export interface TrackerContext {
+export interface EngineContext {
   readonly checkpointer: Checkpointer
   /** Runs uploads of whole databases, a bounded number at a time. */
   readonly heavy: <T>(work: () => Promise<T>) => Promise<T>
@@ -53,37 +52,4 @@ export interface TrackerContext {
   /** 32 bits, not 0, that identify this process in the files that it writes. */
   readonly nodeId: bigint
   readonly bootId: number
-}
-
-export interface DatabaseStatus {
-  readonly name: string
-  readonly path: string
-  readonly state: 'starting' | 'waiting' | 'replicating' | 'behind' | 'fenced' | 'stopped'
-  /** False while it rests or is not there: nothing of it is held open. */
-  readonly isOpen: boolean
-  /** Newest TXID in the store. */
-  readonly txid: bigint | undefined
-  readonly lastSyncAt: Date | undefined
-  /** Files that have a TXID and are not in the store. */
-  readonly pendingFiles: number
-  readonly walBytes: number
-  readonly spoolBytes: number
-  /** The worst failure that is not over, of uploads, snapshots, upkeep or the database itself. */
-  readonly lastError: string | undefined
-  /** Since when that has failed. */
-  readonly errorSince: Date | undefined
-  /** Since when a database that was replicated has been missing or empty. */
-  readonly waitingSince: Date | undefined
-  /** For how long the oldest change that is known and not in the store has waited, in milliseconds; 0 for none. */
-  readonly lagMs: number
-  /** Of the replica, as this process knows it. */
-  readonly replicaFiles: number
-  readonly replicaBytes: number
-  /** First and last state that can be restored; `undefined` before the replica is known, or if there is none. */
-  readonly restorable: { readonly from: RestorablePoint; readonly to: RestorablePoint } | undefined
-}
-
-export interface RestorablePoint {
-  readonly txid: TXID
-  readonly time: Date
 }

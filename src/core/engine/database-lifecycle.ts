@@ -2,16 +2,16 @@ import { existsSync, statSync } from 'node:fs'
 import { Deadline } from '../async/deadline.ts'
 import { type FolderWatch, type HalfOpen, SourceDatabase } from '../db/index.ts'
 import { SyncPace } from './capture/sync-pace.ts'
+import type { DatabaseReplicator, WhatIsKnown } from './database-replicator.ts'
 import { fileTimes, RestingDatabase } from './idle/idle-database.ts'
 import type { Residency } from './idle/idle-pool.ts'
-import type { TrackedDatabase, WhatIsKnown } from './tracked-database.ts'
 
 /** After a rest that a writer disturbed the next try waits for this many times as long. */
 const REST_AGAIN_RATIO = 5
 /** A try to close what could not be closed starts a process: not more often than this, in milliseconds. */
 const CLOSE_AGAIN_MS = 2000
 
-export interface AccessOptions {
+export interface LifecycleOptions {
   readonly path: string
   readonly syncMs: number
   readonly pollMs: number
@@ -19,16 +19,16 @@ export interface AccessOptions {
   readonly folders: FolderWatch
   readonly wake: () => void
   /** Makes the steps for a database just opened. */
-  readonly track: (source: SourceDatabase, known: WhatIsKnown) => TrackedDatabase
+  readonly replicate: (source: SourceDatabase, known: WhatIsKnown) => DatabaseReplicator
 }
 
 /**
  * Whether one database is open, at rest, or not there, and the changes between these. What is at
  * rest has no connection and no descriptor; what it was is remembered by the page.
  */
-export class DatabaseAccess {
-  readonly #options: AccessOptions
-  #tracked: TrackedDatabase | undefined
+export class DatabaseLifecycle {
+  readonly #options: LifecycleOptions
+  #replicator: DatabaseReplicator | undefined
   #pace: SyncPace | undefined
   #resting: RestingDatabase | undefined
   /** Let go, and still open: it could not be closed without harm to the files that are there now. */
@@ -42,13 +42,13 @@ export class DatabaseAccess {
   /** When the database was opened after a rest, in milliseconds: something is going on. */
   #wokenAt = 0
 
-  constructor(options: AccessOptions) {
+  constructor(options: LifecycleOptions) {
     this.#options = options
   }
 
   /** The open database; `undefined` while there is none, or it rests. */
-  get tracked(): TrackedDatabase | undefined {
-    return this.#tracked
+  get replicator(): DatabaseReplicator | undefined {
+    return this.#replicator
   }
 
   /** When to look at the open database. */
@@ -68,7 +68,7 @@ export class DatabaseAccess {
 
   /** Device and inode of the file that is open, rests, or else is at the path. */
   get identity(): string | undefined {
-    if (this.#tracked !== undefined || this.#resting !== undefined) return this.#identity
+    if (this.#replicator !== undefined || this.#resting !== undefined) return this.#identity
     try {
       const { dev, ino } = statSync(this.#options.path)
       return `${dev}:${ino}`
@@ -93,15 +93,15 @@ export class DatabaseAccess {
    * @throws DatabaseError
    */
   open(): boolean {
-    const { path, syncMs, pollMs, residency, wake, track } = this.#options
-    if (this.#tracked !== undefined) return true
+    const { path, syncMs, pollMs, residency, wake, replicate } = this.#options
+    if (this.#replicator !== undefined) return true
     // What took a database's place may stand beside a log that is not its own.
     const source = SourceDatabase.open(path, this.#mustKeepLog ? this.#keepHalfOpen : undefined)
     if (source === undefined) return false
     residency.woke()
     this.#pace = new SyncPace(source.wal.path, syncMs, pollMs, wake)
     this.#identity = `${source.file.device}:${source.file.inode}`
-    this.#tracked = track(source, {
+    this.#replicator = replicate(source, {
       rested: this.#resting?.sums,
       isMainFileChanged: this.#resting?.isMainFileChanged(),
       baseReason: this.#baseReason,
@@ -123,7 +123,7 @@ export class DatabaseAccess {
 
   /** Is there something at the path that must be opened now? A resting database must when its files have changed. */
   mustOpen(): boolean {
-    if (this.#tracked !== undefined || this.#unclosed !== undefined) return false
+    if (this.#replicator !== undefined || this.#unclosed !== undefined) return false
     if (!existsSync(this.#options.path)) return false
     return this.#resting?.hasChanged() ?? true
   }
@@ -132,10 +132,10 @@ export class DatabaseAccess {
   async close(keepLog?: boolean): Promise<void> {
     this.#resting?.leave()
     this.#resting = undefined
-    const tracked = this.#tracked
-    this.#tracked = undefined
+    const replicator = this.#replicator
+    this.#replicator = undefined
     this.#pace?.stop()
-    this.#unclosed ??= tracked
+    this.#unclosed ??= replicator
     await this.clear(keepLog)
   }
 
@@ -170,13 +170,13 @@ export class DatabaseAccess {
    */
   async rest(now: number): Promise<boolean> {
     const { path, pollMs, residency, folders, wake } = this.#options
-    const tracked = this.#tracked
+    const replicator = this.#replicator
     const quietSince = Math.max(this.#pace?.capturedAt ?? 0, this.#wokenAt)
-    if (!residency.isCrowded || tracked === undefined) return false
+    if (!residency.isCrowded || replicator === undefined) return false
     if (this.#restPause.left(now) > 0 || now - quietSince < residency.restAfterMs) return false
-    const paths = { given: path, real: tracked.source.path }
+    const paths = { given: path, real: replicator.source.path }
     const before = fileTimes(paths)
-    const sums = await tracked.remember()
+    const sums = await replicator.remember()
     if (sums === undefined) return false
     const resting = new RestingDatabase(paths, sums, folders, pollMs, wake)
     await this.close()

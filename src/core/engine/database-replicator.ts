@@ -1,22 +1,19 @@
-import type { Checkpointer, SourceDatabase, WalChange } from '../db/index.ts'
+import type { Checkpointer, SourceDatabase } from '../db/index.ts'
 import { formatTxid, type LtxHeader, type TXID } from '../ltx/index.ts'
 import type { LtxFileInfo } from '../replica/replica-client.ts'
+import type { ReplicaHead } from '../replica/replica-head.ts'
 import { epochOf, firstFile } from '../replica/writer-claim/claim-rules.ts'
-import { isStoreError } from '../store/index.ts'
+import { isStoreError, StoreError } from '../store/index.ts'
 import { CheckpointPolicy } from './capture/checkpoint-policy.ts'
 import { checkMainFile, proveByChecksum } from './capture/checksum-proof.ts'
 import { readSums } from './capture/database-sums.ts'
 import { anchorOf } from './capture/ltx-file.ts'
 import { WalRelief } from './capture/wal-relief.ts'
-import { wholeChange } from './capture/whole-change.ts'
 import { type Emit, type EngineEvent, FencedError } from './events.ts'
 import { type PageSums, pageSums } from './idle/page-sums.ts'
 import { endsAsRested, goOnAfterRest, MAX_RESTING_BYTES } from './idle/reopen-idle.ts'
-import type { ReplicaHead } from './locate.ts'
 import type { SnapshotPolicy } from './snapshots/snapshot-policy.ts'
 import { SnapshotRun } from './snapshots/snapshot-run.ts'
-import { queueFence } from './upload/fence-file.ts'
-import { outpaced } from './upload/outpaced.ts'
 import type { ReplicaWriter } from './upload/replica-writer.ts'
 
 /** Databases up to this size are read whole after a start, to know their checksum: half a second at most. */
@@ -24,7 +21,7 @@ const MAX_LEARNED_BYTES = 256 << 20
 /** Bases that may meet a taken slot, one after the other, before a pause. */
 const MAX_COLLISIONS = 3
 
-export interface TrackedDatabaseParts {
+export interface ReplicatorParts {
   readonly name: string
   readonly writer: ReplicaWriter
   readonly policy: SnapshotPolicy
@@ -48,11 +45,11 @@ export interface WhatIsKnown {
 }
 
 /** One opened database on its way into its replica: the steps, of which `WalTracker` says when. */
-export class TrackedDatabase {
+export class DatabaseReplicator {
   readonly source: SourceDatabase
   readonly checkpoints: CheckpointPolicy
   readonly snapshots: SnapshotRun
-  readonly #parts: TrackedDatabaseParts
+  readonly #parts: ReplicatorParts
   readonly #emit: Emit
   readonly #relief: WalRelief
   #located = false
@@ -67,7 +64,7 @@ export class TrackedDatabase {
 
   constructor(
     source: SourceDatabase,
-    parts: TrackedDatabaseParts,
+    parts: ReplicatorParts,
     { rested, baseReason, isMainFileChanged = false }: WhatIsKnown = {},
   ) {
     this.source = source
@@ -143,7 +140,7 @@ export class TrackedDatabase {
   /** Queues what has been committed since. False if there is nothing. */
   async capture(noticedAt: number): Promise<boolean> {
     if (this.snapshots.fenced !== undefined) throw this.snapshots.fenced
-    const change = await this.#scan()
+    const change = await this.source.capture.scan()
     if (change === undefined) return false
     this.#parts.writer.queue(this.source, change, noticedAt)
     return true
@@ -322,7 +319,7 @@ export class TrackedDatabase {
       this.#baseReason = undefined
       if (this.#collisions <= MAX_COLLISIONS) return 'again'
       this.#collisions = 0
-      throw outpaced(this.#parts.name, writer.claim !== undefined, error)
+      throw contentionError(this.#parts.name, writer.claim !== undefined, error)
     }
   }
 
@@ -330,12 +327,19 @@ export class TrackedDatabase {
   async #fence(): Promise<'ready' | 'again'> {
     if (await this.capture(Date.now())) return 'ready'
     if (!this.source.capture.coversMark) return 'again'
-    await queueFence(this.#parts.writer, this.source)
+    await this.#parts.writer.queueFenceFile(this.source)
     return 'ready'
   }
+}
 
-  async #scan(): Promise<WalChange | undefined> {
-    const change = await this.source.capture.scan()
-    return change && wholeChange(this.source, change)
-  }
+/**
+ * The error of a base that has met other writers' files too often. A writer with a claim may try
+ * again: those that are older find out within a minute that they are, and a newer one would have
+ * fenced it.
+ */
+function contentionError(database: string, isClaimed: boolean, cause: StoreError): Error {
+  const message = `Another writer keeps writing to the replica of ${database}.`
+  const { key = '' } = cause
+  if (!isClaimed) return new FencedError('TakenOver', database, key, message, { cause })
+  return new StoreError('AlreadyExists', message, { op: 'put', key, retryable: true, cause })
 }
