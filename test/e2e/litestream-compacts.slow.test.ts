@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -74,6 +74,41 @@ describeWithServers(['litestream'], 'Litestream goes on where walsync stopped', 
     }
   }
 
+  /** Waits, too, until Litestream has shipped what was committed last, which it does at its next look. */
+  const stopWriter = async (): Promise<void> => {
+    await folder.stopWriter('app')
+    let before = -1n
+    await until('the last file', () => {
+      const now = level(0).at(-1)!.last
+      const same = now === before
+      before = now
+      return same
+    })
+    await delay(1000)
+  }
+  /** Runs Litestream with these levels while `work` goes on. */
+  const replicating = async (
+    replica: object,
+    levels: readonly object[],
+    work: () => Promise<void>,
+  ): Promise<void> => {
+    const dbs = [{ path: join(folder.path, 'app.db'), replica }]
+    // JSON is YAML.
+    writeFileSync(config, JSON.stringify({ levels, dbs }))
+    const child = spawn(requireServer('litestream'), ['replicate', '-config', config], {
+      cwd: folder.path,
+      env: env(),
+      stdio: 'ignore',
+    })
+    try {
+      await work()
+    } finally {
+      const gone = once(child, 'exit')
+      child.kill('SIGTERM')
+      await gone
+    }
+  }
+
   beforeAll(async () => {
     folder = new E2eFolder()
     folder.create('app')
@@ -81,43 +116,30 @@ describeWithServers(['litestream'], 'Litestream goes on where walsync stopped', 
     ours = level(0).at(-1)!.last
 
     config = join(folder.path, 'litestream.yml')
-    const path = join(folder.path, 'app.db')
     const itsReplica = {
       type: 'file',
       path: join(folder.path, 'the replica', 'app'),
       'sync-interval': '200ms',
     }
-    const levels = [{ interval: '1s' }, { interval: '2s' }]
-    // JSON is YAML.
-    writeFileSync(config, JSON.stringify({ levels, dbs: [{ path, replica: itsReplica }] }))
-    const child: ChildProcess = spawn(
-      requireServer('litestream'),
-      ['replicate', '-config', config],
-      { cwd: folder.path, env: env(), stdio: 'ignore' },
-    )
-    try {
+    // When Litestream starts, it may merge our files alone. A level that is added later merges what
+    // the level below has of both.
+    const below = [{ interval: '1s' }]
+    await replicating(itsReplica, below, async () => {
       // It must have the log in its hold before the application may restart it, or it loses commits: decision 12.
       await until('the first file of Litestream', () => level(0).at(-1)!.last > ours)
       folder.startWriter('app', 100)
-      await until('files of both, merged twice', () => {
+      await until('three merged files', () => level(1).length > 2)
+      await stopWriter()
+    })
+    await replicating(itsReplica, [...below, { interval: '2s' }], async () => {
+      await until('a file merged twice', () => level(2).length > 0)
+      folder.startWriter('app', 100)
+      await until('files merged twice', () => {
         merged = level(2)
         return merged.length > 1
       })
-      await folder.stopWriter('app')
-      // What was committed last is shipped at its next look.
-      let before = -1n
-      await until('the last file', () => {
-        const now = level(0).at(-1)!.last
-        const same = now === before
-        before = now
-        return same
-      })
-      await delay(1000)
-    } finally {
-      const gone = once(child, 'exit')
-      child.kill('SIGTERM')
-      await gone
-    }
+      await stopWriter()
+    })
     afterLitestream = folder.source('app')
     restoredByUs = await walsync()
     restoredByLitestream = await litestream()
