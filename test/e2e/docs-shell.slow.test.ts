@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -28,11 +28,11 @@ beforeEach(() => {
   mkdirSync(bin)
   writeFileSync(join(bin, 'walsync'), `#!/bin/sh\nexec ${process.execPath} ${BUILT_CLI} "$@"\n`)
   execFileSync('chmod', ['+x', join(bin, 'walsync')])
+  symlinkSync(join(root, 'deploy'), join(folder, 'deploy'))
   env = {
     PATH: `${bin}:${dirname(process.execPath)}:${process.env.PATH}`,
     HOME: folder,
     WALSYNC_RUN_DIR: join(folder, '.run'),
-    DEPLOY: join(root, 'deploy'),
   }
   background = []
 })
