@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { runBuilt, runJson } from '../support/e2e-cli.ts'
 import { E2eFolder } from '../support/e2e-folder.ts'
 import { Watcher } from '../support/e2e-watcher.ts'
@@ -81,4 +81,54 @@ it.each(CLOUDS)('%s names %s and how to install it, with 2', async (url, name, e
 it('the installed program is on the path of npm scripts', async () => {
   const { stdout } = await execute(join(project, 'node_modules/.bin/walsync'), ['--version'])
   expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
+})
+
+describe('a strict program that checks the types of its libraries, too', () => {
+  const TYPED = ['walsync', 'walsync/store', 'walsync/testing', 'walsync/backends/file']
+  const COMPILER = {
+    module: 'nodenext',
+    target: 'es2022',
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    skipLibCheck: false,
+    noEmit: true,
+    types: ['node'],
+  }
+
+  it.each(['mts', 'cts'])('compiles without any SDK, as .%s', async (extension) => {
+    const place = join(project, extension)
+    mkdirSync(join(place, 'node_modules/@types'), { recursive: true })
+    for (const name of ['@types/node', 'undici-types']) {
+      symlinkSync(join(ROOT, 'node_modules', name), join(place, 'node_modules', name))
+    }
+    const imports = TYPED.map((name, i) => `import * as m${i} from '${name}'\n`)
+    const modules = TYPED.map((_, i) => `m${i}`).join(', ')
+    writeFileSync(
+      join(place, `main.${extension}`),
+      `${imports.join('')}export const all: object[] = [${modules}]\nexport const id: m0.TXID = m0.txid(1n)\n`,
+    )
+    const config = { compilerOptions: COMPILER, files: [`main.${extension}`] }
+    writeFileSync(join(place, 'tsconfig.json'), JSON.stringify(config))
+    const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
+    const { stdout } = await execute(process.execPath, [tsc, '-p', place]).catch((error) => error)
+    expect(stdout).toBe('')
+  })
+
+  it.each(['import', 'require'])('runs with %s', async (how) => {
+    const load = how === 'import' ? "await import('walsync')" : "require('walsync')"
+    const file = join(project, `run.${how === 'import' ? 'mjs' : 'cjs'}`)
+    writeFileSync(
+      file,
+      `const { formatTxid, openStore, Engine, txid } = ${load}
+console.log(formatTxid(txid(42n)), typeof Engine)
+openStore('./replica', { cwd: ${JSON.stringify(folder.path)} }).then(({ layout, backend }) => console.log(layout, backend))
+`,
+    )
+    const { stdout, stderr } = await execute(process.execPath, [file])
+    expect({ stdout, stderr }).toEqual({
+      stdout: '000000000000002a function\nltx file\n',
+      stderr: '',
+    })
+  })
 })

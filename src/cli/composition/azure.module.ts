@@ -1,10 +1,7 @@
 import { ContainerModule } from 'inversify'
+import { AZURE } from './built-in-backends.ts'
 import { TOKENS } from './tokens.ts'
 
 export const azureModule = new ContainerModule(({ bind }) => {
-  bind(TOKENS.Backend).toConstantValue({
-    name: 'azure',
-    schemes: ['az', 'abs'],
-    load: async () => (await import('../../backends/azure/index.ts')).provider,
-  })
+  bind(TOKENS.Backend).toConstantValue(AZURE)
 })

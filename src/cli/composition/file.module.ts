@@ -1,10 +1,7 @@
 import { ContainerModule } from 'inversify'
+import { FILE } from './built-in-backends.ts'
 import { TOKENS } from './tokens.ts'
 
 export const fileModule = new ContainerModule(({ bind }) => {
-  bind(TOKENS.Backend).toConstantValue({
-    name: 'file',
-    schemes: ['file'],
-    load: async () => (await import('../../backends/file/index.ts')).provider,
-  })
+  bind(TOKENS.Backend).toConstantValue(FILE)
 })

@@ -1,10 +1,7 @@
 import { ContainerModule } from 'inversify'
+import { GCS } from './built-in-backends.ts'
 import { TOKENS } from './tokens.ts'
 
 export const gcsModule = new ContainerModule(({ bind }) => {
-  bind(TOKENS.Backend).toConstantValue({
-    name: 'gcs',
-    schemes: ['gs'],
-    load: async () => (await import('../../backends/gcs/index.ts')).provider,
-  })
+  bind(TOKENS.Backend).toConstantValue(GCS)
 })

@@ -90,8 +90,8 @@ export function createValidateStore(
 export function createOpenStore(
   backends: Backend[],
   surroundings: Surroundings,
-  shutdown: ShutdownStack,
-  logger: Logger,
+  shutdown: Pick<ShutdownStack, 'push'>,
+  logger: Pick<Logger, 'debug' | 'warn'>,
 ): OpenStore {
   return async (text, { signal, create, retry }) => {
     const { url, layout } = takeLayout(parseReplicaUrl(text, surroundings.cwd))
@@ -132,7 +132,7 @@ function backendFor(url: URL, backends: readonly Backend[]): Backend {
 }
 
 /** A bare name is a bucket, as in walsync 0.1; who has a folder of that name may have meant the folder. */
-function warnOfFolder(text: string, url: URL, cwd: string, logger: Logger): void {
+function warnOfFolder(text: string, url: URL, cwd: string, logger: Pick<Logger, 'warn'>): void {
   if (url.protocol !== 's3:' || /^s3:/i.test(text)) return
   if (statSync(resolve(cwd, text), { throwIfNoEntry: false })?.isDirectory() !== true) return
   logger.warn(`"${text}" is taken for an S3 bucket; for the folder of that name write ./${text}`)

@@ -1,10 +1,7 @@
 import { ContainerModule } from 'inversify'
+import { S3 } from './built-in-backends.ts'
 import { TOKENS } from './tokens.ts'
 
 export const s3Module = new ContainerModule(({ bind }) => {
-  bind(TOKENS.Backend).toConstantValue({
-    name: 's3',
-    schemes: ['s3', 'tigris'],
-    load: async () => (await import('../../backends/s3/index.ts')).provider,
-  })
+  bind(TOKENS.Backend).toConstantValue(S3)
 })
