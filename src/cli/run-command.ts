@@ -138,6 +138,8 @@ async function dispatch(
       return (await import('./commands/list.ts')).list(context, flags)
     case 'status':
       return (await import('./commands/status.ts')).status(context, operands, flags)
+    case 'sync':
+      return (await import('./commands/sync.ts')).sync(context, operands, flags)
     case 'verify':
       return (await import('./commands/verify.ts')).verify(context, operands, flags)
     case 'repair':

@@ -7,6 +7,8 @@ export const ExitCode = {
   store: 4,
   integrity: 5,
   unreachable: 6,
+  /** `walsync sync` only: not in the store within the timeout, or this watcher stands by. Try again. */
+  notYet: 7,
   /** `EX_TEMPFAIL` of sysexits.h: another writer took over, and a restart would only fence that one. */
   fenced: 75,
 } as const

@@ -195,10 +195,10 @@ describe('asking', () => {
 
   it('tells that a watcher answers in a format that it does not know', async () => {
     const path = join(env.WALSYNC_RUN_DIR, '..', 'new.sock')
-    const server = createServer((socket) => socket.end('{"version":2}'))
+    const server = createServer((socket) => socket.end('{"v":2,"id":1,"result":{}}\n'))
     await new Promise<void>((resolve) => server.listen(path, resolve))
     const { failures } = await askWatcher(path, signal)
-    expect(failures[0]?.error).toMatch(/format 2; this walsync reads 1/)
+    expect(failures[0]?.error).toMatch(/version 2 of the protocol; this walsync speaks 1/)
     server.close()
   })
 

@@ -38,6 +38,10 @@ class FakeEngine {
     return true
   }
 
+  syncOne(name: string): Promise<undefined> | undefined {
+    return this.running.has(name) ? Promise.resolve(undefined) : undefined
+  }
+
   stop = vi.fn(async () => [...this.running.keys()].filter((name) => name.startsWith('stuck')))
 
   status(): DatabaseStatus[] {

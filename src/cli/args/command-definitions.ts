@@ -9,6 +9,7 @@ export const COMMAND_DEFINITIONS: readonly (() => Command)[] = [
   restore,
   list,
   status,
+  sync,
   verify,
   repair,
   compact,
@@ -62,6 +63,14 @@ function status(): Command {
     .description('Show what the watchers of this machine and user are doing.')
     .usage('[options] [NAME...]')
     .argument('[names...]', 'replicas to show (default: all)')
+}
+
+function sync(): Command {
+  return withSettings('sync')
+    .description('Return when everything committed until now is in the store.')
+    .usage('[options] [NAME...]')
+    .argument('[names...]', 'replicas, as walsync status shows them (default: all)')
+    .option('--wait', 'wait for the next upload that is due instead of uploading at once')
 }
 
 function verify(): Command {

@@ -5,6 +5,7 @@ export const COMMANDS = [
   'restore',
   'list',
   'status',
+  'sync',
   'verify',
   'repair',
   'compact',

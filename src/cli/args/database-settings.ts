@@ -33,6 +33,7 @@ export function databaseSettings(...said: readonly RawSettings[]): DatabaseSetti
   const flags = parseFlags(schema, Object.assign(defaultsOf(DATABASE_SETTINGS), ...said))
   return {
     syncIntervalMs: flags.syncInterval,
+    syncBurst: flags.syncBurst,
     pollIntervalMs: flags.pollInterval,
     snapshots: {
       intervalMs: flags.snapshotInterval,

@@ -1,4 +1,5 @@
 import { MAX_LEVEL } from '../../core/compaction/plan-compaction.ts'
+import { DEFAULT_SYNC_BURST } from '../../core/engine/options.ts'
 import type { CommandName } from './command-names.ts'
 import {
   choice,
@@ -107,7 +108,15 @@ export const SETTINGS = {
   syncInterval: {
     kind: duration(),
     default: '1s',
-    help: 'Upload changes of a database at most this often; the first change after a pause is uploaded at once.',
+    help: 'While writes go on, upload changes of a database this often.',
+    group: 'Replication',
+    scope: 'database',
+    commands: WATCH,
+  },
+  syncBurst: {
+    kind: integer(1, 1000),
+    default: String(DEFAULT_SYNC_BURST),
+    help: 'After a pause, upload up to this many changes at once; one more is allowed each sync interval.',
     group: 'Replication',
     scope: 'database',
     commands: WATCH,
@@ -314,15 +323,15 @@ export const SETTINGS = {
   },
   socket: {
     kind: text('a path', 'path'),
-    help: 'Socket on which walsync status asks a watcher (default: one for each watcher).',
+    help: 'Socket of a watcher, for walsync status, walsync sync and other programs (default: one for each watcher).',
     group: 'Process',
     scope: 'process',
-    commands: ['watch', 'status'],
+    commands: ['watch', 'status', 'sync'],
   },
   status: {
     kind: toggle(),
     default: true,
-    help: 'Open no socket for walsync status.',
+    help: 'Open no socket; walsync status and walsync sync cannot ask this watcher.',
     group: 'Process',
     scope: 'process',
     commands: WATCH,
@@ -333,6 +342,16 @@ export const SETTINGS = {
     group: 'Process',
     scope: 'process',
     commands: ['status'],
+    key: false,
+  },
+
+  timeout: {
+    kind: duration(),
+    default: '30s',
+    help: 'Fail when the commits are not in the store after this.',
+    group: 'Process',
+    scope: 'process',
+    commands: ['sync'],
     key: false,
   },
 

@@ -1,7 +1,7 @@
 import { StoreError } from '../../core/store/index.ts'
 import type { Invocation } from '../args/program.ts'
 import type { CommandContext } from '../command-context.ts'
-import { openStatusSocket } from '../status/status-socket.ts'
+import { openControlSocket } from '../control/control-socket.ts'
 import { startChild } from '../watch/child-process.ts'
 import { logEnd } from '../watch/end-report.ts'
 import { onReloadSignal } from '../watch/signals.ts'
@@ -20,7 +20,7 @@ export async function watch(
 ): Promise<number> {
   const { logger, signal, cwd, config } = context
   const run = await WatchRun.open(context, { operands, flags, given, cwd })
-  const socket = await openStatusSocket(run, context)
+  const socket = await openControlSocket(run, context)
   let exitCode: number
   try {
     const started = run.start()
@@ -32,10 +32,10 @@ export async function watch(
     }
     exitCode = signal.aborted ? 0 : await untilEnd(run, context, command)
   } catch (error) {
-    await Promise.all([run.stop(), socket.close()])
+    await run.stop().finally(() => socket.close())
     throw error
   }
-  const [unshipped] = await Promise.all([run.stop(), socket.close()])
+  const unshipped = await run.stop().finally(() => socket.close())
   logEnd(logger, run.fleet.status(), unshipped)
   const error = whatIsLeft(run, unshipped)
   if (error === undefined) return exitCode

@@ -24,12 +24,8 @@ export async function askWatcher(socket: string, signal: AbortSignal): Promise<W
  * @throws Error for a folder whose sockets cannot be trusted
  */
 export async function askWatchers(folder: string, signal: AbortSignal): Promise<WatcherAnswers> {
-  const found = namesIn(folder).flatMap((name) => {
-    const pid = pidOf(folder, name)
-    return pid === undefined ? [] : [{ pid, socket: socketPath(folder, name) }]
-  })
   const answers = await Promise.all(
-    found.map(async ({ pid, socket }) => {
+    socketsIn(folder).map(async ({ pid, socket }) => {
       const answer = await askWatcher(socket, signal)
       const isNobody = answer.watchers.length === 0 && answer.failures.length === 0
       if (isNobody && folder !== PIPES && !isAlive(pid)) rmSync(socket, { force: true })
@@ -41,6 +37,18 @@ export async function askWatchers(folder: string, signal: AbortSignal): Promise<
     watchers: watchers.sort((a, b) => a.pid - b.pid),
     failures: answers.flatMap(({ failures }) => failures),
   }
+}
+
+/**
+ * The sockets of a run folder, also of processes that are gone.
+ *
+ * @throws Error for a folder whose sockets cannot be trusted
+ */
+export function socketsIn(folder: string): { readonly pid: number; readonly socket: string }[] {
+  return namesIn(folder).flatMap((name) => {
+    const pid = pidOf(folder, name)
+    return pid === undefined ? [] : [{ pid, socket: socketPath(folder, name) }]
+  })
 }
 
 function namesIn(folder: string): string[] {

@@ -1,7 +1,10 @@
 import { existsSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
+import type { SyncRequest } from '../../core/engine/capture/sync-waiters.ts'
 import type { Engine, EngineDatabase } from '../../core/engine/engine.ts'
 import { type EngineEvent, FencedError } from '../../core/engine/events.ts'
+import type { TXID } from '../../core/ltx/index.ts'
 import { isStoreError } from '../../core/store/index.ts'
 import type { FleetEvent } from './fleet-event.ts'
 import { FleetMember } from './fleet-member.ts'
@@ -11,7 +14,7 @@ import { WaitingDatabase } from './waiting-database.ts'
 import type { WatchedDatabase } from './watched-database.ts'
 
 export interface FleetParts {
-  readonly engine: Pick<Engine, 'add' | 'remove' | 'stop' | 'status'>
+  readonly engine: Pick<Engine, 'add' | 'remove' | 'stop' | 'status' | 'syncOne'>
   /** Its store has been opened. */
   readonly prepare: (database: WatchedDatabase) => EngineDatabase
   readonly onEvent: (event: FleetEvent) => void
@@ -24,6 +27,9 @@ export interface FleetChanges {
   readonly removed: string[]
   readonly unchanged: string[]
 }
+
+/** How often to look whether a database that someone waits for has been started, in milliseconds. */
+const SYNC_RETRY_MS = 25
 
 /**
  * Brings what the engine replicates in line with what should be replicated, again and again: starts
@@ -154,6 +160,29 @@ export class Fleet {
     ])
     const lost = ending.filter(({ error }) => error !== undefined).map((m) => m.database.name)
     return [...unshipped, ...lost]
+  }
+
+  /**
+   * Resolves when everything that a database had committed before the call is in its store. One that
+   * is not there yet, or cannot be replicated now, is waited for.
+   *
+   * @returns the newest TXID in the store
+   * @throws FencedError, DatabaseError `Stopped` when this process ends, or the reason of the signal
+   */
+  async sync(name: string, request: SyncRequest): Promise<TXID | undefined> {
+    for (;;) {
+      try {
+        const synced = this.#parts.engine.syncOne(name, request)
+        if (synced !== undefined) return await synced
+      } catch (error) {
+        const isOver = error instanceof FencedError || this.#isStopping
+        if (isOver || request.signal?.aborted) throw error
+        // It could not be started, or is started again with other settings.
+      }
+      const fenced = this.#members.get(name)?.fenced
+      if (fenced !== undefined) throw fenced
+      await delay(SYNC_RETRY_MS, undefined, { signal: request.signal })
+    }
   }
 
   status(): FleetStatus[] {

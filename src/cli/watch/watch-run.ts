@@ -28,6 +28,7 @@ export class WatchRun {
   readonly #engine: Engine
   readonly #lookout: Lookout
   readonly #log: OutageLog
+  readonly #listeners = new Set<(event: FleetEvent, now: Date) => void>()
   /** What the engine starts with; the lookout brings the others. */
   readonly #first: readonly WantedDatabase[]
   #plan: WatchPlan
@@ -87,6 +88,12 @@ export class WatchRun {
   /** Of the only store, or how many there are. */
   get stores(): string {
     return this.#stores.description
+  }
+
+  /** Calls back with each event of the databases, until the returned function is called. */
+  onEvent(listener: (event: FleetEvent, now: Date) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   /**
@@ -192,6 +199,7 @@ export class WatchRun {
     const now = new Date()
     this.#log.log(event, now.getTime())
     this.#context.output.event(eventLine(event, now))
+    for (const listener of this.#listeners) listener(event, now)
   }
 }
 

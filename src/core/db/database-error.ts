@@ -5,6 +5,7 @@ import { ExitCode, WalsyncError, type WalsyncErrorOptions } from '../errors.ts'
  * `NotWalMode`: a rollback-journal database. `MissingFile`, `Unreadable`, `NotAFile`: the path.
  * `Unsupported`: a page size or WAL version that walsync does not read, or too old an SQLite.
  * `Busy`: another connection holds the database exclusively. `Replaced`: another file stands at the path.
+ * `Stopped`: replication ended before what was asked for was in the store.
  * `ContinuityLost`: the WAL does not continue from the last position; a new base is needed.
  */
 export type DatabaseErrorCode =
@@ -18,6 +19,7 @@ export type DatabaseErrorCode =
   | 'Replaced'
   | 'ContinuityLost'
   | 'Damaged'
+  | 'Stopped'
 
 /** Something is wrong with the source database or its WAL. */
 export class DatabaseError extends WalsyncError<DatabaseErrorCode> {

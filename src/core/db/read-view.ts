@@ -33,6 +33,16 @@ export interface DatabaseView extends CapturePosition {
   readonly pages: ReadonlyMap<number, number> | undefined
 }
 
+/** The end of what was committed at one moment, as the WAL index told it. */
+export interface CommittedEnd {
+  /** The log that the index was of; `undefined` if nothing was in it. */
+  readonly run: WalHeader | undefined
+  /** Frames published in it. */
+  readonly frame: number
+  /** The log that was being captured at that moment. */
+  readonly capturing: WalHeader | undefined
+}
+
 /** One page. `data` is valid until the next page is asked for. */
 export interface PageImage {
   readonly pgno: number

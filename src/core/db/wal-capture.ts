@@ -11,7 +11,7 @@ import {
 import { type Continuity, proveContinuity, type WalAnchor } from './continuity.ts'
 import { DatabaseError } from './database-error.ts'
 import type { ReadGuard, WalIndexState } from './read-guard.ts'
-import type { CapturePosition, DatabaseView, WalChange } from './read-view.ts'
+import type { CapturePosition, CommittedEnd, DatabaseView, WalChange } from './read-view.ts'
 import type { WalFile } from './wal-file.ts'
 import type { WalIndexFile } from './wal-index-file.ts'
 
@@ -116,6 +116,30 @@ export class WalCapture {
   /** Has everything under the held read mark been captured? A view of the database needs that. */
   get coversMark(): boolean {
     return this.#position.wal.frame >= this.#mark
+  }
+
+  /** What has been committed until now; `undefined` while a writer is restarting the log. */
+  committedEnd(): CommittedEnd | undefined {
+    const capturing = this.#position.run
+    let { published } = this.#guard.state()
+    const run = this.#wal.readHeader()
+    if (run === undefined) {
+      return published === 0 ? { run, frame: 0, capturing } : undefined
+    }
+    // The count may be of the run before this header: asked again, it is of this one.
+    if (capturing === undefined || !isSameRun(capturing, run)) {
+      published = this.#guard.state().published
+    }
+    return { run, frame: published, capturing }
+  }
+
+  /** Has everything up to there been captured? A later run of the log begins only when that is so, or after a new base. */
+  hasCaptured({ run: of, frame, capturing }: CommittedEnd): boolean {
+    const { run, wal } = this.#position
+    if (of === undefined || frame === 0) return true
+    if (run === undefined) return false
+    if (isSameRun(run, of)) return wal.frame >= frame
+    return capturing === undefined || !isSameRun(run, capturing)
   }
 
   /** Published frames of the present run, in bytes of WAL: what a restart of the log would give back. */

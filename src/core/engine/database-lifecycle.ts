@@ -14,6 +14,7 @@ const CLOSE_AGAIN_MS = 2000
 export interface LifecycleOptions {
   readonly path: string
   readonly syncMs: number
+  readonly syncBurst: number
   readonly pollMs: number
   readonly residency: Residency
   readonly folders: FolderWatch
@@ -93,13 +94,14 @@ export class DatabaseLifecycle {
    * @throws DatabaseError
    */
   open(): boolean {
-    const { path, syncMs, pollMs, residency, wake, replicate } = this.#options
+    const { path, syncMs, syncBurst, pollMs, residency, wake, replicate } = this.#options
     if (this.#replicator !== undefined) return true
     // What took a database's place may stand beside a log that is not its own.
     const source = SourceDatabase.open(path, this.#mustKeepLog ? this.#keepHalfOpen : undefined)
     if (source === undefined) return false
     residency.woke()
-    this.#pace = new SyncPace(source.wal.path, syncMs, pollMs, wake)
+    const walPath = source.wal.path
+    this.#pace = new SyncPace({ walPath, syncMs, syncBurst, pollMs, wake })
     this.#identity = `${source.file.device}:${source.file.inode}`
     this.#replicator = replicate(source, {
       rested: this.#resting?.sums,

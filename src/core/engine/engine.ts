@@ -6,6 +6,7 @@ import type { TXID } from '../ltx/index.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
 import type { CreateOnlyCheck } from '../replica/writer-claim/create-only-check.ts'
 import type { ObjectStore } from '../store/index.ts'
+import type { SyncRequest } from './capture/sync-waiters.ts'
 import { type EngineEvent, FencedError } from './events.ts'
 import { Residency } from './idle/idle-pool.ts'
 import type { EngineContext, TrackerOptions } from './options.ts'
@@ -147,6 +148,16 @@ export class Engine {
   /** Ships at once. Resolves with each replica's TXID, in the order given, when all that was committed before the call is in the stores. */
   sync(): Promise<(TXID | undefined)[]> {
     return Promise.all(this.#trackers.map((tracker) => tracker.sync()))
+  }
+
+  /**
+   * Resolves with the replica's TXID when everything that one database had committed before the call
+   * is in the store. `undefined` for a name that is not there.
+   *
+   * @throws FencedError, DatabaseError `Stopped`, or the reason of the signal
+   */
+  syncOne(name: string, request: SyncRequest): Promise<TXID | undefined> | undefined {
+    return this.#trackers.find((tracker) => tracker.name === name)?.sync(request)
   }
 
   /**

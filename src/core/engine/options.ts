@@ -4,13 +4,18 @@ import type { EngineEvent } from './events.ts'
 import type { Residency } from './idle/idle-pool.ts'
 import type { SnapshotTriggers } from './snapshots/snapshot-policy.ts'
 
+/** Enough for a person's clicks, and for a request that commits several times. */
+export const DEFAULT_SYNC_BURST = 10
+
 /** One database and how to replicate it. Times in milliseconds, sizes in bytes. */
 export interface TrackerOptions {
   /** Name of the replica, for events and errors. */
   readonly name: string
   readonly path: string
-  /** While writes go on, at most one object per interval. Default 1000. */
+  /** While writes go on, one object per interval. Default 1000. */
   readonly syncIntervalMs?: number | undefined
+  /** After a pause so many objects may follow each other at once; each is saved up in one interval. Default `DEFAULT_SYNC_BURST`. */
+  readonly syncBurst?: number | undefined
   /** How often to look when no file event comes. Default 1000. */
   readonly pollIntervalMs?: number | undefined
   /** Default `DEFAULT_SNAPSHOT_TRIGGERS`. */

@@ -8,11 +8,12 @@ import type { CreateOnlyCheck } from '../replica/writer-claim/create-only-check.
 import { EpochClaim } from '../replica/writer-claim/writer-claim.ts'
 import type { ObjectStore } from '../store/index.ts'
 import { BUSY_TICK_MS } from './capture/sync-pace.ts'
+import { type SyncRequest, SyncWaiters } from './capture/sync-waiters.ts'
 import { DatabaseLifecycle } from './database-lifecycle.ts'
 import { DatabaseReplicator, type ReplicatorParts } from './database-replicator.ts'
 import { type EngineEvent, FencedError, messageOf } from './events.ts'
 import { finalSync } from './final-sync.ts'
-import type { EngineContext, TrackerOptions } from './options.ts'
+import { DEFAULT_SYNC_BURST, type EngineContext, type TrackerOptions } from './options.ts'
 import { type DatabaseStatus, ReplicationStatus } from './replication-status.ts'
 import { DEFAULT_SNAPSHOT_TRIGGERS, SnapshotPolicy } from './snapshots/snapshot-policy.ts'
 import { ReplicaCatalogue, restorableOf } from './upkeep/replica-catalogue.ts'
@@ -46,7 +47,7 @@ export class WalTracker {
   #starting: Promise<void> | undefined
   #loop: Promise<void> | undefined
   #stopping = false
-  readonly #syncWaiters: ((txid: TXID | undefined) => void)[] = []
+  readonly #waiters = new SyncWaiters()
   #shippedSomething = true
   readonly #untilCheck = new Deadline()
 
@@ -59,6 +60,7 @@ export class WalTracker {
     createOnlyCheck?: CreateOnlyCheck,
   ) {
     const { name, path, lease = 'newest', syncIntervalMs: syncMs = 1000 } = options
+    const { syncBurst = DEFAULT_SYNC_BURST } = options
     const { pollIntervalMs: pollMs = 1000, maxWalBytes = 64 << 20 } = options
     const { nodeId, failing, residency, folders } = context
     this.name = name
@@ -112,6 +114,7 @@ export class WalTracker {
     this.#lifecycle = new DatabaseLifecycle({
       path,
       syncMs,
+      syncBurst,
       pollMs,
       residency,
       folders,
@@ -152,20 +155,27 @@ export class WalTracker {
    */
   async start(): Promise<void> {
     this.#starting = this.#context.starting(() => this.#prepareFirst())
-    await this.#starting
+    await this.#starting.catch((error: unknown) => {
+      this.#waiters.end(error)
+      throw error
+    })
     this.#loop = this.#run()
     this.#loop.catch(() => undefined)
   }
 
   /**
-   * Ships at once, whatever the interval. Resolves with the replica's TXID when everything that was
-   * committed before the call is in the store; waits as long as the store is away, or the database.
+   * Resolves with the newest TXID in the store when everything that was committed before the call is
+   * in the store; waits as long as the store is away, or the database.
+   *
+   * @throws FencedError, or a DatabaseError `Stopped` if replication ends before
    */
-  sync(): Promise<TXID | undefined> {
-    return new Promise((resolve) => {
-      this.#syncWaiters.push(resolve)
-      this.#wakeup.call()
-    })
+  sync(request: SyncRequest = { when: 'now' }): Promise<TXID | undefined> {
+    const { replicator, pace } = this.#lifecycle
+    const capture = replicator?.needsPreparing === false ? replicator.source.capture : undefined
+    const synced = this.#waiters.add(request, capture)
+    pace?.expect()
+    this.#wakeup.call()
+    return synced
   }
 
   /** Settles when the tracker has ended. @throws FencedError */
@@ -181,7 +191,10 @@ export class WalTracker {
    * @returns whether everything was shipped within the time
    */
   async stop(timeoutMs: number): Promise<boolean> {
-    if (this.#starting === undefined) return true
+    if (this.#starting === undefined) {
+      this.#waiters.end(this.#stopped())
+      return true
+    }
     this.#stopping = true
     this.#wakeup.call()
     const upkeepEnded = this.#upkeep.stop()
@@ -203,13 +216,14 @@ export class WalTracker {
         this.#wakeup,
         signal,
       )
+      if (done) this.#waiters.answerAll(this.#status.shipped)
       if (done) await this.#release(signal)
       return done
     } catch (error) {
       if (error instanceof FencedError) this.#status.fenced(error)
       throw error
     } finally {
-      for (const done of this.#syncWaiters.splice(0)) done(this.#status.shipped)
+      this.#waiters.end(this.#stopped())
       clearTimeout(timer)
       this.#lifecycle.pace?.stop()
       this.#status.stopped()
@@ -297,6 +311,7 @@ export class WalTracker {
       let waitMs: number
       try {
         const now = Date.now()
+        this.#answerWaiters()
         // After an error uploads alone go on: a file event does not cut the pause short.
         this.#writer.shipper.pump(now)
         waitMs = this.#pause.left(now) > 0 ? await this.#whilePaused(now) : await this.#turn(now)
@@ -335,11 +350,9 @@ export class WalTracker {
     }
     const walBytes = database.source.capture.walBytes()
     const untilSync = this.#lifecycle.pace?.untilSync(now) ?? 0
-    const mayWait = this.#syncWaiters.length === 0 && !database.checkpoints.pressing(now, walBytes)
+    const mayWait = !this.#waiters.isUrgent && !database.checkpoints.pressing(now, walBytes)
     if (untilSync > 0 && mayWait) return Math.min(BUSY_TICK_MS, untilSync)
-    const waiting = this.#syncWaiters.length
     if (await this.#captureNow(database, now)) return 0
-    for (const done of this.#syncWaiters.splice(0, waiting)) done(this.#status.shipped)
     return await this.#beQuiet(database, now)
   }
 
@@ -350,6 +363,19 @@ export class WalTracker {
     this.#lifecycle.pace?.captured(now)
     this.#writer.shipper.pump(now)
     return true
+  }
+
+  #answerWaiters(): void {
+    const { replicator } = this.#lifecycle
+    if (replicator === undefined || replicator.needsPreparing) return
+    this.#waiters.answer(replicator.source.capture, this.#writer.captured, this.#status.shipped)
+  }
+
+  #stopped(): DatabaseError {
+    const message = `The replication of ${this.name} has ended, and not all of it is in the store.`
+    return new DatabaseError('Stopped', this.#path, message, {
+      hint: 'The next start ships what is left.',
+    })
   }
 
   /** Nothing to ship: waits for the next file event, with polling behind it. */
@@ -368,7 +394,7 @@ export class WalTracker {
   #rested(now: number): number {
     this.#status.recovered()
     if (!this.#lifecycle.isResting) return this.#pollMs
-    for (const done of this.#syncWaiters.splice(0)) done(this.#status.shipped)
+    this.#waiters.answerAll(this.#status.shipped)
     const untilSnapshot = this.#policy.dueAt(this.#writer.captured) - now
     if (untilSnapshot > 0) return Math.min(this.#lifecycle.restMs, untilSnapshot)
     // One that could not be opened a moment ago, for it is empty now, is waited for.
@@ -432,6 +458,7 @@ export class WalTracker {
     if (this.#stopping) return 0
     if (error instanceof FencedError) {
       this.#status.fenced(error)
+      this.#waiters.end(error)
       throw error
     }
     if (isLost(error)) {

@@ -1,4 +1,4 @@
-import { Deadline } from '../../async/deadline.ts'
+import { TokenBucket } from '../../async/token-bucket.ts'
 import { WalWatcher } from '../../db/index.ts'
 
 /** How often a busy database is looked at between two syncs, in milliseconds: its WAL may fill quickly. */
@@ -8,21 +8,32 @@ const LAST_PROBE_MS = 256
 /** A database that has become quiet is looked at again after 8, 16, 32 … ms: a checkpoint of the application may be waiting for the read mark. */
 const FIRST_QUIET_PROBE_MS = 8
 
+export interface SyncPaceOptions {
+  readonly walPath: string
+  /** In which one credit comes back, in milliseconds. */
+  readonly syncMs: number
+  /** The most credits. */
+  readonly syncBurst: number
+  readonly pollMs: number
+  readonly wake: () => void
+}
+
 /**
- * When to look at one database's WAL: at once on a file event, at most once per sync interval while
- * writes go on, and every poll interval when no event comes. A busy database is not watched.
+ * When to look at one database's WAL: at once on a file event while it has credits, once per sync
+ * interval when it has spent them, and every poll interval when no event comes. One credit comes
+ * back each sync interval, so that sparse commits never wait and steady writes cost one object an
+ * interval. A database without credits is not watched.
  */
 export class SyncPace {
-  readonly #syncMs: number
   readonly #pollMs: number
   readonly #watcher: WalWatcher
-  readonly #interval = new Deadline()
+  readonly #credits: TokenBucket
   #capturedAt = 0
   #noticedAt: number | undefined
   #probeMs = LAST_PROBE_MS * 2
 
-  constructor(walPath: string, syncMs: number, pollMs: number, wake: () => void) {
-    this.#syncMs = syncMs
+  constructor({ walPath, syncMs, syncBurst, pollMs, wake }: SyncPaceOptions) {
+    this.#credits = new TokenBucket(syncMs, syncBurst)
     this.#pollMs = pollMs
     this.#watcher = new WalWatcher(walPath, () => {
       this.expect()
@@ -41,9 +52,9 @@ export class SyncPace {
     return this.#capturedAt
   }
 
-  /** How long the interval since the last sync still forbids the next, in milliseconds. */
+  /** How long until the next sync has a credit, in milliseconds. */
   untilSync(now: number): number {
-    return this.#interval.left(now)
+    return this.#credits.untilCredit(now)
   }
 
   /** When what is being captured was first noticed, in milliseconds. */
@@ -51,12 +62,12 @@ export class SyncPace {
     return this.#noticedAt ?? now
   }
 
-  /** A change was captured: the interval begins. */
+  /** A change was captured, for which a credit is spent. */
   captured(now: number): void {
     this.#noticedAt = undefined
     this.#probeMs = FIRST_QUIET_PROBE_MS
     this.#watcher.disarm()
-    this.#interval.set(now, this.#syncMs)
+    this.#credits.spend(now)
     this.#capturedAt = now
   }
 

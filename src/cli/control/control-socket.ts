@@ -2,61 +2,69 @@ import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
-import { jsonLine } from '../output/json-line.ts'
+import { askStatus } from '../status/ask-status.ts'
+import { assertSocketPath, prepareRunFolder, runFolder, socketIn } from '../status/run-folder.ts'
+import { statusDocument } from '../status/status-document.ts'
 import type { WatchRun } from '../watch/watch-run.ts'
-import { askStatus } from './ask-status.ts'
-import { assertSocketPath, prepareRunFolder, runFolder, socketIn } from './run-folder.ts'
-import { statusDocument } from './status-document.ts'
+import { ControlMethods, type ControlTarget } from './control-methods.ts'
+import { serveControl } from './control-session.ts'
 
-/** Where `walsync status` asks this process. */
-export interface StatusSocket {
+/** Where `walsync status`, `walsync sync` and other programs talk to this process. */
+export interface ControlSocket {
   close(): Promise<void>
 }
 
-/** A client that does not read is let go after this, in milliseconds. */
-const CLIENT_MS = 5000
+/** How long a client may take to read what it was answered when the watcher ends, in milliseconds. */
+const CLOSE_MS = 500
 /** Other processes of the same pid in one run folder: containers that share it. */
 const MAX_NAMESAKES = 100
 
 /**
- * Opens the socket on which this watcher tells what it is doing: whoever connects gets one JSON
- * document. Only its owner can connect. A socket that cannot be opened is a warning: replication
- * does not depend on it.
+ * Opens the socket of this watcher (docs/control-protocol.md). Only its owner can connect. A socket
+ * that cannot be opened is a warning: replication does not depend on it.
  *
  * @throws UsageError for a path of the user's that cannot be a socket
  */
-export async function openStatusSocket(
+export async function openControlSocket(
   run: WatchRun,
   context: CommandContext,
-): Promise<StatusSocket> {
-  const { socket, config } = run.plan
+): Promise<ControlSocket> {
+  const { socket } = run.plan
   if (socket === false) return { close: async () => undefined }
   if (socket !== undefined) assertSocketPath(socket)
-  const startedAt = new Date(Date.now() - process.uptime() * 1000)
+  const methods = new ControlMethods(controlTarget(run, context.version))
   const clients = new Set<Socket>()
-  const answer = (client: Socket): void => {
+  const server = createServer({ allowHalfOpen: true }, (client) => {
     clients.add(client)
     client.on('close', () => clients.delete(client))
-    // The client may be gone again: nobody is left to tell.
-    client.on('error', () => client.destroy())
-    client.setTimeout(CLIENT_MS, () => client.destroy())
-    const databases = run.fleet.status()
-    const parts = { walsync: context.version, startedAt, config: config?.path, databases }
-    client.end(jsonLine(statusDocument(parts, new Date())))
-  }
-  const server = createServer(answer)
+    serveControl(client, methods)
+  })
   try {
     const path = socket ?? (await freePath(context))
     await removeStale(path, context.signal)
     await listen(server, path)
-    context.logger.debug({ socket: path }, 'status socket opened')
-    server.on('error', (error) => context.logger.warn(`the status socket failed: ${error.message}`))
+    context.logger.debug({ socket: path }, 'control socket opened')
+    server.on('error', (error) =>
+      context.logger.warn(`The control socket failed: ${error.message}`),
+    )
     return { close: () => close(server, clients) }
   } catch (error) {
     if (error instanceof UsageError && socket !== undefined) throw error
     const { message } = error as Error
     context.logger.warn(`walsync status cannot ask this process: ${message}`)
     return { close: async () => undefined }
+  }
+}
+
+/** @param walsync version of the package */
+export function controlTarget(run: WatchRun, walsync: string): ControlTarget {
+  const startedAt = new Date(Date.now() - process.uptime() * 1000)
+  return {
+    databases: () => run.fleet.status(),
+    document: (databases) =>
+      statusDocument({ walsync, startedAt, config: run.plan.config?.path, databases }, new Date()),
+    sync: (name, request) => run.fleet.sync(name, request),
+    onEvent: (listener) => run.onEvent(listener),
   }
 }
 
@@ -96,10 +104,13 @@ async function listen(server: Server, path: string): Promise<void> {
   if (process.platform !== 'win32') chmodSync(path, 0o600)
 }
 
-/** A client that has not read yet is not waited for. */
+/** What was answered is sent; a client that does not read it is not waited for. */
 function close(server: Server, clients: ReadonlySet<Socket>): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve())
-    for (const client of clients) client.destroy()
+    for (const client of clients) client.destroySoon()
+    setTimeout(() => {
+      for (const client of clients) client.destroy()
+    }, CLOSE_MS).unref()
   })
 }
