@@ -45,6 +45,8 @@ export default defineConfig({
     config(md) {
       md.core.ruler.push('links-out-of-docs', ({ tokens, env }) => {
         for (const token of tokens.flatMap(({ children }) => children ?? [])) {
+          // `<n>` in a generated table is a placeholder and no tag.
+          if (token.type === 'html_inline' && /^<[a-z]+>$/.test(token.content)) token.type = 'text'
           const href = token.attrGet('href')
           if (href === null || /^(\w+:|#|\/)/.test(href)) continue
           token.attrSet('href', siteLink(dirname(join(docs, env.relativePath)), href))
