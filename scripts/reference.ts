@@ -9,6 +9,7 @@ import {
   type SettingName,
   settingRow,
   settingsOf,
+  variableOf,
 } from '../src/cli/args/setting-lookup.ts'
 import { configJsonSchema } from '../src/cli/config/json-schema.ts'
 
@@ -52,10 +53,11 @@ function keyTable(of: string): string {
   const rows = SETTING_ROWS.filter((row) => row[1].scope === scope)
   const names = rows.map(([name]) => name).filter((name) => keyName(name) !== undefined)
   return table(
-    ['key', 'flag', 'default', ''],
+    ['key', 'flag', 'variable', 'default', ''],
     names.map((name) => [
       `\`${keyName(name)}\``,
       `\`${flagOf(name)}\``,
+      `\`${variableOf(name)}${settingRow(name).default === true ? '=false' : ''}\``,
       String(settingRow(name).default ?? ''),
       settingRow(name).help,
     ]),

@@ -32,7 +32,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 async function run(argv: readonly string[], signal: AbortSignal): Promise<number> {
   const split = splitChildCommand(argv)
   const { own, child } = split
-  const invocation = parseCommandLine(own, packageVersion())
+  const invocation = parseCommandLine(own, packageVersion(), process.env)
   if (invocation === undefined) return 0
   refuseMissingChild(argv, split)
   // Later, because `--help` and a mistyped flag should not wait for the container and the logger.
@@ -57,8 +57,9 @@ function fail(error: unknown, argv: readonly string[]): number {
 
 /** From the words themselves: the command line may be what is wrong. */
 function wantsStack(argv: readonly string[]): boolean {
-  return argv.some((word, i) => {
-    const level = word === '--log-level' ? argv[i + 1] : /^--log-level=(.*)$/.exec(word)?.[1]
+  const words = [...argv, `--log-level=${process.env.WALSYNC_LOG_LEVEL ?? ''}`]
+  return words.some((word, i) => {
+    const level = word === '--log-level' ? words[i + 1] : /^--log-level=(.*)$/.exec(word)?.[1]
     return level === 'debug' || level === 'trace'
   })
 }

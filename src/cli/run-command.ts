@@ -1,5 +1,6 @@
 import { dirname } from 'node:path'
 import { z } from 'zod'
+import { misspeltVariables } from './args/environment.ts'
 import { parseFlags, settings } from './args/flags.ts'
 import type { Invocation } from './args/program.ts'
 import type { CommandContext } from './command-context.ts'
@@ -32,6 +33,7 @@ export async function runCommand(
   signal: AbortSignal,
 ): Promise<number> {
   const flags = parseFlags(globalFlags, invocation.flags)
+  const { fromEnvironment } = invocation
   const cwd = process.cwd()
   const { env } = process
   const config = await configOf(invocation, cwd)
@@ -46,10 +48,22 @@ export async function runCommand(
   const plugins = await pluginsOf(config, flags.plugin ?? [], cwd, isLookOnly)
   const { endpoint = config?.endpoint, region = config?.region } = flags
   const container = createContainer({
-    surroundings: { cwd, env, endpoint, region },
+    surroundings: {
+      cwd,
+      env,
+      endpoint,
+      region,
+      isAmbient: {
+        endpoint: fromEnvironment.has('endpoint'),
+        region: fromEnvironment.has('region'),
+      },
+    },
     logger,
     plugins,
   })
+  for (const { name, meant } of misspeltVariables(env)) {
+    logger.warn(`the environment variable ${name} is no setting; did you mean ${meant}?`)
+  }
   for (const { name, schemes } of plugins) logger.info({ plugin: name, schemes }, 'plugin loaded')
   const shutdown = container.get(TOKENS.ShutdownStack)
   const json = flags.json === true
@@ -89,7 +103,7 @@ function lost({ message }: Error): string {
 
 /** Only `watch` and `config check` have a file; one in the working folder counts if no database is named. */
 async function configOf(
-  { command, operands, flags }: Invocation,
+  { command, operands, flags, fromEnvironment }: Invocation,
   cwd: string,
 ): Promise<Config | undefined> {
   const file = typeof flags.config === 'string' ? flags.config : undefined
@@ -97,7 +111,13 @@ async function configOf(
   const search = isCheck || (command === 'watch' && operands.length === 0)
   if (!search && (command !== 'watch' || file === undefined)) return undefined
   const { loadConfig } = await import('./config/load-config.ts')
-  return await loadConfig({ file, cwd, env: process.env, search })
+  return await loadConfig({
+    file,
+    isFromEnvironment: fromEnvironment.has('config'),
+    cwd,
+    env: process.env,
+    search,
+  })
 }
 
 /** A plugin that the file names is looked for from the file's own folder. */
@@ -151,7 +171,7 @@ async function dispatch(
     case 'unlock':
       return (await import('./commands/unlock.ts')).unlock(context, operands, flags)
     case 'config':
-      return (await import('./commands/config.ts')).config(context, operands)
+      return (await import('./commands/config.ts')).config(context, invocation)
     case 'doctor':
       return (await import('./commands/doctor.ts')).doctor(context, flags)
   }

@@ -44,7 +44,7 @@ describe('help and version', () => {
 
 /** [what is wrong, words, what stderr says] */
 const WRONG: readonly (readonly [string, readonly string[], RegExp])[] = [
-  ['no command', [], /^error: No command was given\.\n {2}try: run walsync --help/],
+  ['no command', [], /^error: No command was given\.\n {2}try: Run walsync --help/],
   ['an unknown command', ['lst'], /^error: Unknown command 'lst' \(Did you mean list\?\)/],
   ['an unknown flag', ['list', '-b', '.', '--fast'], /^error: Unknown option '--fast'/],
   ['no -b', ['list'], /^error: --bucket was not given\.\n {2}try: Give --bucket a replica URL/],

@@ -95,7 +95,7 @@ describe('docs/reference/configuration.md', () => {
   it('has every setting, with its flag and default', () => {
     const { options } = commands[0]!
     const table = rows(section('Settings', configuration).replaceAll(/^\| `[^-].*?\| /gm, '| '))
-    const documented = new Map(table.flatMap(({ flags, cells }) => flags.map((f) => [f, cells[0]])))
+    const documented = new Map(table.flatMap(({ flags, cells }) => flags.map((f) => [f, cells[1]])))
     const flags = DATABASE_SETTINGS.map(
       (name) => options.find(({ long }) => long === flagOf(name))!,
     )

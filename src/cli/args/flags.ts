@@ -1,6 +1,13 @@
 import { z } from 'zod'
 import type { Kind } from './kinds.ts'
-import { flagOf, type SettingName, type SettingValue, settingRow } from './setting-lookup.ts'
+import {
+  flagOf,
+  type SettingName,
+  type SettingValue,
+  settingRow,
+  variableOf,
+} from './setting-lookup.ts'
+import { SETTINGS } from './settings.ts'
 import { UsageError } from './usage-error.ts'
 
 /** The schema of one flag: the text that was given in, its meaning out. */
@@ -46,7 +53,13 @@ export function parseFlags<S extends z.ZodObject>(schema: S, raw: Record<string,
   const key = String(issue?.path[0] ?? '')
   const name = flagOf(key)
   if (raw[key] === undefined) {
-    throw new UsageError(`${name} was not given.`, `Give ${name} ${issue?.message ?? ''}.`)
+    const variable = Object.hasOwn(SETTINGS, key)
+      ? `, or set ${variableOf(key as SettingName)}`
+      : ''
+    throw new UsageError(
+      `${name} was not given.`,
+      `Give ${name} ${issue?.message ?? 'a value'}${variable}.`,
+    )
   }
   throw new UsageError(
     `${name} got ${JSON.stringify(raw[key])}, which is not ${issue?.message ?? 'valid'}.`,

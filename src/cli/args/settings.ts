@@ -96,15 +96,6 @@ export const SETTINGS = {
     commands: 'all',
     key: 'plugins',
   },
-  config: {
-    kind: text('a file', 'file'),
-    help: 'Configuration file, YAML or JSON (default: walsync.yml in the current folder, if no database is named).',
-    group: 'Process',
-    scope: 'process',
-    commands: ['watch', 'config'],
-    key: false,
-  },
-
   syncInterval: {
     kind: duration(),
     default: '1s',
@@ -155,7 +146,7 @@ export const SETTINGS = {
   verifyInterval: {
     kind: duration({ zero: true }),
     default: '0',
-    help: 'Verify the replica this often; 0 never.',
+    help: 'Verify the replica this often; 0: never.',
     group: 'Replication',
     scope: 'database',
     commands: WATCH,
@@ -181,7 +172,7 @@ export const SETTINGS = {
   snapshotInterval: {
     kind: duration({ zero: true }),
     default: '24h',
-    help: 'Upload a full copy this often, if anything changed; 0 never.',
+    help: 'Upload a full copy this often, if anything changed; 0: never.',
     group: 'Snapshots and compaction',
     scope: 'database',
     commands: WATCH,
@@ -257,7 +248,7 @@ export const SETTINGS = {
   },
   keepLast: {
     kind: integer(1, 1_000_000),
-    help: 'Keep the newest snapshots, this many.',
+    help: 'Keep the newest <n> snapshots.',
     group: 'Retention',
     scope: 'database',
     commands: PRUNE,
@@ -265,7 +256,7 @@ export const SETTINGS = {
   },
   keepHourly: {
     kind: integer(1, 1_000_000),
-    help: 'Keep the newest restore point of each of the last hours, this many.',
+    help: 'Keep the newest restore point of each of the last <n> hours.',
     group: 'Retention',
     scope: 'database',
     commands: PRUNE,
@@ -273,7 +264,7 @@ export const SETTINGS = {
   },
   keepDaily: {
     kind: integer(1, 1_000_000),
-    help: 'Keep the newest restore point of each of the last days, this many.',
+    help: 'Keep the newest restore point of each of the last <n> days.',
     group: 'Retention',
     scope: 'database',
     commands: PRUNE,
@@ -281,7 +272,7 @@ export const SETTINGS = {
   },
   keepWeekly: {
     kind: integer(1, 1_000_000),
-    help: 'Keep the newest restore point of each of the last weeks, this many.',
+    help: 'Keep the newest restore point of each of the last <n> weeks.',
     group: 'Retention',
     scope: 'database',
     commands: PRUNE,
@@ -289,7 +280,7 @@ export const SETTINGS = {
   },
   keepMonthly: {
     kind: integer(1, 1_000_000),
-    help: 'Keep the newest restore point of each of the last months, this many.',
+    help: 'Keep the newest restore point of each of the last <n> months.',
     group: 'Retention',
     scope: 'database',
     commands: PRUNE,
@@ -305,6 +296,14 @@ export const SETTINGS = {
     key: 'retention.min-object-age',
   },
 
+  config: {
+    kind: text('a file', 'file'),
+    help: 'Configuration file, YAML or JSON (default: walsync.yml in the current folder, if no database is named).',
+    group: 'Process',
+    scope: 'process',
+    commands: ['watch', 'config'],
+    key: false,
+  },
   shutdownTimeout: {
     kind: duration(),
     default: '30s',

@@ -1,3 +1,4 @@
+import type { Invocation } from '../args/program.ts'
 import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
 import { checkConfig } from '../config/check-config.ts'
@@ -12,7 +13,7 @@ import { ExitCode } from '../output/exit-code.ts'
  */
 export async function config(
   context: CommandContext,
-  [action = '']: readonly string[],
+  { operands: [action = ''], flags, given }: Invocation,
 ): Promise<number> {
   if (action === 'schema') {
     const schema = configJsonSchema()
@@ -26,7 +27,7 @@ export async function config(
       'say config check or config schema',
     )
   }
-  const { isComplete, json, text } = await checkConfig(context)
+  const { isComplete, json, text } = await checkConfig(context, { flags, given })
   context.output.result(json, text)
   return isComplete ? ExitCode.ok : ExitCode.usage
 }

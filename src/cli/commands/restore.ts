@@ -25,6 +25,7 @@ const restoreFlags = z.object({
   ...settings('integrityCheck', 'parallelism'),
   output: flag(text('a file', 'file')),
   pointInTime: flag(text('a time', 'time')).optional(),
+  timestamp: flag(text('a time', 'time')).optional(),
   txid: flag(text('a TXID', 'txid')).optional(),
   force: z.boolean().optional(),
   mode: flag(fileMode()).optional(),
@@ -140,10 +141,17 @@ function resultText(name: string, path: string, result: RestoreResult): string {
   ].join('\n')
 }
 
-function targetOf({ pointInTime, txid }: RestoreFlags): RestoreTarget {
-  if (pointInTime !== undefined && txid !== undefined) {
-    throw new UsageError('--point-in-time and --txid name two targets.', 'give one of them')
+function targetOf({ pointInTime, timestamp, txid }: RestoreFlags): RestoreTarget {
+  const given = Object.entries({
+    '--point-in-time': pointInTime,
+    '--timestamp': timestamp,
+    '--txid': txid,
+  })
+  const [first, second] = given.flatMap(([name, value]) => (value === undefined ? [] : [name]))
+  if (second !== undefined) {
+    throw new UsageError(`${first} and ${second} name two targets.`, 'Give one of them.')
   }
-  if (pointInTime !== undefined) return parsePointInTime(pointInTime)
+  const time = pointInTime ?? timestamp
+  if (time !== undefined) return parsePointInTime(time)
   return txid === undefined ? { kind: 'latest' } : parseTxidTarget(txid)
 }

@@ -141,12 +141,13 @@ function warnOfFolder(text: string, url: URL, cwd: string, logger: Pick<Logger, 
 /** Flags win over the URL's own query, as everywhere on a command line. */
 function backendOptions(
   url: URL,
-  { endpoint, region }: Surroundings,
+  { endpoint, region, isAmbient }: Surroundings,
   create: boolean,
 ): Record<string, unknown> {
   const given = Object.entries({ endpoint, region }).filter(([, value]) => value !== undefined)
   if (url.protocol !== 'file:') return Object.fromEntries(given)
   for (const [name] of given) {
+    if (isAmbient?.[name as 'endpoint' | 'region']) continue
     throw new UsageError(
       `--${name} has no meaning for a folder (${url.pathname}).`,
       `leave --${name} out`,

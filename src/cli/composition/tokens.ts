@@ -12,6 +12,8 @@ export interface Surroundings {
   readonly endpoint?: string | undefined
   /** `--region`. */
   readonly region?: string | undefined
+  /** Are they from the environment of the process? Then a folder, for which they have no meaning, ignores them. */
+  readonly isAmbient?: { readonly endpoint: boolean; readonly region: boolean } | undefined
 }
 
 /** What the container can give. `Symbol.for`, so that two copies of this module agree. */

@@ -1,3 +1,4 @@
+import type { Invocation } from '../args/program.ts'
 import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
 import { formatTable } from '../output/format.ts'
@@ -23,17 +24,15 @@ export interface CheckedConfig {
  *
  * @throws UsageError if it would not start
  */
-export async function checkConfig({
-  config,
-  cwd,
-  signal,
-  validateStore,
-}: CommandContext): Promise<CheckedConfig> {
+export async function checkConfig(
+  { config, cwd, signal, validateStore }: CommandContext,
+  { flags, given }: Pick<Invocation, 'flags' | 'given'>,
+): Promise<CheckedConfig> {
   if (config === undefined) {
     const hint = `Give one with --config, or create ${CONFIG_NAMES[0]}.`
     throw new UsageError(`There is no ${CONFIG_NAMES.join(', ')} here.`, hint)
   }
-  const plan = watchPlan({ operands: [], flags: {}, given: new Set(), config, cwd })
+  const plan = watchPlan({ operands: [], flags, given, config, cwd })
   const buckets = plan.sources.map(({ bucket }) => bucket)
   const unjudged = await validateStores(buckets, validateStore)
   const found = await Promise.all(

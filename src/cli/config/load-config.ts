@@ -9,6 +9,8 @@ import { CONFIG_NAMES, findConfigFile, readConfigFile } from './read-config-file
 export interface ConfigRequest {
   /** `--config`, from the working folder. */
   readonly file?: string | undefined
+  /** `file` is from `WALSYNC_CONFIG`, so that no error shows it. */
+  readonly isFromEnvironment?: boolean | undefined
   readonly cwd: string
   readonly env: Env
   /** May one of the usual names in the working folder be taken if `file` does not say otherwise? */
@@ -30,8 +32,12 @@ export async function loadConfig(request: ConfigRequest): Promise<Config | undef
   const path = resolve(cwd, file)
   const text = await readConfigFile(path)
   if (text === undefined) {
-    const hint = `check --config; without it, ${CONFIG_NAMES.join(', ')} are looked for here`
-    throw new UsageError(`There is no configuration file ${path}.`, hint)
+    throw new UsageError(
+      request.isFromEnvironment
+        ? 'The environment variable WALSYNC_CONFIG does not name a file that exists.'
+        : `There is no configuration file ${path}.`,
+      `Check the path. Without it, walsync looks for ${CONFIG_NAMES.join(', ')} in the current folder.`,
+    )
   }
   return parseConfig(text, path, file, env)
 }
