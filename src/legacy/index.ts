@@ -1,4 +1,3 @@
-export * from './find-foreign.ts'
 export * from './grade-legacy.ts'
 export * from './legacy-error.ts'
 export * from './legacy-grade.ts'

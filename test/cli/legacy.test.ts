@@ -109,7 +109,7 @@ describe('a bucket of walsync 0.1', () => {
     expect(row).toMatch(
       /^app +5 +61 +[\d.]+ kB +2026-11-24T03:17:17.000Z +2026-11-24T03:17:09.000Z +2026-11-24T03:17:17.000Z +walsync 0\.1$/,
     )
-    expect(note).toMatch(/^app: a replica of walsync 0\.1, 56 WAL segments; walsync verify/)
+    expect(note).toMatch(/^app: a replica of walsync 0\.1, 56 WAL segments; run walsync verify/)
     const glued = await run('list', '-b', './glued/backups', '--json')
     expect(JSON.parse(glued.stdout)).toMatchObject({
       databases: [
@@ -167,7 +167,7 @@ describe('a replica of Litestream 0.3', () => {
       code: 6,
       stdout: '',
       stderr: expect.stringMatching(
-        /^error: "db" in .* is a replica of Litestream 0\.3, which walsync does not read\.\n {2}try: restore it with Litestream: .*0\.5\.7/,
+        /^error: "db" in .* is a replica of Litestream 0\.3, which walsync does not read\.\n {2}try: Restore it with Litestream .*0\.5\.7/,
       ),
     })
   })

@@ -10,12 +10,12 @@ import type { CommandContext } from '../command-context.ts'
 import { type OpenedStore, replicaClient } from '../composition/open-store.ts'
 import { ExitCode } from '../output/exit-code.ts'
 import { formatBytes, formatTable } from '../output/format.ts'
-import { type FoundForeign, listForeign } from './foreign-replicas.ts'
-import { describeLegacy, type ListedLegacy, legacyNote, unreadableNote } from './legacy-list.ts'
+import type { ListedLegacy } from './legacy-replica.ts'
+import { OtherFormats, type OtherReplica } from './other-formats.ts'
 
 const listFlags = z.object({ bucket: required('bucket') })
 
-/** Listings in flight at one time: one a database. */
+/** How many databases are listed at a time. */
 const PARALLEL_LISTINGS = 8
 
 /** A database in the store, as `list --json` prints it. */
@@ -36,36 +36,36 @@ export async function list(
   const { signal } = context
   const opened = await context.openStore(bucket, { signal, create: false })
   const { store } = opened
-  const foreign = await listForeign(context, bucket, opened)
-  const prefixes = await replicasIn(opened, foreign, signal)
+  const others = await new OtherFormats(context, bucket, opened).list()
+  const prefixes = await replicasIn(opened, others, signal)
   const replicas = await mapParallel(prefixes, PARALLEL_LISTINGS, async (prefix) => {
     const files = await replicaClient(opened, prefix).list({ signal })
     return describe(displayName(prefix), files)
   })
-  const old = foreign.filter(({ format }) => format === 'walsync-0.1')
-  const legacy = await mapParallel(old, PARALLEL_LISTINGS, (one) => describeLegacy(one, signal))
-  const unreadable = foreign.flatMap(({ name, format }) =>
-    format === 'walsync-0.1' ? [] : [{ name, format }],
-  )
+  const described = await mapParallel(others, PARALLEL_LISTINGS, (other) => other.describe(signal))
+  const legacy = described.flatMap(({ database }) => database ?? [])
+  const unreadable = described.flatMap((other) => other.unreadable ?? [])
   const databases: ListedDatabase[] = [...replicas, ...legacy]
-  const notes = [...legacy.map(legacyNote), ...unreadable.map(unreadableNote)]
+  const notes = described
+    .toSorted((a, b) => Number(a.database === undefined) - Number(b.database === undefined))
+    .map(({ note }) => note)
   const none = databases.length + unreadable.length === 0
   const text = none ? `No databases in ${store.description}.` : table(databases, notes)
   context.output.result({ store: store.description, databases, unreadable }, text)
   return ExitCode.ok
 }
 
-/** Replicas of LTX files. A folder that does not exist is an error, unless the URL can mean databases of walsync 0.1 beside it. */
+/** Replicas of LTX files. A missing folder is an error, unless there are databases of walsync 0.1 next to it. */
 async function replicasIn(
   { store, layout }: OpenedStore,
-  foreign: readonly FoundForeign[],
+  others: readonly OtherReplica[],
   signal: AbortSignal,
 ): Promise<string[]> {
   try {
     return await listReplicas(store, layout, { signal })
   } catch (error) {
     const isMissing = isStoreError(error) && error.code === 'ContainerNotFound'
-    if (isMissing && foreign.length > 0) return []
+    if (isMissing && others.length > 0) return []
     throw error
   }
 }

@@ -4,9 +4,7 @@ import type { ReplicaClient } from '../../core/replica/replica-client.ts'
 import { parsePointInTime } from '../../core/restore/point-in-time.ts'
 import { planToJson, renderPlan } from '../../core/restore/render-plan.ts'
 import { planFor, type RestoreResult, restoreReplica } from '../../core/restore/restore.ts'
-import { RestoreError } from '../../core/restore/restore-error.ts'
 import { parseTxidTarget, type RestoreTarget } from '../../core/restore/restore-target.ts'
-import { isStoreError } from '../../core/store/index.ts'
 import { flag, parseFlags, required, settings } from '../args/flags.ts'
 import { fileMode, owner, text } from '../args/kinds.ts'
 import { prefixOf } from '../args/replica-names.ts'
@@ -16,9 +14,7 @@ import { replicaClient } from '../composition/open-store.ts'
 import { ExitCode } from '../output/exit-code.ts'
 import { formatBytes } from '../output/format.ts'
 import { createProgress } from '../output/progress.ts'
-import { foreignNamed, listForeign } from './foreign-replicas.ts'
-import { restoreForeign } from './legacy-restore.ts'
-import { noReplica } from './no-replica.ts'
+import { OtherFormats } from './other-formats.ts'
 
 const restoreFlags = z.object({
   bucket: required('bucket'),
@@ -35,8 +31,8 @@ const restoreFlags = z.object({
 type RestoreFlags = z.output<typeof restoreFlags>
 
 /**
- * `walsync restore`: brings one database back to the latest state, a time or a TXID. A name that no
- * replica of LTX files has, or a time before its first state, may mean a replica of walsync 0.1.
+ * `walsync restore`: restores a database to the latest state, a time or a TXID, from LTX files or
+ * else from a replica of walsync 0.1.
  *
  * @returns 0; 5 for a replica of walsync 0.1 that is not shown to be complete
  */
@@ -51,38 +47,16 @@ export async function restore(
   const { signal } = context
   const opened = await context.openStore(flags.bucket, { signal, create: false })
   const client = replicaClient(opened, prefix)
-  try {
-    if (flags.dryRun === true) await printPlan(context, client, target)
-    else await run(context, client, target, { name, flags })
-  } catch (error) {
-    if (!isAbsent(error, target)) throw error
-    const found = await foreignNamed(context, flags.bucket, opened, name)
-    const isNamed = found !== undefined && (found.format === 'walsync-0.1' || !isTooEarly(error))
-    if (isNamed) return await restoreForeign(context, found, target, flags)
-    if (error instanceof RestoreError && error.code === 'NoReplica') {
-      const others = await listForeign(context, flags.bucket, opened)
-      throw await noReplica(
-        error,
-        name,
-        opened,
-        signal,
-        others.map((one) => one.name),
-      )
-    }
-    throw error
-  }
-  return ExitCode.ok
-}
-
-/** Can the state be in a replica of another format? */
-function isAbsent(error: unknown, target: RestoreTarget): boolean {
-  if (isStoreError(error)) return error.code === 'ContainerNotFound'
-  if (!(error instanceof RestoreError)) return false
-  return error.code === 'NoReplica' || (isTooEarly(error) && target.kind === 'time')
-}
-
-function isTooEarly(error: unknown): boolean {
-  return error instanceof RestoreError && error.code === 'TargetNotReachable'
+  return await new OtherFormats(context, flags.bucket, opened).orOther(
+    name,
+    async () => {
+      if (flags.dryRun === true) await printPlan(context, client, target)
+      else await run(context, client, target, { name, flags })
+      return ExitCode.ok
+    },
+    (other) => other.restore(context, target, flags),
+    { orEarlier: target.kind === 'time' },
+  )
 }
 
 async function printPlan(

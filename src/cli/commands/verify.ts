@@ -1,7 +1,6 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { trialRestore } from '../../core/repair/index.ts'
-import { RestoreError } from '../../core/restore/restore-error.ts'
 import { verifyReplica } from '../../core/verify/index.ts'
 import { flag, parseFlags, required } from '../args/flags.ts'
 import { text } from '../args/kinds.ts'
@@ -11,15 +10,7 @@ import type { CommandContext } from '../command-context.ts'
 import { type OpenedStore, replicaClient } from '../composition/open-store.ts'
 import { ExitCode } from '../output/exit-code.ts'
 import { createProgress } from '../output/progress.ts'
-import { foreignNamed } from './foreign-replicas.ts'
-import {
-  legacyEvent,
-  legacyExitCode,
-  legacyVerdict,
-  type VerifiedLegacy,
-  verifyForeign,
-} from './legacy-verify.ts'
-import { noReplica } from './no-replica.ts'
+import { OtherFormats, type OtherVerdict } from './other-formats.ts'
 import { type VerifiedReplica, verifyText } from './verify-text.ts'
 
 const verifyFlags = z.object({
@@ -43,6 +34,7 @@ export async function verify(
 ): Promise<number> {
   const flags = parseFlags(verifyFlags, rawFlags)
   const { output, signal } = context
+  const { quick, restore, database } = flags
   if (flags.database !== undefined && (flags.all === true || names.length > 1)) {
     throw new UsageError(
       '--database is the database of one replica, and more than one is verified.',
@@ -51,26 +43,34 @@ export async function verify(
   }
   const opened = await context.openStore(flags.bucket, { signal, create: false })
   const replicas = await selectReplicas(names, flags.all === true, opened, signal)
+  const otherFormats = new OtherFormats(context, flags.bucket, opened)
   const verified: VerifiedReplica[] = []
-  const old: VerifiedLegacy[] = []
+  const others: OtherVerdict[] = []
   try {
     for (const replica of replicas) {
-      const each = await verifyOne(context, opened, replica, flags)
-      if ('legacy' in each) {
-        output.event(legacyEvent(each))
-        old.push(each)
-        continue
-      }
-      const { name, report, trial } = each
-      output.event({ name, ...report, restore: trial })
-      verified.push(each)
+      await otherFormats.orOther(
+        replica.name,
+        async () => {
+          const each = await verifyOne(context, opened, replica, flags)
+          const { name, report, trial } = each
+          output.event({ name, ...report, restore: trial })
+          verified.push(each)
+        },
+        async (other) => {
+          const verdict = await other.verify(context, { quick, restore, database })
+          output.event(verdict.event)
+          others.push(verdict)
+        },
+      )
     }
   } finally {
-    // Also before the error of a later one: what was found out is worth saying.
+    // Also when a later replica fails: what was found so far is still printed.
     if (!output.json && verified.length > 0) output.result({}, verifyText(verified))
-    if (!output.json && old.length > 0) output.result({}, old.map(legacyVerdict).join('\n'))
+    if (!output.json && others.length > 0) {
+      output.result({}, others.map(({ text }) => text).join('\n'))
+    }
   }
-  return Math.max(...verified.map(verifyExitCode), ...old.map(legacyExitCode))
+  return Math.max(...verified.map(verifyExitCode), ...others.map(({ exitCode }) => exitCode))
 }
 
 async function verifyOne(
@@ -78,7 +78,7 @@ async function verifyOne(
   opened: OpenedStore,
   { name, prefix }: NamedReplica,
   flags: VerifyFlags,
-): Promise<VerifiedReplica | VerifiedLegacy> {
+): Promise<VerifiedReplica> {
   const { signal } = context
   const client = replicaClient(opened, prefix)
   const progress = createProgress(`verify ${name}`, context.terminal)
@@ -92,18 +92,12 @@ async function verifyOne(
     }
     const database = flags.database && resolve(context.cwd, flags.database)
     return { name, report, trial: await trialRestore(client, { database, signal, onProgress }) }
-  } catch (error) {
-    if (!(error instanceof RestoreError) || error.code !== 'NoReplica') throw error
-    const found = await foreignNamed(context, flags.bucket, opened, name)
-    if (found === undefined) throw await noReplica(error, name, opened, signal)
-    const { quick, restore, database } = flags
-    return await verifyForeign(context, found, { quick, restore, database })
   } finally {
     progress.stop()
   }
 }
 
-/** Any defect counts, also one that costs nothing yet: it takes away a way to restore. */
+/** Every defect counts, even one that costs no state yet: it removes a way to restore. */
 export function verifyExitCode({ report, trial }: VerifiedReplica): number {
   if (report.verdict !== 'good' || trial?.restored === false) return ExitCode.integrity
   const outcome = trial?.comparison?.outcome

@@ -3,36 +3,36 @@ import type { CallOptions, ObjectStore } from '../core/store/index.ts'
 import { parseLegacyKey, SEGMENT_FOLDER, SNAPSHOT_FOLDER } from './legacy-keys.ts'
 
 /**
- * What is not a replica of LTX files. `walsync-0.1`: snapshots and WAL segments, which can be
- * restored. `litestream-0.3`: its generations, which only Litestream reads. `walsync-0.3`: LTX files of walsync 0.2 and
- * 0.3 with checksums of their own, which nothing else reads.
+ * Formats of replicas other than LTX. `walsync-0.1`: snapshots and WAL segments, which walsync can
+ * restore. `litestream-0.3`: generations, which only Litestream reads. `walsync-0.3`: LTX files of
+ * walsync 0.2 and 0.3 with checksums of their own, which only those versions read.
  */
-export type ForeignFormat = 'walsync-0.1' | 'litestream-0.3' | 'walsync-0.3'
+export type OtherFormat = 'walsync-0.1' | 'litestream-0.3' | 'walsync-0.3'
 
-export interface ForeignReplica {
+export interface DetectedReplica {
   /** Under the store's root, without a slash at the end; empty for the root itself. */
   readonly prefix: string
-  readonly format: ForeignFormat
+  readonly format: OtherFormat
 }
 
-/** Folders looked into at one time. */
+/** How many folders are listed at a time. */
 const PARALLEL_LISTINGS = 16
 
 /**
- * Replicas of other formats at the store's root, in its folders, and one folder deeper, in key order.
- * A folder that holds LTX files may be one as well. Costs one or two listings a folder.
+ * Finds the replicas of other formats at the store's root, in its folders and one folder deeper, in
+ * key order. A folder that also holds LTX files is included. Costs one or two listings per folder.
  *
  * @throws StoreError
  */
-export async function findForeign(
+export async function detectAll(
   store: ObjectStore,
   options: CallOptions = {},
-): Promise<ForeignReplica[]> {
+): Promise<DetectedReplica[]> {
   const root = await lookInto(store, '', options)
   const found = await mapParallel(root.folders, PARALLEL_LISTINGS, async (folder) => {
     const inside = await lookInto(store, folder, options)
     if (inside.formats.length > 0 || inside.isReplica) return inside.formats
-    const nested: ForeignReplica[] = []
+    const nested: DetectedReplica[] = []
     for (const inner of inside.folders) {
       nested.push(...(await lookInto(store, inner, options)).formats)
     }
@@ -42,36 +42,35 @@ export async function findForeign(
 }
 
 /**
- * Formats other than LTX of one replica.
+ * Formats other than LTX of the replica at a prefix.
  *
  * @param prefix Under the store's root, without a slash at the end; empty for the root itself.
  * @throws StoreError
  */
-export async function foreignFormats(
+export async function detectFormats(
   store: ObjectStore,
   prefix: string,
   options: CallOptions = {},
-): Promise<ForeignFormat[]> {
+): Promise<OtherFormat[]> {
   const { formats } = await lookInto(store, prefix === '' ? '' : `${prefix}/`, options)
   return formats.map(({ format }) => format)
 }
 
 /**
- * Replicas of walsync 0.1 under names that begin with a text: walsync 0.1 put `-b s3://bucket/backups`
- * and the name `app` together without a slash, so that `app` stands in `backupsapp`.
+ * Finds replicas of walsync 0.1 in folders whose names start with `start`. walsync 0.1 concatenated
+ * the prefix of `-b s3://bucket/backups` and the name `app` without a slash: `app` is in `backupsapp`.
  *
- * @param glue The text; matched within one folder of the store.
- * @returns With prefixes that begin with `glue`.
+ * @param start matched within one folder of the store
  * @throws StoreError
  */
-export async function findGlued(
+export async function detectConcatenated(
   store: ObjectStore,
-  glue: string,
+  start: string,
   options: CallOptions = {},
-): Promise<ForeignReplica[]> {
+): Promise<DetectedReplica[]> {
   const folders: string[] = []
-  for await (const entry of store.listDir({ prefix: glue, signal: options.signal })) {
-    if (entry.kind === 'prefix' && entry.prefix !== `${glue}/`) folders.push(entry.prefix)
+  for await (const entry of store.listDir({ prefix: start, signal: options.signal })) {
+    if (entry.kind === 'prefix' && entry.prefix !== `${start}/`) folders.push(entry.prefix)
   }
   const found = await mapParallel(folders, PARALLEL_LISTINGS, async (folder) => {
     const { formats } = await lookInto(store, folder, options)
@@ -81,10 +80,10 @@ export async function findGlued(
 }
 
 interface Inside {
-  readonly formats: readonly ForeignReplica[]
-  /** Folders that are no part of a replica's own layout, with a slash at the end. */
+  readonly formats: readonly DetectedReplica[]
+  /** Folders that do not belong to a replica's layout, with a slash at the end. */
   readonly folders: readonly string[]
-  /** Are there LTX files in the layout of walsync and Litestream? */
+  /** Whether there are level folders of LTX files. */
   readonly isReplica: boolean
 }
 
@@ -99,7 +98,7 @@ async function lookInto(
   folder: string,
   { signal }: CallOptions,
 ): Promise<Inside> {
-  const formats = new Set<ForeignFormat>()
+  const formats = new Set<OtherFormat>()
   const folders: string[] = []
   let isReplica = false
   for await (const entry of store.listDir({ prefix: folder, signal })) {
@@ -122,8 +121,8 @@ async function lookInto(
   return { formats: [...formats].map((format) => ({ prefix, format })), folders, isReplica }
 }
 
-/** Entries looked at in a folder whose name is only a hint: another program's may hold millions. */
-const MAX_LOOKED_AT = 100
+/** Entries read in a folder whose name is only a hint: another program's folder may hold millions. */
+const MAX_ENTRIES = 100
 
 async function holds(
   store: ObjectStore,
@@ -134,7 +133,7 @@ async function holds(
   let count = 0
   for await (const entry of store.listDir({ prefix: folder, signal })) {
     if (accept(entry.kind === 'object' ? entry.object.key : entry.prefix)) return true
-    if (++count === MAX_LOOKED_AT) return false
+    if (++count === MAX_ENTRIES) return false
   }
   return false
 }

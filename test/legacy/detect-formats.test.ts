@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../src/backends/memory/index.ts'
-import { findForeign, findGlued, foreignFormats } from '../../src/legacy/index.ts'
+import { detectAll, detectConcatenated, detectFormats } from '../../src/legacy/detect-formats.ts'
 
 async function storeWith(...keys: string[]): Promise<MemoryObjectStore> {
   const store = new MemoryObjectStore()
@@ -13,7 +13,7 @@ const SEGMENT = 'wal/00000000-20261124031704034.wal'
 const LTX = 'ltx/0/0000000000000001-0000000000000001.ltx'
 const LITESTREAM = 'generations/0123456789abcdef/snapshots/00000000.snapshot.lz4'
 
-describe('findForeign', () => {
+describe('detectAll', () => {
   it('finds every format at the root, in folders and one folder deeper', async () => {
     const store = await storeWith(
       `app/${OLD}`,
@@ -26,19 +26,19 @@ describe('findForeign', () => {
       'second/manifest.json',
       SEGMENT,
     )
-    expect(await findForeign(store)).toEqual([
+    expect(await detectAll(store)).toEqual([
       { prefix: '', format: 'walsync-0.1' },
       { prefix: 'app', format: 'walsync-0.1' },
       { prefix: 'db', format: 'litestream-0.3' },
       { prefix: 'group/inner', format: 'walsync-0.1' },
       { prefix: 'second', format: 'walsync-0.3' },
     ])
-    expect(await foreignFormats(store, 'app')).toEqual(['walsync-0.1'])
-    expect(await foreignFormats(store, 'new')).toEqual([])
-    expect(await foreignFormats(store, '')).toEqual(['walsync-0.1'])
+    expect(await detectFormats(store, 'app')).toEqual(['walsync-0.1'])
+    expect(await detectFormats(store, 'new')).toEqual([])
+    expect(await detectFormats(store, '')).toEqual(['walsync-0.1'])
   })
 
-  it('takes nothing else for one of them, whatever its folders are called', async () => {
+  it('ignores everything else, whatever its folders are called', async () => {
     const store = await storeWith(
       'photos/snapshots/summer.db',
       'photos/wal/1.wal',
@@ -46,12 +46,12 @@ describe('findForeign', () => {
       `app/deep/down/${OLD}`,
       'app.db',
     )
-    expect(await findForeign(store)).toEqual([])
+    expect(await detectAll(store)).toEqual([])
   })
 })
 
-describe('findGlued', () => {
-  it('finds names that begin with the end of the URL, within one folder', async () => {
+describe('detectConcatenated', () => {
+  it('finds names that start with the end of the URL, within one folder', async () => {
     const store = await storeWith(
       `backupsapp/${OLD}`,
       `backupsmy.db/${SEGMENT}`,
@@ -60,7 +60,7 @@ describe('findGlued', () => {
       `backupsnew/${LTX}`,
       `x/backupsapp/${OLD}`,
     )
-    expect(await findGlued(store, 'backups')).toEqual([
+    expect(await detectConcatenated(store, 'backups')).toEqual([
       { prefix: 'backupsapp', format: 'walsync-0.1' },
       { prefix: 'backupsmy.db', format: 'walsync-0.1' },
     ])

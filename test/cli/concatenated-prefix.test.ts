@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { gluedPrefix } from '../../src/cli/commands/concatenated-prefix.ts'
+import { concatenatedPrefix } from '../../src/cli/commands/concatenated-prefix.ts'
 
-describe('gluedPrefix', () => {
+describe('concatenatedPrefix', () => {
   it.each([
     ['s3://bucket/backups', 's3://bucket', 'backups'],
     ['bucket/backups', 's3://bucket', 'backups'],
@@ -10,8 +10,8 @@ describe('gluedPrefix', () => {
     ['tigris://bucket/my.app-1', 'tigris://bucket', 'my.app-1'],
     ['./old/backups', 'file:///work/old', 'backups'],
     ['file:///old/backups', 'file:///old', 'backups'],
-  ])('%s: in %s, names that begin with %s', (text, url, glue) => {
-    expect(gluedPrefix(text, '/work')).toEqual({ url, glue })
+  ])('takes %s as folders in %s that start with %s', (text, url, start) => {
+    expect(concatenatedPrefix(text, '/work')).toEqual({ url, start })
   })
 
   it.each([
@@ -23,7 +23,7 @@ describe('gluedPrefix', () => {
     's3://bucket/with%20space',
     'mine://host/backups',
     '/',
-  ])('%s: none', (text) => {
-    expect(gluedPrefix(text, '/work')).toBeUndefined()
+  ])('finds no concatenated names for %s', (text) => {
+    expect(concatenatedPrefix(text, '/work')).toBeUndefined()
   })
 })

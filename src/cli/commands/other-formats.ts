@@ -1,0 +1,176 @@
+import { RestoreError } from '../../core/restore/restore-error.ts'
+import type { RestoreTarget } from '../../core/restore/restore-target.ts'
+import { isSegment, isStoreError } from '../../core/store/index.ts'
+import {
+  type DetectedReplica,
+  detectAll,
+  detectConcatenated,
+  detectFormats,
+} from '../../legacy/detect-formats.ts'
+import { ROOT_NAME } from '../args/replica-names.ts'
+import type { CommandContext } from '../command-context.ts'
+import type { OpenedStore } from '../composition/open-store.ts'
+import { concatenatedPrefix } from './concatenated-prefix.ts'
+import type { LegacyRestoreFlags, LegacyVerifyFlags, ListedLegacy } from './legacy-replica.ts'
+import { noReplica } from './no-replica.ts'
+import { UnreadableReplica } from './unreadable-replica.ts'
+
+/** A replica that is not made of LTX files, for the commands that can meet one. */
+export interface OtherReplica {
+  /** The name that `restore` takes. */
+  readonly name: string
+  /** Whether walsync can restore it. */
+  readonly isReadable: boolean
+  /** @throws StoreError */
+  describe(signal: AbortSignal): Promise<OtherDescription>
+  /** @returns the exit code; @throws LegacyError, RestoreError, StoreError */
+  restore(
+    context: CommandContext,
+    target: RestoreTarget,
+    flags: LegacyRestoreFlags,
+  ): Promise<number>
+  /** @throws UsageError, LegacyError, StoreError */
+  verify(context: CommandContext, flags: LegacyVerifyFlags): Promise<OtherVerdict>
+}
+
+/** For `list`: a row of the table or an entry of `unreadable`, and a line below the table. */
+export interface OtherDescription {
+  readonly database?: ListedLegacy
+  readonly unreadable?: { readonly name: string; readonly format: string }
+  readonly note: string
+}
+
+/** For `verify`. */
+export interface OtherVerdict {
+  /** The line of `--json`. */
+  readonly event: object
+  readonly text: string
+  readonly exitCode: number
+}
+
+/** A replica of another format, and where it is stored. */
+export interface Located extends Pick<DetectedReplica, 'prefix'> {
+  readonly name: string
+  readonly opened: OpenedStore
+  /** Whether the folder is the name concatenated with the end of the URL. */
+  readonly isConcatenated: boolean
+}
+
+/** The replicas of other formats that the URL given with `-b` can mean. */
+export class OtherFormats {
+  readonly #context: CommandContext
+  readonly #bucket: string
+  readonly #opened: OpenedStore
+
+  constructor(context: CommandContext, bucket: string, opened: OpenedStore) {
+    this.#context = context
+    this.#bucket = bucket
+    this.#opened = opened
+  }
+
+  /** All of them. A folder that does not exist has none. @throws StoreError */
+  async list(): Promise<OtherReplica[]> {
+    const { signal } = this.#context
+    const opened = this.#opened
+    const detected = (await unlessMissing(() => detectAll(opened.store, { signal }))) ?? []
+    const inside = detected.map(({ prefix, format }) => {
+      const name = prefix === '' ? ROOT_NAME : prefix
+      return replicaOf(format, { name, prefix, opened, isConcatenated: false })
+    })
+    return [...(await Promise.all(inside)), ...(await this.#concatenated())]
+  }
+
+  /** The one with this name: under the URL, or else concatenated with its end. @throws StoreError */
+  async find(name: string): Promise<OtherReplica | undefined> {
+    const prefix = name === ROOT_NAME ? '' : name
+    if (prefix !== '' && !prefix.split('/').every(isSegment)) return undefined
+    const { signal } = this.#context
+    const opened = this.#opened
+    const formats = await unlessMissing(() => detectFormats(opened.store, prefix, { signal }))
+    const [format] = formats ?? []
+    if (format !== undefined) {
+      return await replicaOf(format, { name, prefix, opened, isConcatenated: false })
+    }
+    return (await this.#concatenated()).find((replica) => replica.name === name)
+  }
+
+  /**
+   * Runs a command on the replica of LTX files with this name. If there is none, runs it on the
+   * replica of another format instead.
+   *
+   * @param options `orEarlier`: also if the replica of LTX files starts after the time asked for
+   * @throws RestoreError `NoReplica` with the names that exist, if there is neither
+   */
+  async orOther<T>(
+    name: string,
+    run: () => Promise<T>,
+    runOther: (replica: OtherReplica) => Promise<T>,
+    { orEarlier = false }: { readonly orEarlier?: boolean } = {},
+  ): Promise<T> {
+    try {
+      return await run()
+    } catch (error) {
+      const isTooEarly =
+        orEarlier && error instanceof RestoreError && error.code === 'TargetNotReachable'
+      const isAbsent = error instanceof RestoreError && error.code === 'NoReplica'
+      if (!isTooEarly && !isAbsent && !isMissing(error)) throw error
+      const replica = await this.find(name)
+      if (replica !== undefined && (replica.isReadable || !isTooEarly)) {
+        return await runOther(replica)
+      }
+      if (!isAbsent) throw error
+      const others = (await this.list()).map((other) => other.name)
+      throw await noReplica(error, name, this.#opened, this.#context.signal, others)
+    }
+  }
+
+  async #concatenated(): Promise<OtherReplica[]> {
+    const { cwd, signal, logger } = this.#context
+    const at = concatenatedPrefix(this.#bucket, cwd)
+    if (at === undefined) return []
+    try {
+      const opened = await this.#context.openStore(at.url, { signal, create: false })
+      const detected = await detectConcatenated(opened.store, at.start, { signal })
+      return await Promise.all(
+        detected.map(({ prefix, format }) => {
+          const name = prefix.slice(at.start.length)
+          return replicaOf(format, { name, prefix, opened, isConcatenated: true })
+        }),
+      )
+    } catch (error) {
+      // The credentials may be for this prefix alone; then they cannot restore anything next to it.
+      const isHidden = isStoreError(error) && HIDDEN.has(error.code)
+      if (!isHidden) throw error
+      logger.debug(
+        { url: at.url, code: error.code },
+        'did not look for replicas of walsync 0.1 next to the prefix of the URL',
+      )
+      return []
+    }
+  }
+}
+
+const HIDDEN: ReadonlySet<string> = new Set(['PermissionDenied', 'ContainerNotFound'])
+
+/** The reader of walsync 0.1 is loaded only where such a replica was found. */
+async function replicaOf(
+  format: DetectedReplica['format'],
+  located: Located,
+): Promise<OtherReplica> {
+  if (format !== 'walsync-0.1') return new UnreadableReplica(located, format)
+  const { LegacyReplica } = await import('./legacy-replica.ts')
+  return new LegacyReplica(located)
+}
+
+async function unlessMissing<T>(look: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await look()
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return isStoreError(error) && error.code === 'ContainerNotFound'
+}
