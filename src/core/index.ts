@@ -55,17 +55,22 @@ export {
 
 export type { RestoreProgress } from './restore/apply-plan.ts'
 export type { IntegrityCheck } from './restore/integrity-check.ts'
-export { type PointInTimeOptions, parsePointInTime } from './restore/point-in-time.ts'
-export { planToJson, renderPlan } from './restore/render-plan.ts'
-export {
-  planFor,
-  type RestoreOptions,
-  type RestoreResult,
-  restoreReplica,
-} from './restore/restore.ts'
+export { type RestoreOptions, type RestoreResult, restoreReplica } from './restore/restore.ts'
+export { planFor } from './restore/restore-attempts.ts'
 export { RestoreError, type RestoreErrorCode, type RestorePoint } from './restore/restore-error.ts'
-export { planRestore, type RestorePlan } from './restore/restore-plan.ts'
-export { parseTxidTarget, type RestoreTarget, renderTarget } from './restore/restore-target.ts'
+export {
+  planRestore,
+  planToJson,
+  type RestorePlan,
+  renderPlan,
+} from './restore/restore-plan.ts'
+export {
+  type PointInTimeOptions,
+  parsePointInTime,
+  parseTxidTarget,
+  type RestoreTarget,
+  renderTarget,
+} from './restore/restore-target.ts'
 
 // Inspect: what is in a store, and what it is worth.
 

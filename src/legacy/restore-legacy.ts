@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { checkIntegrity, type IntegrityCheck } from '../core/restore/integrity-check.ts'
-import type { OutputAccess } from '../core/restore/output-access.ts'
+import type { OutputAccess } from '../core/restore/output-file.ts'
 import {
   checkOutput,
   discardStaged,

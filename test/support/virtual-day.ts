@@ -8,7 +8,7 @@ import { ReplicaCatalogue } from '../../src/core/engine/upkeep/replica-catalogue
 import { ReplicaMaintenance } from '../../src/core/engine/upkeep/replica-maintenance.ts'
 import { txid } from '../../src/core/ltx/index.ts'
 import { ReplicaClient } from '../../src/core/replica/replica-client.ts'
-import { reach } from '../../src/core/restore/reachable.ts'
+import { reach } from '../../src/core/restore/reachable-states.ts'
 import { restoreReplica } from '../../src/core/restore/restore.ts'
 import type { RestoreTarget } from '../../src/core/restore/restore-target.ts'
 import { DEFAULT_LEVELS, DEFAULT_RETENTION } from '../../src/core/retention/retention-policy.ts'

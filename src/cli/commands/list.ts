@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import { mapParallel } from '../../core/async/map-parallel.ts'
 import { listReplicas } from '../../core/replica/list-replicas.ts'
-import type { LtxFileInfo } from '../../core/replica/replica-client.ts'
+import type { TXID } from '../../core/ltx/index.ts'
+import type { LtxFileInfo, ReplicaClient } from '../../core/replica/replica-client.ts'
 import { type ReplicaSummary, summarizeReplica } from '../../core/replica/summarize-replica.ts'
+import { findStateTime } from '../../core/restore/restore-time.ts'
 import { isStoreError } from '../../core/store/index.ts'
 import { parseFlags, required } from '../args/flags.ts'
 import { displayName } from '../args/replica-names.ts'
@@ -27,7 +29,10 @@ interface ListedReplica extends ReplicaSummary {
 }
 type ListedDatabase = ListedReplica | ListedLegacy
 
-/** `walsync list`: what a store holds and what can be restored from it. Reads names and sizes only. */
+/**
+ * `walsync list`: what a store holds and what can be restored from it. Reads names and sizes, and
+ * on a store that does not list the times of files, up to three headers per database.
+ */
 export async function list(
   context: CommandContext,
   flags: Readonly<Record<string, unknown>>,
@@ -39,8 +44,9 @@ export async function list(
   const others = await new OtherFormats(context, bucket, opened).list()
   const prefixes = await replicasIn(opened, others, signal)
   const replicas = await mapParallel(prefixes, PARALLEL_LISTINGS, async (prefix) => {
-    const files = await replicaClient(opened, prefix).list({ signal })
-    return describe(displayName(prefix), files)
+    const client = replicaClient(opened, prefix)
+    const files = await client.list({ signal })
+    return await describe(displayName(prefix), client, files, signal)
   })
   const described = await mapParallel(others, PARALLEL_LISTINGS, (other) => other.describe(signal))
   const legacy = described.flatMap(({ database }) => database ?? [])
@@ -70,18 +76,20 @@ async function replicasIn(
   }
 }
 
-function describe(name: string, files: readonly LtxFileInfo[]): ListedReplica {
+async function describe(
+  name: string,
+  client: ReplicaClient,
+  files: readonly LtxFileInfo[],
+  signal: AbortSignal,
+): Promise<ListedReplica> {
   const summary = summarizeReplica(files)
-  const { restorable } = summary
-  const from = timeOf(restorable?.from, files)
-  const to = timeOf(restorable?.to, files)
-  return { name, format: 'ltx', ...summary, restorableTimes: from && to && { from, to } }
-}
-
-/** Of several files that end at a TXID the one of the lowest level, first in a listing, has its time: a later snapshot is of the same state. */
-function timeOf(txid: bigint | undefined, files: readonly LtxFileInfo[]): Date | undefined {
-  const file = files.find(({ maxTxid }) => maxTxid === txid)
-  return file?.createdAt ?? file?.lastModified
+  const timeOf = async (txid: TXID | undefined): Promise<Date | undefined> =>
+    txid && (await findStateTime(client, files, txid, { signal }))
+  const { newestTxid, restorable } = summary
+  const newestAt = await timeOf(newestTxid)
+  const from = await timeOf(restorable?.from)
+  const to = restorable?.to === newestTxid ? newestAt : await timeOf(restorable?.to)
+  return { name, format: 'ltx', ...summary, newestAt, restorableTimes: from && to && { from, to } }
 }
 
 function table(databases: readonly ListedDatabase[], notes: readonly string[]): string {

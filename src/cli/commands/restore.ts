@@ -1,10 +1,14 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import type { ReplicaClient } from '../../core/replica/replica-client.ts'
-import { parsePointInTime } from '../../core/restore/point-in-time.ts'
-import { planToJson, renderPlan } from '../../core/restore/render-plan.ts'
-import { planFor, type RestoreResult, restoreReplica } from '../../core/restore/restore.ts'
-import { parseTxidTarget, type RestoreTarget } from '../../core/restore/restore-target.ts'
+import { type RestoreResult, restoreReplica } from '../../core/restore/restore.ts'
+import { planFor } from '../../core/restore/restore-attempts.ts'
+import { planToJson, renderPlan } from '../../core/restore/restore-plan.ts'
+import {
+  parsePointInTime,
+  parseTxidTarget,
+  type RestoreTarget,
+} from '../../core/restore/restore-target.ts'
 import { flag, parseFlags, required, settings } from '../args/flags.ts'
 import { fileMode, owner, text } from '../args/kinds.ts'
 import { prefixOf } from '../args/replica-names.ts'

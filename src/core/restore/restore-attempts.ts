@@ -1,15 +1,22 @@
+import type { TXID } from '../ltx/index.ts'
 import {
   type LtxFileInfo,
   type ReplicaClient,
   ReplicaError,
   type ReplicaErrorCode,
 } from '../replica/replica-client.ts'
-import { copyError, isArchived, type StoreError } from '../store/index.ts'
-import { MAX_RELISTS, planFromListing } from './plan-for.ts'
-import { lastTxid, restorableTo } from './reachable.ts'
+import { type CallOptions, copyError, isArchived, type StoreError } from '../store/index.ts'
+import { lastTxid, restorableTo } from './reachable-states.ts'
 import { RestoreError, restorableSentence } from './restore-error.ts'
 import { planRestore, type RestorePlan } from './restore-plan.ts'
 import type { RestoreTarget } from './restore-target.ts'
+import {
+  firstOfEach,
+  readStateTime,
+  resolveTime,
+  type TimedState,
+  timeWarnings,
+} from './restore-time.ts'
 
 /** An object that could not be used, and around which the other objects gave the same state. */
 export interface AvoidedObject {
@@ -47,6 +54,21 @@ export class RestoreAttempts {
       if (error instanceof RestoreError && this.#vanished !== undefined) {
         throw this.#giveUp(this.#vanished)
       }
+      throw error
+    }
+  }
+
+  /** Time of the planned state, where neither the listing nor the header of the plan's last file has it. */
+  async readTime(plan: RestorePlan): Promise<Date | undefined> {
+    const ends = (this.#files ?? []).filter(({ maxTxid }) => maxTxid === plan.txid)
+    if (plan.time !== undefined || firstOfEach(ends)[0]?.key === plan.files.at(-1)?.key) {
+      return plan.time
+    }
+    try {
+      return await readStateTime(this.#client, ends, plan.txid, { signal: this.#signal })
+    } catch (error) {
+      // The state can be restored without that file.
+      if (error instanceof ReplicaError || isArchived(error)) return undefined
       throw error
     }
   }
@@ -142,4 +164,58 @@ function badObject(error: unknown): BadObject | undefined {
   if (!(error instanceof RestoreError) || error.code !== 'DamagedObject') return undefined
   if (error.key === undefined) return undefined
   return { code: error.code, key: error.key, message: error.message, cause: error }
+}
+
+/** Listings after the first, when files vanish between listing and reading. */
+export const MAX_RELISTS = 2
+
+/**
+ * Lists a replica and plans a restore from it; writes nothing. Reads headers of 100 bytes only
+ * where the store does not list the files' times.
+ *
+ * @throws RestoreError `NoReplica`, `Gap`, `TargetNotReachable`
+ * @throws ReplicaError for a header that is needed and cannot be read
+ * @throws StoreError
+ */
+export async function planFor(
+  client: ReplicaClient,
+  target: RestoreTarget,
+  options: CallOptions = {},
+): Promise<RestorePlan> {
+  for (let relists = 0; ; relists++) {
+    const files = await client.list(options)
+    try {
+      const plan = await planFromListing(client, files, target, options)
+      const time = plan.time ?? (await readStateTime(client, files, plan.txid, options))
+      return { ...plan, time }
+    } catch (error) {
+      const vanished = error instanceof ReplicaError && error.code !== 'DamagedObject'
+      if (!vanished || relists === MAX_RELISTS) throw error
+    }
+  }
+}
+
+/** `planRestore`, with the header reads that a target time takes on a store without times. */
+export async function planFromListing(
+  client: ReplicaClient,
+  files: readonly LtxFileInfo[],
+  target: RestoreTarget,
+  options: CallOptions = {},
+): Promise<RestorePlan> {
+  if (target.kind !== 'time') return planRestore(files, target)
+  const warningsFor = (chosen: TXID, states: readonly TimedState[]) =>
+    timeWarnings(states, firstOfEach(files), chosen, target.time, new Date())
+  if (files.every((file) => file.createdAt !== undefined)) {
+    const plan = planRestore(files, target)
+    return { ...plan, warnings: warningsFor(plan.txid, listedTimes(files)) }
+  }
+  const { txid, time, states } = await resolveTime(client, files, target.time, options)
+  const plan = planRestore(files, { kind: 'txid', txid })
+  return { ...plan, target, time, warnings: warningsFor(txid, states) }
+}
+
+function listedTimes(files: readonly LtxFileInfo[]): TimedState[] {
+  return firstOfEach(files).map(({ maxTxid, createdAt, lastModified }) => {
+    return { txid: maxTxid, time: createdAt as Date, storedAt: lastModified }
+  })
 }

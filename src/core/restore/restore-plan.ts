@@ -1,9 +1,8 @@
-import type { TXID } from '../ltx/index.ts'
+import { formatTxid, type TXID } from '../ltx/index.ts'
 import type { LtxFileInfo } from '../replica/replica-client.ts'
-import { byEnd, lastTxid, timeOf } from './reachable.ts'
-import { RestoreError } from './restore-error.ts'
-import type { RestoreTarget } from './restore-target.ts'
-import { tooEarly, unreachable } from './unreachable.ts'
+import { byEnd, lastTxid, reach, restorableTo, timeOf } from './reachable-states.ts'
+import { RestoreError, restorableSentence } from './restore-error.ts'
+import { type RestoreTarget, renderTarget } from './restore-target.ts'
 
 /** LTX files that together make one state of the database. A value: planning reads no object. */
 export interface RestorePlan {
@@ -115,4 +114,117 @@ function firstReaching(steps: readonly ChainStep[], txid: bigint): ChainStep | u
     else low = middle + 1
   }
   return steps[low]
+}
+
+/** The error that says why no chain of files ends with `wanted`, and how far one gets. */
+export function unreachable(
+  files: readonly LtxFileInfo[],
+  target: RestoreTarget,
+  wanted: TXID,
+): RestoreError {
+  const point = restorableTo(files, wanted)
+  const gap = gapBefore(files, wanted, point?.txid ?? 0n)
+  if (gap !== undefined) {
+    const missing = `${formatTxid(gap.from)} to ${formatTxid(gap.to)}`
+    const message = `No file holds the TXIDs ${missing}, so ${renderTarget(target)} cannot be restored. ${restorableSentence(point)}`
+    const hint =
+      point === undefined
+        ? 'Restore from another copy of the replica.'
+        : `Restore with --txid ${formatTxid(point.txid)}, or look for the missing files in another copy of the replica.`
+    return new RestoreError('Gap', message, { hint, restorableTo: point })
+  }
+  const last = lastTxid(files)
+  if (wanted > last) {
+    const message = `The replica ends at TXID ${formatTxid(last)}, before ${renderTarget(target)}. ${restorableSentence(point)}`
+    const hint = 'Leave the target out for the latest state.'
+    return new RestoreError('TargetNotReachable', message, { hint, restorableTo: point })
+  }
+  if (point === undefined) return tooEarly(files, target)
+  const after = reach(files).find((state) => state > wanted)
+  const next = after === undefined ? '' : ` The next state is TXID ${formatTxid(after)}.`
+  const message = `No file ends with TXID ${formatTxid(wanted)}: its neighbours were merged. ${restorableSentence(point)}${next}`
+  const hint = 'Choose one of the states on either side.'
+  return new RestoreError('TargetNotReachable', message, { hint, restorableTo: point })
+}
+
+/** TXIDs behind `reached` and up to `wanted` that no file holds, if that is what stops the chain. */
+function gapBefore(
+  files: readonly LtxFileInfo[],
+  wanted: TXID,
+  reached: bigint,
+): { readonly from: TXID; readonly to: TXID } | undefined {
+  let covered = reached
+  let next: TXID | undefined
+  for (const { minTxid, maxTxid } of files.toSorted((a, b) => (a.minTxid < b.minTxid ? -1 : 1))) {
+    if (minTxid <= covered + 1n) {
+      if (maxTxid > covered) covered = maxTxid
+    } else {
+      next = minTxid
+      break
+    }
+  }
+  if (next === undefined || covered >= wanted) return undefined
+  return { from: (covered + 1n) as TXID, to: (next - 1n) as TXID }
+}
+
+/** The error for a target before the first state. */
+export function tooEarly(files: readonly LtxFileInfo[], target: RestoreTarget): RestoreError {
+  const first = reach(files)[0]
+  const time = first === undefined ? undefined : timeOf(files, first)
+  const earliest =
+    first === undefined
+      ? 'no state can be restored'
+      : `the earliest is TXID ${formatTxid(first)}${time === undefined ? '' : ` of ${time.toISOString()}`}`
+  const message = `The replica does not go back to ${renderTarget(target)}: ${earliest}.`
+  return new RestoreError('TargetNotReachable', message, {
+    hint: 'Choose a later state, or one from an older copy of the replica.',
+  })
+}
+
+/** A plan as plain JSON: TXIDs in 16 hexadecimal digits, times in ISO 8601, sizes in bytes. */
+export interface PlanJson {
+  readonly target: string
+  readonly txid: string
+  readonly time: string | null
+  readonly bytes: number
+  readonly warnings: readonly string[]
+  readonly files: readonly {
+    readonly key: string
+    readonly level: number
+    readonly minTxid: string
+    readonly maxTxid: string
+    readonly size: number
+    readonly createdAt: string | null
+  }[]
+}
+
+export function planToJson(plan: RestorePlan): PlanJson {
+  return {
+    target: renderTarget(plan.target),
+    txid: formatTxid(plan.txid),
+    time: plan.time?.toISOString() ?? null,
+    bytes: plan.bytes,
+    warnings: plan.warnings,
+    files: plan.files.map((file) => ({
+      key: file.key,
+      level: file.level,
+      minTxid: formatTxid(file.minTxid),
+      maxTxid: formatTxid(file.maxTxid),
+      size: file.size,
+      createdAt: file.createdAt?.toISOString() ?? null,
+    })),
+  }
+}
+
+/** A plan as text for a person: what will be restored, then one line a file, oldest first. */
+export function renderPlan(plan: RestorePlan): string {
+  const time = plan.time === undefined ? '' : ` of ${plan.time.toISOString()}`
+  const count = plan.files.length === 1 ? '1 file' : `${plan.files.length} files`
+  const width = Math.max(...plan.files.map((file) => String(file.size).length))
+  const lines = plan.files.map(
+    (file) =>
+      `  level ${file.level}  ${formatTxid(file.minTxid)}-${formatTxid(file.maxTxid)}  ${String(file.size).padStart(width)} bytes  ${file.createdAt?.toISOString() ?? ''}`,
+  )
+  const head = `Restore ${renderTarget(plan.target)}: TXID ${formatTxid(plan.txid)}${time} from ${count}, ${plan.bytes} bytes at most.`
+  return [head, ...lines.map((line) => line.trimEnd())].join('\n')
 }

@@ -1,5 +1,5 @@
 import type { LtxFileInfo } from '../replica/replica-client.ts'
-import { reach } from '../restore/reachable.ts'
+import { reach } from '../restore/reachable-states.ts'
 import type { ChainStep } from '../restore/restore-plan.ts'
 import { periodOf, periodRules } from './periods.ts'
 import { fileTime, type RestorablePoint } from './restore-points.ts'

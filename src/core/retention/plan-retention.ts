@@ -1,7 +1,7 @@
 import type { TXID } from '../ltx/index.ts'
 import type { LtxFileInfo } from '../replica/replica-client.ts'
 import { summarizeReplica } from '../replica/summarize-replica.ts'
-import { lastTxid } from '../restore/reachable.ts'
+import { lastTxid } from '../restore/reachable-states.ts'
 import { filesInGrace, listingsInGrace, nextEndOfGrace } from './grace-period.ts'
 import { neededFiles, stabilizeTimes } from './needed-files.ts'
 import { type RestorablePoint, restorablePoints } from './restore-points.ts'

@@ -1,7 +1,7 @@
 import type { TXID } from '../ltx/index.ts'
 import type { LtxFileInfo } from '../replica/replica-client.ts'
 import { SNAPSHOT_LEVEL } from '../replica/replica-layout.ts'
-import { byEnd } from '../restore/reachable.ts'
+import { byEnd } from '../restore/reachable-states.ts'
 import { type ChainStep, cheapestSteps } from '../restore/restore-plan.ts'
 
 /** A state that a restore reaches. */

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TXID } from '../ltx/index.ts'
 import type { LtxFileInfo } from '../replica/replica-client.ts'
-import { lastTxid } from '../restore/reachable.ts'
+import { lastTxid } from '../restore/reachable-states.ts'
 import { cheapestSteps } from '../restore/restore-plan.ts'
 import { misfits, wrongTimes } from './content-faults.ts'
 import type { FileFacts } from './file-facts.ts'

@@ -4,7 +4,7 @@ import { PAGE_INDEX_LENGTH_SIZE } from '../ltx/page-index.ts'
 import type { LtxFileInfo } from '../replica/replica-client.ts'
 import { SNAPSHOT_LEVEL } from '../replica/replica-layout.ts'
 import { summarizeReplica, type TxidRange } from '../replica/summarize-replica.ts'
-import { lastTxid } from '../restore/reachable.ts'
+import { lastTxid } from '../restore/reachable-states.ts'
 import type { DefectCode } from './verify-report.ts'
 
 /** Something wrong with an object; what it costs is not worked out yet. */

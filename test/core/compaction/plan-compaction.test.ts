@@ -5,7 +5,7 @@ import {
   planCompaction,
 } from '../../../src/core/compaction/plan-compaction.ts'
 import type { LtxFileInfo } from '../../../src/core/replica/replica-client.ts'
-import { lastTxid } from '../../../src/core/restore/reachable.ts'
+import { lastTxid } from '../../../src/core/restore/reachable-states.ts'
 import { fileTime } from '../../../src/core/retention/restore-points.ts'
 import { fileAt, HOUR, listed, MINUTE, names, SECOND, START } from '../retention/listing.ts'
 

@@ -24,8 +24,12 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vite
 import { FileObjectStore } from '../../../src/backends/file/index.ts'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
-import { giveAccess } from '../../../src/core/restore/output-access.ts'
-import { discardStaged, installOutput, stageOutput } from '../../../src/core/restore/output-file.ts'
+import {
+  discardStaged,
+  giveAccess,
+  installOutput,
+  stageOutput,
+} from '../../../src/core/restore/output-file.ts'
 import { restoreReplica } from '../../../src/core/restore/restore.ts'
 import type { RestoreTarget } from '../../../src/core/restore/restore-target.ts'
 import { growingStates, level0, putChain } from './chain.ts'

@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { encodeLtx, txid } from '../../../src/core/ltx/index.ts'
 import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
-import { resolveTime } from '../../../src/core/restore/resolve-time.ts'
-import { planFor, restoreReplica } from '../../../src/core/restore/restore.ts'
+import { restoreReplica } from '../../../src/core/restore/restore.ts'
+import { planFor } from '../../../src/core/restore/restore-attempts.ts'
+import { findStateTime, resolveTime } from '../../../src/core/restore/restore-time.ts'
 import { growingStates, headerOf, level0, putChain, timeOfTxid } from './chain.ts'
 import { CountingStore, notFound } from './store-wrappers.ts'
 
@@ -115,5 +116,32 @@ describe('planFor on a store without listed times', () => {
     await expect(planFor(client, { kind: 'latest' })).rejects.toMatchObject({
       code: 'MissingObject',
     })
+  })
+})
+
+describe('the time of a state', () => {
+  it('is the same in a listing, a plan and a restore, even if only a later snapshot is read', async () => {
+    const { store, client } = await storeOf(3)
+    const later = new Date(timeOfTxid(3).getTime() + 3_600_000)
+    const file = { level: 9, min: 1, max: 3 }
+    const header = { ...headerOf(file, PAGE_SIZE, 1), timestamp: later.getTime() }
+    await client.put(9, txid(1), txid(3), encodeLtx(header, [page]), { createdAt: later })
+    const files = await client.list()
+    expect(await findStateTime(client, files, txid(3))).toEqual(timeOfTxid(3))
+    const plan = await planFor(client, { kind: 'latest' })
+    expect(plan.files.map(({ level }) => level)).toEqual([9])
+    expect(plan.time).toEqual(timeOfTxid(3))
+    const folder = mkdtempSync(join(tmpdir(), 'walsync-state-time-'))
+    try {
+      const target = { kind: 'latest' } as const
+      const options = { integrityCheck: 'none' } as const
+      const { time } = await restoreReplica(client, target, join(folder, 'out.db'), options)
+      expect(time).toEqual(timeOfTxid(3))
+      await store.delete(files.find(({ level, maxTxid }) => level === 0 && maxTxid === 3n)!.key)
+      const again = await restoreReplica(client, target, join(folder, 'again.db'), options)
+      expect(again.time).toEqual(later)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 })

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { parsePointInTime } from '../../../src/core/restore/point-in-time.ts'
 import { RestoreError } from '../../../src/core/restore/restore-error.ts'
-import { parseTxidTarget, renderTarget } from '../../../src/core/restore/restore-target.ts'
+import {
+  parsePointInTime,
+  parseTxidTarget,
+  renderTarget,
+} from '../../../src/core/restore/restore-target.ts'
 
 const now = new Date('2026-11-24T18:00:00.000Z')
 const zone = 'Europe/Berlin'

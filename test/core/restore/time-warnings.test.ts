@@ -1,8 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import { encodeLtx, txid } from '../../../src/core/ltx/index.ts'
 import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
-import { planFromListing } from '../../../src/core/restore/plan-for.ts'
-import { planFor } from '../../../src/core/restore/restore.ts'
+import { planFor, planFromListing } from '../../../src/core/restore/restore-attempts.ts'
 import { headerOf, timeOfTxid } from './chain.ts'
 import { CountingStore } from './store-wrappers.ts'
 

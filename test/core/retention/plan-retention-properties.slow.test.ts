@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { lastTxid } from '../../../src/core/restore/reachable.ts'
+import { lastTxid } from '../../../src/core/restore/reachable-states.ts'
 import { planRestore } from '../../../src/core/restore/restore-plan.ts'
 import { planRetention } from '../../../src/core/retention/plan-retention.ts'
 import type { RetentionPolicy } from '../../../src/core/retention/retention-policy.ts'

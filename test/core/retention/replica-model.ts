@@ -1,6 +1,6 @@
 import { planCompaction } from '../../../src/core/compaction/plan-compaction.ts'
 import type { LtxFileInfo } from '../../../src/core/replica/replica-client.ts'
-import { lastTxid } from '../../../src/core/restore/reachable.ts'
+import { lastTxid } from '../../../src/core/restore/reachable-states.ts'
 import { planRestore } from '../../../src/core/restore/restore-plan.ts'
 import { planRetention, type RetentionPlan } from '../../../src/core/retention/plan-retention.ts'
 import type { RetentionPolicy } from '../../../src/core/retention/retention-policy.ts'
