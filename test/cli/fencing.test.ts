@@ -151,6 +151,6 @@ describe('--single-writer strict and unlock', () => {
     })
     expect(existsSync(join(cwd, 'replica', 'ap'))).toBe(false)
     // One that was never claimed is no error.
-    expect(await unlock()).toMatchObject({ code: 0, stdout: 'app: no claim stands\n' })
+    expect(await unlock()).toMatchObject({ code: 0, stdout: 'app: no claim is locked\n' })
   })
 })

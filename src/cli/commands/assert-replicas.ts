@@ -1,15 +1,14 @@
 import { mapParallel } from '../../core/async/map-parallel.ts'
-import { otherLayout, parseLtxKey } from '../../core/replica/replica-layout.ts'
 import { RestoreError } from '../../core/restore/restore-error.ts'
 import type { NamedReplica } from '../args/select-replicas.ts'
-import { type OpenedStore, replicaStore } from '../composition/open-store.ts'
+import { type OpenedStore, replicaClient } from '../composition/open-store.ts'
 import { noReplica } from './no-replica.ts'
 
-/** Listings begun at one time: one a replica. */
+/** How many replicas are listed at a time. */
 const PARALLEL_LISTINGS = 8
 
 /**
- * Makes sure that every replica has a file, before anything is done to the first of them.
+ * Makes sure that every replica has a file before anything is done to the first of them.
  *
  * @throws RestoreError `NoReplica` with the names that exist
  * @throws StoreError
@@ -20,18 +19,10 @@ export async function assertReplicas(
   signal: AbortSignal,
 ): Promise<void> {
   const found = await mapParallel(replicas, PARALLEL_LISTINGS, ({ prefix }) =>
-    hasFile(opened, prefix, signal),
+    replicaClient(opened, prefix).hasFiles({ signal }),
   )
   const missing = replicas[found.indexOf(false)]
   if (missing === undefined) return
   const cause = new RestoreError('NoReplica', `There is no LTX file under ${missing.prefix}.`)
   throw await noReplica(cause, missing.name, opened, signal)
-}
-
-async function hasFile(opened: OpenedStore, prefix: string, signal: AbortSignal): Promise<boolean> {
-  for await (const { key } of replicaStore(opened, prefix).list({ signal })) {
-    if (parseLtxKey(opened.layout, key) !== undefined) return true
-    if (parseLtxKey(otherLayout(opened.layout), key) !== undefined) return true
-  }
-  return false
 }

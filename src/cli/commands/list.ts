@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { mapParallel } from '../../core/async/map-parallel.ts'
-import { listReplicas } from '../../core/replica/list-replicas.ts'
 import type { TXID } from '../../core/ltx/index.ts'
+import { listReplicas } from '../../core/replica/list-replicas.ts'
 import type { LtxFileInfo, ReplicaClient } from '../../core/replica/replica-client.ts'
 import { type ReplicaSummary, summarizeReplica } from '../../core/replica/summarize-replica.ts'
 import { findStateTime } from '../../core/restore/restore-time.ts'

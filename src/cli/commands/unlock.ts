@@ -3,14 +3,12 @@ import { z } from 'zod'
 import { claimState } from '../../core/replica/writer-claim/claim-rules.ts'
 import { listEpochs, readClaim, writeUnlock } from '../../core/replica/writer-claim/claim-store.ts'
 import { describeHolder } from '../../core/replica/writer-claim/fenced-error.ts'
-import { RestoreError } from '../../core/restore/restore-error.ts'
-import type { ObjectStore } from '../../core/store/index.ts'
 import { parseFlags, required } from '../args/flags.ts'
 import { prefixOf } from '../args/replica-names.ts'
 import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
 import { replicaStore } from '../composition/open-store.ts'
-import { noReplica } from './no-replica.ts'
+import { assertReplicas } from './assert-replicas.ts'
 
 const unlockFlags = z.object({ bucket: required('bucket') })
 
@@ -23,10 +21,10 @@ interface Unlocked {
 }
 
 /**
- * `walsync unlock`: lets a strict writer begin over claims that were never released. A writer that
- * is alive after all is not told; the next one fences it as any other.
+ * `walsync unlock`: lets a strict writer start despite claims that were never released. A writer that
+ * is still running does not notice; the next one fences it as usual.
  *
- * @returns 0, also where no claim stands
+ * @returns 0, even if no claim is locked
  */
 export async function unlock(
   context: CommandContext,
@@ -38,12 +36,10 @@ export async function unlock(
   const [name] = operands
   if (name === undefined) throw new UsageError('No replica was named.', 'give its name')
   const opened = await context.openStore(flags.bucket, { signal, create: false })
-  const store = replicaStore(opened, prefixOf(name))
+  const prefix = prefixOf(name)
+  const store = replicaStore(opened, prefix)
   const objects = await listEpochs(store, { signal })
-  if (objects.length === 0 && (await isEmpty(store, signal))) {
-    const cause = new RestoreError('NoReplica', `There is nothing under ${store.description}.`)
-    throw await noReplica(cause, name, opened, signal)
-  }
+  if (objects.length === 0) await assertReplicas([{ name, prefix }], opened, signal)
   const unlocked: Unlocked[] = []
   const lines: string[] = []
   for (const epoch of claimState(objects).locked) {
@@ -53,12 +49,7 @@ export async function unlock(
     unlocked.push({ epoch, host, pid, startedAt })
     lines.push(`${name}: unlocked ${describeHolder(epoch, claim)}`)
   }
-  const text = lines.length === 0 ? `${name}: no claim stands` : lines.join('\n')
+  const text = lines.length === 0 ? `${name}: no claim is locked` : lines.join('\n')
   output.result({ name, unlocked }, text)
   return 0
-}
-
-async function isEmpty(store: ObjectStore, signal: AbortSignal): Promise<boolean> {
-  for await (const _object of store.list({ signal })) return false
-  return true
 }

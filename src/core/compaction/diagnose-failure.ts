@@ -1,15 +1,8 @@
-import { LtxDecoder, LtxError, lockPage } from '../ltx/index.ts'
-import {
-  assertHeaderOf,
-  type LtxFileInfo,
-  type ReplicaClient,
-  ReplicaError,
-} from '../replica/replica-client.ts'
+import { type DatabaseChecksums, LtxError, type LtxHeader, lockPage } from '../ltx/index.ts'
+import { LtxObjectDecoder } from '../replica/ltx-object-decoder.ts'
+import { type LtxFileInfo, type ReplicaClient, ReplicaError } from '../replica/replica-client.ts'
 import { isArchived, isStoreError } from '../store/index.ts'
 import { CompactionError } from './compaction-error.ts'
-
-/** Decoded at a time; a page can be 255 times its payload, so this bounds what one step makes. */
-const SLICE_BYTES = 64 * 1024
 
 /**
  * Finds out which object made a merge fail, by reading each of them again on its own: what is
@@ -71,20 +64,20 @@ async function examine(
   before: Examined | undefined,
   signal: AbortSignal,
 ): Promise<Examined | CompactionError> {
-  const decoder = new LtxDecoder()
+  const decoder = new LtxObjectDecoder(file)
   const commit = before?.commit
+  let header: LtxHeader
+  let checksums: DatabaseChecksums | undefined
   let grown = 0
   let held = 0
   try {
     for await (const chunk of client.open(file, { signal })) {
-      for (let at = 0; at < chunk.length; at += SLICE_BYTES) {
-        const pages = decoder.write(chunk.subarray(at, at + SLICE_BYTES))
+      for (const pages of decoder.write(chunk)) {
         held += pages.length
         grown += pages.filter(({ pgno }) => pgno > (commit ?? 0)).length
       }
     }
-    decoder.end()
-    assertHeaderOf(file, decoder.header!)
+    ;({ header, checksums } = decoder.end())
   } catch (cause) {
     signal.throwIfAborted()
     const fault = faultOf(cause)
@@ -99,12 +92,10 @@ async function examine(
       cause,
     })
   }
-  const header = decoder.header!
   if (commit !== undefined && grown < growth(commit, header.commit, lockPage(header.pageSize))) {
     const message = `By ${file.key} the database grew from ${commit} to ${header.commit} pages, and the object does not hold all of them.`
     return new CompactionError('MissingPage', file.key, message)
   }
-  const { databaseChecksums: checksums } = decoder
   const isWhole = held === growth(0, header.commit, lockPage(header.pageSize))
   const isNext = before !== undefined && before.file.maxTxid + 1n === file.minTxid
   if (isNext && !isWhole && differ(before.checksum, checksums?.before)) {

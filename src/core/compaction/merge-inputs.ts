@@ -1,11 +1,6 @@
 import { mapParallel } from '../async/map-parallel.ts'
 import type { LtxHeader } from '../ltx/index.ts'
-import {
-  decodeHeaderOf,
-  type LtxFileInfo,
-  type ReplicaClient,
-  ReplicaError,
-} from '../replica/replica-client.ts'
+import { decodeHeaderOf, type LtxFileInfo, type ReplicaClient } from '../replica/replica-client.ts'
 
 /** What all inputs of one merge may hold of their files at a time, in bytes, and of pages decoded from them. */
 const BUDGET_BYTES = 16 * 1024 * 1024
@@ -85,15 +80,6 @@ async function readPiece(
   pieceBytes: number,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
-  const bytes = new Uint8Array(Math.min(pieceBytes, file.size - start))
-  if (bytes.length === 0) return bytes
-  let length = 0
-  const range = { start, end: start + bytes.length }
-  for await (const chunk of client.open(file, { range, signal })) {
-    if (length + chunk.length <= bytes.length) bytes.set(chunk, length)
-    length += chunk.length
-  }
-  if (length === bytes.length) return bytes
-  const message = `The store gave ${length} bytes of ${file.key} for the ${bytes.length} from ${start} on.`
-  throw new ReplicaError('ObjectChanged', file.key, message)
+  const end = Math.min(start + pieceBytes, file.size)
+  return await client.read(file, { range: { start, end }, signal })
 }

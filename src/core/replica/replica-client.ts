@@ -19,7 +19,14 @@ import {
   StoreError,
 } from '../store/index.ts'
 import { ReplicaError } from './replica-error.ts'
-import { ltxKey, otherLayout, parseLtxKey, type ReplicaLayout } from './replica-layout.ts'
+import {
+  levelFolder,
+  ltxKey,
+  otherLayout,
+  parseLtxKey,
+  type ReplicaLayout,
+  SNAPSHOT_LEVEL,
+} from './replica-layout.ts'
 import type { EpochObject } from './writer-claim/claim-records.ts'
 import { toEpochObject } from './writer-claim/claim-store.ts'
 
@@ -47,6 +54,8 @@ export interface ReplicaListing {
   readonly epochs: EpochObject[]
   /** Latest `lastModified` of any object: the store's clock is at least that far. */
   readonly storeNow: Date
+  /** Number of objects in the level folders that are not LTX files. */
+  readonly foreign: number
 }
 
 /** The LTX files of one replica in an object store, so that the rest of core need not know keys. */
@@ -90,27 +99,32 @@ export class ReplicaClient {
     return (await this.listing(options)).files
   }
 
-  /** The same listing, with what it says about the replica's writers. @throws StoreError */
+  /** The same listing, with everything else that it shows. @throws StoreError */
   async listing(options: CallOptions = {}): Promise<ReplicaListing> {
-    const files: LtxFileInfo[] = []
-    const copied: LtxFileInfo[] = []
-    const other = otherLayout(this.layout)
+    const own = new LayoutListing(this.layout)
+    const other = new LayoutListing(otherLayout(this.layout))
     const epochs: EpochObject[] = []
     let storeNow = new Date(0)
     for await (const object of this.store.list({ signal: options.signal })) {
       if (object.lastModified > storeNow) storeNow = object.lastModified
-      const file = this.#fileInfo(object)
-      const copy = file === undefined ? fileInfo(other, object) : undefined
-      if (copy !== undefined) copied.push(copy)
-      const epoch = file === undefined ? toEpochObject(object) : undefined
-      if (file !== undefined) files.push(file)
+      const epoch = toEpochObject(object)
       if (epoch !== undefined) epochs.push(epoch)
+      own.add(object)
+      other.add(object)
     }
-    if (files.length === 0 && copied.length > 0) {
-      this.adopt(other)
-      files.push(...copied)
+    const isCopied = own.files.length === 0 && other.files.length > 0
+    if (isCopied) this.adopt(other.layout)
+    const { files, foreign } = isCopied ? other : own
+    return { files: files.sort(compareFiles), epochs, storeNow, foreign }
+  }
+
+  /** Whether there is any LTX file, in either layout; ends the listing at the first. @throws StoreError */
+  async hasFiles(options: CallOptions = {}): Promise<boolean> {
+    for await (const { key } of this.store.list({ signal: options.signal })) {
+      if (parseLtxKey(this.layout, key) !== undefined) return true
+      if (parseLtxKey(otherLayout(this.layout), key) !== undefined) return true
     }
-    return { files: files.sort(compareFiles), epochs, storeNow }
+    return false
   }
 
   /**
@@ -149,13 +163,7 @@ export class ReplicaClient {
    */
   async readHeader(file: LtxFileInfo, options: CallOptions = {}): Promise<LtxHeader> {
     if (file.size < LTX_HEADER_SIZE) throw damaged(file, `has only ${file.size} bytes`)
-    const bytes = new Uint8Array(LTX_HEADER_SIZE)
-    let length = 0
-    const range = { start: 0, end: LTX_HEADER_SIZE }
-    for await (const chunk of this.open(file, { ...options, range })) {
-      bytes.set(chunk, length)
-      length += chunk.length
-    }
+    const bytes = await this.read(file, { ...options, range: { start: 0, end: LTX_HEADER_SIZE } })
     return decodeHeaderOf(file, bytes)
   }
 
@@ -172,9 +180,7 @@ export class ReplicaClient {
   ): Promise<DatabaseChecksums | undefined> {
     if (file.size < LTX_HEADER_SIZE + CHECKSUM_TAIL_SIZE) return undefined
     const range = { start: file.size - CHECKSUM_TAIL_SIZE, end: file.size }
-    const chunks: Uint8Array[] = []
-    for await (const chunk of this.open(file, { ...options, range })) chunks.push(chunk)
-    return decodeChecksumTail(Buffer.concat(chunks))
+    return decodeChecksumTail(await this.read(file, { ...options, range }))
   }
 
   /**
@@ -203,6 +209,29 @@ export class ReplicaClient {
       yield chunk
     }
     if (wrong !== undefined) throw wrong
+  }
+
+  /**
+   * Reads the whole file, or the bytes of `range`, into memory.
+   *
+   * @throws ReplicaError `ObjectChanged` if the store returns another number of bytes
+   * @throws ReplicaError `MissingObject` if the object is gone
+   * @throws StoreError
+   */
+  async read(
+    file: LtxFileInfo,
+    options: CallOptions & { readonly range?: ByteRange | undefined } = {},
+  ): Promise<Uint8Array> {
+    const { start = 0, end = file.size } = options.range ?? {}
+    const bytes = new Uint8Array(end - start)
+    if (bytes.length === 0) return bytes
+    let length = 0
+    for await (const chunk of this.open(file, options)) {
+      if (length + chunk.length <= bytes.length) bytes.set(chunk, length)
+      length += chunk.length
+    }
+    if (length === bytes.length) return bytes
+    throw changed(file, `${length} bytes for ${start} to ${end}`)
   }
 
   /**
@@ -267,6 +296,28 @@ export class ReplicaClient {
 
   #fileInfo(object: ObjectInfo): LtxFileInfo | undefined {
     return fileInfo(this.layout, object)
+  }
+}
+
+/** What a listing shows to a reader of one layout. */
+class LayoutListing {
+  readonly layout: ReplicaLayout
+  readonly files: LtxFileInfo[] = []
+  foreign = 0
+  readonly #folders: readonly string[]
+
+  constructor(layout: ReplicaLayout) {
+    this.layout = layout
+    this.#folders = Array.from(
+      { length: SNAPSHOT_LEVEL + 1 },
+      (_, level) => `${levelFolder(layout, level)}/`,
+    )
+  }
+
+  add(object: ObjectInfo): void {
+    const file = fileInfo(this.layout, object)
+    if (file !== undefined) this.files.push(file)
+    else if (this.#folders.some((folder) => object.key.startsWith(folder))) this.foreign++
   }
 }
 

@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
-import { LtxDecoder } from '../ltx/index.ts'
+import { LtxObjectDecoder } from '../replica/ltx-object-decoder.ts'
 import type { ReplicaClient } from '../replica/replica-client.ts'
 import { DatabaseImage } from './database-image.ts'
 import type { RestorePlan } from './restore-plan.ts'
@@ -31,8 +31,6 @@ export interface AppliedPlan {
   readonly bytesRead: number
 }
 
-/** Decoded at a time; a page can be 255 times its payload, so this bounds what one step makes. */
-const SLICE_BYTES = 64 * 1024
 /**
  * Writes the database that a plan makes into an empty file. Newest file first: a page counts if no
  * newer file has it and every newer file's database still reached that far, so that each page is written once. Stops
@@ -63,21 +61,19 @@ export async function applyPlan(
   try {
     report()
     const { parallelism, signal } = options
-    let decoder = new LtxDecoder()
+    let decoder: LtxObjectDecoder | undefined
     for await (const segment of readSegments(client, plan.files.toReversed(), {
       parallelism,
       signal,
     })) {
-      for (let at = 0; at < segment.bytes.length; at += SLICE_BYTES) {
-        signal?.throwIfAborted()
-        await image.take(segment.file, decoder, segment.bytes.subarray(at, at + SLICE_BYTES))
-      }
+      decoder ??= new LtxObjectDecoder(segment.file)
+      await image.take(segment.file, decoder, segment.bytes, signal)
       bytesRead += segment.bytes.length
       if (segment.last) {
         image.endFile(segment.file, decoder)
         filesRead++
         if (image.complete) break
-        decoder = new LtxDecoder()
+        decoder = undefined
       }
       report()
     }

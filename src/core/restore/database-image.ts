@@ -2,14 +2,14 @@ import type { FileHandle } from 'node:fs/promises'
 import {
   EMPTY_DATABASE_CHECKSUM,
   formatTxid,
-  type LtxDecoder,
   LtxError,
   type LtxHeader,
   lockPage,
   pageChecksum,
   toggleChecksum,
 } from '../ltx/index.ts'
-import { assertHeaderOf, type LtxFileInfo } from '../replica/replica-client.ts'
+import type { LtxObjectDecoder } from '../replica/ltx-object-decoder.ts'
+import type { LtxFileInfo } from '../replica/replica-client.ts'
 import { PageWriter } from './page-writer.ts'
 import { RestoreError } from './restore-error.ts'
 import type { RestorePlan } from './restore-plan.ts'
@@ -47,21 +47,31 @@ export class DatabaseImage {
   }
 
   /** Takes the next bytes of the current file. */
-  async take(file: LtxFileInfo, decoder: LtxDecoder, bytes: Uint8Array): Promise<void> {
-    const pages = decoding(file, () => decoder.write(bytes))
-    if (this.#header === undefined && decoder.header !== undefined)
-      this.#begin(file, decoder.header)
-    for (const { pgno, data } of pages) {
-      if (pgno > this.#limit || !this.#pages!.add(pgno)) continue
-      this.#checksum = toggleChecksum(this.#checksum, pageChecksum(pgno, data))
-      await this.#writer!.write(pgno, data)
+  async take(
+    file: LtxFileInfo,
+    decoder: LtxObjectDecoder,
+    bytes: Uint8Array,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const groups = decoder.write(bytes)
+    for (;;) {
+      signal?.throwIfAborted()
+      const { value: pages } = decoding(file, () => groups.next())
+      if (pages === undefined) return
+      if (this.#header === undefined && decoder.header !== undefined)
+        this.#begin(file, decoder.header)
+      for (const { pgno, data } of pages) {
+        if (pgno > this.#limit || !this.#pages!.add(pgno)) continue
+        this.#checksum = toggleChecksum(this.#checksum, pageChecksum(pgno, data))
+        await this.#writer!.write(pgno, data)
+      }
     }
   }
 
   /** States that the current file is complete, and verifies its checksum. */
-  endFile(file: LtxFileInfo, decoder: LtxDecoder): void {
-    decoding(file, () => decoder.end())
-    if (this.#header === this.#newest) this.#wantedChecksum = decoder.databaseChecksums?.after
+  endFile(file: LtxFileInfo, decoder: LtxObjectDecoder): void {
+    const { checksums } = decoding(file, () => decoder.end())
+    if (this.#header === this.#newest) this.#wantedChecksum = checksums?.after
     this.#limit = Math.min(this.#limit, this.#header!.commit)
     this.#header = undefined
   }
@@ -83,7 +93,6 @@ export class DatabaseImage {
   }
 
   #begin(file: LtxFileInfo, header: LtxHeader): void {
-    assertHeaderOf(file, header)
     this.#header = header
     if (this.#newest === undefined) this.#beginImage(file, header)
     else if (header.pageSize !== this.#newest.pageSize) throw this.#otherPageSize(file, header)
@@ -154,7 +163,7 @@ function decoding<T>(file: LtxFileInfo, decode: () => T): T {
 }
 
 /** Which pages of a database are written: one bit a page, so 32 MiB for 1 TiB of 4 KiB pages. */
-export class PageSet {
+class PageSet {
   readonly #bits: Uint8Array
   readonly #pages: number
   #size = 0

@@ -98,15 +98,7 @@ async function readOnce(
   { file, range }: Piece,
   signal: AbortSignal,
 ): Promise<Segment> {
-  const bytes = new Uint8Array(range.end - range.start)
-  if (bytes.length === 0) return { file, bytes, last: true }
-  let length = 0
-  for await (const chunk of client.open(file, { range, signal })) {
-    if (length + chunk.length > bytes.length) throw wrongLength(file, range)
-    bytes.set(chunk, length)
-    length += chunk.length
-  }
-  if (length !== bytes.length) throw wrongLength(file, range)
+  const bytes = await client.read(file, { range, signal })
   return { file, bytes, last: range.end === file.size }
 }
 
@@ -121,9 +113,4 @@ function isCorrupted(error: unknown): error is StoreError {
 function damaged(file: LtxFileInfo, cause: StoreError): ReplicaError {
   const message = `The object ${file.key} does not arrive as it was stored: ${cause.message}`
   return new ReplicaError('DamagedObject', file.key, message, { cause })
-}
-
-function wrongLength(file: LtxFileInfo, { start, end }: ByteRange): ReplicaError {
-  const message = `The store gave another number of bytes of ${file.key} than ${start} to ${end}.`
-  return new ReplicaError('ObjectChanged', file.key, message)
 }

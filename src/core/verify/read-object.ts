@@ -1,10 +1,6 @@
-import { LtxDecoder, LtxError } from '../ltx/index.ts'
-import {
-  assertHeaderOf,
-  type LtxFileInfo,
-  type ReplicaClient,
-  ReplicaError,
-} from '../replica/replica-client.ts'
+import { LtxError } from '../ltx/index.ts'
+import { LtxObjectDecoder } from '../replica/ltx-object-decoder.ts'
+import { type LtxFileInfo, type ReplicaClient, ReplicaError } from '../replica/replica-client.ts'
 import { isArchived, isStoreError } from '../store/index.ts'
 import { FactGatherer, type FileFacts } from './file-facts.ts'
 import type { Fault } from './listing-faults.ts'
@@ -20,8 +16,6 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Decoded at a time; a page can be 255 times its payload, so this bounds what one step makes. */
-const SLICE_BYTES = 64 * 1024
 /** Tries of an object that does not arrive as it was stored. */
 const ATTEMPTS = 3
 
@@ -53,22 +47,19 @@ async function decode(
   file: LtxFileInfo,
   { onBytes, signal }: ReadOptions,
 ): Promise<FileFacts> {
-  const decoder = new LtxDecoder()
+  const decoder = new LtxObjectDecoder(file)
   let gatherer: FactGatherer | undefined
   for await (const chunk of client.open(file, { signal })) {
-    for (let at = 0; at < chunk.length; at += SLICE_BYTES) {
+    for (const pages of decoder.write(chunk)) {
       signal?.throwIfAborted()
-      const pages = decoder.write(chunk.subarray(at, at + SLICE_BYTES))
-      if (gatherer === undefined && decoder.header !== undefined) {
-        assertHeaderOf(file, decoder.header)
-        gatherer = new FactGatherer(decoder.header)
-      }
+      if (decoder.header !== undefined) gatherer ??= new FactGatherer(decoder.header)
       for (const { pgno } of pages) gatherer?.add(pgno)
     }
     onBytes?.(chunk.length)
   }
-  decoder.end()
-  return (gatherer as FactGatherer).facts(decoder.databaseChecksums)
+  const { header, checksums } = decoder.end()
+  gatherer ??= new FactGatherer(header)
+  return gatherer.facts(checksums)
 }
 
 function findingOf(file: LtxFileInfo, error: unknown): Finding {

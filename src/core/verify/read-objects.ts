@@ -1,7 +1,6 @@
 import { mapParallel } from '../async/map-parallel.ts'
-import type { LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
+import type { LtxFileInfo, ReplicaClient, ReplicaListing } from '../replica/replica-client.ts'
 import type { FileFacts } from './file-facts.ts'
-import { listObjects, type ReplicaListing } from './list-objects.ts'
 import { type Fault, sizeFaults } from './listing-faults.ts'
 import { type Finding, readObject } from './read-object.ts'
 
@@ -50,7 +49,7 @@ export async function readObjects(
   const { memory, signal } = options
   const progress = new Progress(options.onProgress)
   for (let listings = 1; ; listings++) {
-    const listing = await listObjects(client, { signal })
+    const listing = await client.listing({ signal })
     const tooSmall = sizeFaults(listing.files)
     const skipped = new Set(tooSmall.map(({ key }) => key))
     const unknown = listing.files.filter(({ key, size }) => {

@@ -2,7 +2,6 @@ import type { TXID } from '../ltx/index.ts'
 import type { ReplicaClient } from '../replica/replica-client.ts'
 import { RestoreError } from '../restore/restore-error.ts'
 import { assess } from './assess.ts'
-import { listObjects } from './list-objects.ts'
 import { sizeFaults } from './listing-faults.ts'
 import {
   type ReadReplica,
@@ -70,7 +69,7 @@ async function readNothing(
   client: ReplicaClient,
   signal: AbortSignal | undefined,
 ): Promise<ReadReplica> {
-  const listing = await listObjects(client, { signal })
+  const listing = await client.listing({ signal })
   const damage = sizeFaults(listing.files)
   return { ...listing, facts: new Map(), damage, filesRead: 0, bytesRead: 0 }
 }

@@ -64,10 +64,9 @@ export async function endsAsRested(
   const file = files.find(({ level, maxTxid }) => level === 0 && maxTxid === txid)
   if (file === undefined || header?.commit !== sums.length) return false
   if (header.pageSize !== pageSize || file.size > 2 * MAX_RESTING_BYTES) return false
-  const chunks: Uint8Array[] = []
-  for await (const chunk of client.open(file, { signal })) chunks.push(chunk)
+  const bytes = await client.read(file, { signal })
   try {
-    const { pages } = decodeLtx(Buffer.concat(chunks))
+    const { pages } = decodeLtx(bytes)
     const whole = sums.length - (sums.length >= lockPage(pageSize) ? 1 : 0)
     return pages.length === whole && pages.every(({ pgno, data }) => sumOf(data) === sums[pgno - 1])
   } catch (error) {
