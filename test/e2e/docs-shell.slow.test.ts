@@ -115,11 +115,31 @@ class Background {
 
   async stop(signal: NodeJS.Signals): Promise<number | null> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
-      // The whole group: bash does not pass a signal on.
-      process.kill(-this.#child.pid!, signal)
+      // The whole group: bash does not pass a signal on. An application has a group of its own.
+      const others = signal === 'SIGKILL' ? groupsBelow(this.#child.pid!) : []
+      for (const group of [this.#child.pid!, ...others]) process.kill(-group, signal)
     }
     return await this.ended
   }
+}
+
+/** The process groups that were begun below a process. */
+function groupsBelow(pid: number): number[] {
+  const table = execFileSync('ps', ['-eo', 'pid=,ppid=,pgid='], { encoding: 'utf8' })
+  const rows = table
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number))
+  const groups: number[] = []
+  const visit = (parent: number) => {
+    for (const [child = 0, of = 0, group = 0] of rows) {
+      if (of !== parent) continue
+      if (group === child) groups.push(group)
+      visit(child)
+    }
+  }
+  visit(pid)
+  return groups
 }
 
 async function createBucket(server: Awaited<ReturnType<typeof startMinio>>, name: string) {
