@@ -247,3 +247,47 @@ async function damage(spoil: (bytes: Buffer) => void): Promise<{ url: string; fi
   writeFileSync(join(target, file), bytes)
   return { url: './spoilt', file }
 }
+
+describe('restore before an application starts', () => {
+  const options = ['--if-missing', '--if-replica-exists']
+
+  it('restores a file that is missing, and leaves one that exists alone without asking the store', async () => {
+    const restored = await restore('app', '-o', 'boot.db', ...options)
+    expect(restored).toMatchObject({ code: 0, stderr: '' })
+    expect(rowsOf(join(cwd, 'boot.db'))).toEqual(states[2])
+    const again = await runCli(
+      ['restore', 'app', '-o', 'boot.db', '-b', './nowhere', ...options, '--json'],
+      { cwd },
+    )
+    expect(again).toMatchObject({ code: 0, stderr: '' })
+    expect(JSON.parse(again.stdout)).toMatchObject({ restored: false, reason: 'present' })
+  })
+
+  it('exits with 0 and writes nothing if there is no such replica', async () => {
+    const { code, stdout } = await restore('fresh', '-o', 'fresh.db', ...options)
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: 'nothing restored: there is no replica of fresh yet\n',
+    })
+    expect(existsSync(join(cwd, 'fresh.db'))).toBe(false)
+  })
+
+  it('does not take a missing store, a damaged replica or a later TXID for a new application', async () => {
+    const gone = ['restore', 'app', '-o', 'gone.db', '-b', './nowhere', ...options]
+    expect(await runCli(gone, { cwd })).toMatchObject({ code: 4 })
+    expect(await restore('app', '-o', 'gone.db', '--txid', '99', ...options)).toMatchObject({
+      code: 6,
+    })
+    mkdirSync(join(cwd, 'replica/broken/ltx/9'), { recursive: true })
+    const [snapshot = ''] = readdirSync(level9)
+    writeFileSync(join(cwd, 'replica/broken/ltx/9', snapshot), 'damage'.repeat(100))
+    expect(await restore('broken', '-o', 'gone.db', ...options)).toMatchObject({ code: 5 })
+    expect(existsSync(join(cwd, 'gone.db'))).toBe(false)
+  })
+
+  it('refuses --force, which asks for the opposite', async () => {
+    const { code, stderr } = await restore('app', '-o', 'boot.db', '--if-missing', '--force')
+    expect(code).toBe(2)
+    expect(stderr).toContain('--force and --if-missing contradict each other.')
+  })
+})

@@ -52,6 +52,7 @@ function restore(): Command {
       'walsync restore app -b s3://bucket/backups -o app.db',
       'walsync restore app -b ./replica -o old.db --timestamp "10m ago"',
       'walsync restore app -b ./replica -o old.db --txid 42 --dry-run',
+      'walsync restore app -b ./replica -o app.db --if-missing --if-replica-exists',
     ],
     own: (command) =>
       command
@@ -70,6 +71,8 @@ function restore(): Command {
           'Restore the state after a transaction: decimal, 0x and hex, or 16 hex digits.',
         )
         .option('--force', 'Replace an existing file and its -wal, -shm and -journal.')
+        .option('--if-missing', 'Do nothing, and exit with 0, if the output file exists.')
+        .option('--if-replica-exists', 'Do nothing, and exit with 0, if there is no such replica.')
         .option('--mode <octal>', 'Permissions (default: of the replaced file, else by the umask).')
         .option('--owner <uid:gid>', 'Owner, in numbers (default: of the replaced file).')
         .option('--dry-run', 'Print the restore plan and write nothing.'),

@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import type { ReplicaClient } from '../../core/replica/replica-client.ts'
 import { type RestoreResult, restoreReplica } from '../../core/restore/restore.ts'
 import { planFor } from '../../core/restore/restore-attempts.ts'
+import { RestoreError } from '../../core/restore/restore-error.ts'
 import { planToJson, renderPlan } from '../../core/restore/restore-plan.ts'
 import {
   parsePointInTime,
@@ -28,6 +30,8 @@ const restoreFlags = z.object({
   timestamp: flag(text('a time', 'time')).optional(),
   txid: flag(text('a TXID', 'txid')).optional(),
   force: z.boolean().optional(),
+  ifMissing: z.boolean().optional(),
+  ifReplicaExists: z.boolean().optional(),
   mode: flag(fileMode()).optional(),
   owner: flag(owner()).optional(),
   dryRun: z.boolean().optional(),
@@ -37,6 +41,9 @@ type RestoreFlags = z.output<typeof restoreFlags>
 /**
  * `walsync restore`: restores a database to the latest state, a time or a TXID, from LTX files or
  * else from a replica of walsync 0.1.
+ *
+ * Before an application starts, `--if-missing` and `--if-replica-exists` make it one line that is
+ * right on each start; whatever else goes wrong stays an error.
  *
  * @returns 0; 5 for a replica of walsync 0.1 that is not shown to be complete
  */
@@ -49,18 +56,52 @@ export async function restore(
   const target = targetOf(flags)
   const prefix = prefixOf(name)
   const { signal } = context
+  const path = resolve(context.cwd, flags.output)
+  if (flags.ifMissing === true && isThere(path, flags))
+    return nothingToDo(context, name, path, 'present')
   const opened = await context.openStore(flags.bucket, { signal, create: false })
   const client = replicaClient(opened, prefix)
-  return await new OtherFormats(context, flags.bucket, opened).orOther(
+  const restored = new OtherFormats(context, flags.bucket, opened).orOther(
     name,
     async () => {
       if (flags.dryRun === true) await printPlan(context, client, target)
-      else await run(context, client, target, { name, flags })
+      else await run(context, client, target, { name, path, flags })
       return ExitCode.ok
     },
     (other) => other.restore(context, target, flags),
     { orEarlier: target.kind === 'time' },
   )
+  try {
+    return await restored
+  } catch (error) {
+    const isAbsent = error instanceof RestoreError && error.code === 'NoReplica'
+    if (flags.ifReplicaExists !== true || !isAbsent) throw error
+    return nothingToDo(context, name, path, 'no-replica')
+  }
+}
+
+function isThere(path: string, { force }: RestoreFlags): boolean {
+  if (force === true) {
+    throw new UsageError(
+      '--force and --if-missing contradict each other.',
+      'Give --force to replace the file, or --if-missing to keep it.',
+    )
+  }
+  return existsSync(path)
+}
+
+function nothingToDo(
+  { output }: CommandContext,
+  name: string,
+  path: string,
+  reason: 'present' | 'no-replica',
+): number {
+  const text =
+    reason === 'present'
+      ? `nothing restored: ${path} exists`
+      : `nothing restored: there is no replica of ${name} yet`
+  output.result({ name, path, restored: false, reason }, text)
+  return ExitCode.ok
 }
 
 async function printPlan(
@@ -77,9 +118,12 @@ async function run(
   context: CommandContext,
   client: ReplicaClient,
   target: RestoreTarget,
-  { name, flags }: { readonly name: string; readonly flags: RestoreFlags },
+  {
+    name,
+    path,
+    flags,
+  }: { readonly name: string; readonly path: string; readonly flags: RestoreFlags },
 ): Promise<void> {
-  const path = resolve(context.cwd, flags.output)
   const progress = createProgress('restore', context.terminal)
   let result: RestoreResult
   try {
