@@ -20,7 +20,7 @@ measure('retention, a third as many points', 1000, (n) => {
   const files = [file(9, 1, 1, 10_000), ...everySecond(n)]
   for (let at = 2; at < n - 1; at += 3) files.push(file(1, at, at + 2, 2000))
   const keep = { keepForMs: 7 * DAY, keepHourly: 24, keepDaily: 30, keepMonthly: 12 }
-  const policy = { levelKeepMs: [300_000, DAY, 7 * DAY], graceMs: 300_000, ...keep }
+  const policy = { levelKeepMs: [300_000, DAY, 7 * DAY], minObjectAgeMs: 300_000, ...keep }
   return () => planRetention(files, policy, START + DAY)
 })
 measure('restorable states, every 300th file damaged', 15_000, (n) => {

@@ -7,7 +7,7 @@ export { ExitCode, isWalsyncError, WalsyncError, type WalsyncErrorOptions } from
 
 // Operate: replicate databases, and look after their replicas.
 
-export { CompactionError } from './compaction/compaction-error.ts'
+export { CompactionError } from './compaction/diagnose-failure.ts'
 export {
   type CompactionOptions,
   type CompactionStep,

@@ -106,7 +106,7 @@ spool-dir: spool
         keepDaily: 7,
         keepWeekly: undefined,
         keepMonthly: undefined,
-        graceMs: 60_000,
+        minObjectAgeMs: 60_000,
       },
       verifyIntervalMs: 86_400_000,
       lease: 'strict',
@@ -132,7 +132,7 @@ databases:
     const of = (i: number) => databaseSettings(settings, databases?.[i]?.settings ?? {})
     expect(of(0)).toMatchObject({ snapshots: { intervalMs: 43_200_000, atStart: true } })
     expect(of(0).retention).toBe('none')
-    expect(of(1).retention).toMatchObject({ keepLast: 2, graceMs: 300_000 })
+    expect(of(1).retention).toMatchObject({ keepLast: 2, minObjectAgeMs: 300_000 })
     expect(of(2).lease).toBe('none')
   })
 

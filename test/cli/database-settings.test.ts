@@ -63,7 +63,7 @@ describe('retentionPolicy', () => {
       keepDaily: 30,
       keepWeekly: 8,
       keepMonthly: 12,
-      graceMs: 0,
+      minObjectAgeMs: 0,
     })
   })
 

@@ -5,7 +5,7 @@ export const SOAK: Omit<TrackerOptions, 'name' | 'path'> = {
   syncIntervalMs: 20,
   pollIntervalMs: 100,
   levels: [500, 2000, 8000],
-  retention: { levelKeepMs: [1500, 4000, 10_000], keepForMs: 20_000, graceMs: 1000 },
+  retention: { levelKeepMs: [1500, 4000, 10_000], keepForMs: 20_000, minObjectAgeMs: 1000 },
   snapshots: { intervalMs: 6000 },
   maxWalBytes: 2 << 20,
 }

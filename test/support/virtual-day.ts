@@ -8,7 +8,7 @@ import { ReplicaCatalogue } from '../../src/core/engine/upkeep/replica-catalogue
 import { ReplicaMaintenance } from '../../src/core/engine/upkeep/replica-maintenance.ts'
 import { txid } from '../../src/core/ltx/index.ts'
 import { ReplicaClient } from '../../src/core/replica/replica-client.ts'
-import { reach } from '../../src/core/restore/reachable-states.ts'
+import { reachableTxids } from '../../src/core/restore/reachable-states.ts'
 import { restoreReplica } from '../../src/core/restore/restore.ts'
 import type { RestoreTarget } from '../../src/core/restore/restore-target.ts'
 import { DEFAULT_LEVELS, DEFAULT_RETENTION } from '../../src/core/retention/retention-policy.ts'
@@ -77,7 +77,7 @@ export class VirtualDay implements Disposable {
 
   /** TXIDs that can be restored now, by a listing. */
   async restorable(): Promise<number[]> {
-    return reach(await this.client.list()).map(Number)
+    return reachableTxids(await this.client.list()).map(Number)
   }
 
   /** Restores, and returns the SHA-256 of the file. */

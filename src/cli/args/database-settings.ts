@@ -78,7 +78,7 @@ export function retentionPolicy(
     keepDaily: flags.keepDaily,
     keepWeekly: flags.keepWeekly,
     keepMonthly: flags.keepMonthly,
-    graceMs: flags.minObjectAge,
+    minObjectAgeMs: flags.minObjectAge,
   }
 }
 

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { z } from 'zod'
-import { planLevels } from '../../core/compaction/plan-levels.ts'
+import { planLevels } from '../../core/compaction/plan-compaction.ts'
 import type { MaintenanceEvent } from '../../core/engine/events.ts'
 import { ReplicaCatalogue } from '../../core/engine/upkeep/replica-catalogue.ts'
 import { ReplicaMaintenance } from '../../core/engine/upkeep/replica-maintenance.ts'

@@ -1,6 +1,6 @@
 import type { LtxFileInfo } from '../../core/replica/replica-client.ts'
 import type { KeptPoint } from '../../core/retention/plan-retention.ts'
-import { limitsReach, type RetentionPolicy } from '../../core/retention/retention-policy.ts'
+import { limitsAge, type RetentionPolicy } from '../../core/retention/retention-policy.ts'
 import { formatBytes, formatTable } from '../output/format.ts'
 import type { PrunedReplica } from './prune.ts'
 
@@ -16,7 +16,7 @@ export function pruneText(pruned: PrunedReplica, policy: RetentionPolicy): strin
   const lines = [`${name}: ${headline(gone, dryRun)}`]
   if (gone.length > 0) lines.push(levelTable(gone, plan.keep))
   lines.push(stays(plan.points))
-  if (!limitsReach(policy)) {
+  if (!limitsAge(policy)) {
     lines.push(
       'No --keep-for, --keep-last, --keep-hourly … was given: history is thinned out, and its beginning stays.',
     )

@@ -2,7 +2,6 @@ import { type DatabaseChecksums, LtxError, type LtxHeader, lockPage } from '../l
 import { LtxObjectDecoder } from '../replica/ltx-object-decoder.ts'
 import { type LtxFileInfo, type ReplicaClient, ReplicaError } from '../replica/replica-client.ts'
 import { isArchived, isStoreError } from '../store/index.ts'
-import { CompactionError } from './compaction-error.ts'
 
 /**
  * Finds out which object made a merge fail, by reading each of them again on its own: what is
@@ -119,4 +118,9 @@ function mixed(files: readonly LtxFileInfo[], cause: unknown): CompactionError {
 /** Pages that a growing database gains; the lock page is in no file. */
 function growth(before: number, after: number, lock: number): number {
   return Math.max(0, after - before) - (before < lock && lock <= after ? 1 : 0)
+}
+
+/** An object that keeps others from being merged, confirmed by a second read. Nothing was written or deleted. */
+export class CompactionError extends ReplicaError {
+  override readonly name = 'CompactionError'
 }

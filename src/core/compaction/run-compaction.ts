@@ -1,9 +1,8 @@
 import { compactLtx } from '../ltx/index.ts'
 import type { LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
 import { isStoreError } from '../store/index.ts'
-import { CompactionError } from './compaction-error.ts'
-import { explainFailure } from './diagnose-failure.ts'
-import { type MergeInput, openInputs } from './merge-inputs.ts'
+import { type CompactionInput, openInputs } from './compaction-inputs.ts'
+import { CompactionError, explainFailure } from './diagnose-failure.ts'
 import type { CompactionStep } from './plan-compaction.ts'
 
 export interface RunCompactionOptions {
@@ -43,8 +42,8 @@ export async function runCompaction(
   }
 }
 
-function runsOfOnePageSize(inputs: readonly MergeInput[]): MergeInput[][] {
-  const runs: MergeInput[][] = []
+function runsOfOnePageSize(inputs: readonly CompactionInput[]): CompactionInput[][] {
+  const runs: CompactionInput[][] = []
   for (const input of inputs) {
     const run = runs.at(-1)
     if (run?.[0]?.header.pageSize === input.header.pageSize) run.push(input)
@@ -57,12 +56,12 @@ function runsOfOnePageSize(inputs: readonly MergeInput[]): MergeInput[][] {
 async function merge(
   client: ReplicaClient,
   level: number,
-  inputs: readonly MergeInput[],
+  inputs: readonly CompactionInput[],
   nodeId: bigint,
   signal: AbortSignal,
 ): Promise<LtxFileInfo | undefined> {
-  const { minTxid } = (inputs[0] as MergeInput).header
-  const { file: last, header: newest } = inputs.at(-1) as MergeInput
+  const { minTxid } = (inputs[0] as CompactionInput).header
+  const { file: last, header: newest } = inputs.at(-1) as CompactionInput
   const createdAt = new Date(newest.timestamp)
   if (Number.isNaN(createdAt.getTime())) throw impossibleTime(last)
   const body = {

@@ -7,7 +7,7 @@ export function restorableTo(
   files: readonly LtxFileInfo[],
   limit?: TXID | undefined,
 ): RestorePoint | undefined {
-  const reached = reach(files, limit).at(-1)
+  const reached = reachableTxids(files, limit).at(-1)
   return reached === undefined ? undefined : { txid: reached, time: timeOf(files, reached) }
 }
 
@@ -22,7 +22,7 @@ export function timeOf(files: readonly LtxFileInfo[], txid: TXID): Date | undefi
 }
 
 /** Ascending TXIDs of the states that the files give: those at which a chain from TXID 1 ends. */
-export function reach(files: readonly LtxFileInfo[], limit?: TXID | undefined): TXID[] {
+export function reachableTxids(files: readonly LtxFileInfo[], limit?: TXID | undefined): TXID[] {
   const reached: TXID[] = []
   for (const group of byEnd(files.filter((file) => limit === undefined || file.maxTxid <= limit))) {
     const end = group[0]?.maxTxid as TXID

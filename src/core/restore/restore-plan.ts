@@ -1,6 +1,6 @@
 import { formatTxid, type TXID } from '../ltx/index.ts'
 import type { LtxFileInfo } from '../replica/replica-client.ts'
-import { byEnd, lastTxid, reach, restorableTo, timeOf } from './reachable-states.ts'
+import { byEnd, lastTxid, reachableTxids, restorableTo, timeOf } from './reachable-states.ts'
 import { RestoreError, restorableSentence } from './restore-error.ts'
 import { type RestoreTarget, renderTarget } from './restore-target.ts'
 
@@ -140,7 +140,7 @@ export function unreachable(
     return new RestoreError('TargetNotReachable', message, { hint, restorableTo: point })
   }
   if (point === undefined) return tooEarly(files, target)
-  const after = reach(files).find((state) => state > wanted)
+  const after = reachableTxids(files).find((state) => state > wanted)
   const next = after === undefined ? '' : ` The next state is TXID ${formatTxid(after)}.`
   const message = `No file ends with TXID ${formatTxid(wanted)}: its neighbours were merged. ${restorableSentence(point)}${next}`
   const hint = 'Choose one of the states on either side.'
@@ -169,7 +169,7 @@ function gapBefore(
 
 /** The error for a target before the first state. */
 export function tooEarly(files: readonly LtxFileInfo[], target: RestoreTarget): RestoreError {
-  const first = reach(files)[0]
+  const first = reachableTxids(files)[0]
   const time = first === undefined ? undefined : timeOf(files, first)
   const earliest =
     first === undefined

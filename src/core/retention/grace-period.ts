@@ -1,55 +1,55 @@
 import type { LtxFileInfo } from '../replica/replica-client.ts'
 
 /**
- * Files that stay for the sake of restores that are running by an older listing: those that are
- * young themselves, and those that share transactions with a young one, which may have superseded
- * them. What a young full copy supersedes is not told by its transactions: see `listingsInGrace`.
+ * Files that are kept for restores that use an older listing: those younger than the minimum age,
+ * and those that share transactions with such a file, which may have superseded them. The
+ * transactions of a young full copy do not show what it supersedes: see `listingsInGrace`.
  */
 export function filesInGrace(
   files: readonly LtxFileInfo[],
-  graceMs: number,
+  minObjectAgeMs: number,
   now: number,
 ): LtxFileInfo[] {
-  const young = files.filter((file) => isYoung(file, graceMs, now))
+  const young = files.filter((file) => isYoung(file, minObjectAgeMs, now))
   const ranges = mergedRanges(young.filter((file) => !isFull(file)))
-  return files.filter((file) => isYoung(file, graceMs, now) || overlaps(ranges, file))
+  return files.filter((file) => isYoung(file, minObjectAgeMs, now) || overlaps(ranges, file))
 }
 
-/** The listings that a restore may go by which began before one of the young full copies was there; each holds the one before. */
+/** The listings that a restore may use that started before one of the young full copies was stored; each includes the previous one. */
 export function listingsInGrace(
   files: readonly LtxFileInfo[],
-  graceMs: number,
+  minObjectAgeMs: number,
   now: number,
 ): LtxFileInfo[][] {
-  const full = files.filter((file) => isFull(file) && isYoung(file, graceMs, now))
+  const full = files.filter((file) => isFull(file) && isYoung(file, minObjectAgeMs, now))
   const times = new Set(full.map((file) => file.lastModified.getTime()))
   return [...times]
     .sort((a, b) => a - b)
     .map((time) => files.filter((file) => file.lastModified.getTime() < time))
 }
 
-/** When the next of these files is no longer young, in milliseconds. */
-export function nextEndOfGrace(
+/** When the next of these files reaches the minimum age, in milliseconds. */
+export function nextGraceEnd(
   files: readonly LtxFileInfo[],
-  graceMs: number,
+  minObjectAgeMs: number,
   now: number,
 ): number | undefined {
   let next: number | undefined
   for (const file of files) {
-    if (!isYoung(file, graceMs, now)) continue
-    const end = file.lastModified.getTime() + graceMs
+    if (!isYoung(file, minObjectAgeMs, now)) continue
+    const end = file.lastModified.getTime() + minObjectAgeMs
     if (next === undefined || end < next) next = end
   }
   return next
 }
 
-/** Does the file hold a whole database, so that a restore needs none before it? */
+/** Whether the file holds a whole database, so that a restore needs no file before it. */
 export function isFull(file: LtxFileInfo): boolean {
   return file.minTxid === 1n
 }
 
-function isYoung(file: LtxFileInfo, graceMs: number, now: number): boolean {
-  return now - file.lastModified.getTime() < graceMs
+function isYoung(file: LtxFileInfo, minObjectAgeMs: number, now: number): boolean {
+  return now - file.lastModified.getTime() < minObjectAgeMs
 }
 
 interface Range {
@@ -57,7 +57,7 @@ interface Range {
   to: bigint
 }
 
-/** Ranges of TXIDs that do not touch, ascending. */
+/** Disjoint ranges of TXIDs, ascending. */
 function mergedRanges(files: readonly LtxFileInfo[]): Range[] {
   const ranges: Range[] = []
   for (const { minTxid, maxTxid } of files.toSorted((a, b) => (a.minTxid < b.minTxid ? -1 : 1))) {

@@ -1,14 +1,15 @@
 import type { LtxFileInfo } from '../replica/replica-client.ts'
-import { reach } from '../restore/reachable-states.ts'
+import { reachableTxids } from '../restore/reachable-states.ts'
 import type { ChainStep } from '../restore/restore-plan.ts'
-import { periodOf, periodRules } from './periods.ts'
 import { fileTime, type RestorablePoint } from './restore-points.ts'
 import type { RetentionPolicy } from './retention-policy.ts'
+import { periodOf, periodRules } from './retention-policy.ts'
 
 /**
- * The files that the wanted points need: for each the chain by which it is restored now, and a file
- * of its own highest level, since that is what tells a snapshot or a coarse point from a fine one at
- * the next look. Always the newest level-0 file, which says where in the WAL replication goes on.
+ * The files that the wanted restore points need: for each one the chain that restores it now, and a
+ * file of its highest level, since that is what distinguishes a snapshot or a coarse point from a
+ * fine one the next time. Always includes the newest level-0 file, which says where in the WAL
+ * replication continues.
  */
 export function neededFiles(
   files: readonly LtxFileInfo[],
@@ -38,10 +39,9 @@ function newestOfLevel0(files: readonly LtxFileInfo[]): LtxFileInfo | undefined 
 }
 
 /**
- * Keeps, beside what is kept anyway, the files that a point has its time from, where the files that
- * stay would tell an older time, one in another of the policy's periods, or one on the other side of
- * its window's beginning: else the next look would choose other points, and one by one they would be
- * lost.
+ * Also keeps the file that a restore point has its time from, if without it the point's time would be
+ * earlier, in another period of the policy, or on the other side of the window's start. Otherwise the
+ * next plan would choose other points, and the points would be lost one by one.
  */
 export function stabilizeTimes(
   listing: readonly LtxFileInfo[],
@@ -52,7 +52,7 @@ export function stabilizeTimes(
 ): void {
   const kinds = periodRules(policy).map(({ kind }) => kind)
   const windowStart = now - (policy.keepForMs ?? Number.POSITIVE_INFINITY)
-  const left = new Set(reach(listing.filter((file) => keep.has(file))))
+  const left = new Set(reachableTxids(listing.filter((file) => keep.has(file))))
   for (const { txid, files, time } of points) {
     const lowest = files.find((file) => keep.has(file))
     if (lowest === undefined || !left.has(txid)) continue

@@ -2,35 +2,35 @@ import type { TXID } from '../ltx/index.ts'
 import type { LtxFileInfo } from '../replica/replica-client.ts'
 import { summarizeReplica } from '../replica/summarize-replica.ts'
 import { lastTxid } from '../restore/reachable-states.ts'
-import { filesInGrace, listingsInGrace, nextEndOfGrace } from './grace-period.ts'
+import { filesInGrace, listingsInGrace, nextGraceEnd } from './grace-period.ts'
 import { neededFiles, stabilizeTimes } from './needed-files.ts'
 import { type RestorablePoint, restorablePoints } from './restore-points.ts'
 import type { RetentionPolicy } from './retention-policy.ts'
 import { type KeepReason, nextExpiry, wantedPoints } from './wanted-points.ts'
 
 export interface RetentionOptions {
-  /** TXIDs whose level-0 files must stay: a paused writer would find the slots free and write there. */
+  /** TXIDs whose level-0 files are kept: a paused writer would find the slots free and write there. */
   readonly protectedSlots?: readonly TXID[] | undefined
-  /** Keys of objects known to be damaged: no state counts that needs one, and nothing that only they connect is deleted. */
+  /** Keys of objects known to be damaged: states that need one do not count, and files that only they connect are kept. */
   readonly damaged?: ReadonlySet<string> | undefined
 }
 
-/** A state that can be restored when the plan was carried out. */
+/** A state that can still be restored after the plan was carried out. */
 export interface KeptPoint {
   readonly txid: TXID
   /** In milliseconds. */
   readonly time: number
-  /** Empty for one that no rule asks for: others need its files, or it is still in its grace period. */
+  /** Empty if no rule asks for it: other points need its files, or they are still too young to be deleted. */
   readonly why: readonly KeepReason[]
 }
 
 /**
- * Why nothing at all may be deleted: the newest state cannot be restored. `gap`: there are TXIDs that
- * no file holds. `damaged`: it takes objects that are damaged.
+ * Why nothing may be deleted: the newest state cannot be restored. `gap`: no file holds some of the
+ * TXIDs. `damaged`: it needs objects that are damaged.
  */
 export type RetentionBlock = 'gap' | 'damaged'
 
-/** What stays of a replica and what goes. A value: planning reads and deletes nothing. */
+/** Which files of a replica are kept and which are deleted. A value: planning reads and deletes nothing. */
 export interface RetentionPlan {
   readonly keep: readonly LtxFileInfo[]
   readonly remove: readonly LtxFileInfo[]
@@ -38,19 +38,19 @@ export interface RetentionPlan {
   readonly points: readonly KeptPoint[]
   readonly blocked: RetentionBlock | undefined
   /**
-   * When the passing of time alone can make more removable, in milliseconds; `undefined`: never,
-   * until the replica changes.
+   * When more files can become removable by the passing of time alone, in milliseconds; `undefined`
+   * if none will until the replica changes.
    */
   readonly nextAt: number | undefined
 }
 
 /**
- * Decides which files of a replica go. Whatever part of `remove` is deleted, in any order, every
- * wanted point can be restored from what is left, by the very files that a restore would choose
- * now. Planning again on what is left removes nothing more at the same `now`.
+ * Decides which files of a replica are deleted. After any part of `remove` was deleted, in any order,
+ * every wanted restore point can be restored from the remaining files, by the same chain as now.
+ * Planning again on the remaining files removes nothing more at the same `now`.
  *
  * @param files a complete listing
- * @param now in milliseconds, by the clock that `lastModified` goes by
+ * @param now in milliseconds, by the clock of `lastModified`
  */
 export function planRetention(
   files: readonly LtxFileInfo[],
@@ -69,7 +69,7 @@ export function planRetention(
   const slots = new Set<bigint>(protectedSlots)
   const wanted = wantedPoints(points, policy, now)
   const keep = neededFiles(sound, wanted.keys())
-  const earlier = listingsInGrace(sound, policy.graceMs, now).map((listing) => ({
+  const earlier = listingsInGrace(sound, policy.minObjectAgeMs, now).map((listing) => ({
     listing,
     points: restorablePoints(listing),
   }))
@@ -77,7 +77,7 @@ export function planRetention(
     const needed = neededFiles(listing, wantedPoints(points, policy, now).keys())
     for (const file of needed) keep.add(file)
   }
-  for (const file of filesInGrace(files, policy.graceMs, now)) keep.add(file)
+  for (const file of filesInGrace(files, policy.minObjectAgeMs, now)) keep.add(file)
   for (const file of files) if (file.level === 0 && slots.has(file.maxTxid)) keep.add(file)
   if (damaged.size > 0) for (const file of cutOff(files, points)) keep.add(file)
   for (const { listing, points } of earlier) stabilizeTimes(listing, points, keep, policy, now)
@@ -92,11 +92,11 @@ export function planRetention(
     remove: files.filter((file) => !keep.has(file)),
     points: keptPoints(left, wanted),
     blocked: undefined,
-    nextAt: earliest([...expiries, nextEndOfGrace(kept, policy.graceMs, now)]),
+    nextAt: earliest([...expiries, nextGraceEnd(kept, policy.minObjectAgeMs, now)]),
   }
 }
 
-/** Without a gap some chain always reaches the last TXID, unless one of its objects does not count. */
+/** Without a gap, a chain always reaches the last TXID, unless it needs a damaged object. */
 function blockOf(
   files: readonly LtxFileInfo[],
   points: readonly RestorablePoint[],
@@ -106,7 +106,7 @@ function blockOf(
   return reached === lastTxid(files) ? undefined : 'damaged'
 }
 
-/** Files that end where no chain of sound files does, the damaged ones among them: evidence, and perhaps of use again. */
+/** Files that end where no chain of sound files ends, including the damaged ones: they are evidence, and may become useful again. */
 function cutOff(files: readonly LtxFileInfo[], points: readonly RestorablePoint[]): LtxFileInfo[] {
   const reached = new Set(points.flatMap((point) => point.files))
   return files.filter((file) => !reached.has(file))

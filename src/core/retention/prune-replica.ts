@@ -5,25 +5,25 @@ import type { RetentionPlan } from './plan-retention.ts'
 
 export interface PruneOptions {
   readonly signal?: AbortSignal | undefined
-  /** Called before the first deletion and between batches; throws if this process may not delete any more. */
+  /** Called before each batch; throws if this process may no longer delete. */
   readonly assertCurrent?: ((signal?: AbortSignal) => Promise<void>) | undefined
-  /** Told of each batch what is gone, also if a later one fails. */
+  /** Called with the deleted files of each batch, even if a later batch fails. */
   readonly onDeleted?: ((files: readonly LtxFileInfo[]) => void) | undefined
 }
 
 export interface PruneResult {
   readonly deleted: readonly LtxFileInfo[]
-  /** Objects that are still there, and why. The same plan, or a new one, tries them again. */
+  /** Objects that could not be deleted, and why. Running the same plan or a new one tries again. */
   readonly failures: readonly DeleteFailure[]
 }
 
-/** Keys of one batch: what one request of S3 takes. */
+/** Keys per batch: the limit of one S3 request. */
 const BATCH = 1000
 
 /**
- * Deletes what a plan removes. Whenever it ends, what the plan keeps can be restored. Newest
- * transactions go first and full copies last, so that what is left of the rest can be, too, and a
- * listing shows no gap that is none.
+ * Deletes the files that a plan removes. Whenever it stops, everything that the plan keeps can be
+ * restored. The newest transactions are deleted first and full copies last, so that the remaining
+ * files can be restored, too, and a listing never shows a false gap.
  *
  * @throws StoreError that is not about single objects; what `assertCurrent` throws; the signal's reason
  */

@@ -7,17 +7,17 @@ import { type ChainStep, cheapestSteps } from '../restore/restore-plan.ts'
 /** A state that a restore reaches. */
 export interface RestorablePoint {
   readonly txid: TXID
-  /** Those that end with the TXID, by level and then by first TXID. */
+  /** Files that end with the TXID, by level and then by first TXID. */
   readonly files: readonly [LtxFileInfo, ...LtxFileInfo[]]
-  /** In milliseconds: the time of the file of the lowest level, which was there first. */
+  /** In milliseconds: the time of the file of the lowest level, which was written first. */
   readonly time: number
-  /** Highest level of a file that ends here: that file keeps the point when lower levels go. */
+  /** Highest level of a file that ends here: that file preserves the point when lower levels are deleted. */
   readonly level: number
   /**
-   * Highest level that this point is as coarse as: infinite, if no file of a higher level holds this
-   * TXID together with later ones.
+   * Highest level at whose granularity the point exists: infinite if no file of a higher level holds
+   * this TXID together with later ones.
    */
-  readonly fineness: number
+  readonly granularity: number
   /** Last step of the chain by which a restore reaches it. */
   readonly step: ChainStep
 }
@@ -27,7 +27,7 @@ export function restorablePoints(files: readonly LtxFileInfo[]): RestorablePoint
   const ends = new Map(byEnd(files).map((group) => [group[0]?.maxTxid as TXID, group]))
   const firstTxids = new Map<number, TXID>()
   const points: RestorablePoint[] = []
-  // From the end, so that all files that end behind a point have been seen when it is its turn.
+  // From the end, so that all files that end after a point have been seen before it.
   for (const step of cheapestSteps(files).reverse()) {
     const txid = step.file.maxTxid
     const group = (ends.get(txid) as LtxFileInfo[]).sort(byLevel)
@@ -38,7 +38,7 @@ export function restorablePoints(files: readonly LtxFileInfo[]): RestorablePoint
       files: group as [LtxFileInfo, ...LtxFileInfo[]],
       time: fileTime(lowest),
       level,
-      fineness: finenessAt(txid, level, firstTxids),
+      granularity: granularityAt(txid, level, firstTxids),
       step,
     })
     for (const file of group) {
@@ -49,13 +49,13 @@ export function restorablePoints(files: readonly LtxFileInfo[]): RestorablePoint
   return points.reverse()
 }
 
-/** The time that a file stands for, in milliseconds; the store's own where it lists no other. */
+/** Time of a file's last transaction in milliseconds; the store's own time where it lists no other. */
 export function fileTime(file: LtxFileInfo): number {
   return (file.createdAt ?? file.lastModified).getTime()
 }
 
-/** @param firstTxids for each level, the lowest TXID in a file that ends behind the point */
-function finenessAt(txid: TXID, level: number, firstTxids: ReadonlyMap<number, TXID>): number {
+/** @param firstTxids for each level, the lowest TXID in a file that ends after the point */
+function granularityAt(txid: TXID, level: number, firstTxids: ReadonlyMap<number, TXID>): number {
   for (let coarser = level + 1; coarser < SNAPSHOT_LEVEL; coarser++) {
     const first = firstTxids.get(coarser)
     if (first !== undefined && first <= txid) return coarser - 1

@@ -1,11 +1,16 @@
 import { SNAPSHOT_LEVEL } from '../replica/replica-layout.ts'
-import { type PeriodKind, periodOf, periodRules } from './periods.ts'
 import { fileTime, type RestorablePoint } from './restore-points.ts'
-import { limitsReach, type RetentionPolicy } from './retention-policy.ts'
+import {
+  limitsAge,
+  type PeriodKind,
+  periodOf,
+  periodRules,
+  type RetentionPolicy,
+} from './retention-policy.ts'
 
 /**
- * Why a point stays. `fine`: no rule limits the reach, and it is not too fine. `window-start`: the
- * state at the beginning of `keepForMs`.
+ * Why a restore point is kept. `fine`: no rule limits the age, and its granularity is still kept.
+ * `window-start`: the state at the start of `keepForMs`.
  */
 export type KeepReason =
   | 'newest'
@@ -16,7 +21,7 @@ export type KeepReason =
   | `keep-${PeriodKind}`
 
 /**
- * The points that a policy asks for, and by which rules.
+ * The restore points that a policy asks for, and by which rules.
  *
  * @param points by ascending TXID
  * @param now in milliseconds
@@ -35,9 +40,9 @@ export function wantedPoints(
   }
   want(points.at(-1), 'newest')
   for (const point of points) {
-    if (now > fineUntil(point, policy)) continue
-    if (!limitsReach(policy)) want(point, 'fine')
-    else if (now <= reachedUntil(point.time, policy)) want(point, 'keep-for')
+    if (now > keptByLevelUntil(point, policy)) continue
+    if (!limitsAge(policy)) want(point, 'fine')
+    else if (now <= keptByAgeUntil(point.time, policy)) want(point, 'keep-for')
   }
   const { keepForMs, keepLast = 0 } = policy
   if (keepForMs !== undefined) {
@@ -53,7 +58,7 @@ export function wantedPoints(
 }
 
 /**
- * The next moment at which the passing of time alone can make a point unwanted, in milliseconds;
+ * The next moment, in milliseconds, at which a point can become unwanted by the passing of time alone;
  * `undefined` if none will.
  */
 export function nextExpiry(
@@ -62,12 +67,12 @@ export function nextExpiry(
   now: number,
 ): number | undefined {
   const moments = points.flatMap((point) => [
-    // A point is wanted up to and including its last moment.
-    fineUntil(point, policy) + 1,
-    // Of each file, since another than the lowest may be the one that stays.
+    // A point is wanted up to and including this moment.
+    keptByLevelUntil(point, policy) + 1,
+    // For each file, since one other than the lowest may be kept.
     ...point.files.flatMap((file) => {
-      const until = reachedUntil(fileTime(file), policy)
-      // In which it begins the window.
+      const until = keptByAgeUntil(fileTime(file), policy)
+      // At `until` it becomes the start of the window.
       return [until, until + 1]
     }),
   ])
@@ -78,18 +83,21 @@ export function nextExpiry(
   return next
 }
 
-/** A coarser point never goes before a finer one, whatever the list says. */
-function fineUntil({ time, fineness }: RestorablePoint, { levelKeepMs }: RetentionPolicy): number {
-  if (fineness >= levelKeepMs.length) return Number.POSITIVE_INFINITY
-  return time + Math.max(...levelKeepMs.slice(0, fineness + 1))
+/** A coarser point is never dropped before a finer one, whatever the list says. */
+function keptByLevelUntil(
+  { time, granularity }: RestorablePoint,
+  { levelKeepMs }: RetentionPolicy,
+): number {
+  if (granularity >= levelKeepMs.length) return Number.POSITIVE_INFINITY
+  return time + Math.max(...levelKeepMs.slice(0, granularity + 1))
 }
 
-function reachedUntil(time: number, policy: RetentionPolicy): number {
-  if (!limitsReach(policy)) return Number.POSITIVE_INFINITY
+function keptByAgeUntil(time: number, policy: RetentionPolicy): number {
+  if (!limitsAge(policy)) return Number.POSITIVE_INFINITY
   return policy.keepForMs === undefined ? Number.NEGATIVE_INFINITY : time + policy.keepForMs
 }
 
-/** The last of them in TXID order, for that is what a restore to the period's end gives. */
+/** The last in TXID order, since that is what a restore to the end of the period gives. */
 function newestOfPeriods(
   points: readonly RestorablePoint[],
   kind: PeriodKind,

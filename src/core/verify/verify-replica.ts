@@ -2,7 +2,7 @@ import type { TXID } from '../ltx/index.ts'
 import type { ReplicaClient } from '../replica/replica-client.ts'
 import { RestoreError } from '../restore/restore-error.ts'
 import { assess } from './assess.ts'
-import { sizeFaults } from './listing-faults.ts'
+import { sizeFaults } from './faults.ts'
 import {
   type ReadReplica,
   readObjects,

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { FileObjectStore } from '../../../src/backends/file/index.ts'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
-import { CompactionError } from '../../../src/core/compaction/compaction-error.ts'
+import { CompactionError } from '../../../src/core/compaction/diagnose-failure.ts'
 import type { CompactionStep } from '../../../src/core/compaction/plan-compaction.ts'
 import { runCompaction } from '../../../src/core/compaction/run-compaction.ts'
 import {

@@ -3,7 +3,7 @@ import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
 import { contents, ReplicaRig } from '../../support/replica-rig.ts'
 import { until } from '../../support/until.ts'
 
-const OPTIONS = { levels: [100, 300], retention: { levelKeepMs: [0, 0], graceMs: 0 } }
+const OPTIONS = { levels: [100, 300], retention: { levelKeepMs: [0, 0], minObjectAgeMs: 0 } }
 const KINDS = ['all', 'base'] as const
 
 /** Deletes all files, or those that a restore begins with, as a lifecycle rule or a person does. */

@@ -10,7 +10,7 @@ import { contents, ReplicaRig } from '../../support/replica-rig.ts'
 import { until } from '../../support/until.ts'
 
 const LEVELS = [100, 300, 900]
-const THIN = { levelKeepMs: [0, 0, 0], graceMs: 0 }
+const THIN = { levelKeepMs: [0, 0, 0], minObjectAgeMs: 0 }
 
 describe('a watched replica', () => {
   it('is merged and thinned while it grows, and then left alone without a request', async () => {

@@ -62,7 +62,7 @@ const policy: fc.Arbitrary<RetentionPolicy> = fc.record({
   keepDaily: count,
   keepWeekly: count,
   keepMonthly: count,
-  graceMs: fc.constantFrom(0, MINUTE, HOUR, 3 * DAY),
+  minObjectAgeMs: fc.constantFrom(0, MINUTE, HOUR, 3 * DAY),
 })
 
 const now = time.map((at) => at + 3 * DAY)

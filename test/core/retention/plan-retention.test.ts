@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { txid } from '../../../src/core/ltx/index.ts'
 import type { LtxFileInfo } from '../../../src/core/replica/replica-client.ts'
-import { periodOf } from '../../../src/core/retention/periods.ts'
 import {
   planRetention,
   type RetentionOptions,
@@ -9,11 +8,12 @@ import {
 } from '../../../src/core/retention/plan-retention.ts'
 import {
   DEFAULT_RETENTION,
+  periodOf,
   type RetentionPolicy,
 } from '../../../src/core/retention/retention-policy.ts'
 import { DAY, fileAt, HOUR, listed, MINUTE, names, SECOND, START } from './listing.ts'
 
-const POLICY: RetentionPolicy = { ...DEFAULT_RETENTION, graceMs: 0 }
+const POLICY: RetentionPolicy = { ...DEFAULT_RETENTION, minObjectAgeMs: 0 }
 const base = fileAt(9, 1, 1, START, 10_000)
 
 /** Level-0 files, one a minute, of the TXIDs from `first` to `last`; TXID n is of minute n. */
@@ -40,7 +40,7 @@ function txids({ points }: RetentionPlan, why?: string): number[] {
   return points.filter((p) => !why || p.why.includes(why as never)).map((p) => Number(p.txid))
 }
 
-describe('fineness', () => {
+describe('granularity', () => {
   const files = [base, ...minutes(2, 6), fileAt(1, 2, 5, minute(5))]
 
   it('lets a point go when a coarser file has it, and its level has had its time', () => {
@@ -138,7 +138,7 @@ describe('reach', () => {
     expect(txids(plan, 'keep-monthly')).toEqual([31, 40])
   })
 
-  it('keep-hourly chooses before fineness does', () => {
+  it('keep-hourly chooses before granularity does', () => {
     const files = [base, ...minutes(2, 299), fileAt(1, 2, 299, minute(299))]
     const plan = planRetention(files, { ...POLICY, keepHourly: 3 }, minute(400))
     expect(txids(plan, 'keep-hourly')).toEqual([179, 239, 299])
@@ -208,7 +208,7 @@ describe('damaged objects', () => {
 })
 
 describe('the grace period', () => {
-  const graceMs = 10 * MINUTE
+  const minObjectAgeMs = 10 * MINUTE
   const old = [base, ...minutes(2, 9)]
 
   it('keeps what is young itself', () => {
@@ -217,7 +217,7 @@ describe('the grace period', () => {
       ...minutes(2, 4),
       listed(1, 2, 4, { createdAt: minute(4), lastModified: minute(30) }),
     ]
-    const young = { keepLast: 1, graceMs, levelKeepMs: [0] }
+    const young = { keepLast: 1, minObjectAgeMs, levelKeepMs: [0] }
     expect(removed(files, young, minute(40) - 1)).toEqual([])
     expect(planRetention(files, { ...POLICY, ...young }, minute(39)).nextAt).toBe(minute(40))
     expect(removed(files, young, minute(40))).toEqual(['0:2-2', '0:3-3'])
@@ -225,14 +225,16 @@ describe('the grace period', () => {
 
   it('keeps what a young file superseded, for restores that began before', () => {
     const merged = listed(1, 2, 8, { createdAt: minute(8), lastModified: minute(100) })
-    expect(removed([...old, merged], { graceMs }, minute(109))).toEqual([])
-    expect(removed([...old, merged], { graceMs }, minute(110))).toHaveLength(7)
+    expect(removed([...old, merged], { minObjectAgeMs }, minute(109))).toEqual([])
+    expect(removed([...old, merged], { minObjectAgeMs }, minute(110))).toHaveLength(7)
   })
 
   it('keeps the chain that a young snapshot replaced', () => {
     const snapshot = listed(9, 1, 9, { size: 500, createdAt: minute(9), lastModified: minute(100) })
-    expect(removed([...old, snapshot], { graceMs, keepLast: 1 }, minute(109))).toEqual([])
-    expect(removed([...old, snapshot], { graceMs, keepLast: 1 }, minute(110))).toHaveLength(8)
+    expect(removed([...old, snapshot], { minObjectAgeMs, keepLast: 1 }, minute(109))).toEqual([])
+    expect(removed([...old, snapshot], { minObjectAgeMs, keepLast: 1 }, minute(110))).toHaveLength(
+      8,
+    )
   })
 })
 

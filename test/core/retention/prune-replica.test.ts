@@ -57,7 +57,7 @@ const history = [
   fileAt(9, 1, 30, at(30), 3000),
   fileAt(9, 1, 45, at(45), 3000),
 ]
-const policy = { levelKeepMs: [HOUR, DAY], keepForMs: DAY, graceMs: 0 }
+const policy = { levelKeepMs: [HOUR, DAY], keepForMs: DAY, minObjectAgeMs: 0 }
 const now = at(61) + DAY + 30 * MINUTE
 
 describe('pruneReplica', () => {

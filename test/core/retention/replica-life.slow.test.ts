@@ -69,7 +69,7 @@ const policy: fc.Arbitrary<RetentionPolicy> = fc.record({
   keepDaily: count,
   keepWeekly: count,
   keepMonthly: fc.constant(undefined),
-  graceMs: fc.constantFrom(0, MINUTE, 5 * MINUTE, HOUR),
+  minObjectAgeMs: fc.constantFrom(0, MINUTE, 5 * MINUTE, HOUR),
 })
 const model = fc.record({
   levels: fc.constantFrom(...LEVELS),
@@ -124,10 +124,10 @@ describe('a replica that is written, compacted, pruned and restored from, in any
 /** A restore finds all its files during the grace period. */
 function checkRestores(
   replica: ReplicaModel,
-  { graceMs }: RetentionPolicy,
+  { minObjectAgeMs }: RetentionPolicy,
   wanted: ReadonlySet<bigint>,
 ): number {
-  replica.restores = replica.restores.filter(({ begun }) => replica.now - begun < graceMs)
+  replica.restores = replica.restores.filter(({ begun }) => replica.now - begun < minObjectAgeMs)
   const there = new Set(replica.files)
   const running = replica.restores.filter(({ txid }) => wanted.has(txid))
   for (const { files } of running) {

@@ -4,7 +4,7 @@ import { type TXID, txid } from '../../../src/core/ltx/index.ts'
 import type { LtxFileInfo } from '../../../src/core/replica/replica-client.ts'
 import { compareFiles } from '../../../src/core/replica/replica-client.ts'
 import { ltxKey } from '../../../src/core/replica/replica-layout.ts'
-import { reach } from '../../../src/core/restore/reachable-states.ts'
+import { reachableTxids } from '../../../src/core/restore/reachable-states.ts'
 import { planRestore } from '../../../src/core/restore/restore-plan.ts'
 import { assess } from '../../../src/core/verify/assess.ts'
 import type { FileFacts } from '../../../src/core/verify/file-facts.ts'
@@ -56,7 +56,7 @@ const anyCase = fc
 
 /** One restore after another, each by the planner itself: what `restoreReplica` does, without the bytes. */
 function bruteForce({ files, facts, damaged }: Case, rules = true): TXID[] {
-  return reach(files).filter((state) => {
+  return reachableTxids(files).filter((state) => {
     const avoided: LtxFileInfo[] = []
     for (;;) {
       const usable = files.filter((file) => !avoided.includes(file))
@@ -108,10 +108,10 @@ describe('restorableStates', () => {
         expect([...restorableStates(each.files, each)].sort((a, b) => Number(a - b))).toEqual(
           expected,
         )
-        const states = reach(each.files)
+        const states = reachableTxids(each.files)
         lost += states.length - expected.length
         const others = each.files.filter(({ key }) => !each.damaged.has(key))
-        saved += expected.filter((state) => !reach(others).includes(state)).length
+        saved += expected.filter((state) => !reachableTxids(others).includes(state)).length
       }),
       { numRuns: 3000 },
     )
@@ -139,7 +139,7 @@ describe('assess', () => {
     await fc.assert(
       fc.asyncProperty(anyCase, async (each) => {
         const { files, facts, damaged } = each
-        const states = reach(files)
+        const states = reachableTxids(files)
         const damage = [...damaged].map((key) => ({ code: 'Damaged' as const, key, message: '' }))
         const report = await assess({ depth: 'full', files, facts, damage })
 

@@ -1,4 +1,4 @@
-import { CompactionError } from '../../compaction/compaction-error.ts'
+import { CompactionError } from '../../compaction/diagnose-failure.ts'
 import { type CompactionStep, MAX_LEVEL, planCompaction } from '../../compaction/plan-compaction.ts'
 import { runCompaction } from '../../compaction/run-compaction.ts'
 import type { TXID } from '../../ltx/index.ts'

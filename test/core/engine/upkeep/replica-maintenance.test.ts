@@ -127,7 +127,7 @@ describe('what is due', () => {
   })
 
   it('is only retention without levels', async () => {
-    const retention = { ...DEFAULT_RETENTION, keepForMs: MINUTE, graceMs: 0 }
+    const retention = { ...DEFAULT_RETENTION, keepForMs: MINUTE, minObjectAgeMs: 0 }
     const replica = new MaintainedReplica(START, { levels: [], retention })
     await replica.write(10, SECOND)
     const snapshot = { createdAt: new Date() }
@@ -139,7 +139,7 @@ describe('what is due', () => {
   })
 
   it('is deleted at most once a minute', async () => {
-    const retention = { ...DEFAULT_RETENTION, graceMs: 0 }
+    const retention = { ...DEFAULT_RETENTION, minObjectAgeMs: 0 }
     const replica = new MaintainedReplica(START, { retention })
     await replica.write(900, SECOND)
     const { deleteMany } = replica.store.calls

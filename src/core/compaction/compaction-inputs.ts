@@ -15,7 +15,7 @@ const MAX_RATIO = 255
 const PARALLEL_READS = 8
 
 /** One file to be merged: its header and first piece in memory, the rest in the store. */
-export interface MergeInput {
+export interface CompactionInput {
   readonly file: LtxFileInfo
   readonly header: LtxHeader
   /** The whole file; may be read again. Each piece is a request of its own, so that no connection waits for its turn. */
@@ -33,7 +33,7 @@ export async function openInputs(
   client: ReplicaClient,
   files: readonly LtxFileInfo[],
   signal: AbortSignal,
-): Promise<MergeInput[]> {
+): Promise<CompactionInput[]> {
   const pieceBytes = pieceSize(files)
   const chunkBytes = Math.ceil(DECODED_BUDGET_BYTES / MAX_RATIO / files.length)
   return await mapParallel(files, PARALLEL_READS, async (file) => {
