@@ -16,8 +16,10 @@ export interface Evidence {
   readonly facts: ReadonlyMap<string, FileFacts>
   /** Objects that a restore cannot use. */
   readonly damage: readonly Fault[]
-  /** A TXID that was in the store once. */
+  /** A TXID that is known to have been stored. */
   readonly atLeast?: TXID | undefined
+  /** Times of states that neither the listing nor `facts` has. */
+  readonly times?: ReadonlyMap<TXID, Date> | undefined
 }
 
 export type Assessment = Pick<
@@ -28,14 +30,14 @@ export type Assessment = Pick<
 const NONE: ReadonlySet<string> = new Set()
 
 /**
- * Works out what the evidence means: which states a restore still reaches, and what each defect
- * costs by itself. Reads nothing; the event loop gets its turn between two defects.
+ * Determines which states a restore still reaches, and what each defect costs by itself. Reads
+ * nothing; yields to the event loop between two defects.
  */
 export async function assess(evidence: Evidence): Promise<Assessment> {
   const { depth, files, facts, damage } = evidence
   const steps = cheapestSteps(files)
   const states = new Set(steps.map(({ file }) => file.maxTxid))
-  const spans = new StateSpans(files, facts)
+  const spans = new StateSpans(files, facts, evidence.times)
   const keptWith = (knowledge: Knowledge) => restorableStates(files, knowledge, steps)
   const lostFrom = (kept: ReadonlySet<TXID>): StateSpan[] =>
     spans.runs((txid) => states.has(txid) && !kept.has(txid))
@@ -87,18 +89,23 @@ function goodUpTo(
   return txid === undefined ? undefined : { txid, time: spans.timeOf(txid) }
 }
 
-/** Groups states of one replica into spans, and knows their times. */
+/** Groups the states of one replica into spans, with their times. */
 export class StateSpans {
   readonly #times = new Map<TXID, number>()
   /** Every TXID that a file ends with, ascending. */
   readonly ends: readonly TXID[]
 
-  constructor(files: readonly LtxFileInfo[], facts: ReadonlyMap<string, FileFacts>) {
+  constructor(
+    files: readonly LtxFileInfo[],
+    facts: ReadonlyMap<string, FileFacts>,
+    times: ReadonlyMap<TXID, Date> = new Map(),
+  ) {
     for (const { key, maxTxid, createdAt, lastModified } of files) {
       const time = facts.get(key)?.timestamp ?? (createdAt ?? lastModified).getTime()
-      // Of several files, the earliest: a snapshot of a state comes later than the state.
+      // The earliest of several files, since a snapshot of a state is taken later.
       this.#times.set(maxTxid, Math.min(time, this.#times.get(maxTxid) ?? time))
     }
+    for (const [txid, time] of times) this.#times.set(txid, time.getTime())
     this.ends = [...this.#times.keys()].sort((a, b) => (a < b ? -1 : 1))
   }
 
@@ -107,7 +114,7 @@ export class StateSpans {
     return time === undefined ? undefined : new Date(time)
   }
 
-  /** Runs of neighbours among the ends that `belongs` accepts. */
+  /** Runs of consecutive ends that `belongs` accepts. */
   runs(belongs: (txid: TXID) => boolean): StateSpan[] {
     const spans: StateSpan[] = []
     let run: TXID[] = []
@@ -127,7 +134,7 @@ export class StateSpans {
     return spans
   }
 
-  /** Everything from one TXID to another, whether files end there or not. */
+  /** The span from one TXID to another, whether files end there or not. */
   between(from: TXID, to: TXID): StateSpan {
     const ends = this.ends.filter((end) => end >= from && end <= to)
     const [first] = ends

@@ -1,7 +1,9 @@
+import { mapParallel } from '../async/map-parallel.ts'
 import type { TXID } from '../ltx/index.ts'
-import type { ReplicaClient } from '../replica/replica-client.ts'
+import type { LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
 import { RestoreError } from '../restore/restore-error.ts'
-import { assess } from './assess.ts'
+import { findStateTime } from '../restore/restore-time.ts'
+import { type Assessment, assess } from './assess.ts'
 import { sizeFaults } from './faults.ts'
 import {
   type ReadReplica,
@@ -13,26 +15,29 @@ import type { VerifyDepth, VerifyReport } from './verify-report.ts'
 
 export type { VerifyMemory, VerifyProgress } from './read-objects.ts'
 
+/** How many headers are read at a time. */
+const PARALLEL_READS = 8
+
 export interface VerifyOptions {
   /** Default `full`. */
   readonly depth?: VerifyDepth | undefined
-  /** Objects read at one time. Each takes a stream and up to 16 MiB while its pages are decoded. Default 8. */
+  /** How many objects are read at a time. Each takes a stream and up to 16 MiB while its pages are decoded. Default 8. */
   readonly parallelism?: number | undefined
-  /** A TXID that is known to have been stored: a replica that ends before it is damaged. A listing alone cannot tell. */
+  /** A TXID that is known to have been stored: a replica that ends before it is damaged, which a listing alone cannot show. */
   readonly atLeast?: TXID | undefined
-  /** Findings of a verification a moment ago: objects that were good are not read again. Is added to. */
+  /** Findings of a recent verification, to which new ones are added: objects that were good are not read again. */
   readonly memory?: VerifyMemory | undefined
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Says whether a replica is good: what is damaged, what that costs, and what can be restored. Writes
- * nothing. Objects are streamed, so memory does not grow with them, apart from some hundred bytes an
- * object and nine for each page of the files that are being read.
+ * Verifies a replica: what is damaged, which states that costs, and what can be restored. Writes
+ * nothing. Objects are streamed, so memory grows only by some hundred bytes per object, and nine bytes
+ * for each page of the files that are being read.
  *
- * @throws RestoreError `NoReplica` if there is no LTX file at all
- * @throws StoreError if the store cannot be read: that is no finding about the replica
+ * @throws RestoreError `NoReplica` if there is no LTX file
+ * @throws StoreError if the store cannot be read, which says nothing about the replica
  * @throws the signal's reason
  */
 export async function verifyReplica(
@@ -52,7 +57,12 @@ export async function verifyReplica(
       : await readNothing(client, signal)
   const { files, facts, damage, foreign, filesRead, bytesRead } = read
   if (files.length === 0) throw noReplica()
-  const assessment = await assess({ depth, files, facts, damage, atLeast })
+  const evidence = { depth, files, facts, damage, atLeast }
+  let assessment = await assess(evidence)
+  if (depth === 'quick' && files.some(({ createdAt }) => createdAt === undefined)) {
+    const times = await readTimes(client, files, namedStates(assessment), signal)
+    assessment = await assess({ ...evidence, times })
+  }
   return {
     depth,
     files: files.length,
@@ -72,6 +82,27 @@ async function readNothing(
   const listing = await client.listing({ signal })
   const damage = sizeFaults(listing.files)
   return { ...listing, facts: new Map(), damage, filesRead: 0, bytesRead: 0 }
+}
+
+/** The TXIDs whose times a report names. */
+function namedStates({ restorable, lost, defects, latest }: Assessment): Set<TXID> {
+  const spans = [...restorable, ...lost, ...defects.flatMap(({ cost }) => cost)]
+  return new Set([latest.txid, ...spans.flatMap(({ from, to }) => [from, to])])
+}
+
+/** From headers of 100 bytes, where the store does not list the times of files. */
+async function readTimes(
+  client: ReplicaClient,
+  files: readonly LtxFileInfo[],
+  states: ReadonlySet<TXID>,
+  signal: AbortSignal | undefined,
+): Promise<Map<TXID, Date>> {
+  const times = new Map<TXID, Date>()
+  await mapParallel([...states], PARALLEL_READS, async (txid) => {
+    const time = await findStateTime(client, files, txid, { signal })
+    if (time !== undefined) times.set(txid, time)
+  })
+  return times
 }
 
 function noReplica(): RestoreError {

@@ -17,7 +17,7 @@ import {
   START,
   timeOfTxid,
 } from '../restore/chain.ts'
-import { FailingStore, notFound } from '../restore/store-wrappers.ts'
+import { CountingStore, FailingStore, notFound } from '../restore/store-wrappers.ts'
 
 const PAGE_SIZE = 512
 const states = growingStates(8, PAGE_SIZE)
@@ -38,7 +38,7 @@ const key = (level: number, min: number, max = min): string => {
 }
 
 describe('verify quick', () => {
-  it('reads no object, and says nothing of what it has not read', async () => {
+  it('reads no object, and claims nothing about what it has not read', async () => {
     const { client, store } = await chain([BASE, ...level0(2, 5)])
     store.beforeGet = () => {
       throw new Error('an object was read')
@@ -53,6 +53,17 @@ describe('verify quick', () => {
       restorable: [{ from: 1n, to: 5n, states: 5, fromTime: timeOfTxid(1), toTime: timeOfTxid(5) }],
       goodUpTo: undefined,
     })
+  })
+
+  it('reads the times of states from headers on a store that does not list them', async () => {
+    const store = new CountingStore()
+    const { client } = await chain([BASE, ...level0(2, 5)], store)
+    const report = await verifyReplica(client, { depth: 'quick' })
+    expect(report).toMatchObject({
+      restorable: [{ from: 1n, to: 5n, fromTime: timeOfTxid(1), toTime: timeOfTxid(5) }],
+      latest: { txid: 5n, time: timeOfTxid(5), restorable: true },
+    })
+    expect(store.gets.map(({ bytes }) => bytes)).toEqual([100, 100])
   })
 
   it('names objects that are empty or smaller than any LTX file, with what they cost', async () => {

@@ -16,26 +16,25 @@ export interface MaintenanceOptions {
   readonly retention: RetentionPolicy | 'none'
   /** Identifies the process in the files that it writes. */
   readonly nodeId: bigint
-  /** Throws if this process may not delete any more; called before each batch of deletions. */
+  /** Called before each batch of deletions; throws if this process may no longer delete. */
   readonly assertCurrent?: ((signal?: AbortSignal) => Promise<void>) | undefined
   /** See `RetentionOptions`. */
   readonly protectedSlots?:
     | ((signal?: AbortSignal) => readonly TXID[] | Promise<readonly TXID[]>)
     | undefined
-  /** Told after the replica was listed again: the catalogue has what is there. */
+  /** Called after the replica was listed again and the catalogue has the result. */
   readonly onListed?: (() => void) | undefined
 }
 
-/** Least time between two looks at what the retention lets go, in milliseconds; less where two intervals of level 1 are. */
+/** Least time between two runs of retention, in milliseconds; two intervals of level 1 if that is less. */
 const RETENTION_PAUSE_MS = 60_000
 const FIRST_RETRY_MS = 1000
 const MAX_RETRY_MS = 10 * 60_000
 
 /**
- * Keeps one replica in order for its writer: merges what is due, deletes what the retention lets go.
- * Works from the catalogue alone and asks the store nothing to find out whether there is work; only
- * before something is deleted it lists the replica. A replica at rest has no next time at all. Errors end nothing: they are told, and the same is tried
- * again after a growing pause.
+ * Compacts and prunes one replica for its writer. It works from the catalogue, so that finding out
+ * whether there is work costs no request, and lists the replica only before it deletes. An idle
+ * replica has no next run at all. Errors are reported and retried with exponential backoff.
  */
 export class ReplicaMaintenance {
   readonly #client: ReplicaClient
@@ -43,16 +42,16 @@ export class ReplicaMaintenance {
   readonly #options: MaintenanceOptions
   readonly #onEvent: (event: MaintenanceEvent) => void
   readonly #pauseMs: number
-  /** Keys of objects in the way of compaction, and of those no restore may count on. Forgotten with the process: they may be mended. */
+  /** Keys of objects that compaction avoids, and of damaged ones. Kept in memory only, since they may be repaired. */
   readonly #avoided = new Set<string>()
   readonly #damaged = new Set<string>()
   #next: number | undefined
   #notBefore = Number.NEGATIVE_INFINITY
-  /** Version of the catalogue that `#next` takes account of. */
+  /** Version of the catalogue that `#next` was computed from. */
   #seen = -1
   #retentionNotBefore = Number.NEGATIVE_INFINITY
   #protectedSlots: readonly TXID[] = []
-  /** Keys of files that stay for the sake of their slots alone: to merge them would make what the retention deletes at once. */
+  /** Keys of files that are kept only for their slots: retention would delete what merging them makes. */
   #leftovers: ReadonlySet<string> = new Set()
   #blocked: RetentionPlan['blocked']
   #failures = 0
@@ -76,13 +75,13 @@ export class ReplicaMaintenance {
     this.#pauseMs = Math.min(RETENTION_PAUSE_MS, 2 * first)
   }
 
-  /** When `run` is to be called next, in milliseconds; `undefined`: never, until the catalogue changes. Costs next to nothing. */
+  /** When to call `run` next, in milliseconds; `undefined` if never, until the catalogue changes. Cheap. */
   nextDueAt(now: number): number | undefined {
     const { levels, retention } = this.#options
     if (levels.length === 0 && retention === 'none') return undefined
     if (this.#seen !== this.#catalogue.version) {
       this.#seen = this.#catalogue.version
-      // What changed can make nothing due before the first level's interval is over: `run` looks then.
+      // A change makes nothing due before the end of level 1's interval; `run` finds out then.
       const intervalMs = levels[0] ?? this.#pauseMs
       const boundary = (Math.floor(now / intervalMs) + 1) * intervalMs
       this.#next = Math.min(this.#next ?? boundary, boundary)
@@ -91,8 +90,8 @@ export class ReplicaMaintenance {
   }
 
   /**
-   * Takes note of objects that were found damaged, by their keys: none of them is merged, no state
-   * counts that needs one, and nothing that only they connect is deleted.
+   * Notes the keys of objects that were found damaged: they are not merged, states that need one do
+   * not count, and files that only they connect are not deleted.
    */
   noteDamage(keys: Iterable<string>): void {
     for (const key of keys) {
@@ -102,7 +101,7 @@ export class ReplicaMaintenance {
     this.#seen = -1
   }
 
-  /** What failed because the store was away is due at once: the store is back. */
+  /** Makes what failed due at once, because the store is reachable again. */
   retrySoon(): void {
     if (this.#failures === 0) return
     this.#notBefore = Number.NEGATIVE_INFINITY
@@ -110,8 +109,8 @@ export class ReplicaMaintenance {
   }
 
   /**
-   * Does what is due: compaction from level 1 upward, then retention, at most once a minute. A call
-   * while another runs waits for that one.
+   * Does what is due: compaction from level 1 up, then retention, at most once a minute. A concurrent
+   * call waits for the running one.
    *
    * @param now in milliseconds
    * @throws the signal's reason
@@ -130,7 +129,7 @@ export class ReplicaMaintenance {
       }
       await this.#retain(now, signal)
       this.#failures = 0
-      this.#tellRecovery()
+      this.#reportRecovery()
       this.#seen = this.#catalogue.version
       this.#next = this.#nextAfter(now)
     } catch (error) {
@@ -144,7 +143,7 @@ export class ReplicaMaintenance {
     }
   }
 
-  #tellRecovery(): void {
+  #reportRecovery(): void {
     if (!this.#isFailing || this.#deleteFailures > 0) return
     this.#isFailing = false
     this.#onEvent({ type: 'maintenance-recovered' })
@@ -155,15 +154,15 @@ export class ReplicaMaintenance {
       const due = this.#steps(this.#catalogue.files, level, now).filter(({ dueAt }) => dueAt <= now)
       const obstacle = await this.#runSteps(due, signal)
       if (obstacle === undefined) {
-        // Nothing of ours reads the base again: without a look it could be gone for months unnoticed.
-        if (due.length > 0 && level === this.#options.levels.length) await this.#lookAgain(signal)
+        // Nothing else reads the base again: without a listing it could be missing for months unnoticed.
+        if (due.length > 0 && level === this.#options.levels.length) await this.#relist(signal)
         return
       }
       await this.#avoid(obstacle, signal)
     }
   }
 
-  /** Returns what was in the way of a step. */
+  /** Returns the object that blocked a step, if any. */
   async #runSteps(
     steps: readonly CompactionStep[],
     signal: AbortSignal,
@@ -183,7 +182,7 @@ export class ReplicaMaintenance {
   async #merge(step: CompactionStep, signal: AbortSignal): Promise<void> {
     const { nodeId } = this.#options
     const stored = await runCompaction(this.#client, step, { signal, nodeId })
-    // Page sizes that change from file to file: without this the same step would be due for ever.
+    // Page sizes that change from file to file: otherwise the same step would stay due.
     if (stored.length === 0) this.#avoided.add(step.files.at(-1)!.key)
     for (const file of stored) {
       this.#catalogue.add(file)
@@ -197,15 +196,15 @@ export class ReplicaMaintenance {
     }
   }
 
-  /** Goes around an object from now on. If one is really gone, someone else works on this replica: looks what there is. */
+  /** Avoids an object from now on. If it is really gone, another process works on this replica: lists it again. */
   async #avoid(error: CompactionError, signal: AbortSignal): Promise<void> {
     if (error.code === 'MissingObject') {
       const file = this.#catalogue.files.find(({ key }) => key === error.key)
       if (file === undefined) throw error
       const { level, minTxid, maxTxid } = file
       if ((await this.#client.head(level, minTxid, maxTxid, { signal })) !== undefined) throw error
-      await this.#lookAgain(signal)
-      // A listing that lags behind: without a pause the same would be found at once, over and over.
+      await this.#relist(signal)
+      // The listing lags behind: without a pause the same step would fail again at once.
       if (this.#catalogue.files.some(({ key }) => key === error.key)) throw error
     } else {
       this.#avoided.add(error.key)
@@ -214,8 +213,8 @@ export class ReplicaMaintenance {
     this.#onEvent({ type: 'object-avoided', error })
   }
 
-  /** What was stored while the listing ran may not be in it. */
-  async #lookAgain(signal: AbortSignal): Promise<void> {
+  /** Files stored while the listing ran may not be in it, so they are added. */
+  async #relist(signal: AbortSignal): Promise<void> {
     const known = new Set(this.#catalogue.files.map(({ key }) => key))
     const listed = await this.#client.list({ signal })
     const stored = this.#catalogue.files.filter(({ key }) => !known.has(key))
@@ -231,8 +230,8 @@ export class ReplicaMaintenance {
     if (remove.length > 0) this.#protectedSlots = (await protectedSlots?.(signal)) ?? []
     let plan = this.#plan(this.#catalogue.files, retention, now)
     if (plan.remove.length > 0) {
-      // Another process may have deleted, by rules of its own, what this plan counts on.
-      await this.#lookAgain(signal)
+      // Another process may have deleted files that this plan relies on.
+      await this.#relist(signal)
       plan = this.#plan(this.#catalogue.files, retention, now)
     }
     this.#leftovers = this.#leftoversOf(plan, retention, now)
@@ -265,13 +264,13 @@ export class ReplicaMaintenance {
     return new Set(keep.map(({ key }) => key).filter((key) => unwanted.has(key)))
   }
 
-  /** What would go if no slot were protected. */
+  /** What would be deleted if no slot were protected. */
   #planWithoutSlots(retention: RetentionPolicy, now: number): RetentionPlan {
     const { files } = this.#catalogue
     return planRetention(files, retention, now, { damaged: this.#damaged })
   }
 
-  /** When there may be work again, if nothing changes. */
+  /** When there may be work again if nothing changes. */
   #nextAfter(now: number): number | undefined {
     const { levels, retention } = this.#options
     const { files } = this.#catalogue
