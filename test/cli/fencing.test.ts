@@ -106,7 +106,7 @@ describe('--single-writer strict and unlock', () => {
     expect(refused.code).toBe(75)
     expect(refused.stderr).toMatch(
       new RegExp(
-        `^error: Another writer holds the replica of app: epoch 1, process ${first.process.pid} on .+, since .+\\.\\n {2}try: Stop that writer; .+walsync unlock app -b URL\\.$`,
+        `^error: Another writer holds the replica of app: epoch 1, process ${first.process.pid} on .+, since .+\\.\\n {2}try: Stop that writer\\. .+walsync unlock app -b URL\\.$`,
         'm',
       ),
     )
