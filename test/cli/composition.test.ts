@@ -132,13 +132,14 @@ describe('openStore', () => {
   }, 120_000)
 
   it('gives each replica its own part of the store', async () => {
-    const { store, layout } = await compose().get(TOKENS.OpenStore)('./parts', {
+    const opened = await compose().get(TOKENS.OpenStore)('./parts', {
       signal,
       create: true,
     })
-    await replicaStore({ store, layout }, 'app').put('k', new Uint8Array(1))
+    const { store } = opened
+    await replicaStore({ store }, 'app').put('k', new Uint8Array(1))
     expect(await store.head('app/k')).toMatchObject({ size: 1 })
-    expect(replicaStore({ store, layout }, '')).toBe(store)
+    expect(replicaStore({ store }, '')).toBe(store)
   })
 })
 

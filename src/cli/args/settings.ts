@@ -338,10 +338,23 @@ export const SETTINGS = {
   maxLag: {
     kind: duration(),
     help: 'Report trouble when a database lags by more than this (default: no limit).',
-    group: 'Process',
+    group: 'Monitoring',
     scope: 'process',
-    commands: ['status'],
-    key: false,
+    commands: ['watch', 'status'],
+  },
+  http: {
+    kind: text('an address and a port', 'address'),
+    help: 'Serve a page, health checks and metrics here, such as 127.0.0.1:9090 (default: nowhere).',
+    group: 'Monitoring',
+    scope: 'process',
+    commands: WATCH,
+  },
+  httpTokenFile: {
+    kind: text('a file', 'file'),
+    help: 'File with the token that --http asks for; needed for any address but loopback. WALSYNC_HTTP_TOKEN is the other way to give it.',
+    group: 'Monitoring',
+    scope: 'process',
+    commands: WATCH,
   },
 
   timeout: {

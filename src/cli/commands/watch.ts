@@ -2,6 +2,7 @@ import { StoreError } from '../../core/store/index.ts'
 import type { Invocation } from '../args/program.ts'
 import type { CommandContext } from '../command-context.ts'
 import { openControlSocket } from '../control/control-socket.ts'
+import type { HttpServer } from '../monitor/http-server.ts'
 import { startChild } from '../watch/child-process.ts'
 import { logEnd } from '../watch/end-report.ts'
 import { onReloadSignal } from '../watch/signals.ts'
@@ -20,7 +21,9 @@ export async function watch(
 ): Promise<number> {
   const { logger, signal, cwd, config } = context
   const run = await WatchRun.open(context, { operands, flags, given, cwd })
+  const http = await openMonitor(run, context)
   const socket = await openControlSocket(run, context)
+  const close = () => Promise.all([socket.close(), http?.close()])
   let exitCode: number
   try {
     const started = run.start()
@@ -32,16 +35,32 @@ export async function watch(
     }
     exitCode = signal.aborted ? 0 : await untilEnd(run, context, command)
   } catch (error) {
-    await run.stop().finally(() => socket.close())
+    await run.stop().finally(close)
     throw error
   }
-  const unshipped = await run.stop().finally(() => socket.close())
+  const unshipped = await run.stop().finally(close)
   logEnd(logger, run.fleet.status(), unshipped)
   const error = whatIsLeft(run, unshipped)
   if (error === undefined) return exitCode
   if (exitCode === 0) throw error
   logger.error(error.message)
   return exitCode
+}
+
+/** Loaded only when it is asked for. @throws UsageError */
+async function openMonitor(
+  run: WatchRun,
+  { env, version, logger }: CommandContext,
+): Promise<HttpServer | undefined> {
+  const { http, httpTokenFile, maxLagMs } = run.plan
+  if (http === undefined) return undefined
+  const { httpAccess } = await import('../monitor/http-access.ts')
+  const access = httpAccess(http, { file: httpTokenFile, env: env.WALSYNC_HTTP_TOKEN })
+  const { serveHttp } = await import('../monitor/http-server.ts')
+  const { Monitor } = await import('../monitor/monitor.ts')
+  const server = await serveHttp(access, new Monitor(run, version, maxLagMs))
+  logger.info({ url: server.url }, 'serving the page and metrics')
+  return server
 }
 
 function whatIsLeft({ fleet, plan }: WatchRun, unshipped: readonly string[]): Error | undefined {

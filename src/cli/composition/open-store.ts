@@ -9,6 +9,7 @@ import {
   type RetryOptions,
   withoutConditions,
 } from '../../core/store/index.ts'
+import { ObservedStore, type StoreVerb } from '../../core/store/observed-store.ts'
 import { parseReplicaUrl } from '../args/replica-url.ts'
 import { UsageError } from '../args/usage-error.ts'
 import type { Logger } from '../output/logger.ts'
@@ -22,6 +23,8 @@ export interface OpenedStore {
   readonly layout: ObjectStoreProvider['layout']
   /** Name of the backend or plugin. */
   readonly backend: string
+  /** Calls of the store so far, by kind; one that is tried again counts each time. */
+  readonly requests: () => Readonly<Record<StoreVerb, number>>
 }
 
 export interface OpenStoreOptions {
@@ -51,7 +54,7 @@ export function replicaClient(opened: OpenedStore, prefix: string, fencing = tru
 
 /** The part of a store that holds one replica. @param fencing false: no conditional write is sent */
 export function replicaStore(
-  { store }: Omit<OpenedStore, 'backend'>,
+  { store }: Pick<OpenedStore, 'store'>,
   prefix: string,
   fencing = true,
 ): ObjectStore {
@@ -100,10 +103,16 @@ export function createOpenStore(
     const options = backendOptions(url, surroundings, create)
     const provider = await backend.load()
     const inner = await provider.open(url, surroundings.env, { ...options, signal })
-    const store = new RetryingStore(inner, retry)
+    const observed = new ObservedStore(inner)
+    const store = new RetryingStore(observed, retry)
     shutdown.push(store.description, () => store.close())
     logger.debug({ store: store.description, backend: backend.name }, 'store opened')
-    return { store, layout: layout ?? provider.layout, backend: backend.name }
+    return {
+      store,
+      layout: layout ?? provider.layout,
+      backend: backend.name,
+      requests: () => observed.calls,
+    }
   }
 }
 

@@ -14,6 +14,9 @@ export interface Config {
   readonly logFormat?: LogFormat | undefined
   readonly socket?: string | undefined
   readonly status?: boolean | undefined
+  readonly http?: string | undefined
+  readonly httpTokenFile?: string | undefined
+  readonly maxLag?: string | undefined
   readonly probe?: boolean | undefined
   readonly shutdownTimeout?: string | undefined
   /** For every database. */

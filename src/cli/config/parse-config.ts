@@ -93,6 +93,10 @@ function readConfig(
   }
   const text = (key: string) => (typeof data[key] === 'string' ? data[key] : undefined)
   const flag = (key: string) => (typeof data[key] === 'boolean' ? data[key] : undefined)
+  const pathOf = (key: string) => {
+    const found = text(key)
+    return found === undefined ? undefined : resolve(folder, found)
+  }
   return {
     path,
     label,
@@ -102,8 +106,11 @@ function readConfig(
     plugins: Array.isArray(data.plugins) ? data.plugins.map((name) => String(name)) : [],
     logLevel: text('log-level') as LogLevel | undefined,
     logFormat: text('log-format') as LogFormat | undefined,
-    socket: text('socket') === undefined ? undefined : resolve(folder, text('socket') ?? ''),
+    socket: pathOf('socket'),
     status: flag('status'),
+    http: text('http'),
+    httpTokenFile: pathOf('http-token-file'),
+    maxLag: text('max-lag'),
     probe: flag('probe'),
     shutdownTimeout: text('shutdown-timeout'),
     settings: readSettings(data, folder),

@@ -32,6 +32,7 @@ const SECRET_VARIABLES = [
   'AZURE_STORAGE_SAS_TOKEN',
   'AZURE_STORAGE_CONNECTION_STRING',
   'AZURE_CLIENT_SECRET',
+  'WALSYNC_HTTP_TOKEN',
 ] as const
 /** Shorter values may be words of a message (`minioadmin`); real keys are longer. */
 const MIN_SECRET = 16

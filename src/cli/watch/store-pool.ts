@@ -1,5 +1,6 @@
 import type { EngineDatabase } from '../../core/engine/engine.ts'
 import { CreateOnlyCheck } from '../../core/replica/writer-claim/create-only-check.ts'
+import type { StoreVerb } from '../../core/store/observed-store.ts'
 import type { CommandContext } from '../command-context.ts'
 import { type OpenedStore, replicaStore } from '../composition/open-store.ts'
 import { StartProbe, warnOfRegions } from './start-probe.ts'
@@ -46,6 +47,17 @@ export class StorePool {
     return stores.length === 1
       ? (stores[0]?.opened.store.description ?? '')
       : `${stores.length} stores`
+  }
+
+  /** Requests to all stores so far, by kind. */
+  requests(): Record<StoreVerb, number> {
+    const total = { check: 0, put: 0, get: 0, head: 0, list: 0, delete: 0, deleteMany: 0 }
+    for (const { opened } of this.#stores.values()) {
+      for (const [kind, count] of Object.entries(opened.requests())) {
+        total[kind as StoreVerb] += count
+      }
+    }
+    return total
   }
 
   /** What the store is called that a prepared database was given; for people. */

@@ -9,7 +9,7 @@ import {
 } from '../args/database-settings.ts'
 import { flag, parseFlags, settings } from '../args/flags.ts'
 import { text } from '../args/kinds.ts'
-import { defaultsOf, type LogLevel } from '../args/setting-lookup.ts'
+import { defaultsOf, keyOf, type LogLevel } from '../args/setting-lookup.ts'
 import { UsageError } from '../args/usage-error.ts'
 import type { Config, DatabasePlace } from '../config/config.ts'
 
@@ -38,6 +38,11 @@ export interface WatchPlan {
   readonly probe: boolean
   /** Where `status` asks; `undefined`: the usual place; `false`: nowhere. */
   readonly socket: string | false | undefined
+  /** Where the page and the metrics are served; nowhere by default. */
+  readonly http: string | undefined
+  readonly httpTokenFile: string | undefined
+  /** A lag above this is trouble, for `/readyz`. */
+  readonly maxLagMs: number | undefined
   readonly logLevel?: LogLevel | undefined
   readonly config: Config | undefined
 }
@@ -52,7 +57,16 @@ export interface WatchRequest {
 }
 
 /** What the command line and the top level of the file may say for the process as a whole. */
-const PROCESS_SETTINGS = ['bucket', 'shutdownTimeout', 'probe', 'socket', 'status'] as const
+const PROCESS_SETTINGS = [
+  'bucket',
+  'shutdownTimeout',
+  'probe',
+  'socket',
+  'status',
+  'http',
+  'httpTokenFile',
+  'maxLag',
+] as const
 
 const planFlags = z.object({
   ...settings(...PROCESS_SETTINGS),
@@ -76,11 +90,14 @@ export function watchPlan({ operands, flags, given, config, cwd }: WatchRequest)
     Object.assign(typedSettings, { spoolDir: resolve(cwd, typedSettings.spoolDir) })
   }
   const settingsOf = (entry = {}) => databaseSettings(config?.settings ?? {}, entry, typedSettings)
-  const { name, bucket, shutdownTimeout, probe, status, socket } = parsed
+  const { name, bucket, shutdownTimeout, probe, status, socket, http, httpTokenFile } = parsed
   const common = {
     shutdownTimeoutMs: shutdownTimeout,
     probe,
     socket: status ? socket && resolve(cwd, socket) : (false as const),
+    http,
+    httpTokenFile: httpTokenFile && resolve(cwd, httpTokenFile),
+    maxLagMs: parsed.maxLag,
     logLevel: config?.logLevel,
     config,
   }
@@ -120,11 +137,21 @@ export function watchPlan({ operands, flags, given, config, cwd }: WatchRequest)
  * @returns the keys that differ
  */
 export function fixedDifferences(before: WatchPlan, after: WatchPlan): string[] {
-  const keys = ['endpoint', 'region', 'plugins', 'logFormat', 'socket', 'status'] as const
+  const keys = [
+    'endpoint',
+    'region',
+    'plugins',
+    'logFormat',
+    'socket',
+    'status',
+    'http',
+    'httpTokenFile',
+    'maxLag',
+  ] as const
   const changed = keys.filter(
     (key) => !isDeepStrictEqual(before.config?.[key], after.config?.[key]),
   )
-  return changed.map((key) => (key === 'logFormat' ? 'log-format' : key))
+  return changed.map((key) => (key === 'plugins' ? key : (keyOf(key) ?? key)))
 }
 
 function fileValues(config: Config | undefined): Record<string, unknown> {

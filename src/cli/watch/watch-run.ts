@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Engine } from '../../core/engine/engine.ts'
+import type { LtxFileInfo } from '../../core/replica/replica-client.ts'
+import type { StoreVerb } from '../../core/store/observed-store.ts'
 import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
 import type { Config } from '../config/config.ts'
@@ -88,6 +90,16 @@ export class WatchRun {
   /** Of the only store, or how many there are. */
   get stores(): string {
     return this.#stores.description
+  }
+
+  /** Requests to the stores so far, by kind. */
+  requests(): Record<StoreVerb, number> {
+    return this.#stores.requests()
+  }
+
+  /** Files of one database's replica, as this process knows them. */
+  files(name: string): readonly LtxFileInfo[] | undefined {
+    return this.#engine.files(name)
   }
 
   /** Calls back with each event of the databases, until the returned function is called. */

@@ -3,6 +3,7 @@ import { Limiter } from '../async/limiter.ts'
 import { Wakeup } from '../async/wakeup.ts'
 import { Checkpointer, currentBootId, DatabaseError, FolderWatch } from '../db/index.ts'
 import type { TXID } from '../ltx/index.ts'
+import type { LtxFileInfo } from '../replica/replica-client.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
 import type { CreateOnlyCheck } from '../replica/writer-claim/create-only-check.ts'
 import type { ObjectStore } from '../store/index.ts'
@@ -184,6 +185,11 @@ export class Engine {
   async close(): Promise<void> {
     for (const tracker of this.#trackers) await tracker.close()
     await this.#checkpointer.close()
+  }
+
+  /** Files of one database's replica, as this process knows them. `undefined` for a name that is not there. */
+  files(name: string): readonly LtxFileInfo[] | undefined {
+    return this.#trackers.find((tracker) => tracker.name === name)?.files()
   }
 
   status(): DatabaseStatus[] {

@@ -239,6 +239,11 @@ export class WalTracker {
     await this.#lifecycle.close(keepLog)
   }
 
+  /** Files of the replica, as this process knows them. */
+  files(): readonly LtxFileInfo[] {
+    return this.#catalogue.files
+  }
+
   status(): DatabaseStatus {
     const now = Date.now()
     const { replicator, pace } = this.#lifecycle

@@ -1,0 +1,203 @@
+import { Counter, Gauge, Registry } from 'prom-client'
+import type { StoreVerb } from '../../core/store/observed-store.ts'
+import type { FleetEvent } from '../watch/fleet-event.ts'
+import type { FleetStatus } from '../watch/fleet-status.ts'
+
+/** Of more databases only those with the largest lag have series of their own. */
+const MAX_LABELLED = 1000
+
+const STATES = [
+  'starting',
+  'waiting',
+  'replicating',
+  'behind',
+  'fenced',
+  'stopped',
+  'failing',
+  'ending',
+  'standby',
+]
+
+export interface MetricsSource {
+  databases(): readonly FleetStatus[]
+  requests(): Readonly<Record<StoreVerb, number>>
+  isInTrouble(database: FleetStatus): boolean
+}
+
+/** What `/metrics` tells, in the format of Prometheus. Nothing is measured until it is asked for. */
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly #source: MetricsSource
+  readonly #uploads = this.#counter(
+    'walsync_uploads_total',
+    'Uploads of changes and full copies.',
+    ['result'],
+  )
+  readonly #bytes = this.#counter(
+    'walsync_uploaded_bytes_total',
+    'Bytes of uploaded changes and full copies.',
+  )
+  readonly #errors = this.#counter('walsync_errors_total', 'Failures, by the work that failed.', [
+    'work',
+  ])
+  readonly #snapshots = this.#counter('walsync_snapshots_total', 'Full copies uploaded.')
+  readonly #verifications = this.#counter(
+    'walsync_verifications_total',
+    'Verifications of replicas, by verdict.',
+    ['result'],
+  )
+  readonly #requests = this.#counter(
+    'walsync_store_requests_total',
+    'Requests to the stores, by kind.',
+    ['kind'],
+  )
+  readonly #states = this.#gauge('walsync_databases', 'Databases by state.', ['state'])
+  readonly #trouble = this.#gauge(
+    'walsync_databases_in_trouble',
+    'Databases that someone has to look after.',
+  )
+  readonly #maxLag = this.#gauge(
+    'walsync_max_replication_lag_seconds',
+    'Largest lag of all databases.',
+  )
+  readonly #lag = this.#gauge(
+    'walsync_replication_lag_seconds',
+    'Age of the oldest commit that is not in the store; 0 for none.',
+    ['database'],
+  )
+  readonly #lastSync = this.#gauge(
+    'walsync_last_sync_timestamp_seconds',
+    'When the last change was stored.',
+    ['database'],
+  )
+  readonly #txid = this.#gauge('walsync_txid', 'Newest TXID in the store.', ['database'])
+  readonly #wal = this.#gauge('walsync_wal_bytes', 'Size of the WAL.', ['database'])
+  readonly #spool = this.#gauge('walsync_spool_bytes', 'Changes that wait in the spool.', [
+    'database',
+  ])
+  readonly #replica = this.#gauge('walsync_replica_bytes', 'Size of the replica.', ['database'])
+
+  constructor(source: MetricsSource, version: string) {
+    this.#source = source
+    const info = this.#gauge('walsync_build_info', 'Always 1; the version is a label.', ['version'])
+    info.set({ version }, 1)
+    const rss = this.#gauge('process_resident_memory_bytes', 'Resident memory size.')
+    const start = this.#gauge('process_start_time_seconds', 'Start of the process.')
+    start.set(Math.round(Date.now() / 1000 - process.uptime()))
+    const cpu = this.#counter('process_cpu_seconds_total', 'CPU time of the process.')
+    this.#collectProcess = () => {
+      rss.set(process.memoryUsage.rss())
+      cpu.reset()
+      const { user, system } = process.cpuUsage()
+      cpu.inc((user + system) / 1e6)
+    }
+    for (const result of ['success', 'failure']) this.#uploads.inc({ result }, 0)
+  }
+
+  readonly #collectProcess: () => void
+
+  get contentType(): string {
+    return this.#registry.contentType
+  }
+
+  count(event: FleetEvent): void {
+    switch (event.type) {
+      case 'synced':
+      case 'base':
+      case 'snapshot':
+        this.#uploads.inc({ result: 'success' })
+        this.#bytes.inc(event.bytes)
+        if (event.type !== 'synced') this.#snapshots.inc()
+        break
+      case 'store-error':
+      case 'database-error':
+        this.#errors.inc({ work: event.during })
+        if (event.type === 'store-error') this.#uploads.inc({ result: 'failure' })
+        break
+      case 'maintenance-error':
+        this.#errors.inc({ work: 'upkeep' })
+        break
+      case 'spool-failed':
+        this.#errors.inc({ work: 'spool' })
+        break
+      case 'verified':
+        this.#verifications.inc({ result: event.verdict })
+        break
+      case 'verify-failed':
+        this.#verifications.inc({ result: 'failed' })
+        break
+    }
+  }
+
+  async text(): Promise<string> {
+    this.#collectProcess()
+    this.#collectRequests()
+    this.#collectDatabases(this.#source.databases())
+    return await this.#registry.metrics()
+  }
+
+  #collectRequests(): void {
+    this.#requests.reset()
+    for (const [kind, count] of Object.entries(this.#source.requests())) {
+      this.#requests.inc({ kind }, count)
+    }
+  }
+
+  #collectDatabases(all: readonly FleetStatus[]): void {
+    const counts = new Map(STATES.map((state) => [state, 0]))
+    let [trouble, maxLag] = [0, 0]
+    for (const database of all) {
+      counts.set(database.state, (counts.get(database.state) ?? 0) + 1)
+      if (this.#source.isInTrouble(database)) trouble += 1
+      maxLag = Math.max(maxLag, database.engine?.lagMs ?? 0)
+    }
+    for (const [state, count] of counts) this.#states.set({ state }, count)
+    this.#trouble.set(trouble)
+    this.#maxLag.set(maxLag / 1000)
+    for (const gauge of [
+      this.#lag,
+      this.#lastSync,
+      this.#txid,
+      this.#wal,
+      this.#spool,
+      this.#replica,
+    ]) {
+      gauge.reset()
+    }
+    for (const { name, engine } of labelled(all)) {
+      if (engine === undefined) continue
+      const database = name
+      this.#lag.set({ database }, engine.lagMs / 1000)
+      if (engine.lastSyncAt !== undefined) {
+        this.#lastSync.set({ database }, engine.lastSyncAt.getTime() / 1000)
+      }
+      if (engine.txid !== undefined) this.#txid.set({ database }, Number(engine.txid))
+      this.#wal.set({ database }, engine.walBytes)
+      this.#spool.set({ database }, engine.spoolBytes)
+      this.#replica.set({ database }, engine.replicaBytes)
+    }
+  }
+
+  #counter<L extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly L[] = [],
+  ): Counter<L> {
+    return new Counter({ name, help, labelNames, registers: [this.#registry] })
+  }
+
+  #gauge<L extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly L[] = [],
+  ): Gauge<L> {
+    return new Gauge({ name, help, labelNames, registers: [this.#registry] })
+  }
+}
+
+function labelled(all: readonly FleetStatus[]): readonly FleetStatus[] {
+  if (all.length <= MAX_LABELLED) return all
+  return all
+    .toSorted((a, b) => (b.engine?.lagMs ?? 0) - (a.engine?.lagMs ?? 0))
+    .slice(0, MAX_LABELLED)
+}
