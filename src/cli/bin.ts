@@ -4,7 +4,7 @@
 const major = Number(process.versions.node.split('.')[0])
 if (major < 24) {
   process.stderr.write(
-    `error: walsync needs Node 24 or newer; this is Node ${process.versions.node} (${process.execPath}).\n`,
+    `error: walsync needs Node 24 or newer; this is Node ${process.versions.node} (${process.execPath}).\n  try: Install Node 24, or put a Node 24 first in PATH; npx -p node@24 walsync fetches one for a single run.\n`,
   )
   process.exitCode = 2
 } else {
@@ -16,7 +16,7 @@ if (major < 24) {
     })
     .then(({ main }) => main(process.argv.slice(2)))
     .catch((error) => {
-      process.stderr.write(`error: walsync could not start: ${error}\n  try: install it again\n`)
+      process.stderr.write(`error: walsync could not start: ${error}\n  try: Install it again.\n`)
       process.exitCode = 1
     })
 }

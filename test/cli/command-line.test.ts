@@ -37,7 +37,7 @@ describe('help and version', () => {
     const { code, stdout, stderr } = await runCli(['list', '-b', '.'], { node })
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toMatch(
-      /^error: walsync needs Node 24 or newer; this is Node 20\.19\.5 \(.*\)\.\n$/,
+      /^error: walsync needs Node 24 or newer; this is Node 20\.19\.5 \(.*\)\.\n {2}try: .*npx -p node@24 walsync.*\n$/,
     )
   })
 })
@@ -152,7 +152,7 @@ const WRONG: readonly (readonly [string, readonly string[], RegExp])[] = [
   [
     '-- and no application',
     ['watch', 'a.db', '-b', './r', '--'],
-    /^error: No command stands after --\./,
+    /^error: There is no command after --\./,
   ],
   [
     'an impossible name',

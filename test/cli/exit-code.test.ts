@@ -102,7 +102,7 @@ describe('errorText', () => {
   it('marks an unknown error as a defect and has something to try', () => {
     const text = errorText(new TypeError('x is not a function'), { stack: false })
     expect(text).toBe(
-      'error: Unexpected TypeError: x is not a function\n  try: run the command again with --log-level debug and report the output: this is a defect of walsync\n',
+      'error: Unexpected TypeError: x is not a function\n  try: Run the command again with --log-level debug and report the output: this is a bug in walsync.\n',
     )
   })
 

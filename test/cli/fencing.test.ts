@@ -147,7 +147,7 @@ describe('--single-writer strict and unlock', () => {
     const { code, stderr } = await runCli(['unlock', 'ap', '-b', './replica'], { cwd })
     expect({ code, stderr }).toEqual({
       code: 6,
-      stderr: expect.stringMatching(/There is no database "ap" .*\n {2}try: one of: app\n$/),
+      stderr: expect.stringMatching(/There is no database "ap" .*\n {2}try: Use one of: app\.\n$/),
     })
     expect(existsSync(join(cwd, 'replica', 'ap'))).toBe(false)
     // One that was never claimed is no error.

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { formatBytes, formatTable, printableLines } from '../../src/cli/output/format.ts'
+import {
+  formatBytes,
+  formatTable,
+  plural,
+  printableLines,
+  shellWord,
+} from '../../src/cli/output/format.ts'
 
 describe('formatBytes', () => {
   it.each([
@@ -25,6 +31,17 @@ describe('formatTable', () => {
     ).toBe(['NAME           SIZE  X', 'app          1.0 kB', 'longer name    12 B  y'].join('\n'))
   })
 
+  it('becomes a block for each row where the terminal is too narrow', () => {
+    const rows = [
+      ['NAME', 'SIZE', 'X'],
+      ['app', '1.0 kB', ''],
+      ['longer name', '12 B', 'y'],
+    ]
+    const blocks = ['app', '  SIZE  1.0 kB', 'longer name', '  SIZE  12 B', '  X     y'].join('\n')
+    expect(formatTable(rows, 21)).toBe(blocks)
+    expect(formatTable(rows, 22)).toBe(formatTable(rows))
+  })
+
   it('keeps numbers at the right where some are missing, and a column without any at the left', () => {
     const rows = [
       ['N', 'TXID', 'NONE'],
@@ -43,5 +60,20 @@ describe('printableLines', () => {
   it('leaves lines and letters alone, and shows what would move the cursor', () => {
     expect(printableLines('spáce 日本\nnext')).toBe('spáce 日本\nnext')
     expect(printableLines('a\rb\u0007\u0085\u2028')).toBe('a\\u000db\\u0007\\u0085\\u2028')
+  })
+})
+
+describe('plural and shellWord', () => {
+  it('write counts and words as people and shells read them', () => {
+    expect([plural(0, 'file'), plural(1, 'file'), plural(2, 'file')]).toEqual([
+      '0 files',
+      '1 file',
+      '2 files',
+    ])
+    expect([shellWord('./a/b-1.db'), shellWord("it's here"), shellWord('')]).toEqual([
+      './a/b-1.db',
+      `'it'\\''s here'`,
+      "''",
+    ])
   })
 })

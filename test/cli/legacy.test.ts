@@ -118,7 +118,10 @@ describe('a bucket of walsync 0.1', () => {
       unreadable: [],
     })
     const wrong = await restore('ap', at('plain'), 'no.db')
-    expect(wrong).toMatchObject({ code: 6, stderr: expect.stringContaining('try: one of: app\n') })
+    expect(wrong).toMatchObject({
+      code: 6,
+      stderr: expect.stringContaining('try: Use one of: app.\n'),
+    })
   })
 })
 

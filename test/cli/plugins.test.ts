@@ -137,7 +137,7 @@ describe('a plugin that is loaded', () => {
   })
 
   it.each([
-    ['nothing', '{}', 'The store of the plugin ./nothing.mjs is no object.'],
+    ['nothing', '{}', 'The store of the plugin ./nothing.mjs is not an object.'],
     [
       'no-list',
       whole('delete all.list'),
@@ -163,7 +163,7 @@ describe('a plugin that is loaded', () => {
     )
     await expect(loadPlugins([path], cwd)).rejects.toMatchObject({
       message: expect.stringContaining('`apiVersion` 3, this version of walsync knows 1'),
-      hint: expect.stringContaining('update walsync'),
+      hint: expect.stringContaining('Update walsync'),
     })
   })
 })

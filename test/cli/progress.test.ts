@@ -1,12 +1,13 @@
 import { PassThrough } from 'node:stream'
+import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { createProgress } from '../../src/cli/output/progress.ts'
 
 /** As much of a terminal as the bar asks for. */
-function terminal() {
+function terminal(columns = 80) {
   const stream = Object.assign(new PassThrough(), {
     isTTY: true,
-    columns: 80,
+    columns,
     cursorTo() {},
     clearLine() {},
     moveCursor() {},
@@ -27,6 +28,16 @@ describe('createProgress', () => {
     progress.stop()
     expect(shown()).toContain('restore ')
     expect(shown()).toContain('25%')
+  })
+
+  it.each([20, 30, 40])('keeps its percentage within %d columns', (columns) => {
+    const { stream, shown } = terminal(columns)
+    const progress = createProgress('restore', stream)
+    progress.update(1, 4)
+    progress.stop()
+    expect(shown()).toContain('25%')
+    const line = stripVTControlCharacters(shown())
+    expect(line.indexOf('25%')).toBeLessThanOrEqual(columns - 3)
   })
 
   it('is silent without a terminal', () => {

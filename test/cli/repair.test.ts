@@ -82,7 +82,9 @@ describe('repair', () => {
   it('refuses a name that no replica has with 6, and a database that cannot be read with 3', async () => {
     const other = await repair('--name', 'other')
     expect(other).toMatchObject({ code: 6, stdout: '' })
-    expect(other.stderr).toMatch(/^error: There is no database "other" .*\n {2}try: one of: app\n$/)
+    expect(other.stderr).toMatch(
+      /^error: There is no database "other" .*\n {2}try: Use one of: app\.\n$/,
+    )
     writeFileSync(join(cwd, 'text.db'), 'x'.repeat(5000))
     const text = await runCli(
       ['repair', 'text.db', '--name', 'app', '--force', '-b', './replica'],

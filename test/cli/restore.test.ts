@@ -187,7 +187,7 @@ describe('restore', () => {
     [
       'a name that is not there',
       ['ap'],
-      /^error: There is no database "ap" in .*\n {2}try: one of: app\n$/,
+      /^error: There is no database "ap" in .*\n {2}try: Use one of: app\.\n$/,
     ],
     [
       'a time before the first state',

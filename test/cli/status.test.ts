@@ -76,8 +76,10 @@ describe('walsync status', () => {
     expect(text.stdout).toMatch(
       new RegExp(`^walsync \\d+\\.\\d+\\.\\d+, process ${cli.process.pid}, up \\d+ (s|min)\n`),
     )
-    expect(text.stdout).toMatch(/^DATABASE +STATE +LAG +LAST SYNC +REPLICA +WAL +PENDING/m)
-    expect(text.stdout).toMatch(/^app +replicating +0 +\d{4}-.*Z +.* +2 +\/.*app\.db$/m)
+    expect(text.stdout).toMatch(/^DATABASE +STATE +LAG +LAST SYNC +SIZE +WAL +PENDING/m)
+    expect(text.stdout).toMatch(
+      /^app +replicating +0 +\d{4}-.*Z +.* +2 +\/.*app\.db +file:\/\/\/.*\/app$/m,
+    )
     expect(named).toMatchObject({ code: 0, stdout: expect.stringContaining('replicating') })
     expect(JSON.parse(json.stdout)).toMatchObject({
       watchers: [

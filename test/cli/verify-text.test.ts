@@ -33,7 +33,10 @@ function replica(report: Partial<VerifyReport> = {}, trial?: TrialRestore): Veri
 
 /** What stands below the table, and the exit code. */
 function told(each: VerifiedReplica): readonly [string, number] {
-  return [verifyText([each]).split('\n').slice(2).join('\n'), verifyExitCode(each)]
+  return [
+    verifyText([each], { bucket: './replica' }).split('\n').slice(2).join('\n'),
+    verifyExitCode(each),
+  ]
 }
 
 describe('verify tells', () => {
@@ -44,7 +47,7 @@ describe('verify tells', () => {
   it('of foreign objects and orphans, which are no defects', () => {
     const [text, code] = told(replica({ foreign: 2, orphans: 1 }))
     expect(code).toBe(0)
-    expect(text).toMatch(/TXIDs that no file leads to: 1;.*\n.*no LTX files: 2;/)
+    expect(text).toMatch(/1 TXID cannot be restored exactly .*\n.*2 objects of other kinds/)
   })
 
   it('that an old state is lost and the newest is not', () => {
@@ -57,7 +60,7 @@ describe('verify tells', () => {
       '  Damaged: It is broken.',
       '    costs TXID 2',
       '  not restorable: TXID 2',
-      expect.stringMatching(/^ {2}try: the newest state is safe;/),
+      expect.stringMatching(/^ {2}try: The newest state is safe\./),
     ])
   })
 

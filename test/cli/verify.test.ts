@@ -80,7 +80,7 @@ describe('verify', () => {
       expect.stringMatching(/^ {2}Damaged: The object ltx\/0\/0{15}2-0{15}2\.ltx is damaged: /),
       expect.stringMatching(/^ {4}costs TXIDs 2 to 3 \(\S+Z to \S+Z\)$/),
       expect.stringMatching(/^ {2}not restorable: TXIDs 2 to 3 \(/),
-      expect.stringMatching(/^ {2}try: walsync repair DATABASE -b URL /),
+      expect.stringMatching(/^ {2}try: Run walsync repair DATABASE --name \S+ -b /),
       '',
     ])
   })
@@ -135,7 +135,7 @@ describe('verify', () => {
     const { code, stdout, stderr } = await verify('app', 'ap')
     expect(code).toBe(6)
     expect(stdout).toMatch(/^app +good /m)
-    expect(stderr).toMatch(/^error: There is no database "ap" in .*\n {2}try: one of: app\n$/)
+    expect(stderr).toMatch(/^error: There is no database "ap" in .*\n {2}try: Use one of: app\.\n$/)
     mkdirSync(join(cwd, 'empty'))
     const empty = await runCli(['verify', '--all', '-b', './empty'], { cwd })
     expect(empty).toMatchObject({ code: 6, stdout: '' })
@@ -145,7 +145,7 @@ describe('verify', () => {
   it('refuses one database for more than one replica with 2', async () => {
     const { code, stdout, stderr } = await verify('--all', '--database', 'app.db')
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
-    expect(stderr).toContain('verify that replica by itself')
+    expect(stderr).toContain('Verify that replica alone')
   })
 })
 

@@ -87,7 +87,7 @@ export function rootNotFound(op: string, key: string | undefined, root: string):
   return new StoreError('ContainerNotFound', `The folder ${root} does not exist.`, {
     op,
     key,
-    hint: 'Check the path, and that its disk is mounted; a new folder is made with create=1.',
+    hint: 'Check the path, and that its disk is mounted.',
   })
 }
 

@@ -34,5 +34,5 @@ export function refuseMissingChild(
   { own, child }: SplitCommandLine,
 ): void {
   if (own.length === argv.length || child.length > 0) return
-  throw new UsageError('No command stands after --.', 'name the application, or leave -- out')
+  throw new UsageError('There is no command after --.', 'Name the application, or leave -- out.')
 }

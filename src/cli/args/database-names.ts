@@ -30,7 +30,7 @@ export function nameDatabases(
   if (options.name !== undefined && paths.length > 1) {
     throw new UsageError(
       `--name got ${JSON.stringify(options.name)} for ${paths.length} databases.`,
-      'give --name with one database only',
+      'Give --name with one database only.',
     )
   }
   const named = paths.map((path) => {
@@ -42,7 +42,7 @@ export function nameDatabases(
   if (first !== undefined && second !== undefined) {
     throw new UsageError(
       sharedReplica(first, second),
-      'watch them in two processes, with another -b or --name for one of them; or name them in a walsync.yml',
+      'Watch them in two processes, with another -b or --name for one of them, or name them in a walsync.yml.',
     )
   }
   return named
@@ -55,7 +55,7 @@ function chosenPrefix(name: string): string {
   if (parts <= MAX_REPLICA_DEPTH) return prefix
   throw new UsageError(
     `The name ${JSON.stringify(name)} has ${parts} parts, and walsync list looks into ${MAX_REPLICA_DEPTH} only.`,
-    'give a shorter name, or write its first parts into the URL of -b',
+    'Give a shorter name, or write its first parts into the URL of -b.',
   )
 }
 
@@ -65,7 +65,7 @@ export function refuseTwins(databases: readonly { readonly path: string }[]): vo
   if (first === undefined || twin === undefined) return
   throw new UsageError(
     `${first.path} and ${twin.path} are the same file.`,
-    'name each database once',
+    'Name each database once.',
   )
 }
 

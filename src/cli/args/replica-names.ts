@@ -22,7 +22,7 @@ export function prefixOf(name: string): string {
     if (!isStoreError(error)) throw error
     throw new UsageError(
       `No replica can have the name ${JSON.stringify(name.slice(0, MAX_SHOWN))}.`,
-      'give a name as walsync list shows it: parts of up to 200 bytes with one / between them, and none at either end',
+      'Give a name as walsync list shows it: parts of up to 200 bytes with one / between them, and none at either end.',
       { cause: error },
     )
   }

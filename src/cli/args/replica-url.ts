@@ -15,7 +15,7 @@ export function parseReplicaUrl(text: string, cwd: string): URL {
   if (!text.startsWith('://', scheme.length) || !URL.canParse(text)) {
     throw new UsageError(
       `The replica URL ${JSON.stringify(withoutSecrets(text))} is not a URL.`,
-      `write it as ${scheme.toLowerCase()}://…, for instance s3://bucket/prefix or file:///folder`,
+      `Write it as ${scheme.toLowerCase()}://…, for instance s3://bucket/prefix or file:///folder.`,
     )
   }
   const url = new URL(text)
@@ -33,7 +33,7 @@ function bareBucket(text: string): URL {
   if (BUCKET.test(bucket)) return new URL(`s3://${text}`)
   throw new UsageError(
     `${JSON.stringify(withoutSecrets(text))} is neither a replica URL nor a bucket name.`,
-    `for a folder write ./${withoutSecrets(text)}; for a bucket write s3://bucket/prefix`,
+    `For a folder write ./${withoutSecrets(text)}; for a bucket write s3://bucket/prefix.`,
   )
 }
 
@@ -41,7 +41,7 @@ function refuseCredentials(url: URL, scheme: string): void {
   if (url.password === '' && (url.username === '' || ACCOUNT_SCHEMES.has(scheme))) return
   throw new UsageError(
     `The replica URL for ${url.host} carries credentials; they would show in process lists and logs.`,
-    'take them out of the URL and pass them in the environment (AWS_ACCESS_KEY_ID and its like)',
+    'Take them out of the URL and pass them in the environment, for instance as AWS_ACCESS_KEY_ID.',
   )
 }
 
@@ -49,7 +49,7 @@ function refuseRelativeFile(url: URL, text: string): void {
   if (url.host === '') return
   throw new UsageError(
     `The replica URL ${JSON.stringify(text)} names a host; file URLs are absolute paths.`,
-    `write file:///${url.host}${url.pathname} for /${url.host}${url.pathname}, or ./${url.host}${url.pathname} for a folder here`,
+    `Write file:///${url.host}${url.pathname} for /${url.host}${url.pathname}, or ./${url.host}${url.pathname} for a folder here.`,
   )
 }
 

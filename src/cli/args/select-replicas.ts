@@ -26,11 +26,11 @@ export async function selectReplicas(
   signal: AbortSignal,
 ): Promise<NamedReplica[]> {
   if (names.length > 0 && all) {
-    throw new UsageError('--all means every replica, and names were given too.', 'leave one out')
+    throw new UsageError('--all means every replica, and names were given too.', 'Leave one out.')
   }
   if (!all) {
     if (names.length === 0) {
-      throw new UsageError('No replica was named.', 'give names, or --all for every replica')
+      throw new UsageError('No replica was named.', 'Give names, or --all for every replica.')
     }
     return [...new Set(names)].map((name) => ({ name, prefix: prefixOf(name) }))
   }

@@ -36,7 +36,7 @@ export async function compact(
   const flags = parseFlags(compactFlags, rawFlags)
   const { output, signal } = context
   if (flags.levels.length === 0) {
-    throw new UsageError('--levels none leaves no level to merge into.', 'leave --levels out')
+    throw new UsageError('--levels none leaves no level to merge into.', 'Leave --levels out.')
   }
   const opened = await context.openStore(flags.bucket, { signal, create: false })
   const replicas = await selectReplicas(names, flags.all === true, opened, signal)

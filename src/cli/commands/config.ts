@@ -24,7 +24,7 @@ export async function config(
     const got = JSON.stringify(action)
     throw new UsageError(
       `walsync config does not know ${got}.`,
-      'say config check or config schema',
+      'Run walsync config check or walsync config schema.',
     )
   }
   const { isComplete, json, text } = await checkConfig(context, { flags, given })

@@ -142,7 +142,7 @@ export class LegacyReplica implements OtherReplica {
       if (value === undefined) continue
       throw new UsageError(
         `--${flag} does not apply to "${name}", a replica of walsync 0.1: its log is always read, and no database is made.`,
-        `leave --${flag} out; walsync restore makes the database and grades it in the same way`,
+        `Leave --${flag} out. walsync restore makes the database and grades it in the same way.`,
       )
     }
     const { signal, terminal } = context

@@ -3,7 +3,11 @@ import { mapParallel } from '../../core/async/map-parallel.ts'
 import type { TXID } from '../../core/ltx/index.ts'
 import { listReplicas } from '../../core/replica/list-replicas.ts'
 import type { LtxFileInfo, ReplicaClient } from '../../core/replica/replica-client.ts'
-import { type ReplicaSummary, summarizeReplica } from '../../core/replica/summarize-replica.ts'
+import {
+  type ReplicaSummary,
+  summarizeReplica,
+  type TxidRange,
+} from '../../core/replica/summarize-replica.ts'
 import { findStateTime } from '../../core/restore/restore-time.ts'
 import { isStoreError } from '../../core/store/index.ts'
 import { parseFlags, required } from '../args/flags.ts'
@@ -111,11 +115,14 @@ function table(databases: readonly ListedDatabase[], notes: readonly string[]): 
     database.newestAt?.toISOString() ?? 'none',
     ...reach(database),
   ])
-  const gaps = databases.flatMap(({ name, gaps }) =>
-    gaps.map(({ from, to }) => `${name}: TXIDs ${decimal(from)} to ${decimal(to)} are missing.`),
-  )
+  const gaps = databases.flatMap(({ name, gaps }) => gaps.map((gap) => `${name}: ${gapText(gap)}.`))
   const lines = databases.length === 0 ? [] : [formatTable([heading, ...rows])]
   return [...lines, ...gaps, ...notes].join('\n')
+}
+
+function gapText({ from, to }: TxidRange): string {
+  if (from === to) return `TXID ${decimal(from)} is missing`
+  return `TXIDs ${decimal(from)} to ${decimal(to)} are missing`
 }
 
 function reach(database: ListedDatabase): [from: string, to: string, txids: string] {

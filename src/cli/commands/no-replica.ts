@@ -25,8 +25,8 @@ export async function noReplica(
   const shown = names.slice(0, MAX_NAMES).join(', ')
   const hint =
     names.length === 0
-      ? 'the store holds no database: check the URL given with -b'
-      : `one of: ${shown}${names.length > MAX_NAMES ? ', … (walsync list shows all)' : ''}`
+      ? 'The store holds no database: check the URL given with -b.'
+      : `Use one of: ${shown}${names.length > MAX_NAMES ? ', … (walsync list shows all)' : ''}.`
   const message = `There is no database "${name}" in ${store.description}.`
   return new RestoreError('NoReplica', message, { hint, cause })
 }

@@ -18,7 +18,7 @@ import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
 import { replicaClient } from '../composition/open-store.ts'
 import { ExitCode } from '../output/exit-code.ts'
-import { formatBytes } from '../output/format.ts'
+import { formatBytes, plural } from '../output/format.ts'
 import { createProgress } from '../output/progress.ts'
 import { OtherFormats } from './other-formats.ts'
 
@@ -159,7 +159,7 @@ function resultText(name: string, path: string, result: RestoreResult): string {
     `restored ${name} to ${path}`,
     `  state: ${state}`,
     `  database: ${formatBytes(bytes)}, ${checked}`,
-    `  read: ${formatBytes(bytesRead)} from ${filesRead} files in ${Math.round(durationMs)} ms`,
+    `  read: ${formatBytes(bytesRead)} from ${plural(filesRead, 'file')} in ${Math.round(durationMs)} ms`,
   ].join('\n')
 }
 

@@ -34,7 +34,7 @@ export async function unlock(
   const flags = parseFlags(unlockFlags, rawFlags)
   const { output, signal } = context
   const [name] = operands
-  if (name === undefined) throw new UsageError('No replica was named.', 'give its name')
+  if (name === undefined) throw new UsageError('No replica was named.', 'Give its name.')
   const opened = await context.openStore(flags.bucket, { signal, create: false })
   const prefix = prefixOf(name)
   const store = replicaStore(opened, prefix)

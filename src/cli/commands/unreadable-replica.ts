@@ -10,11 +10,11 @@ const FORMATS: Readonly<
 > = {
   'litestream-0.3': {
     what: 'Litestream 0.3',
-    hint: 'restore it with Litestream 0.3, or with 0.5.7 or newer',
+    hint: 'Restore it with Litestream 0.3, or with 0.5.7 or newer.',
   },
   'walsync-0.3': {
     what: 'walsync 0.2 or 0.3 (or early walrust)',
-    hint: 'restore it with the program that wrote it',
+    hint: 'Restore it with the program that wrote it.',
   },
 }
 

@@ -1,6 +1,6 @@
 import type { TrialRestore } from '../../core/repair/index.ts'
 import type { Defect, StateSpan, VerifyReport } from '../../core/verify/index.ts'
-import { formatBytes, formatTable } from '../output/format.ts'
+import { formatBytes, formatTable, plural, shellWord } from '../output/format.ts'
 
 /** One replica, as `verify` has found it. */
 export interface VerifiedReplica {
@@ -10,12 +10,19 @@ export interface VerifiedReplica {
   readonly trial: TrialRestore | undefined
 }
 
+/** What the user typed, for commands that the text suggests. */
+export interface VerifiedAt {
+  readonly bucket: string
+  /** The live database, if it was named. */
+  readonly database?: string | undefined
+}
+
 /** Spans shown of one defect; JSON has all. */
 const MAX_SPANS = 5
 
 /** What `verify` has found, for people. */
-export function verifyText(replicas: readonly VerifiedReplica[]): string {
-  return [table(replicas), ...replicas.flatMap(details)].join('\n')
+export function verifyText(replicas: readonly VerifiedReplica[], at: VerifiedAt): string {
+  return [table(replicas), ...replicas.flatMap((replica) => details(replica, at))].join('\n')
 }
 
 /** The defects of one replica, what they cost, and what is lost in all. Empty without defects. */
@@ -66,16 +73,14 @@ function pointText({ txid, time }: { readonly txid: bigint; readonly time: Date 
   return `TXID ${txid}${time === undefined ? '' : ` ${time.toISOString()}`}`
 }
 
-function details({ name, report, trial }: VerifiedReplica): string[] {
+function details({ name, report, trial }: VerifiedReplica, at: VerifiedAt): string[] {
   const { foreign, orphans } = report
   const lines = defectLines(report)
-  if (report.defects.length > 0) lines.push(`  try: ${remedy(report)}`)
+  if (report.defects.length > 0) lines.push(`  try: ${remedy(report, name, at)}`)
   if (orphans > 0) {
-    lines.push(
-      `  TXIDs that no file leads to: ${orphans}; retention can leave such, a restore passes them by`,
-    )
+    lines.push(`  ${plural(orphans, 'TXID')} cannot be restored exactly (normal after pruning)`)
   }
-  if (foreign > 0) lines.push(`  objects that are no LTX files: ${foreign}; nothing reads them`)
+  if (foreign > 0) lines.push(`  ${plural(foreign, 'object')} of other kinds, which nothing reads`)
   if (trial !== undefined) lines.push(...trialLines(trial))
   return lines.length === 0 ? [] : [`${name}:`, ...lines]
 }
@@ -91,17 +96,23 @@ function spanText({ from, to, fromTime, toTime }: StateSpan): string {
   return times.length === 0 ? txids : `${txids} (${times.join(' to ')})`
 }
 
-function remedy({ latest, lost, defects }: VerifyReport): string {
+function remedy(
+  { latest, lost, defects }: VerifyReport,
+  name: string,
+  { bucket, database = 'DATABASE' }: VerifiedAt,
+): string {
+  const where = `${shellWord(database)} --name ${shellWord(name)} -b ${shellWord(bucket)}`
+  const what = database === 'DATABASE' ? ' (DATABASE is the file that this replica is of)' : ''
   if (lost.length > 0 && defects.some(({ code }) => code === 'Archived')) {
-    return 'bring the archived objects back from the archive tier: nothing is known to be wrong with them; then run verify again'
+    return 'Bring the archived objects back from the archive tier, then run verify again: nothing is known to be wrong with them.'
   }
   if (!latest.restorable) {
-    return 'walsync repair DATABASE -b URL takes a copy of the database as it is, so that the newest state can be restored again'
+    return `Run walsync repair ${where}${what}: it uploads a copy of the database as it is, so that the newest state can be restored again.`
   }
   if (lost.length > 0) {
-    return 'the newest state is safe; what is lost is only in another copy of the replica, if there is one'
+    return 'The newest state is safe. The lost states can only come from another copy of the replica.'
   }
-  return 'nothing is lost; walsync snapshot DATABASE -b URL makes one more way to the newest state'
+  return `Nothing is lost. walsync snapshot ${where}${what} makes one more way to the newest state.`
 }
 
 function trialLines(trial: TrialRestore): string[] {

@@ -38,7 +38,7 @@ export async function verify(
   if (flags.database !== undefined && (flags.all === true || names.length > 1)) {
     throw new UsageError(
       '--database is the database of one replica, and more than one is verified.',
-      'verify that replica by itself',
+      'Verify that replica alone.',
     )
   }
   const opened = await context.openStore(flags.bucket, { signal, create: false })
@@ -65,7 +65,8 @@ export async function verify(
     }
   } finally {
     // Also when a later replica fails: what was found so far is still printed.
-    if (!output.json && verified.length > 0) output.result({}, verifyText(verified))
+    if (!output.json && verified.length > 0)
+      output.result({}, verifyText(verified, { bucket: flags.bucket, database: flags.database }))
     if (!output.json && others.length > 0) {
       output.result({}, others.map(({ text }) => text).join('\n'))
     }

@@ -68,7 +68,7 @@ function whatIsLeft({ fleet, plan }: WatchRun, unshipped: readonly string[]): Er
   const message = `The last changes of ${unshipped.join(', ')} did not reach the store within ${plan.shutdownTimeoutMs} ms.`
   return new StoreError('Timeout', message, {
     op: 'put',
-    hint: 'they are kept in the WAL and shipped at the next start; --shutdown-timeout gives more time',
+    hint: 'They stay in the WAL and are uploaded at the next start. --shutdown-timeout gives more time.',
   })
 }
 

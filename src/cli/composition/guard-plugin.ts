@@ -57,7 +57,7 @@ export function guardPlugin(name: string, provider: ObjectStoreProvider): Object
 }
 
 function storeProblem(store: Partial<Record<keyof ObjectStore, unknown>>): string | undefined {
-  if (typeof store !== 'object' || store === null) return 'is no object'
+  if (typeof store !== 'object' || store === null) return 'is not an object'
   const missing = METHODS.find((method) => typeof store[method] !== 'function')
   if (missing !== undefined) return `has no method ${missing}`
   if (typeof store.description !== 'string') return 'has no description'

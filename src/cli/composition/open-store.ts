@@ -125,7 +125,7 @@ function takeLayout(given: URL): { url: URL; layout?: OpenedStore['layout'] } {
   if (layout === 'ltx' || layout === 'hex') return { url, layout }
   throw new UsageError(
     `The URL asks for the layout ${JSON.stringify(layout)}.`,
-    'write layout=ltx or layout=hex, or leave it out',
+    'Write layout=ltx or layout=hex, or leave it out.',
   )
 }
 
@@ -136,7 +136,7 @@ function backendFor(url: URL, backends: readonly Backend[]): Backend {
   const known = backends.flatMap((backend) => backend.schemes.map((name) => `${name}://`))
   throw new UsageError(
     `No backend knows ${scheme}:// URLs. Known: ${known.join(', ')}.`,
-    `use one of these, or name the plugin that brings ${scheme}:// with --plugin NAME`,
+    `Use one of these, or name the plugin for ${scheme}:// with --plugin NAME.`,
   )
 }
 
@@ -159,7 +159,7 @@ function backendOptions(
     if (isAmbient?.[name as 'endpoint' | 'region']) continue
     throw new UsageError(
       `--${name} has no meaning for a folder (${url.pathname}).`,
-      `leave --${name} out`,
+      `Leave --${name} out.`,
     )
   }
   return create && !url.searchParams.has('create') ? { create: true } : {}

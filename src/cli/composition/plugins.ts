@@ -45,7 +45,7 @@ export function refuseTakenSchemes(plugins: readonly Backend[], builtIn: readonl
       if (owner !== undefined) {
         throw new UsageError(
           `The plugin ${plugin.name} wants the scheme ${scheme}://, which belongs to ${owner}.`,
-          `change the plugin's scheme, or leave --plugin ${plugin.name} out`,
+          `Change the scheme of the plugin, or drop --plugin ${plugin.name}.`,
         )
       }
       owners.set(scheme, plugin.name)
@@ -61,7 +61,7 @@ async function loadPlugin(name: string, cwd: string): Promise<ObjectStoreProvide
   } catch (cause) {
     throw new UsageError(
       `The plugin ${name} failed while it was loaded (${path}): ${reason(cause)}`,
-      'mend the plugin, or leave its --plugin out',
+      'Fix the plugin, or drop --plugin.',
       { cause },
     )
   }
@@ -78,7 +78,7 @@ async function loadPlugin(name: string, cwd: string): Promise<ObjectStoreProvide
 function hintFor(provider: unknown): string {
   const { apiVersion } = (provider ?? {}) as { apiVersion?: unknown }
   if (typeof apiVersion !== 'number' || apiVersion <= 1) return PLUGIN_AUTHOR
-  return 'update walsync, or install a version of the plugin that was made for this one'
+  return 'Update walsync, or install a version of the plugin that was made for this one.'
 }
 
 /** As an `import` in `cwd` would: a package may export itself to `import` alone, which plain `require.resolve` does not see. */
@@ -96,8 +96,8 @@ function resolvePlugin(name: string, cwd: string): string {
     throw new UsageError(
       `The plugin ${name} was not found from ${cwd}.`,
       path === name
-        ? `run npm install ${name} there, or give the path of a module, such as ./my-store.js`
-        : 'check the path: it is taken from the current folder',
+        ? `Run npm install ${name} there, or give the path of a module, such as ./my-store.js.`
+        : 'Check the path: it is relative to the current folder.',
       { cause },
     )
   } finally {

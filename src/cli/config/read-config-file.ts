@@ -25,7 +25,7 @@ export async function readConfigFile(path: string): Promise<string | undefined> 
   }
   throw new UsageError(
     `${path} is not UTF-8 text${utf16 ? ' but UTF-16' : ''}.`,
-    'save the file with the encoding UTF-8',
+    'Save the file as UTF-8.',
   )
 }
 
@@ -50,10 +50,10 @@ async function readBytes(path: string): Promise<Uint8Array | undefined> {
     if (cause instanceof UsageError) throw cause
     const { code, message } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
-    const hint = 'check the path, and that this user may read the file'
+    const hint = 'Check the path, and that this user may read the file.'
     throw new UsageError(`${path} cannot be read: ${message}`, hint, { cause })
   }
-  throw new UsageError(`${path} is a folder.`, 'give --config the file itself')
+  throw new UsageError(`${path} is a folder.`, 'Give --config the file itself.')
 }
 
 /** Counted while read: a pipe or a device has no size. */
@@ -67,7 +67,7 @@ async function readBounded(chunks: AsyncIterable<Uint8Array>, path: string): Pro
       const message = `${path} is longer than ${MAX_BYTES} bytes, which no configuration is.`
       throw new UsageError(
         message,
-        'check that this is the right file; a glob replaces a long list',
+        'Check that this is the right file. A glob replaces a long list.',
       )
     }
   }

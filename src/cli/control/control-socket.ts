@@ -86,7 +86,7 @@ async function removeStale(path: string, signal: AbortSignal): Promise<void> {
   const isOurs = stat.isSocket() && (await askStatus(path, signal)).kind === 'nobody'
   if (isOurs) return unlinkSync(path)
   const what = stat.isSocket() ? 'is the socket of another process' : 'exists and is no socket'
-  throw new UsageError(`${path} ${what}.`, 'give --socket another path, or leave it out')
+  throw new UsageError(`${path} ${what}.`, 'Give --socket another path, or leave it out.')
 }
 
 /** Bound within this turn of the event loop, so that the mask covers it and nothing else. */

@@ -73,7 +73,7 @@ export function inWords(event: FleetEvent): Words {
     case 'not-released':
       return [
         'warn',
-        `the claim could not be given up, the next start takes over: ${messageOf(event.error)}`,
+        `could not release the writer claim; the next start will fence it: ${messageOf(event.error)}`,
       ]
     case 'chain-broken':
       return ['error', `${event.reason}: a full snapshot follows`]

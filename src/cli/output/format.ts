@@ -12,6 +12,16 @@ export function formatBytes(bytes: number): string {
   return `${value.toFixed(1)} ${unit}`
 }
 
+/** `1 file`, `2 files`. */
+export function plural(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
+}
+
+/** A word as a shell takes it: in quotes where it needs them. */
+export function shellWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+}
+
 /** C0, DEL and C1, the two line ends of Unicode, and what turns the direction of writing. */
 const CONTROL = /[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 
@@ -39,9 +49,36 @@ export function printableLines(text: string): string {
   return text.split('\n').map(printable).join('\n')
 }
 
-/** A table in plain columns; the first row is the heading. Numbers stand at the right. */
-export function formatTable(table: readonly (readonly string[])[]): string {
+/**
+ * A table in plain columns; the first row is the heading. Numbers are aligned to the right. Where
+ * the terminal is narrower than the table, each row becomes a block of lines instead.
+ *
+ * @param columns of the terminal; undefined: there is none, and a table may be as wide as it is
+ */
+export function formatTable(
+  table: readonly (readonly string[])[],
+  columns: number | undefined = process.stdout.isTTY ? process.stdout.columns : undefined,
+): string {
   const rows = table.map((row) => row.map(printable))
+  const text = inColumns(rows)
+  const width = Math.max(...text.split('\n').map((line) => line.length))
+  return columns === undefined || width <= columns ? text : inBlocks(rows)
+}
+
+/** `app`, and below it one line for each cell that is not empty. */
+function inBlocks([heading = [], ...rows]: readonly string[][]): string {
+  const width = Math.max(...heading.slice(1).map((name) => name.length))
+  return rows
+    .map(([first = '', ...cells]) => {
+      const lines = cells.flatMap((cell, i) =>
+        cell === '' ? [] : [`  ${(heading[i + 1] ?? '').padEnd(width)}  ${cell}`],
+      )
+      return [first, ...lines].join('\n')
+    })
+    .join('\n')
+}
+
+function inColumns(rows: readonly string[][]): string {
   const [heading = []] = rows
   const widths = heading.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)))
   const right = heading.map((_, i) => {

@@ -45,9 +45,9 @@ export function errorText(error: unknown, options: { stack: boolean }): string {
   return `${lines.join('\n')}\n`
 }
 
-const AGAIN = 'run the command again with --log-level debug to see where it failed'
+const AGAIN = 'Run the command again with --log-level debug to see where it failed.'
 const REPORT_IT =
-  'run the command again with --log-level debug and report the output: this is a defect of walsync'
+  'Run the command again with --log-level debug and report the output: this is a bug in walsync.'
 
 function oneLine(text: string): string {
   return printable(redact(text.replaceAll(/\s*\n\s*/g, ' ')))

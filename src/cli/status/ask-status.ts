@@ -1,5 +1,5 @@
 import { askControl, NobodyError } from '../control/control-client.ts'
-import type { StatusDocument } from './status-document.ts'
+import { isStatusDocument, type StatusDocument } from './status-document.ts'
 
 /** What came of asking at one socket. `nobody`: no process listens there (any more). */
 export type StatusAnswer =
@@ -15,7 +15,11 @@ export async function askStatus(path: string, signal: AbortSignal): Promise<Stat
   const timed = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)])
   try {
     const document = await askControl(path, 'status', {}, timed)
-    return { kind: 'answer', document: document as StatusDocument }
+    if (isStatusDocument(document)) return { kind: 'answer', document }
+    return {
+      kind: 'failed',
+      error: new Error('what answers there is not a walsync that this one understands'),
+    }
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof NobodyError) return { kind: 'nobody' }

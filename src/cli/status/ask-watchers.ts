@@ -1,4 +1,5 @@
 import { lstatSync, readdirSync, rmSync } from 'node:fs'
+import { UsageError } from '../args/usage-error.ts'
 import { askStatus } from './ask-status.ts'
 import { folderProblem, PIPES, pidOf, socketPath } from './run-folder.ts'
 import type { StatusDocument } from './status-document.ts'
@@ -21,7 +22,7 @@ export async function askWatcher(socket: string, signal: AbortSignal): Promise<W
 /**
  * Asks all watchers of a run folder at once. Sockets of processes that are gone are removed on the way.
  *
- * @throws Error for a folder whose sockets cannot be trusted
+ * @throws UsageError for a folder whose sockets cannot be trusted
  */
 export async function askWatchers(folder: string, signal: AbortSignal): Promise<WatcherAnswers> {
   const answers = await Promise.all(
@@ -42,7 +43,7 @@ export async function askWatchers(folder: string, signal: AbortSignal): Promise<
 /**
  * The sockets of a run folder, also of processes that are gone.
  *
- * @throws Error for a folder whose sockets cannot be trusted
+ * @throws UsageError for a folder whose sockets cannot be trusted
  */
 export function socketsIn(folder: string): { readonly pid: number; readonly socket: string }[] {
   return namesIn(folder).flatMap((name) => {
@@ -56,7 +57,11 @@ function namesIn(folder: string): string[] {
     const stat = lstatSync(folder, { throwIfNoEntry: false })
     if (stat === undefined) return []
     const problem = folderProblem(folder, stat, true)
-    if (problem !== undefined) throw new Error(problem)
+    if (problem !== undefined)
+      throw new UsageError(
+        `${problem}.`,
+        'Set WALSYNC_RUN_DIR to a folder of your own, or remove that one.',
+      )
   }
   return readdirSync(folder)
 }

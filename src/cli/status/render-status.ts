@@ -15,13 +15,14 @@ const HEADING = [
   'STATE',
   'LAG',
   'LAST SYNC',
-  'REPLICA',
+  'SIZE',
   'WAL',
   'PENDING',
   'RESTORABLE FROM',
   'TO',
   'TXID',
   'PATH',
+  'STORE',
 ]
 
 function renderWatcher(watcher: StatusDocument): string {
@@ -35,7 +36,7 @@ function renderWatcher(watcher: StatusDocument): string {
 }
 
 function row(database: StatusOfDatabase): string[] {
-  const { name, path, state, lagMs, lastSyncAt, txid } = database
+  const { name, path, replica, state, lagMs, lastSyncAt, txid } = database
   const { replicaBytes, walBytes, pendingFiles, restorable } = database
   return [
     name,
@@ -49,6 +50,7 @@ function row(database: StatusOfDatabase): string[] {
     restorable?.to.time ?? '',
     txid === undefined ? '' : BigInt(`0x${txid}`).toString(),
     path,
+    replica ?? '',
   ]
 }
 

@@ -71,7 +71,7 @@ export function assertSocketPath(path: string): void {
   if (path.startsWith(PIPES) || Buffer.byteLength(path) <= MAX_SOCKET_PATH) return
   throw new UsageError(
     `The socket path ${path} is longer than the ${MAX_SOCKET_PATH} bytes that a socket may have.`,
-    'give a shorter one: --socket PATH, or a shorter WALSYNC_RUN_DIR',
+    'Give a shorter one: --socket PATH, or a shorter WALSYNC_RUN_DIR.',
   )
 }
 

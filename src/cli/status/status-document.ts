@@ -46,6 +46,22 @@ export interface StatusPoint {
   readonly time: string
 }
 
+/** Whoever listens on the socket may answer anything. */
+export function isStatusDocument(value: unknown): value is StatusDocument {
+  const { pid, uptimeMs, databases } = (value ?? {}) as Partial<
+    Record<keyof StatusDocument, unknown>
+  >
+  if (typeof pid !== 'number' || typeof uptimeMs !== 'number') return false
+  return Array.isArray(databases) && databases.every(isDatabase)
+}
+
+function isDatabase(value: unknown): boolean {
+  const { name, path, state, txid, walBytes, spoolBytes } = (value ?? {}) as Record<string, unknown>
+  const isTxid = txid === undefined || (typeof txid === 'string' && /^[0-9a-f]{16}$/.test(txid))
+  const isNamed = [name, path, state].every((text) => typeof text === 'string')
+  return isNamed && isTxid && typeof walBytes === 'number' && typeof spoolBytes === 'number'
+}
+
 /** As `StatusDocument` is before it is written as JSON. */
 export interface StatusParts {
   readonly walsync: string

@@ -72,7 +72,7 @@ export async function startChild(
       reject(
         new UsageError(
           `The command ${JSON.stringify(file)} could not be started: ${cause.message}.`,
-          'check what stands after -- on the command line',
+          'Check the command after --.',
           { cause },
         ),
       )

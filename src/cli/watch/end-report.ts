@@ -31,5 +31,7 @@ function listed(databases: readonly FleetStatus[]): string {
 function inWords({ name, engine }: FleetStatus): string {
   const { txid, pendingFiles = 0 } = engine ?? {}
   const end = txid === undefined ? 'nothing' : `up to TXID ${txid}`
-  return pendingFiles > 0 ? `${name} ${end}, ${pendingFiles} files wait` : `${name} ${end}`
+  return pendingFiles > 0
+    ? `${name} ${end}, ${pendingFiles === 1 ? '1 file waits' : `${pendingFiles} files wait`}`
+    : `${name} ${end}`
 }

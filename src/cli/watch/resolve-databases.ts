@@ -71,7 +71,7 @@ export function refuseConflicts({ refused }: ResolvedDatabases): void {
   const details = others.map(({ reason }) => reason).filter((reason) => reason !== first.reason)
   throw new UsageError(
     first.reason,
-    'give one of them a name or a prefix of its own, or another bucket',
+    'Give one of them its own name or prefix, or another bucket.',
     { details: [...new Set(details)] },
   )
 }

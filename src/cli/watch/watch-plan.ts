@@ -164,7 +164,7 @@ function requireBucket(bucket: string | undefined, at?: string): string {
   const where = at === undefined ? 'No bucket was given' : `The database at ${at} has no bucket`
   throw new UsageError(
     `${where}: nothing says where the replicas are to be.`,
-    'give -b URL, or bucket: in walsync.yml',
+    'Give -b URL, set WALSYNC_BUCKET, or write bucket: into walsync.yml.',
   )
 }
 
@@ -178,19 +178,19 @@ function refuseMixture(
       config === undefined ? 'there is no walsync.yml here' : `${config.label} names none`
     throw new UsageError(
       `No database was given, and ${where}.`,
-      'name databases (walsync watch app.db -b URL), or give a file with databases: by --config',
+      'Name databases (walsync watch app.db -b URL), or give a file with databases: by --config.',
     )
   }
   if (operands.length > 0) {
     throw new UsageError(
       `Databases are named on the command line and in ${config.label}.`,
-      'name them in one place',
+      'Name them in one place.',
     )
   }
   if (name !== undefined) {
     throw new UsageError(
       `--name is for a database on the command line, and they are named in ${config.label}.`,
-      'write name: beside the path of that database',
+      'Write name: next to the path of that database.',
     )
   }
 }

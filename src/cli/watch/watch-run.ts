@@ -189,7 +189,7 @@ export class WatchRun {
     if (fixed.length > 0) {
       throw new UsageError(
         `${fixed.join(', ')} cannot change while walsync runs.`,
-        'restart walsync',
+        'Restart walsync.',
       )
     }
     await this.#stores.open(plan.sources.map(({ bucket }) => bucket))
