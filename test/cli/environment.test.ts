@@ -118,6 +118,7 @@ describe('misspeltVariables', () => {
         WALSYNC_SYNC_INTERVALL: '1s',
         WALSYNC_NO_PROBE: 'true',
         WALSYNC_RUN_DIR: '/run',
+        WALSYNC_HTTP_TOKEN: 'secret',
         WALSYNC_BUCKET: './r',
         WALSYNC_TRANSLATION_OF_SOMETHING: 'x',
         PATH: '/bin',

@@ -47,7 +47,7 @@ export function misspeltVariables(env: Environment): { name: string; meant: stri
 
 const PREFIX = 'WALSYNC_'
 /** Read elsewhere. */
-const OTHERS: ReadonlySet<string> = new Set(['WALSYNC_RUN_DIR'])
+const OTHERS: ReadonlySet<string> = new Set(['WALSYNC_RUN_DIR', 'WALSYNC_HTTP_TOKEN'])
 
 /** As the flag would give it: text, or what a switch or a list is. */
 function read(name: SettingName, value: string): unknown {
