@@ -70,7 +70,11 @@ export class SyncWaiters {
       waiter.end ??= capture.committedEnd()
       // Asked each time: pending files are given up when another writer's take their place.
       const isCaptured = waiter.end !== undefined && capture.hasCaptured(waiter.end)
-      waiter.txid = isCaptured ? (waiter.txid ?? captured) : undefined
+      // Less than before if another process's file, which ends there, took the place of ours.
+      const isLess = captured !== undefined && waiter.txid !== undefined && captured < waiter.txid
+      if (!isCaptured) waiter.txid = undefined
+      else if (isLess) waiter.txid = captured
+      else waiter.txid ??= captured
       if (waiter.txid === undefined || shipped === undefined) continue
       if (shipped >= waiter.txid) waiter.settle({ txid: shipped })
     }
