@@ -84,11 +84,18 @@ levels: [10s, 1m]
 retention: {keep-levels: "1m,1h,2h", keep-for: 90d, keep-last: 3, keep-daily: 7, min-object-age: 1m}
 verify-interval: 1d
 single-writer: strict
+restore-if-missing: true
+enable-wal: true
+take-over-after: 5m
 max-wal-size: 67108864
 spool-dir: spool
 `)
     expect(databaseSettings(settings)).toEqual({
+      restoreIfMissing: true,
+      enableWal: true,
+      takeOverAfterMs: 300_000,
       syncIntervalMs: 250,
+      syncBurst: 10,
       pollIntervalMs: 2000,
       snapshots: {
         intervalMs: 0,

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -35,16 +35,26 @@ async function watching(...words: string[]): Promise<RunningCli> {
   return cli
 }
 
+/** The database as another machine has it that was given a copy; its path. */
+function copied(): string {
+  mkdirSync(join(cwd, 'copy'))
+  for (const name of ['app.db', 'app.db-wal']) {
+    copyFileSync(join(cwd, name), join(cwd, 'copy', name))
+  }
+  return join('copy', 'app.db')
+}
+
 const event = async (cli: RunningCli, name: string) =>
   JSON.parse(await cli.line((line) => line.includes(`"event":"${name}"`))) as object
 
 const unlock = (...words: string[]) =>
   runCli(['unlock', 'app', '-b', './replica', ...words], { cwd })
 
-describe('two watchers of one database', () => {
+describe('two watchers of copies of one database', () => {
   it('end with one: the newer goes on, the older ends with 75 and says by whom', async () => {
     const older = await watching('app.db')
-    const newer = await watching('app.db')
+    const copy = copied()
+    const newer = await watching(copy)
     expect(await event(newer, 'took-over')).toMatchObject({
       epoch: 2,
       from: 1,
@@ -65,14 +75,14 @@ describe('two watchers of one database', () => {
     expect((await newer.ended).code).toBe(0)
     const args = ['restore', 'app', '-b', './replica', '-o', 'back.db']
     expect((await runCli(args, { cwd })).code).toBe(0)
-    expect(rowsOf(join(cwd, 'back.db'))).toEqual(rowsOf(join(cwd, 'app.db')))
+    expect(rowsOf(join(cwd, 'back.db'))).toEqual(rowsOf(join(cwd, copy)))
   })
 
   it('also where the older one is told to end before it has written: 75, not a sync that took too long', async () => {
     const older = await watching('app.db', '--sync-interval', '1h')
     addRows(db, 1)
     await older.line((line) => line.includes('"event":"synced"'))
-    const newer = await watching('app.db')
+    const newer = await watching(copied())
     await event(newer, 'took-over')
     addRows(db, 5)
     older.process.kill('SIGTERM')
@@ -84,7 +94,7 @@ describe('two watchers of one database', () => {
     const other = sampleDatabase(join(cwd, 'other.db'), 1)
     const older = await watching('app.db', 'other.db')
     await older.line((line) => line.includes('"database":"other"'))
-    const newer = await watching('app.db')
+    const newer = await watching(copied())
     await event(newer, 'took-over')
     addRows(db, 5)
     await event(older, 'fenced')
@@ -102,7 +112,7 @@ describe('two watchers of one database', () => {
 describe('--single-writer strict and unlock', () => {
   it('keep a second watcher off until the first is gone and the claim is unlocked', async () => {
     const first = await watching('app.db', '--single-writer', 'strict')
-    const refused = await start('app.db', '--single-writer', 'strict').ended
+    const refused = await start(copied(), '--single-writer', 'strict').ended
     expect(refused.code).toBe(75)
     expect(refused.stderr).toMatch(
       new RegExp(

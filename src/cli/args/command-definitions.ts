@@ -25,13 +25,17 @@ function watch(): Command {
     usage: '[DB...] [-b URL] [options] [-- COMMAND [ARGS...]]',
     examples: [
       'walsync watch app.db -b s3://bucket/backups',
-      'walsync watch app.db -b ./replica -- node server.js',
+      'walsync watch app.db -b ./replica --restore-if-missing -- node server.js',
       'walsync watch --config /etc/walsync.yml',
     ],
     own: (command) =>
       command
         .argument('[databases...]', 'SQLite files in WAL mode (default: those of the file).')
-        .option('--name <name>', NAME),
+        .option('--name <name>', NAME)
+        .option(
+          '--start-fresh',
+          'Begin a new history where there is no database, behind the old one.',
+        ),
   })
 }
 

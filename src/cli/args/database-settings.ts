@@ -15,10 +15,20 @@ export type RawSettings = { readonly [name in DatabaseSetting]?: string | boolea
 type Settings = Omit<TrackerOptions, 'name' | 'path'>
 
 /** The same in the units of the engine. Plain data, so that two can be compared. */
-export type DatabaseSettings = {
+export type DatabaseSettings = StartSettings & {
   readonly [key in keyof Settings]-?: key extends 'spoolDir'
     ? Settings[key]
     : NonNullable<Settings[key]>
+}
+
+/** What happens before a database is replicated; the engine does not know these. */
+interface StartSettings {
+  /** Restore the newest state where there is no file. */
+  readonly restoreIfMissing: boolean
+  /** Switch a database that keeps a rollback journal to WAL mode. */
+  readonly enableWal: boolean
+  /** Take over from another process that replicates the same file after waiting so long, in milliseconds; `undefined`: never. */
+  readonly takeOverAfterMs: number | undefined
 }
 
 const schema = z.object(settings(...DATABASE_SETTINGS))
@@ -32,6 +42,9 @@ const schema = z.object(settings(...DATABASE_SETTINGS))
 export function databaseSettings(...said: readonly RawSettings[]): DatabaseSettings {
   const flags = parseFlags(schema, Object.assign(defaultsOf(DATABASE_SETTINGS), ...said))
   return {
+    restoreIfMissing: flags.restoreIfMissing,
+    enableWal: flags.enableWal,
+    takeOverAfterMs: flags.takeOverAfter,
     syncIntervalMs: flags.syncInterval,
     syncBurst: flags.syncBurst,
     pollIntervalMs: flags.pollInterval,

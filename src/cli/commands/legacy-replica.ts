@@ -1,9 +1,11 @@
+import { rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { ReplicaSummary } from '../../core/replica/summarize-replica.ts'
 import { type RestoreTarget, renderTarget } from '../../core/restore/restore-target.ts'
 import {
   gradeLegacy,
   gradeSentence,
+  LegacyError,
   type LegacyPlan,
   type LegacyReport,
   type LegacyRestoreOptions,
@@ -129,6 +131,32 @@ export class LegacyReplica implements OtherReplica {
     } finally {
       progress.stop()
     }
+  }
+
+  async restoreComplete(path: string, options: LegacyRestoreOptions): Promise<LegacyRestoreResult> {
+    const { opened, prefix } = this.#located
+    const target: RestoreTarget = { kind: 'latest' }
+    this.#assertComplete((await gradeLegacy(opened.store, prefix, target, options)).plan)
+    const result = await restoreLegacy(opened.store, prefix, target, path, options)
+    try {
+      this.#assertComplete(result.plan)
+    } catch (error) {
+      await rm(path)
+      throw error
+    }
+    return result
+  }
+
+  /** @throws LegacyError `NotComplete` */
+  #assertComplete({ grade, upTo }: LegacyPlan): void {
+    if (grade === 'complete') return
+    const { name } = this
+    const place = this.#located.opened.store.description
+    throw new LegacyError(
+      'NotComplete',
+      `"${name}" in ${place} is a replica of walsync 0.1 that is not shown to be complete: ${gradeSentence(grade, upTo)}`,
+      `Look at what walsync restore makes of it (walsync restore ${name} -b URL -o FILE), and put that file in place if it will do.`,
+    )
   }
 
   /**

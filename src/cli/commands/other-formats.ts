@@ -7,6 +7,7 @@ import {
   detectConcatenated,
   detectFormats,
 } from '../../legacy/detect-formats.ts'
+import type { LegacyRestoreOptions, LegacyRestoreResult } from '../../legacy/restore-legacy.ts'
 import { ROOT_NAME } from '../args/replica-names.ts'
 import type { CommandContext } from '../command-context.ts'
 import type { OpenedStore } from '../composition/open-store.ts'
@@ -29,6 +30,13 @@ export interface OtherReplica {
     target: RestoreTarget,
     flags: LegacyRestoreFlags,
   ): Promise<number>
+  /**
+   * Restores the latest state to a file, but only one that is shown to be complete: an application
+   * will go on from it without anybody looking.
+   *
+   * @throws LegacyError `NotComplete`, RestoreError, StoreError; nothing is left at `path`
+   */
+  restoreComplete(path: string, options: LegacyRestoreOptions): Promise<LegacyRestoreResult>
   /** @throws UsageError, LegacyError, StoreError */
   verify(context: CommandContext, flags: LegacyVerifyFlags): Promise<OtherVerdict>
 }

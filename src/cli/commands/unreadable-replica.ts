@@ -43,6 +43,10 @@ export class UnreadableReplica implements OtherReplica {
     throw this.#unreadable()
   }
 
+  async restoreComplete(): Promise<never> {
+    throw this.#unreadable()
+  }
+
   async verify(): Promise<never> {
     throw this.#unreadable()
   }

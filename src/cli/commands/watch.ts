@@ -1,3 +1,4 @@
+import { FencedError } from '../../core/engine/events.ts'
 import { StoreError } from '../../core/store/index.ts'
 import type { Invocation } from '../args/program.ts'
 import type { CommandContext } from '../command-context.ts'
@@ -20,7 +21,13 @@ export async function watch(
   command: readonly string[],
 ): Promise<number> {
   const { logger, signal, cwd, config } = context
-  const run = await WatchRun.open(context, { operands, flags, given, cwd })
+  const run = await WatchRun.open(context, {
+    operands,
+    flags,
+    given,
+    cwd,
+    hasCommand: command.length > 0,
+  })
   const http = await openMonitor(run, context)
   const socket = await openControlSocket(run, context)
   const close = () => Promise.all([socket.close(), http?.close()])
@@ -101,6 +108,11 @@ async function untilEnd(
   try {
     await Promise.race([groupEnded(signal), run.refused, fleet.done()])
   } catch (error) {
+    if (error instanceof FencedError && error.isSameFile) {
+      logger.warn('the command goes on: the newer watcher replicates the very same file')
+      await groupEnded(signal)
+      return await child.ended
+    }
     // Fenced: elsewhere the same application runs on a newer copy; this one must not go on. Refused:
     // it would go on without the backup that it was started with.
     child.kill('SIGTERM')

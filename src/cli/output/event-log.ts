@@ -103,6 +103,14 @@ export function inWords(event: FleetEvent): Words {
       return ['info', 'replication begins']
     case 'database-removed':
       return removed(event)
+    case 'restored':
+      return ['info', `restored the database: ${formatBytes(event.bytes)}`]
+    case 'standby':
+      return ['info', standingBy(event)]
+    case 'handed-over':
+      return event.isForced
+        ? ['warn', 'taking over: the other process did not end in time']
+        : ['info', 'taking over: the other process no longer replicates']
   }
 }
 
@@ -112,6 +120,11 @@ function removed(event: FleetEvent & { type: 'database-removed' }): Words {
   if (isComplete) return isGone ? ['warn', `${what}: the file is gone`] : ['info', what]
   const why = error === undefined ? '' : `: ${messageOf(error)}`
   return ['warn', `${what}, and its last changes are not in the store${why}`]
+}
+
+function standingBy({ pid, host, since }: FleetEvent & { type: 'standby' }): string {
+  if (pid === undefined) return 'standing by: another process replicates this file'
+  return `standing by: process ${pid} on ${host} replicates this file since ${since?.toISOString()}`
 }
 
 function storeFailed({ during }: EngineEvent & { type: 'store-error' | 'database-error' }): string {

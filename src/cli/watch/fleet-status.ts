@@ -1,5 +1,6 @@
 import type { DatabaseStatus } from '../../core/engine/replication-status.ts'
 import type { FleetMember } from './fleet-member.ts'
+import type { Standby } from './hand-over.ts'
 import type { RefusedFile, WantedDatabase } from './resolve-databases.ts'
 import type { WaitingDatabase } from './waiting-database.ts'
 
@@ -9,9 +10,11 @@ export interface FleetStatus {
   readonly path: string
   /** URL of the replica, without a query; nothing for a file that gets none. */
   readonly replica: string | undefined
-  /** The engine's states, and `failing`: it cannot be replicated as things are; `ending`: it is being let go. */
-  readonly state: DatabaseStatus['state'] | 'failing' | 'ending'
+  /** The engine's states, and `failing`: it cannot be replicated as things are; `ending`: it is being let go; `standby`: another process replicates it. */
+  readonly state: DatabaseStatus['state'] | 'failing' | 'ending' | 'standby'
   readonly reason?: string | undefined
+  /** Another process replicates the same file into the same replica, and this one waits for its end. */
+  readonly standby?: Standby | undefined
   readonly engine?: DatabaseStatus | undefined
 }
 
@@ -23,11 +26,14 @@ export interface FleetParticulars {
   /** Why the engine waits, or last did, by name. */
   readonly reasons: ReadonlyMap<string, string>
   readonly engine: readonly DatabaseStatus[]
+  /** Why a database is kept back, by name. */
+  readonly held: ReadonlyMap<string, string>
+  readonly standby: (name: string) => Standby | undefined
 }
 
 /** Everything that is replicated or should be, by name. */
 export function fleetStatus(fleet: FleetParticulars): FleetStatus[] {
-  const { members, wanted, refused, waiting, reasons } = fleet
+  const { members, wanted, refused, waiting, reasons, held } = fleet
   const engine = new Map(fleet.engine.map((status) => [status.name, status]))
   const names = new Set(members.map(({ database }) => database.name))
   const replicated = members.map(({ database, phase, fenced }): FleetStatus => {
@@ -39,8 +45,15 @@ export function fleetStatus(fleet: FleetParticulars): FleetStatus[] {
     return { name, path, replica, state, engine: own, reason }
   })
   const missing = wanted.flatMap(({ database: { name, path, replica } }): FleetStatus[] => {
+    if (names.has(name)) return []
+    const isHeld = held.get(name)
+    if (isHeld !== undefined) return [{ name, path, replica, state: 'failing', reason: isHeld }]
+    const standby = fleet.standby(name)
+    if (standby !== undefined) {
+      return [{ name, path, replica, state: 'standby', reason: standbyReason(standby), standby }]
+    }
     const own = waiting.get(name)
-    if (names.has(name) || own?.reason === undefined) return []
+    if (own?.reason === undefined) return []
     return [
       { name, path, replica, state: own.isFailing ? 'failing' : 'waiting', reason: own.reason },
     ]
@@ -55,4 +68,10 @@ export function fleetStatus(fleet: FleetParticulars): FleetStatus[] {
     }),
   )
   return [...replicated, ...missing, ...others].sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function standbyReason({ holder }: Standby): string {
+  if (holder === undefined) return 'another process replicates the same file'
+  const { pid, host, since } = holder
+  return `process ${pid} on ${host} replicates the same file since ${since.toISOString()}`
 }

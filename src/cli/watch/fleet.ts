@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
+import { enableWal } from '../../core/db/index.ts'
 import type { SyncRequest } from '../../core/engine/capture/sync-waiters.ts'
 import type { Engine, EngineDatabase } from '../../core/engine/engine.ts'
 import { type EngineEvent, FencedError } from '../../core/engine/events.ts'
@@ -9,6 +10,7 @@ import { isStoreError } from '../../core/store/index.ts'
 import type { FleetEvent } from './fleet-event.ts'
 import { FleetMember } from './fleet-member.ts'
 import { type FleetStatus, fleetStatus } from './fleet-status.ts'
+import type { HandOver } from './hand-over.ts'
 import type { RefusedFile, ResolvedDatabases, WantedDatabase } from './resolve-databases.ts'
 import { WaitingDatabase } from './waiting-database.ts'
 import type { WatchedDatabase } from './watched-database.ts'
@@ -18,7 +20,16 @@ export interface FleetParts {
   /** Its store has been opened. */
   readonly prepare: (database: WatchedDatabase) => EngineDatabase
   readonly onEvent: (event: FleetEvent) => void
+  /** Default: nothing is handed over. */
+  readonly handOver?: HandOver | undefined
 }
+
+/** How often a process that stands by looks whether the other one has ended, in milliseconds. */
+const STANDBY_TICK_MS = 50
+/** The same for each database that stands by, where they are many. */
+const STANDBY_SHARE_MS = 0.5
+/** A writer that was fenced leaves the lock to the newer one for at least this long, in milliseconds. */
+const STAND_DOWN_MS = 2000
 
 /** Names, by what another set of wanted databases means for them. */
 export interface FleetChanges {
@@ -42,12 +53,19 @@ export class Fleet {
   readonly #waiting = new Map<string, WaitingDatabase>()
   /** What the engine last said of databases whose file it waits for. */
   readonly #reasons = new Map<string, string>()
+  /** Databases that another process replicates, by name. */
+  readonly #standingBy = new Map<string, WatchedDatabase>()
+  /** Names that are not started before this time, in milliseconds. */
+  readonly #notBefore = new Map<string, number>()
+  /** Why a database is kept back, by name. */
+  readonly #held = new Map<string, string>()
   readonly #fenced = Promise.withResolvers<never>()
   #wanted: readonly WantedDatabase[] = []
   #refused: readonly RefusedFile[] = []
   #endMs = 0
   #isStopping = false
   #soon: NodeJS.Immediate | undefined
+  #tick: NodeJS.Timeout | undefined
   #fencedAtEnd: FencedError | undefined
 
   constructor(parts: FleetParts) {
@@ -59,8 +77,18 @@ export class Fleet {
   adopt(wanted: readonly WantedDatabase[]): void {
     for (const { database } of wanted) {
       this.#members.set(database.name, new FleetMember(database, 'running'))
+      this.#parts.handOver?.announce(database.name, 'ready')
     }
     this.#wanted = wanted
+  }
+
+  /** Keeps a database from being started, whatever its file is, until `release`. */
+  hold(name: string, reason: string): void {
+    this.#held.set(name, reason)
+  }
+
+  release(name: string): void {
+    if (this.#held.delete(name)) this.#reconcileSoon()
   }
 
   isRunning(path: string): boolean {
@@ -83,6 +111,10 @@ export class Fleet {
     })
     const after = new Map(wanted.map(({ database }) => [database.name, database]))
     const removed = [...before.keys()].filter((name) => !after.has(name) && !this.#isStray(name))
+    for (const name of removed) {
+      this.#standingBy.delete(name)
+      if (!this.#members.has(name)) this.#parts.handOver?.release(name)
+    }
     for (const name of this.#waiting.keys()) {
       if (!isDeepStrictEqual(before.get(name), after.get(name))) this.#waiting.delete(name)
     }
@@ -125,7 +157,9 @@ export class Fleet {
       member.fenced = event.error
     }
     this.#parts.onEvent(event)
-    if (event.type === 'fenced') this.#checkFenced()
+    if (event.type !== 'fenced') return
+    if (member !== undefined && event.error.isSameFile) this.#standDown(member)
+    this.#checkFenced()
   }
 
   /** Resolves when nothing is being started. */
@@ -153,11 +187,13 @@ export class Fleet {
   async stop(timeoutMs: number): Promise<string[]> {
     this.#isStopping = true
     clearImmediate(this.#soon)
+    clearTimeout(this.#tick)
     const ending = [...this.#members.values()].filter(({ phase }) => phase === 'ending')
     const [unshipped] = await Promise.all([
       this.#stopEngine(timeoutMs),
       ...ending.map(({ work }) => work),
     ])
+    this.#parts.handOver?.releaseAll()
     const lost = ending.filter(({ error }) => error !== undefined).map((m) => m.database.name)
     return [...unshipped, ...lost]
   }
@@ -192,6 +228,8 @@ export class Fleet {
       refused: this.#refused,
       waiting: this.#waiting,
       reasons: this.#reasons,
+      held: this.#held,
+      standby: (name) => this.#parts.handOver?.standby(name),
       engine: this.#parts.engine.status(),
     })
   }
@@ -231,15 +269,75 @@ export class Fleet {
     const replicas = new Set(members.map(({ database }) => database.replica))
     for (const { database, kind } of missing) {
       if (paths.has(database.path) || replicas.has(database.replica)) continue
+      if (this.#held.has(database.name) || !this.#mayReplicate(database, now)) continue
       const waiting = this.#waiting.get(database.name) ?? new WaitingDatabase(database.path, kind)
       this.#waiting.set(database.name, waiting)
       if (waiting.isReady(now, (identity) => held.has(identity))) {
         for (const identity of this.#start(database, waiting).identities) held.add(identity)
       }
+      if (waiting.isNotWal && database.settings.enableWal) enableWal(database.path)
       const reason = waiting.news()
       if (reason === undefined) continue
       this.#parts.onEvent({ type: 'waiting', database: database.name, reason })
     }
+  }
+
+  /** Is no other process on this file system at it? Waits for its end if there is one. */
+  #mayReplicate(database: WatchedDatabase, now: number): boolean {
+    const { handOver, onEvent } = this.#parts
+    const { name, path } = database
+    if (handOver === undefined) return true
+    if (now < (this.#notBefore.get(name) ?? 0) || !handOver.take(database, now)) {
+      if (!this.#standingBy.has(name)) {
+        const { pid, host, since } = handOver.standby(name)?.holder ?? {}
+        onEvent({ type: 'standby', database: name, path, pid, host, since })
+      }
+      this.#standingBy.set(name, database)
+      this.#lookForLocks()
+      return false
+    }
+    const waitedMs = handOver.endStandby(name, now)
+    const isForced = handOver.isForced(name)
+    this.#notBefore.delete(name)
+    if (this.#standingBy.delete(name) || waitedMs !== undefined) {
+      onEvent({ type: 'handed-over', database: name, path, waitedMs: waitedMs ?? 0, isForced })
+    }
+    if (isForced) this.#lookForLocks()
+    return true
+  }
+
+  #lookForLocks(): void {
+    const { handOver } = this.#parts
+    if (handOver === undefined || this.#tick !== undefined || this.#isStopping) return
+    const waitMs = Math.max(STANDBY_TICK_MS, this.#standingBy.size * STANDBY_SHARE_MS)
+    this.#tick = setTimeout(() => {
+      this.#tick = undefined
+      const now = Date.now()
+      handOver.takeForced()
+      const isFree = [...this.#standingBy.values()].some(
+        (database) =>
+          now >= (this.#notBefore.get(database.name) ?? 0) && handOver.take(database, now),
+      )
+      if (isFree) this.reconcile(now)
+      if (this.#standingBy.size > 0 || handOver.isForcing) this.#lookForLocks()
+    }, waitMs)
+  }
+
+  /** A newer writer of the very same file has taken over: goes back to standing by for it. */
+  #standDown(member: FleetMember): void {
+    const { handOver, engine } = this.#parts
+    const { name } = member.database
+    if (handOver === undefined || !handOver.isLocked(name)) return
+    member.phase = 'ending'
+    this.#notBefore.set(name, Date.now() + STAND_DOWN_MS)
+    handOver.release(name)
+    member.work = engine
+      .remove(name, 0)
+      .catch(() => false)
+      .then(() => {
+        this.#members.delete(name)
+        this.#reconcileSoon()
+      })
   }
 
   #start(database: WatchedDatabase, waiting: WaitingDatabase): FleetMember {
@@ -251,6 +349,7 @@ export class Fleet {
         member.phase = 'fenced'
         member.fenced = error
         member.released()
+        this.#parts.handOver?.release(name)
         this.#parts.onEvent({ type: 'fenced', database: name, error })
       } else if (!this.#isStopping) {
         this.#members.delete(name)
@@ -268,6 +367,7 @@ export class Fleet {
   async #add(member: FleetMember): Promise<void> {
     await this.#parts.engine.add(this.#parts.prepare(member.database))
     if (member.phase === 'adding') member.phase = 'running'
+    this.#parts.handOver?.announce(member.database.name, 'ready')
     this.#waiting.delete(member.database.name)
   }
 
@@ -288,6 +388,7 @@ export class Fleet {
       })
       .then((isComplete) => {
         this.#members.delete(name)
+        this.#parts.handOver?.release(name)
         const { error } = member
         const event = { type: 'database-removed', database: name, path, isChanged, isGone } as const
         this.#parts.onEvent({ ...event, isComplete: isComplete || wasFenced, error })

@@ -75,14 +75,23 @@ export class StorePool {
     await Promise.all([...this.#stores.values()].map(({ probe }) => probe.begin()))
   }
 
+  /** An open store. */
+  opened(bucket: string): OpenedStore {
+    return this.#pooled(bucket).opened
+  }
+
   /** What the engine needs to replicate a database into its open store. */
   prepare({ name, path, prefix, bucket, settings }: WatchedDatabase): EngineDatabase {
-    const pooled = this.#stores.get(bucket)
-    if (pooled === undefined) throw new TypeError(`Expected ${bucket} to be open.`)
+    const { opened, proof } = this.#pooled(bucket)
     this.#bucketOf.set(name, bucket)
-    const { opened, proof } = pooled
     const store = replicaStore(opened, prefix, settings.lease !== 'none')
     return { ...settings, name, path, store, layout: opened.layout, createOnlyCheck: proof }
+  }
+
+  #pooled(bucket: string): PooledStore {
+    const pooled = this.#stores.get(bucket)
+    if (pooled === undefined) throw new TypeError(`Expected ${bucket} to be open.`)
+    return pooled
   }
 
   /** Ends the probes that still run. */

@@ -37,6 +37,11 @@ export class WaitingDatabase {
     return this.#error !== undefined || this.#file?.state === 'unreadable'
   }
 
+  /** A database that keeps a rollback journal. */
+  get isNotWal(): boolean {
+    return this.#file?.state === 'not-wal'
+  }
+
   /** Looks whether it can be started now. */
   isReady(now: number, isHeld: (identity: string) => boolean): boolean {
     if (now < this.#retryAt) return false

@@ -32,8 +32,14 @@ export interface WatchSource {
 /** All that one `watch` does, from the command line and the file. */
 export interface WatchPlan {
   readonly sources: readonly WatchSource[]
-  /** Every database must be there at start, and no others come: nothing but the command line names them. */
+  /** Nothing but the command line names the databases: what is wrong with one of them ends the start. */
   readonly isStrict: boolean
+  /** Databases that do not exist yet are waited for. Always so for those of the file. */
+  readonly mayWait: boolean
+  /** A missing database begins a new history, whatever its replica holds. */
+  readonly startFresh: boolean
+  /** The application is started when the databases are ready. */
+  readonly hasCommand: boolean
   readonly shutdownTimeoutMs: number
   readonly probe: boolean
   /** Where `status` asks; `undefined`: the usual place; `false`: nowhere. */
@@ -54,6 +60,8 @@ export interface WatchRequest {
   readonly given: ReadonlySet<string>
   readonly config: Config | undefined
   readonly cwd: string
+  /** An application is started with the watcher (`-- COMMAND`). Default false. */
+  readonly hasCommand?: boolean | undefined
 }
 
 /** What the command line and the top level of the file may say for the process as a whole. */
@@ -67,9 +75,12 @@ const PROCESS_SETTINGS = [
   'httpTokenFile',
   'maxLag',
 ] as const
+/** What only the command line may say. */
+const RUN_SETTINGS = ['wait'] as const
 
 const planFlags = z.object({
-  ...settings(...PROCESS_SETTINGS),
+  ...settings(...PROCESS_SETTINGS, ...RUN_SETTINGS),
+  startFresh: z.boolean().optional(),
   name: flag(text('a name', 'name')).optional(),
 })
 
@@ -78,10 +89,11 @@ const planFlags = z.object({
  *
  * @throws UsageError for a flag's value, no database, no bucket, or databases in both places
  */
-export function watchPlan({ operands, flags, given, config, cwd }: WatchRequest): WatchPlan {
+export function watchPlan(request: WatchRequest): WatchPlan {
+  const { operands, flags, given, config, cwd, hasCommand = false } = request
   const typed = Object.fromEntries(Object.entries(flags).filter(([name]) => given.has(name)))
   const parsed = parseFlags(planFlags, {
-    ...defaultsOf(PROCESS_SETTINGS),
+    ...defaultsOf([...PROCESS_SETTINGS, ...RUN_SETTINGS]),
     ...fileValues(config),
     ...typed,
   })
@@ -93,6 +105,8 @@ export function watchPlan({ operands, flags, given, config, cwd }: WatchRequest)
   const { name, bucket, shutdownTimeout, probe, status, socket, http, httpTokenFile } = parsed
   const common = {
     shutdownTimeoutMs: shutdownTimeout,
+    startFresh: parsed.startFresh === true,
+    hasCommand,
     probe,
     socket: status ? socket && resolve(cwd, socket) : (false as const),
     http,
@@ -112,7 +126,7 @@ export function watchPlan({ operands, flags, given, config, cwd }: WatchRequest)
       hasOwnBucket: false,
       settings,
     }))
-    return { ...common, sources, isStrict: true }
+    return { ...common, sources, isStrict: true, mayWait: parsed.wait || hasCommand }
   }
   refuseMixture(operands, name, config)
   const sources = (config?.databases ?? []).map((entry) => {
@@ -127,7 +141,7 @@ export function watchPlan({ operands, flags, given, config, cwd }: WatchRequest)
       at: entry.at,
     }
   })
-  return { ...common, sources, isStrict: false }
+  return { ...common, sources, isStrict: false, mayWait: true }
 }
 
 /**

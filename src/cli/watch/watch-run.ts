@@ -7,8 +7,10 @@ import type { CommandContext } from '../command-context.ts'
 import type { Config } from '../config/config.ts'
 import { eventLine } from '../output/event-log.ts'
 import { errorReport } from '../output/report-error.ts'
+import { FirstDatabases } from './first-databases.ts'
 import { Fleet } from './fleet.ts'
 import type { FleetEvent } from './fleet-event.ts'
+import { HandOver } from './hand-over.ts'
 import { Lookout } from './lookout.ts'
 import { OutageLog } from './outage-log.ts'
 import { refuseConflicts, resolveDatabases, type WantedDatabase } from './resolve-databases.ts'
@@ -31,8 +33,13 @@ export class WatchRun {
   readonly #lookout: Lookout
   readonly #log: OutageLog
   readonly #listeners = new Set<(event: FleetEvent, now: Date) => void>()
-  /** What the engine starts with; the lookout brings the others. */
-  readonly #first: readonly WantedDatabase[]
+  readonly #handOver: HandOver
+  /** Databases named by their paths, which must be right before the application starts. */
+  readonly #named: readonly WantedDatabase[]
+  readonly #first: FirstDatabases
+  /** The files are looked at again and again. */
+  #isLooking = false
+  #probed: Promise<void> | undefined
   #plan: WatchPlan
 
   /**
@@ -66,15 +73,30 @@ export class WatchRun {
     this.#plan = plan
     this.#stores = stores
     this.#log = new OutageLog(logger, (database) => stores.describe(database))
-    this.#first = plan.isStrict ? strictDatabases(plan, cwd) : []
+    this.#named = namedDatabases(plan, cwd)
     this.#engine = new Engine({
-      databases: this.#first.map(({ database }) => stores.prepare(database)),
+      databases: [],
       onEvent: (event) => this.fleet.onEngineEvent(event),
     })
+    this.#handOver = new HandOver(({ name, path }, error) =>
+      logger.warn(
+        { database: name, path },
+        `a second watcher of this file will not be noticed before it takes over: ${error.message}`,
+      ),
+    )
     this.fleet = new Fleet({
       engine: this.#engine,
       prepare: (database) => stores.prepare(database),
       onEvent: (event) => this.#tell(event),
+      handOver: this.#handOver,
+    })
+    this.#first = new FirstDatabases({
+      context,
+      plan,
+      stores,
+      handOver: this.#handOver,
+      fleet: this.fleet,
+      tell: (event) => this.#tell(event),
     })
     this.#lookout = new Lookout(plan, this.fleet, cwd, {
       refused: (path, reason) => logger.error({ path }, `not replicated: ${reason}`),
@@ -109,25 +131,37 @@ export class WatchRun {
   }
 
   /**
-   * Resolves when everything that can be replicated now is. Databases of the command line must all
-   * be there; of the file's, those that are not (yet) are waited for.
+   * Resolves when everything that can be replicated now is, and what is missing was restored where
+   * that was asked for. Databases of the command line must all be there, unless they may be waited for;
+   * of the file's, those that are not (yet) are waited for.
    *
    * @throws DatabaseError, StoreError, FencedError of a database of the command line
+   * @throws DatabaseError, RestoreError, LegacyError of a missing database that was not restored
    * @throws StoreError of a store in which no replica may be kept, where the probe says so in time
    * @throws UsageError for databases that would share a replica
    */
   async start(): Promise<void> {
-    const starting = this.#engine.start()
-    const probed = this.#plan.probe ? this.#stores.probe() : Promise.resolve()
-    probed.catch(this.#refuse)
+    const ready = await this.#first.prepare(this.#named)
+    const starting = this.#engine.start(ready.map(({ database }) => this.#stores.prepare(database)))
+    if (ready.length > 0) this.#probe()
     await starting
-    this.fleet.adopt(this.#first)
-    if (this.#plan.config !== undefined) {
+    this.fleet.adopt(ready)
+    if (this.#plan.config !== undefined || ready.length < this.#named.length) {
+      this.#isLooking = true
       await this.#lookout.take(this.#plan)
       await this.fleet.settled()
       this.#lookout.start()
     }
-    await Promise.race([probed, delay(PROBE_PATIENCE_MS, undefined, { ref: false })])
+    // A watcher that stands by sends no request.
+    const states = this.fleet.status().map(({ state }) => state)
+    if (states.length === 0 || states.some((state) => state !== 'standby')) this.#probe()
+    await Promise.race([this.#probed, delay(PROBE_PATIENCE_MS, undefined, { ref: false })])
+  }
+
+  #probe(): void {
+    if (this.#probed !== undefined || !this.#plan.probe) return
+    this.#probed = this.#stores.probe()
+    this.#probed.catch(this.#refuse)
   }
 
   /**
@@ -135,7 +169,7 @@ export class WatchRun {
    * may have made its database meanwhile. Within the shutdown timeout.
    */
   async lookOnceMore(): Promise<void> {
-    if (this.#plan.config === undefined) return
+    if (!this.#isLooking) return
     const timeout = new AbortController()
     const timer = setTimeout(() => timeout.abort(), this.#plan.shutdownTimeoutMs)
     const looked = this.#lookout.lookNow().then(() => this.fleet.settled())
@@ -173,6 +207,7 @@ export class WatchRun {
    */
   async stop(): Promise<string[]> {
     this.#lookout.stop()
+    this.#first.stop()
     const [unshipped] = await Promise.all([
       this.fleet.stop(this.#plan.shutdownTimeoutMs),
       this.#stores.end(),
@@ -208,6 +243,7 @@ export class WatchRun {
   }
 
   #tell(event: FleetEvent): void {
+    if (event.type === 'handed-over') this.#probe()
     const now = new Date()
     this.#log.log(event, now.getTime())
     this.#context.output.event(eventLine(event, now))
@@ -215,14 +251,14 @@ export class WatchRun {
   }
 }
 
-/** @throws UsageError */
-function strictDatabases({ sources }: WatchPlan, cwd: string): readonly WantedDatabase[] {
+/** @throws UsageError for those of the command line */
+function namedDatabases({ sources, isStrict }: WatchPlan, cwd: string): readonly WantedDatabase[] {
   const resolved = resolveDatabases(
     sources.flatMap((source) =>
       source.where.kind === 'path' ? { source, files: [source.where.path] } : [],
     ),
     cwd,
   )
-  refuseConflicts(resolved)
+  if (isStrict) refuseConflicts(resolved)
   return resolved.databases
 }

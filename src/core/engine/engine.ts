@@ -72,10 +72,12 @@ export class Engine {
    * Opens every database, and only if all can be opened starts to write. Resolves when each replica
    * is being kept up to date, or its store is known to be out of reach for now.
    *
+   * @param databases more than the constructor was given
    * @throws DatabaseError for a database that cannot be replicated, or that was given twice
    * @throws StoreError that trying again cannot mend
    */
-  async start(): Promise<void> {
+  async start(databases: readonly EngineDatabase[] = []): Promise<void> {
+    this.#trackers.push(...databases.map((database) => this.#tracker(database)))
     this.#refuseTwins()
     for (const tracker of this.#trackers) tracker.check()
     for (const tracker of this.#trackers.slice(0, OPENED_FIRST)) tracker.open()

@@ -80,10 +80,11 @@ export class WalTracker {
 
     this.#status = new ReplicationStatus(name, context.onEvent, failing)
     this.#catalogue = new ReplicaCatalogue(layout)
-    this.#claim =
-      lease === 'none'
-        ? undefined
-        : new EpochClaim(name, store, { lease, random: Number(nodeId), createOnlyCheck })
+    if (lease !== 'none') {
+      const file = () => this.#fileOnThisBoot
+      const claim = { lease, random: Number(nodeId), createOnlyCheck, file }
+      this.#claim = new EpochClaim(name, store, claim)
+    }
     const triggers = options.snapshots ?? DEFAULT_SNAPSHOT_TRIGGERS
     this.#policy = new SnapshotPolicy(store, layout, triggers, onStored)
     const identity = { ...context, claim: this.#claim }
@@ -145,6 +146,14 @@ export class WalTracker {
   /** Device and inode of the file, to find one database given twice. */
   get identity(): string | undefined {
     return this.#lifecycle.identity
+  }
+
+  /** Tells the file from copies of it on other disks and machines; `undefined` where that cannot be told. */
+  get #fileOnThisBoot(): string | undefined {
+    const { bootId } = this.#context
+    return bootId === 0 || this.identity === undefined
+      ? undefined
+      : `${bootId.toString(16)}:${this.identity}`
   }
 
   /**

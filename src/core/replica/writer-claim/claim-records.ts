@@ -34,6 +34,11 @@ export interface ClaimRecord {
   readonly startedAt: Date
   /** Newest TXID when it started; `undefined` for a replica without files. */
   readonly head: TXID | undefined
+  /**
+   * Tells the file that it replicates from copies of it: device and inode, on this boot of the
+   * machine. `undefined` where that is not known.
+   */
+  readonly file?: string | undefined
 }
 
 /** Contents of an `end`: why the writer of this epoch is no longer one. */
@@ -89,7 +94,7 @@ export function parseEpochKey(
 
 /** @param note any text; makes the bytes differ from those of the same claim without it */
 export function encodeClaim(claim: ClaimRecord, note?: string): Uint8Array {
-  const { epoch, nodeId, host, pid, startedAt, head } = claim
+  const { epoch, nodeId, host, pid, startedAt, head, file } = claim
   return encode({
     format: FORMAT,
     epoch,
@@ -98,13 +103,14 @@ export function encodeClaim(claim: ClaimRecord, note?: string): Uint8Array {
     pid,
     startedAt: startedAt.toISOString(),
     head: head === undefined ? null : formatTxid(head),
+    ...(file === undefined ? {} : { file }),
     ...(note === undefined ? {} : { note }),
   })
 }
 
 /** `undefined` for bytes that are not a claim. */
 export function decodeClaim(bytes: Uint8Array): ClaimRecord | undefined {
-  const { epoch, nodeId, host, pid, startedAt, head } = decode(bytes)
+  const { epoch, nodeId, host, pid, startedAt, head, file } = decode(bytes)
   const since = new Date(String(startedAt))
   if (!isEpoch(epoch) || !isHex(nodeId) || Number.isNaN(since.getTime())) return undefined
   if (typeof host !== 'string' || typeof pid !== 'number') return undefined
@@ -115,6 +121,7 @@ export function decodeClaim(bytes: Uint8Array): ClaimRecord | undefined {
     pid,
     startedAt: since,
     head: parseSlot(head),
+    file: typeof file === 'string' ? file : undefined,
   }
 }
 

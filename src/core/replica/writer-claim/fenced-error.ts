@@ -10,6 +10,8 @@ export type FencedErrorCode = 'TakenOver' | 'ClaimHeld'
 export interface FencedErrorOptions extends WalsyncErrorOptions {
   /** The other writer's claim, if it can be read. */
   readonly holder?: ClaimRecord | undefined
+  /** The newer writer replicates the very same file, not a copy of it. Default false. */
+  readonly isSameFile?: boolean | undefined
 }
 
 const HINT =
@@ -23,6 +25,8 @@ export class FencedError extends WalsyncError<FencedErrorCode> {
   /** Key of the object that shows it, or a description of the slot. */
   readonly key: string
   readonly holder: ClaimRecord | undefined
+  /** The newer writer replicates the very same file: an application that writes to it need not end. */
+  readonly isSameFile: boolean
 
   constructor(
     code: FencedErrorCode,
@@ -35,18 +39,29 @@ export class FencedError extends WalsyncError<FencedErrorCode> {
     this.database = database
     this.key = key
     this.holder = options.holder
+    this.isSameFile = options.isSameFile ?? false
   }
 }
 
-/** A claim newer than `ownEpoch` exists. @param holder its record, if it can be read */
+/**
+ * A claim newer than `ownEpoch` exists.
+ *
+ * @param holder its record, if it can be read
+ * @param file what this writer replicates, as `ClaimRecord.file`
+ */
 export function takenOver(
   database: string,
   ownEpoch: number,
   newer: number,
   holder: ClaimRecord | undefined,
+  file: string | undefined,
 ): FencedError {
+  const isSameFile = file !== undefined && holder?.file === file
   const message = `A newer writer has taken over the replica of ${database}: ${describeHolder(newer, holder)}. This one had epoch ${ownEpoch}.`
-  return new FencedError('TakenOver', database, epochKey(newer, 'claim'), message, { holder })
+  return new FencedError('TakenOver', database, epochKey(newer, 'claim'), message, {
+    holder,
+    isSameFile,
+  })
 }
 
 /** A strict writer found another writer's locked claim. */

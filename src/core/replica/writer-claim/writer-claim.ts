@@ -39,6 +39,8 @@ export interface EpochClaimOptions {
   readonly random: number
   /** Default: one for this claim alone. */
   readonly createOnlyCheck?: CreateOnlyCheck | undefined
+  /** Tells the database file from copies of it (`ClaimRecord.file`); `undefined` while that is not known. */
+  readonly file?: (() => string | undefined) | undefined
   /** Default: the clocks of the process. */
   readonly clock?: (() => Instant) | undefined
 }
@@ -206,7 +208,7 @@ export class EpochClaim {
   /** The error that names the newer writer. */
   async fenced(newer: number, signal?: AbortSignal): Promise<FencedError> {
     const holder = await findHolder(this.#store, newer, signal)
-    return takenOver(this.#database, this.#epoch ?? 0, newer, holder)
+    return takenOver(this.#database, this.#epoch ?? 0, newer, holder, this.#options.file?.())
   }
 
   /** Claims an epoch and deletes expired ones. `undefined`: another writer claimed it at the same moment. */
@@ -252,6 +254,7 @@ export class EpochClaim {
       pid: process.pid,
       startedAt: new Date(),
       head: head.txid,
+      file: this.#options.file?.(),
     }
     const bodies = { body: encodeClaim(claim), other: encodeClaim(claim, 'trial') }
     try {
