@@ -139,12 +139,14 @@ databases:
       const line = await cli.line((l) => l.includes('config-rejected') && says.test(l))
       return JSON.parse(line) as { details?: string[] }
     }
-    const { details } = await rejected(`${good}sync-intervall: 5\nlease: 7\n`, /2 errors/)
+    const { details } = await rejected(`${good}sync-intervall: 5\nsingle-writer: 7\n`, /2 errors/)
     expect(details).toEqual([
       expect.stringMatching(
         /^walsync\.yml:4:1: sync-intervall is no key here; did you mean sync-i/,
       ),
-      expect.stringMatching(/^walsync\.yml:5:8: lease got 7, which is not one of newest, strict/),
+      expect.stringMatching(
+        /^walsync\.yml:5:16: single-writer got 7, which is not one of newest, strict/,
+      ),
     ])
     await rejected(`${good}region: eu\n`, /for which region has no meaning/)
     await rejected(`${good}log-format: pretty\n`, /log-format cannot change while walsync runs/)
