@@ -159,7 +159,7 @@ console.log(replica.status().pid)`,
   })
 
   it('gives up a wait after its time, and when its signal aborts', async () => {
-    const one = await start({ syncInterval: '1h' })
+    const one = await start({ syncInterval: '1h', flags: ['--sync-burst', '1'] })
     insert()
     await one.sync()
     insert()
