@@ -15,8 +15,8 @@ let folder: string
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'walsync-no-sdk-'))
   await writeFile(join(folder, 'package.json'), '{"type":"module"}')
-  await mkdir(join(folder, 'src', 'core'), { recursive: true })
-  await cp(join(src, 'core', 'store'), join(folder, 'src', 'core', 'store'), { recursive: true })
+  await mkdir(join(folder, 'src'))
+  await cp(join(src, 'core'), join(folder, 'src', 'core'), { recursive: true })
   await cp(join(src, 'backends'), join(folder, 'src', 'backends'), { recursive: true })
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
