@@ -91,7 +91,7 @@ describe('the fault proxy', () => {
       proxy.faults.stall({ afterCommit })
       const held = send('PUT', '/bucket/key')
       expect(await Promise.race([held, pause(100)])).toBe('pause')
-      expect(service.requests).toHaveLength(afterCommit ? 1 : 0)
+      await expect.poll(() => service.requests).toHaveLength(afterCommit ? 1 : 0)
       proxy.faults.reset()
       expect(await held).toEqual({ error: 'ECONNRESET' })
     }
