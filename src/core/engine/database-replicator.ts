@@ -188,8 +188,10 @@ export class DatabaseReplicator {
     const result = anchor && this.source.capture.adopt(anchor, head.header!.commit)
     if (result?.proven === true || (await this.#endsAsRested(head, signal))) {
       this.#mustWake = result?.proven !== true
+      // First, because whoever waits for the adopted TXID is answered at that event.
+      await writer.forgetPending()
       this.#emit({ type: 'adopted', txid: head.txid! })
-      return await writer.forgetPending()
+      return
     }
     const reason = result === undefined ? 'it was not written from a WAL' : result.reason
     const words = `${key} is not of this database's history (${reason})`
