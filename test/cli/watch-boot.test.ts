@@ -248,6 +248,19 @@ describe('a missing database whose replica has states', () => {
     wipeVolume()
   })
 
+  it('leaves nothing in the folder of a database that is not there', async () => {
+    const before = readdirSync(cwd)
+    const args = ['watch', 'other.db', '-b', './replica', '--no-probe']
+    expect((await runCli(args, { cwd })).code).toBe(3)
+    expect(readdirSync(cwd)).toEqual(before)
+  })
+
+  it('cannot be restored and begun anew at once', async () => {
+    const { code, stderr } = await boot(['--restore-if-missing', '--start-fresh'])
+    expect(code).toBe(2)
+    expect(stderr).toContain('contradict each other')
+  })
+
   it('is refused with 3 and both ways out, with and without a command', async () => {
     for (const command of [APP_COMMAND, []]) {
       const { code, rows, stderr } = await boot([], command)
