@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs'
 import { Deadline } from '../async/deadline.ts'
 import { type FolderWatch, type HalfOpen, SourceDatabase } from '../db/index.ts'
 import { SyncPace } from './capture/sync-pace.ts'
-import type { DatabaseReplicator, WhatIsKnown } from './database-replicator.ts'
+import type { DatabaseReplicator, Known } from './database-replicator.ts'
 import { fileTimes, RestingDatabase } from './idle/idle-database.ts'
 import type { Residency } from './idle/idle-pool.ts'
 
@@ -20,7 +20,7 @@ export interface LifecycleOptions {
   readonly folders: FolderWatch
   readonly wake: () => void
   /** Makes the steps for a database just opened. */
-  readonly replicate: (source: SourceDatabase, known: WhatIsKnown) => DatabaseReplicator
+  readonly replicate: (source: SourceDatabase, known: Known) => DatabaseReplicator
 }
 
 /**
@@ -103,11 +103,7 @@ export class DatabaseLifecycle {
     const walPath = source.wal.path
     this.#pace = new SyncPace({ walPath, syncMs, syncBurst, pollMs, wake })
     this.#identity = `${source.file.device}:${source.file.inode}`
-    this.#replicator = replicate(source, {
-      rested: this.#resting?.sums,
-      isMainFileChanged: this.#resting?.isMainFileChanged(),
-      baseReason: this.#baseReason,
-    })
+    this.#replicator = replicate(source, this.#known())
     this.#baseReason = undefined
     if (this.#resting !== undefined) {
       this.#wokenAt = Date.now()
@@ -116,6 +112,15 @@ export class DatabaseLifecycle {
     }
     this.#resting = undefined
     return true
+  }
+
+  #known(): Known {
+    if (this.#resting !== undefined) {
+      const isMainFileChanged = this.#resting.isMainFileChanged()
+      return { kind: 'idle', sums: this.#resting.sums, isMainFileChanged }
+    }
+    const reason = this.#baseReason
+    return reason === undefined ? { kind: 'nothing' } : { kind: 'needsBase', reason }
   }
 
   readonly #keepHalfOpen = (left: HalfOpen): void => {

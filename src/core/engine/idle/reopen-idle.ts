@@ -7,7 +7,7 @@ import type { ReplicaWriter } from '../upload/replica-writer.ts'
 import { changedPages, type PageSums, sumOf } from './page-sums.ts'
 
 /** A database up to this size may be let go: waking it may mean to read it whole, on the event loop. More changes than this make a new base. */
-export const MAX_RESTING_BYTES = 16 << 20
+export const MAX_IDLE_BYTES = 16 << 20
 
 /** How a database goes on that was let go. */
 export interface AfterRest {
@@ -24,7 +24,7 @@ export interface AfterRest {
  * pages are compared, and those that differ are the next change. The replica must end with the
  * remembered state, and nothing may be pending.
  */
-export async function goOnAfterRest(
+export async function reopenIdle(
   source: SourceDatabase,
   writer: ReplicaWriter,
   rested: PageSums,
@@ -42,7 +42,7 @@ export async function goOnAfterRest(
   const needsBase = (baseReason: string) => ({ proven: false, pages: 0, baseReason })
   if (pageSize !== source.pageSize) return needsBase('the page size has changed')
   const view = await capture.anchor(signal)
-  const changed = changedPages(source, view, rested, MAX_RESTING_BYTES)
+  const changed = changedPages(source, view, rested, MAX_IDLE_BYTES)
   if (changed === undefined) return needsBase('much has changed while the database was at rest')
   if (changed.length > 0) writer.queuePages(source, view, changed)
   return { proven: false, pages: changed.length, baseReason: undefined }
@@ -55,7 +55,7 @@ export async function goOnAfterRest(
  *
  * @throws StoreError; ReplicaError `MissingObject`, `ObjectChanged`
  */
-export async function endsAsRested(
+export async function endsAsRemembered(
   client: ReplicaClient,
   { txid, header, files }: ReplicaHead,
   { sums, pageSize }: PageSums,
@@ -63,7 +63,7 @@ export async function endsAsRested(
 ): Promise<boolean> {
   const file = files.find(({ level, maxTxid }) => level === 0 && maxTxid === txid)
   if (file === undefined || header?.commit !== sums.length) return false
-  if (header.pageSize !== pageSize || file.size > 2 * MAX_RESTING_BYTES) return false
+  if (header.pageSize !== pageSize || file.size > 2 * MAX_IDLE_BYTES) return false
   const bytes = await client.read(file, { signal })
   try {
     const { pages } = decodeLtx(bytes)
