@@ -63,9 +63,8 @@ async function day(): Promise<void> {
       createdAt: new Date(clock.now),
     })
     await litestream.change(n, bytes)
-    const due = maintenance.nextDueAt(clock.now)
-    if (due !== undefined && due <= clock.now) await maintenance.run(clock.now, signal)
-    if (policy.due(clock.now, txid(BigInt(n)))) {
+    if (maintenance.dueAt(clock.now) <= clock.now) await maintenance.run(clock.now, signal)
+    if (policy.dueAt(clock.now, txid(BigInt(n))) <= clock.now) {
       const stamp = { timestamp: clock.now, nodeId: 1n, bootId: 1 }
       await policy.take(source.source, await source.view(), txid(BigInt(n)), stamp)
       await litestream.snapshot(n, await source.base(n))

@@ -19,6 +19,8 @@ export interface LifecycleOptions {
   readonly residency: Residency
   readonly folders: FolderWatch
   readonly wake: () => void
+  /** In milliseconds since 1970. */
+  readonly now: () => number
   /** Makes the steps for a database just opened. */
   readonly replicate: (source: SourceDatabase, known: Known) => DatabaseReplicator
 }
@@ -106,7 +108,7 @@ export class DatabaseLifecycle {
     this.#replicator = replicate(source, this.#known())
     this.#baseReason = undefined
     if (this.#resting !== undefined) {
-      this.#wokenAt = Date.now()
+      this.#wokenAt = this.#options.now()
       this.#pace.expect()
       this.#resting.leave()
     }
@@ -159,9 +161,9 @@ export class DatabaseLifecycle {
   /** Closes what could not be closed before. False while it still cannot: nothing else can be opened then. */
   async clear(keepLog?: boolean): Promise<boolean> {
     if (this.#unclosed === undefined) return true
-    if (this.#closePause.left(Date.now()) > 0) return false
+    if (this.#closePause.left(this.#options.now()) > 0) return false
     if (!(await this.#unclosed.close(keepLog))) {
-      this.#closePause.set(Date.now(), CLOSE_AGAIN_MS)
+      this.#closePause.set(this.#options.now(), CLOSE_AGAIN_MS)
       return false
     }
     this.#options.residency.rested()

@@ -31,6 +31,8 @@ export interface ReplicatorParts {
   readonly bootId: number
   readonly heavy: <T>(work: () => Promise<T>) => Promise<T>
   readonly onEvent: (event: EngineEvent) => void
+  /** In milliseconds since 1970. */
+  readonly now: () => number
   /** Told of every listing of the replica. */
   readonly onListed?: ((files: readonly LtxFileInfo[]) => void) | undefined
 }
@@ -93,6 +95,7 @@ export class DatabaseReplicator {
       parts.writer,
       parts.maxWalBytes,
       this.#emit,
+      parts.now,
     )
   }
 
@@ -310,8 +313,8 @@ export class DatabaseReplicator {
   }
 
   async #takeBase(reason: string, signal: AbortSignal): Promise<'ready' | 'empty' | 'again'> {
-    const { writer, policy, heavy } = this.#parts
-    const startedAt = Date.now()
+    const { writer, policy, heavy, now } = this.#parts
+    const startedAt = now()
     const view = await this.source.capture.anchor(signal)
     if (view.commit === 0) return 'empty'
     const first = writer.captured === undefined
@@ -320,7 +323,7 @@ export class DatabaseReplicator {
       if (first) policy.taken(base.txid, startedAt)
       this.#phase = FOLLOWING
       this.#collisions = 0
-      this.#emit({ type: 'base', reason, ms: Date.now() - startedAt, ...base })
+      this.#emit({ type: 'base', reason, ms: now() - startedAt, ...base })
       return 'ready'
     } catch (error) {
       if (!isStoreError(error) || error.code !== 'AlreadyExists') throw error
@@ -335,7 +338,7 @@ export class DatabaseReplicator {
 
   /** An older writer may be alive: what was committed since goes into the slot that it would take next, or else a file that changes nothing. */
   async #fence(): Promise<'ready' | 'again'> {
-    if (await this.capture(Date.now())) return 'ready'
+    if (await this.capture(this.#parts.now())) return 'ready'
     if (!this.source.capture.coversMark) return 'again'
     await this.#parts.writer.queueFenceFile(this.source)
     return 'ready'

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto'
+import { type Clock, systemClock } from '../async/clock.ts'
 import { Limiter } from '../async/limiter.ts'
 import { Wakeup } from '../async/wakeup.ts'
 import { Checkpointer, currentBootId, DatabaseError, FolderWatch } from '../db/index.ts'
@@ -29,6 +30,8 @@ export interface EngineOptions {
   readonly maxAwake?: number | undefined
   /** How long a database must have been quiet to be let go, in milliseconds; one that was never seen to change need not wait. Default 30,000. */
   readonly restAfterMs?: number | undefined
+  /** Default: the clocks of this process. */
+  readonly clock?: Clock | undefined
 }
 
 /** Uploads of whole databases that run at once. */
@@ -49,7 +52,7 @@ export class Engine {
   readonly #added = new Wakeup()
   #stopped = false
 
-  constructor({ databases, onEvent, maxAwake, restAfterMs }: EngineOptions) {
+  constructor({ databases, onEvent, maxAwake, restAfterMs, clock = systemClock }: EngineOptions) {
     const [heavy, starting] = [new Limiter(HEAVY_AT_ONCE), new Limiter(STARTING_AT_ONCE)]
     const [maintaining, verifying] = [new Limiter(MAINTAINING_AT_ONCE), new Limiter(1)]
     this.#context = {
@@ -64,6 +67,7 @@ export class Engine {
       failing: new Set(),
       nodeId: BigInt(randomInt(1, 2 ** 32)),
       bootId: currentBootId(),
+      clock,
     }
     this.#trackers = databases.map((database) => this.#tracker(database))
   }

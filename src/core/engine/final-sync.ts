@@ -21,19 +21,23 @@ export async function finalSync(
   shipper: Shipper,
   wakeup: Wakeup,
   signal: AbortSignal,
+  now: () => number,
 ): Promise<boolean> {
-  const until = Date.now() + FINAL_SYNC_MS
+  const until = now() + FINAL_SYNC_MS
   const backoff = new Backoff()
   const late = aborted(signal)
   while (!signal.aborted) {
-    const now = Date.now()
+    const startedAt = now()
     let waitMs = 0
-    shipper.pump(now)
+    shipper.pump(startedAt)
     if (shipper.pending.length > 0) {
-      waitMs = Math.max(TICK_MS, shipper.untilRetry(now))
+      waitMs = Math.max(TICK_MS, shipper.untilRetry(startedAt))
     } else {
       try {
-        if (database === undefined || (await isDone(database, now > until, signal))) {
+        if (
+          database === undefined ||
+          (await isDone(database, startedAt, startedAt > until, signal))
+        ) {
           // The last upload may still be clearing its file out of the spool.
           await shipper.settled()
           return true
@@ -50,11 +54,12 @@ export async function finalSync(
 /** Captures what is left; true if there was nothing more. */
 async function isDone(
   database: DatabaseReplicator,
+  now: number,
   isLate: boolean,
   signal: AbortSignal,
 ): Promise<boolean> {
   if (database.needsPreparing) return (await database.prepare(signal)) === 'empty'
-  return isLate || !(await database.capture(Date.now()))
+  return isLate || !(await database.capture(now))
 }
 
 async function pauseAfter(

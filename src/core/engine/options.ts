@@ -1,3 +1,4 @@
+import type { Clock } from '../async/clock.ts'
 import type { Checkpointer, FolderWatch } from '../db/index.ts'
 import type { RetentionPolicy } from '../retention/retention-policy.ts'
 import type { EngineEvent } from './events.ts'
@@ -57,4 +58,5 @@ export interface EngineContext {
   /** 32 bits, not 0, that identify this process in the files that it writes. */
   readonly nodeId: bigint
   readonly bootId: number
+  readonly clock: Clock
 }

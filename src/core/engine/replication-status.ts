@@ -67,6 +67,7 @@ export class ReplicationStatus {
   readonly #onEvent: (event: EngineEvent) => void
   /** Names of the databases of the process that have a failure. */
   readonly #failing: Set<string>
+  readonly #now: () => number
   readonly #failures = new Map<Work, Failure>()
   readonly #backoff: Backoff
   #state: DatabaseStatus['state'] = 'starting'
@@ -86,10 +87,12 @@ export class ReplicationStatus {
     database: string,
     onEvent: (event: EngineEvent) => void,
     failing = new Set<string>(),
+    now: () => number = () => Date.now(),
   ) {
     this.#database = database
     this.#onEvent = onEvent
     this.#failing = failing
+    this.#now = now
     this.#backoff = new Backoff({ crowd: () => failing.size })
   }
 
@@ -148,7 +151,7 @@ export class ReplicationStatus {
   tell(event: EngineEvent): void {
     if (event.type === 'adopted') this.#shipped = event.txid
     if (event.type === 'chain-broken') {
-      this.#chainBroken = { error: event.reason, since: Date.now() }
+      this.#chainBroken = { error: event.reason, since: this.#now() }
     }
     // A base behind other files does not mend what is before it: its snapshot does.
     const isWhole = event.type === 'snapshot' || (event.type === 'base' && event.txid === 1n)
@@ -163,7 +166,7 @@ export class ReplicationStatus {
   }
 
   synced(file: PendingFile, bytes: number): void {
-    const now = Date.now()
+    const now = this.#now()
     const { txid, pages } = file
     this.#shipped = txid
     this.#lastSyncAt = new Date(now)
@@ -174,7 +177,7 @@ export class ReplicationStatus {
   /** A file of the open database has lost its name (`FileMismatch`); `undefined`: none has. Told once for each reason. */
   filesRemoved(reason: string | undefined): void {
     if (this.#filesRemoved?.error === reason) return
-    this.#filesRemoved = reason === undefined ? undefined : { error: reason, since: Date.now() }
+    this.#filesRemoved = reason === undefined ? undefined : { error: reason, since: this.#now() }
     if (reason !== undefined) {
       this.#onEvent({ type: 'files-removed', database: this.#database, reason })
     }
@@ -184,7 +187,7 @@ export class ReplicationStatus {
   fenced(error: FencedError): void {
     if (this.#state === 'fenced') return
     this.#state = 'fenced'
-    this.#fenced = { error, since: Date.now() }
+    this.#fenced = { error, since: this.#now() }
     this.#onEvent({ type: 'fenced', database: this.#database, error })
   }
 
@@ -202,7 +205,7 @@ export class ReplicationStatus {
     if (failure === undefined) return
     const failed = failureEvent('replication', failure.error, 0).type
     const type = failed === 'store-error' ? 'store-recovered' : 'database-recovered'
-    const outageMs = Math.max(0, Date.now() - failure.since)
+    const outageMs = Math.max(0, this.#now() - failure.since)
     this.tell({ type, database: this.#database, during: 'replication', outageMs })
   }
 
@@ -214,7 +217,7 @@ export class ReplicationStatus {
   #note(event: EngineEvent): void {
     const failed = failureIn(event)
     if (failed !== undefined) {
-      const now = Date.now()
+      const now = this.#now()
       const since = Math.min(this.#failures.get(failed.work)?.since ?? now, now)
       this.#failures.set(failed.work, { error: failed.error, since })
     }

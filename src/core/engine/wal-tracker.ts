@@ -62,12 +62,13 @@ export class WalTracker {
     const { name, path, lease = 'newest', syncIntervalMs: syncMs = 1000 } = options
     const { syncBurst = DEFAULT_SYNC_BURST } = options
     const { pollIntervalMs: pollMs = 1000, maxWalBytes = 64 << 20 } = options
-    const { nodeId, failing, residency, folders } = context
+    const { nodeId, failing, residency, folders, clock } = context
     this.name = name
     this.#path = path
     this.#pollMs = pollMs
     this.#context = context
     const wake = () => this.#wakeup.call()
+    const now = () => this.#now()
     const onEvent = (event: EngineEvent) => this.#onEvent(event)
     const onStored = (file: LtxFileInfo) => this.#catalogue.add(file)
     const hooks: ShipperHooks = {
@@ -76,17 +77,18 @@ export class WalTracker {
       onEvent,
       wake,
       failing: () => failing.size,
+      now,
     }
 
-    this.#status = new ReplicationStatus(name, context.onEvent, failing)
+    this.#status = new ReplicationStatus(name, context.onEvent, failing, now)
     this.#catalogue = new ReplicaCatalogue(layout)
     if (lease !== 'none') {
       const file = () => this.#fileOnThisBoot
-      const claim = { lease, random: Number(nodeId), createOnlyCheck, file }
+      const claim = { lease, random: Number(nodeId), createOnlyCheck, file, clock }
       this.#claim = new EpochClaim(name, store, claim)
     }
     const triggers = options.snapshots ?? DEFAULT_SNAPSHOT_TRIGGERS
-    this.#policy = new SnapshotPolicy(store, layout, triggers, onStored)
+    this.#policy = new SnapshotPolicy(store, layout, triggers, onStored, now())
     const identity = { ...context, claim: this.#claim }
     const spool = createSpool(options)
     this.#writer = new ReplicaWriter(name, store, layout, spool, identity, hooks, onStored)
@@ -110,6 +112,7 @@ export class WalTracker {
       policy: this.#policy,
       maxWalBytes,
       onEvent,
+      now,
       onListed: (files) => this.#upkeep.observe(files),
     }
     this.#lifecycle = new DatabaseLifecycle({
@@ -120,6 +123,7 @@ export class WalTracker {
       residency,
       folders,
       wake,
+      now,
       replicate: (source, known) => new DatabaseReplicator(source, parts, known),
     })
   }
@@ -224,6 +228,7 @@ export class WalTracker {
         this.#writer.shipper,
         this.#wakeup,
         signal,
+        () => this.#now(),
       )
       if (done) this.#waiters.answerAll(this.#status.shipped)
       if (done) await this.#release(signal)
@@ -254,7 +259,7 @@ export class WalTracker {
   }
 
   status(): DatabaseStatus {
-    const now = Date.now()
+    const now = this.#now()
     const { replicator, pace } = this.#lifecycle
     const { pending } = this.#writer.shipper
     const oldest = pending[0]?.noticedAt ?? pace?.noticedAt(now) ?? now
@@ -271,6 +276,10 @@ export class WalTracker {
     })
   }
 
+  #now(): number {
+    return this.#context.clock().wall
+  }
+
   #onEvent(event: EngineEvent): void {
     // What waited for a store longer than the uploads do is tried again with them.
     if (event.type === 'store-recovered') {
@@ -283,7 +292,7 @@ export class WalTracker {
   #onShipped(file: PendingFile, bytes: number): void {
     const { replicator } = this.#lifecycle
     if (file.uncaptured !== undefined) replicator?.source.capture.advance(file.uncaptured)
-    this.#policy.shipped(file.pages, bytes, Date.now())
+    this.#policy.shipped(file.pages, bytes, this.#now())
     this.#shippedSomething = true
     this.#status.synced(file, bytes)
   }
@@ -324,12 +333,13 @@ export class WalTracker {
     while (!this.#stopping) {
       let waitMs: number
       try {
-        const now = Date.now()
+        const now = this.#now()
         this.#answerWaiters()
         // After an error uploads alone go on: a file event does not cut the pause short.
         this.#writer.shipper.pump(now)
         waitMs = this.#pause.left(now) > 0 ? await this.#whilePaused(now) : await this.#turn(now)
-        waitMs = Math.min(waitMs, this.#upkeep.waitMs(Date.now()))
+        const after = this.#now()
+        waitMs = Math.min(waitMs, this.#upkeep.dueAt(after) - after)
       } catch (error) {
         waitMs = await this.#recover(error)
       }
@@ -409,7 +419,7 @@ export class WalTracker {
     this.#status.recovered()
     if (!this.#lifecycle.isResting) return this.#pollMs
     this.#waiters.answerAll(this.#status.shipped)
-    const untilSnapshot = this.#policy.dueAt(this.#writer.captured) - now
+    const untilSnapshot = this.#policy.dueAt(now, this.#writer.captured) - now
     if (untilSnapshot > 0) return Math.min(this.#lifecycle.restMs, untilSnapshot)
     // One that could not be opened a moment ago, for it is empty now, is waited for.
     if (!this.#lifecycle.mustOpen()) this.open()
@@ -453,7 +463,7 @@ export class WalTracker {
     const database = this.#lifecycle.replicator
     if (database === undefined) return
     try {
-      if (!database.needsPreparing) await this.#captureNow(database, Date.now())
+      if (!database.needsPreparing) await this.#captureNow(database, this.#now())
       await this.#writer.releaseWal(database.source)
     } catch (error) {
       // Whatever SQLite says of a log that is no longer the database's: what follows is a new base.
@@ -488,7 +498,7 @@ export class WalTracker {
       }
     }
     const retryInMs = this.#status.failed(error)
-    this.#pause.set(Date.now(), retryInMs)
+    this.#pause.set(this.#now(), retryInMs)
     return retryInMs
   }
 }

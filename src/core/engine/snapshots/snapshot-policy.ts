@@ -1,3 +1,4 @@
+import { NEVER } from '../../async/schedule.ts'
 import type { DatabaseView, SourceDatabase } from '../../db/index.ts'
 import type { TXID } from '../../ltx/index.ts'
 import { txid as toTxid } from '../../ltx/index.ts'
@@ -62,17 +63,19 @@ export class SnapshotPolicy {
 
   /**
    * @param store rooted at the replica's prefix
-   * @param onStored is told of each snapshot that is stored
+   * @param onStored called with each snapshot that is stored
+   * @param startedAt when replication starts, in milliseconds since 1970. Default: now
    */
   constructor(
     store: ObjectStore,
     layout: ReplicaLayout,
     triggers: SnapshotTriggers,
     onStored?: (file: LtxFileInfo) => void,
+    startedAt = Date.now(),
   ) {
     this.#client = new ReplicaClient(store, layout, { onStored })
     this.#triggers = triggers
-    this.#shippedAt = Date.now()
+    this.#shippedAt = startedAt
     this.#atStart = triggers.atStart === true
   }
 
@@ -113,17 +116,16 @@ export class SnapshotPolicy {
     return this.#newest?.txid
   }
 
-  /** Is it time, with the replica at `txid`? */
-  due(now: number, txid: TXID | undefined): boolean {
-    return this.dueAt(txid, now) <= now
-  }
-
-  /** When it will be time if nothing more is shipped, in milliseconds; `Infinity` for never, 0 for now. */
-  dueAt(txid: TXID | undefined, now: number = Date.now()): number {
+  /**
+   * When the next snapshot is due if nothing more is shipped, as `Schedule.dueAt`.
+   *
+   * @param txid newest TXID of the replica
+   */
+  dueAt(now: number, txid: TXID | undefined): number {
     const newest = this.#newest
     if (txid !== undefined && this.#isBroken) return 0
     if (txid === undefined || newest === undefined || txid <= newest.txid) {
-      return Number.POSITIVE_INFINITY
+      return NEVER
     }
     // Taken while the clock was ahead: the interval counts from now, not from a time to come.
     if (newest.at > now + CLOCK_SLACK_MS) newest.at = now
@@ -132,8 +134,8 @@ export class SnapshotPolicy {
       return 0
     }
     return Math.min(
-      intervalMs === 0 ? Number.POSITIVE_INFINITY : newest.at + intervalMs,
-      onIdleMs === undefined ? Number.POSITIVE_INFINITY : this.#shippedAt + onIdleMs,
+      intervalMs === 0 ? NEVER : newest.at + intervalMs,
+      onIdleMs === undefined ? NEVER : this.#shippedAt + onIdleMs,
     )
   }
 

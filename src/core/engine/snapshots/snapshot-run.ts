@@ -1,5 +1,4 @@
-import { Backoff } from '../../async/backoff.ts'
-import { Deadline } from '../../async/deadline.ts'
+import { RetryPause } from '../../async/retry-pause.ts'
 import type { SourceDatabase } from '../../db/index.ts'
 import { ReplicaError } from '../../replica/replica-client.ts'
 import type { ReplicaHead } from '../../replica/replica-head.ts'
@@ -12,6 +11,7 @@ export interface SnapshotRunParts {
   readonly writer: ReplicaWriter
   readonly policy: SnapshotPolicy
   readonly heavy: <T>(work: () => Promise<T>) => Promise<T>
+  readonly now: () => number
 }
 
 /** The snapshots of one opened database, one at a time, beside its captures. */
@@ -19,9 +19,8 @@ export class SnapshotRun {
   readonly #source: SourceDatabase
   readonly #parts: SnapshotRunParts
   readonly #emit: Emit
-  readonly #backoff = new Backoff({ patient: true })
+  readonly #retry = new RetryPause({ patient: true })
   #running: Promise<void> | undefined
-  readonly #pause = new Deadline()
   /** No snapshot can be the beginning of a restore to the latest state: one is needed, whatever the policy says. */
   #isNeeded = false
   #fenced: FencedError | undefined
@@ -44,7 +43,7 @@ export class SnapshotRun {
 
   /** The store was away and is back: one that failed meanwhile need not wait. */
   storeAnswers(): void {
-    this.#pause.clear()
+    this.#retry.retryNow()
   }
 
   /** Resolves when none runs. */
@@ -78,8 +77,8 @@ export class SnapshotRun {
   /** Starts one if it is needed or the policy asks for it. Everything captured must have been shipped. */
   start(now: number, signal: AbortSignal, onEnd: () => void): void {
     const { policy, writer } = this.#parts
-    if (this.isRunning || this.#pause.left(now) > 0 || !this.#source.capture.coversMark) return
-    const due = this.#isNeeded || policy.due(now, writer.captured)
+    if (this.isRunning || this.#retry.left(now) > 0 || !this.#source.capture.coversMark) return
+    const due = this.#isNeeded || policy.dueAt(now, writer.captured) <= now
     if (writer.captured === undefined || !due) return
     this.#running = this.#take(signal).finally(() => {
       this.#running = undefined
@@ -90,7 +89,8 @@ export class SnapshotRun {
   async #take(signal: AbortSignal): Promise<void> {
     const { policy, writer, heavy } = this.#parts
     const source = this.#source
-    const startedAt = Date.now()
+    const { now } = this.#parts
+    const startedAt = now()
     try {
       // All three at one moment: later captures go on while the snapshot waits for its turn.
       const [txid, stamp, viewing] = [writer.captured!, writer.stamp(), source.capture.view()]
@@ -100,15 +100,14 @@ export class SnapshotRun {
         return await policy.take(source, view, txid, stamp, { signal })
       })
       this.#isNeeded = false
-      this.#backoff.reset()
-      this.#emit({ type: 'snapshot', ms: Date.now() - startedAt, ...result })
+      this.#retry.succeeded(now())
+      this.#emit({ type: 'snapshot', ms: now() - startedAt, ...result })
     } catch (error) {
       if (error instanceof FencedError) {
         this.#fenced = error
         return
       }
-      const retryInMs = this.#backoff.next()
-      this.#pause.set(Date.now(), retryInMs)
+      const retryInMs = this.#retry.failed(now())
       this.#emit(failureEvent('snapshot', error, retryInMs))
     }
   }

@@ -86,6 +86,7 @@ class OneShot {
           this.#failure = failureIn(event)?.error
         },
         wake: ignore,
+        now: () => Date.now(),
       },
     )
     this.#database = new DatabaseReplicator(source, {
@@ -96,6 +97,7 @@ class OneShot {
       maxWalBytes: Number.POSITIVE_INFINITY,
       bootId,
       heavy: (work) => work(),
+      now: () => Date.now(),
       onEvent: (event) => {
         if (event.type === 'base') this.#baseBytes = event.bytes
       },

@@ -1,3 +1,4 @@
+import { NEVER, type Schedule } from '../../async/schedule.ts'
 import type { TXID } from '../../ltx/index.ts'
 import type { LtxFileInfo, ReplicaClient } from '../../replica/replica-client.ts'
 import type { EpochClaim } from '../../replica/writer-claim/writer-claim.ts'
@@ -27,7 +28,7 @@ export interface UpkeepParts {
  * What a replica needs beside new files: compaction, retention, verification. It runs beside the
  * replication and never holds it up; of many replicas a few are at work at a time.
  */
-export class ReplicaUpkeep {
+export class ReplicaUpkeep implements Schedule {
   readonly #catalogue: ReplicaCatalogue
   readonly #parts: UpkeepParts
   readonly #maintenance: ReplicaMaintenance
@@ -80,13 +81,13 @@ export class ReplicaUpkeep {
     this.#listed = true
   }
 
-  /** How long nothing is due, in milliseconds. @throws FencedError if that was found out meanwhile */
-  waitMs(now: number): number {
+  /** When something is due; `NEVER` while something runs. @throws FencedError if one was met in the meantime */
+  dueAt(now: number): number {
     const failure = this.#failure
     if (!(failure instanceof FencedError)) this.#failure = undefined
     if (failure !== undefined) throw failure
-    if (this.#running !== undefined || !this.#listed) return Number.POSITIVE_INFINITY
-    return Math.max(0, this.#dueAt(now) - now)
+    if (this.#running !== undefined || !this.#listed) return NEVER
+    return Math.min(this.#maintenance.dueAt(now), this.#verification.dueAt(now))
   }
 
   /** The store was away and is back: what failed meanwhile need not wait. */
@@ -96,7 +97,7 @@ export class ReplicaUpkeep {
 
   /** Begins what is due, if nothing is running. */
   pump(now: number): void {
-    if (this.waitMs(now) > 0) return
+    if (this.dueAt(now) > now) return
     this.#running = this.#run().finally(() => {
       this.#running = undefined
       this.#parts.wake()
@@ -109,16 +110,15 @@ export class ReplicaUpkeep {
     await this.#working?.catch(() => undefined)
   }
 
+  #now(): number {
+    return this.#parts.context.clock().wall
+  }
+
   async #begin<T>(work: () => Promise<T>): Promise<T> {
     this.#abort.signal.throwIfAborted()
     const working = work()
     this.#working = working
     return await working
-  }
-
-  #dueAt(now: number): number {
-    const due = this.#maintenance.nextDueAt(now) ?? Number.POSITIVE_INFINITY
-    return Math.min(due, this.#verification.nextDueAt(now))
   }
 
   async #run(): Promise<void> {
@@ -127,13 +127,13 @@ export class ReplicaUpkeep {
     try {
       await maintaining(() =>
         this.#begin(async () => {
-          const due = this.#maintenance.nextDueAt(Date.now())
-          if (due !== undefined && due <= Date.now())
-            await this.#maintenance.run(Date.now(), signal)
+          const startedAt = this.#now()
+          if (this.#maintenance.dueAt(startedAt) > startedAt) return
+          await this.#maintenance.run(startedAt, signal)
         }),
       )
-      const now = Date.now()
-      if (this.#verification.nextDueAt(now) <= now) await this.#verification.run(now, signal)
+      const now = this.#now()
+      if (this.#verification.dueAt(now) <= now) await this.#verification.run(now, signal)
     } catch (error) {
       if (!signal.aborted) this.#failure ??= error
     }

@@ -69,6 +69,7 @@ export class ReplicaWriter {
   readonly #database: string
   readonly #writer: WriterIdentity
   readonly #onEvent: (event: EngineEvent) => void
+  readonly #now: () => number
   #captured: TXID | undefined
   #lastTimestamp = 0
   /** Of the state at `#captured`; `undefined` while unknown: files then carry no checksum. */
@@ -98,6 +99,7 @@ export class ReplicaWriter {
     this.shipper = new Shipper(database, this.client, { ...hooks, onShipped }, this.claim)
     this.spool = spool
     this.#onEvent = hooks.onEvent
+    this.#now = hooks.now
   }
 
   /** Newest TXID given out, shipped or pending. */
@@ -129,7 +131,7 @@ export class ReplicaWriter {
 
   /** A time for the next file: now, but never before the last file's. */
   stamp(): Stamp {
-    this.#lastTimestamp = Math.max(this.#lastTimestamp + 1, Date.now())
+    this.#lastTimestamp = Math.max(this.#lastTimestamp + 1, this.#now())
     const { bootId, nodeId } = this.#writer
     return { timestamp: this.#lastTimestamp, nodeId: this.claim?.nodeId ?? nodeId, bootId }
   }
@@ -182,7 +184,7 @@ export class ReplicaWriter {
     const checksums = this.#checksums(staged)
     const file = pagesFile(source, view, changed, txid, this.stamp(), checksums)
     const { header, pages } = file
-    this.#add({ txid, header, pages, noticedAt: Date.now(), body: fileBytes(file) }, staged)
+    this.#add({ txid, header, pages, noticedAt: this.#now(), body: fileBytes(file) }, staged)
   }
 
   /**
@@ -369,7 +371,7 @@ export class ReplicaWriter {
   async #recoverSpool(head: ReplicaHead): Promise<ReplicaHead | undefined> {
     const { files, unused } = await recoverSpool(this.spool, head)
     if (unused !== undefined) {
-      const path = await this.spool.setAside(Date.now())
+      const path = await this.spool.setAside(this.#now())
       this.#onEvent({ type: 'spool-ignored', database: this.#database, path, reason: unused })
     }
     const last = files.at(-1)
