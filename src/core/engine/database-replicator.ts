@@ -7,11 +7,12 @@ import { isStoreError, StoreError } from '../store/index.ts'
 import { CheckpointPolicy } from './capture/checkpoint-policy.ts'
 import { checkMainFile, proveByChecksum } from './capture/checksum-proof.ts'
 import { readSums } from './capture/database-sums.ts'
-import { anchorOf } from './capture/ltx-file.ts'
+import { endOfHeader } from './capture/ltx-file.ts'
 import { WalRelief } from './capture/wal-relief.ts'
 import { type Emit, type EngineEvent, FencedError } from './events.ts'
-import { type PageSums, pageSums } from './idle/page-sums.ts'
+import { type PageChecksums, readPageChecksums } from './idle/page-checksums.ts'
 import { endsAsRemembered, MAX_IDLE_BYTES, reopenIdle } from './idle/reopen-idle.ts'
+import type { EngineLimits } from './options.ts'
 import type { SnapshotPolicy } from './snapshots/snapshot-policy.ts'
 import { SnapshotRun } from './snapshots/snapshot-run.ts'
 import type { ReplicaWriter } from './upload/replica-writer.ts'
@@ -29,7 +30,7 @@ export interface ReplicatorParts {
   readonly checkpointer: Checkpointer
   readonly maxWalBytes: number
   readonly bootId: number
-  readonly heavy: <T>(work: () => Promise<T>) => Promise<T>
+  readonly limits: Pick<EngineLimits, 'fullCopy'>
   readonly onEvent: (event: EngineEvent) => void
   /** In milliseconds since 1970. */
   readonly now: () => number
@@ -45,7 +46,7 @@ export type Known =
   /** It was idle, and the replica ended with `sums`. */
   | {
       readonly kind: 'idle'
-      readonly sums: PageSums
+      readonly sums: PageChecksums
       /** The main file was written to or replaced since. */
       readonly isMainFileChanged: boolean
     }
@@ -63,7 +64,7 @@ export type Known =
 type Phase =
   | { readonly kind: 'unlocated'; readonly baseReason?: string | undefined }
   | { readonly kind: 'needsBase'; readonly reason: string }
-  | { readonly kind: 'reopened'; readonly sums: PageSums }
+  | { readonly kind: 'reopened'; readonly sums: PageChecksums }
   | { readonly kind: 'following' }
 
 const FOLLOWING: Phase = { kind: 'following' }
@@ -143,7 +144,7 @@ export class DatabaseReplicator {
     if (options.patient === true && writer.captured !== undefined) return 'again'
     // Files of a spool come before it: their slots would stay empty for ever.
     if (writer.shipper.pending.length > 0) return 'again'
-    await this.snapshots.settled()
+    await this.snapshots.ended()
     return await this.#takeBase(phase.kind === 'needsBase' ? phase.reason : NO_REPLICA, signal)
   }
 
@@ -162,10 +163,10 @@ export class DatabaseReplicator {
   }
 
   /** Lets other connections' checkpoints pass, while nothing is left to capture. */
-  settle(): void {
+  releaseIdleMark(): void {
     if (this.snapshots.isRunning) return
-    this.source.capture.regrip()
-    this.source.capture.settle()
+    this.source.capture.retakeMarkAfterRestart()
+    this.source.capture.releaseIdleMark()
   }
 
   /** Checkpoints if that is due and nothing forbids it. Everything captured must have been shipped. */
@@ -194,13 +195,13 @@ export class DatabaseReplicator {
   async adopt(txid: TXID, found: LtxHeader, signal: AbortSignal): Promise<void> {
     const { writer, name } = this.#parts
     const key = `TXID ${formatTxid(txid)}`
-    const decision = writer.taken(found)
+    const decision = writer.decideContention(found)
     if (decision === 'fenced' && writer.claim !== undefined) {
       throw await writer.claim.fenced(epochOf(found.nodeId), signal)
     }
     const head = await writer.locate(signal)
-    const anchor = head.header && anchorOf(head.header)
-    const result = anchor && this.source.capture.adopt(anchor, head.header!.commit)
+    const end = head.header && endOfHeader(head.header)
+    const result = end && this.source.capture.adopt(end, head.header!.commit)
     const reopened = result?.proven === true ? undefined : await this.#endsAsIdle(head, signal)
     if (result?.proven === true || reopened !== undefined) {
       if (reopened !== undefined) this.#phase = reopened
@@ -225,15 +226,16 @@ export class DatabaseReplicator {
    * What the database is now, so that it can be let go. `undefined` while it cannot: it is large, is
    * being copied, or has something that is not in the replica.
    */
-  async remember(): Promise<PageSums | undefined> {
+  async readIdleState(): Promise<PageChecksums | undefined> {
     const { capture, file } = this.source
-    if (this.needsPreparing || this.snapshots.isRunning || !capture.coversMark) return undefined
+    if (this.needsPreparing || this.snapshots.isRunning || !capture.isFullyCaptured)
+      return undefined
     if (this.#parts.writer.shipper.pending.length > 0) return undefined
     if (file.size() > MAX_IDLE_BYTES) return undefined
     if ((await capture.scan()) !== undefined || capture.hasUnpublished) return undefined
     if (this.source.mismatch() !== undefined) return undefined
     const { captured } = this.#parts.writer
-    return captured && pageSums(this.source, await capture.view(), captured)
+    return captured && readPageChecksums(this.source, await capture.view(), captured)
   }
 
   /** Ends the connections. The spool and the replica stay. False while they cannot be closed safely (`SourceDatabase.close`). */
@@ -243,11 +245,11 @@ export class DatabaseReplicator {
   }
 
   /** Compares the pages of a database that was idle with what they were. */
-  async #compare(sums: PageSums, signal: AbortSignal): Promise<Phase> {
+  async #compare(sums: PageChecksums, signal: AbortSignal): Promise<Phase> {
     const { writer, bootId } = this.#parts
     const isMainFileChanged = this.#known.kind === 'idle' && this.#known.isMainFileChanged
     const result = await reopenIdle(this.source, writer, sums, bootId, isMainFileChanged, signal)
-    this.#emit({ type: 'woken', proven: result.proven, pages: result.pages })
+    this.#emit({ type: 'reopened', proven: result.proven, pages: result.pages })
     const { baseReason: reason } = result
     return reason === undefined ? FOLLOWING : { kind: 'needsBase', reason }
   }
@@ -265,7 +267,7 @@ export class DatabaseReplicator {
   async #locate(baseReason: string | undefined, signal: AbortSignal): Promise<Phase> {
     const head = await this.#parts.writer.locate(signal)
     this.#parts.onListed?.(head.files)
-    await this.snapshots.observe(head, signal)
+    await this.snapshots.loadListing(head, signal)
     if (head.txid === undefined) return { kind: 'needsBase', reason: NO_REPLICA }
     const reason = baseReason ?? (await this.#resume(head, head.txid, signal))
     return reason === undefined ? FOLLOWING : { kind: 'needsBase', reason }
@@ -273,23 +275,25 @@ export class DatabaseReplicator {
 
   /** Continues where the replica ends, if that can be proven. Returns why it cannot. */
   async #resume(head: ReplicaHead, txid: TXID, signal: AbortSignal): Promise<string | undefined> {
-    const { writer, bootId, heavy } = this.#parts
+    const { writer, bootId, limits } = this.#parts
     const { client } = writer
-    const anchor = head.header && anchorOf(head.header)
+    const end = head.header && endOfHeader(head.header)
     const result =
-      anchor === undefined
+      end === undefined
         ? { proven: false as const, reason: 'the replica does not say where in the WAL it ends' }
-        : this.source.capture.resume(anchor, head.header!.commit, bootId)
+        : this.source.capture.resume(end, head.header!.commit, bootId)
     if (result.proven) {
       if (this.#canLearnSums) {
-        const found = await heavy(() => checkMainFile(client, head, this.source, signal))
+        const found = await limits.fullCopy.run(() =>
+          checkMainFile(client, head, this.source, signal),
+        )
         if (found.belongs === false) return 'the main file is not the one that its WAL belongs to'
         writer.learnSums(found.sums)
       }
       this.#emit({ type: 'resumed', txid, proof: 'wal' })
       return undefined
     }
-    const sums = await heavy(() => proveByChecksum(client, head, this.source, signal))
+    const sums = await limits.fullCopy.run(() => proveByChecksum(client, head, this.source, signal))
     if (sums === undefined) return result.reason
     writer.learnSums(sums)
     this.#emit({ type: 'resumed', txid, proof: 'checksum' })
@@ -301,26 +305,28 @@ export class DatabaseReplicator {
     const { shipper } = this.#parts.writer
     const { capture, file } = this.source
     if (this.snapshots.isRunning || shipper.pending.length > 0) return false
-    return capture.coversMark && file.size() <= MAX_LEARNED_BYTES
+    return capture.isFullyCaptured && file.size() <= MAX_LEARNED_BYTES
   }
 
   /** One look at all pages where their checksums are not known, so that the next file carries them. */
   async #learnSums(signal: AbortSignal): Promise<void> {
-    const { writer, heavy } = this.#parts
+    const { writer, limits } = this.#parts
     const { capture } = this.source
     if (this.#phase.kind !== 'following' || writer.hasSums || !this.#canLearnSums) return
-    writer.learnSums(await heavy(async () => readSums(this.source, await capture.view(), signal)))
+    writer.learnSums(
+      await limits.fullCopy.run(async () => readSums(this.source, await capture.view(), signal)),
+    )
   }
 
   async #takeBase(reason: string, signal: AbortSignal): Promise<'ready' | 'empty' | 'again'> {
-    const { writer, policy, heavy, now } = this.#parts
+    const { writer, policy, limits, now } = this.#parts
     const startedAt = now()
-    const view = await this.source.capture.anchor(signal)
+    const view = await this.source.capture.pinFullView(signal)
     if (view.commit === 0) return 'empty'
     const first = writer.captured === undefined
     try {
-      const base = await heavy(() => writer.putBase(this.source, view, signal))
-      if (first) policy.taken(base.txid, startedAt)
+      const base = await limits.fullCopy.run(() => writer.putBase(this.source, view, signal))
+      if (first) policy.recordSnapshot(base.txid, startedAt)
       this.#phase = FOLLOWING
       this.#collisions = 0
       this.#emit({ type: 'base', reason, ms: now() - startedAt, ...base })
@@ -339,7 +345,7 @@ export class DatabaseReplicator {
   /** An older writer may be alive: what was committed since goes into the slot that it would take next, or else a file that changes nothing. */
   async #fence(): Promise<'ready' | 'again'> {
     if (await this.capture(this.#parts.now())) return 'ready'
-    if (!this.source.capture.coversMark) return 'again'
+    if (!this.source.capture.isFullyCaptured) return 'again'
     await this.#parts.writer.queueFenceFile(this.source)
     return 'ready'
   }

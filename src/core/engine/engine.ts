@@ -10,7 +10,7 @@ import type { CreateOnlyCheck } from '../replica/writer-claim/create-only-check.
 import type { ObjectStore } from '../store/index.ts'
 import type { SyncRequest } from './capture/sync-waiters.ts'
 import { type EngineEvent, FencedError } from './events.ts'
-import { Residency } from './idle/idle-pool.ts'
+import { IdlePool } from './idle/idle-pool.ts'
 import type { EngineContext, TrackerOptions } from './options.ts'
 import type { DatabaseStatus } from './replication-status.ts'
 import { WalTracker } from './wal-tracker.ts'
@@ -27,19 +27,19 @@ export interface EngineOptions {
   readonly databases: readonly EngineDatabase[]
   readonly onEvent: (event: EngineEvent) => void
   /** How many databases are held open while they have nothing to do; those beyond are let go. Default 50. */
-  readonly maxAwake?: number | undefined
+  readonly maxOpen?: number | undefined
   /** How long a database must have been quiet to be let go, in milliseconds; one that was never seen to change need not wait. Default 30,000. */
-  readonly restAfterMs?: number | undefined
+  readonly idleAfterMs?: number | undefined
   /** Default: the clocks of this process. */
   readonly clock?: Clock | undefined
 }
 
 /** Uploads of whole databases that run at once. */
-const HEAVY_AT_ONCE = 4
+const FULL_COPIES_AT_ONCE = 4
 /** Replicas whose end is looked for, or whose first file is stored, at once. */
-const STARTING_AT_ONCE = 32
+const STARTS_AT_ONCE = 32
 /** Replicas that are compacted or pruned at once. */
-const MAINTAINING_AT_ONCE = 2
+const MAINTENANCE_AT_ONCE = 2
 /** Databases that are opened to see whether all can be, before anything is written; of more only the header is read. */
 const OPENED_FIRST = 32
 const HOUR_MS = 3_600_000
@@ -52,16 +52,16 @@ export class Engine {
   readonly #added = new Wakeup()
   #stopped = false
 
-  constructor({ databases, onEvent, maxAwake, restAfterMs, clock = systemClock }: EngineOptions) {
-    const [heavy, starting] = [new Limiter(HEAVY_AT_ONCE), new Limiter(STARTING_AT_ONCE)]
-    const [maintaining, verifying] = [new Limiter(MAINTAINING_AT_ONCE), new Limiter(1)]
+  constructor({ databases, onEvent, maxOpen, idleAfterMs, clock = systemClock }: EngineOptions) {
     this.#context = {
       checkpointer: this.#checkpointer,
-      heavy: <T>(work: () => Promise<T>) => heavy.run(work),
-      starting: <T>(work: () => Promise<T>) => starting.run(work),
-      maintaining: <T>(work: () => Promise<T>) => maintaining.run(work),
-      verifying: <T>(work: () => Promise<T>) => verifying.run(work),
-      residency: new Residency(maxAwake, restAfterMs),
+      limits: {
+        fullCopy: new Limiter(FULL_COPIES_AT_ONCE),
+        start: new Limiter(STARTS_AT_ONCE),
+        maintenance: new Limiter(MAINTENANCE_AT_ONCE),
+        verify: new Limiter(1),
+      },
+      idlePool: new IdlePool(maxOpen, idleAfterMs),
       folders: new FolderWatch(),
       onEvent,
       failing: new Set(),

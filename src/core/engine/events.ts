@@ -48,9 +48,9 @@ export type EngineEvent = { readonly database: string } & (
   | { readonly type: 'chain-broken'; readonly reason: string }
   | { readonly type: 'adopted'; readonly txid: TXID }
   /** Nothing of the database is held open any more, until something happens to its files. */
-  | { readonly type: 'rested' }
+  | { readonly type: 'idle' }
   /** `proven`: the WAL continues what was known; else all pages were compared, and `pages` had changed. */
-  | { readonly type: 'woken'; readonly proven: boolean; readonly pages: number }
+  | { readonly type: 'reopened'; readonly proven: boolean; readonly pages: number }
   | {
       readonly type: 'store-error' | 'database-error'
       /** What failed; it fails until the same goes on. */

@@ -29,7 +29,7 @@ export async function finalSync(
   while (!signal.aborted) {
     const startedAt = now()
     let waitMs = 0
-    shipper.pump(startedAt)
+    shipper.startNext(startedAt)
     if (shipper.pending.length > 0) {
       waitMs = Math.max(TICK_MS, shipper.untilRetry(startedAt))
     } else {
@@ -39,7 +39,7 @@ export async function finalSync(
           (await isDone(database, startedAt, startedAt > until, signal))
         ) {
           // The last upload may still be clearing its file out of the spool.
-          await shipper.settled()
+          await shipper.uploadEnded()
           return true
         }
       } catch (error) {

@@ -1,8 +1,9 @@
 import type { Clock } from '../async/clock.ts'
+import type { Limiter } from '../async/limiter.ts'
 import type { Checkpointer, FolderWatch } from '../db/index.ts'
 import type { RetentionPolicy } from '../retention/retention-policy.ts'
 import type { EngineEvent } from './events.ts'
-import type { Residency } from './idle/idle-pool.ts'
+import type { IdlePool } from './idle/idle-pool.ts'
 import type { SnapshotTriggers } from './snapshots/snapshot-policy.ts'
 
 /** Enough for a person's clicks, and for a request that commits several times. */
@@ -40,17 +41,22 @@ export interface TrackerOptions {
   readonly maxSpoolBytes?: number | undefined
 }
 
+export interface EngineLimits {
+  /** Uploads of whole databases. */
+  readonly fullCopy: Limiter
+  /** Starts: finding the end of a replica, or storing its first file. */
+  readonly start: Limiter
+  /** Compaction and retention. */
+  readonly maintenance: Limiter
+  readonly verify: Limiter
+}
+
 /** What a tracker shares with the others of its process. */
 export interface EngineContext {
   readonly checkpointer: Checkpointer
-  /** Runs uploads of whole databases, a bounded number at a time. */
-  readonly heavy: <T>(work: () => Promise<T>) => Promise<T>
-  /** Runs the start of replicas, a bounded number at a time. */
-  readonly starting: <T>(work: () => Promise<T>) => Promise<T>
-  /** Runs the upkeep of replicas, and their verification, a bounded number at a time. */
-  readonly maintaining: <T>(work: () => Promise<T>) => Promise<T>
-  readonly verifying: <T>(work: () => Promise<T>) => Promise<T>
-  readonly residency: Residency
+  /** How many databases may do the same costly work at once. */
+  readonly limits: EngineLimits
+  readonly idlePool: IdlePool
   readonly folders: FolderWatch
   readonly onEvent: (event: EngineEvent) => void
   /** Names of the databases that have a failure now. */

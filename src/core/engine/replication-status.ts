@@ -148,7 +148,7 @@ export class ReplicationStatus {
   }
 
   /** Passes on what is done for the database tells. */
-  tell(event: EngineEvent): void {
+  record(event: EngineEvent): void {
     if (event.type === 'adopted') this.#shipped = event.txid
     if (event.type === 'chain-broken') {
       this.#chainBroken = { error: event.reason, since: this.#now() }
@@ -162,7 +162,7 @@ export class ReplicationStatus {
 
   /** Trouble until a snapshot is stored. */
   chainBroken(): void {
-    this.tell({ type: 'chain-broken', database: this.#database, reason: CHAIN_BROKEN })
+    this.record({ type: 'chain-broken', database: this.#database, reason: CHAIN_BROKEN })
   }
 
   synced(file: PendingFile, bytes: number): void {
@@ -171,7 +171,7 @@ export class ReplicationStatus {
     this.#shipped = txid
     this.#lastSyncAt = new Date(now)
     const ms = now - file.noticedAt
-    this.tell({ type: 'synced', database: this.#database, txid, bytes, pages, ms })
+    this.record({ type: 'synced', database: this.#database, txid, bytes, pages, ms })
   }
 
   /** A file of the open database has lost its name (`FileMismatch`); `undefined`: none has. Told once for each reason. */
@@ -194,7 +194,7 @@ export class ReplicationStatus {
   /** The database's own steps failed. Returns the pause until they are tried again, in milliseconds. */
   failed(error: unknown): number {
     const retryInMs = this.#backoff.next()
-    this.tell({ database: this.#database, ...failureEvent('replication', error, retryInMs) })
+    this.record({ database: this.#database, ...failureEvent('replication', error, retryInMs) })
     return retryInMs
   }
 
@@ -206,7 +206,7 @@ export class ReplicationStatus {
     const failed = failureEvent('replication', failure.error, 0).type
     const type = failed === 'store-error' ? 'store-recovered' : 'database-recovered'
     const outageMs = Math.max(0, this.#now() - failure.since)
-    this.tell({ type, database: this.#database, during: 'replication', outageMs })
+    this.record({ type, database: this.#database, during: 'replication', outageMs })
   }
 
   stopped(): void {

@@ -62,7 +62,7 @@ export class WalTracker {
     const { name, path, lease = 'newest', syncIntervalMs: syncMs = 1000 } = options
     const { syncBurst = DEFAULT_SYNC_BURST } = options
     const { pollIntervalMs: pollMs = 1000, maxWalBytes = 64 << 20 } = options
-    const { nodeId, failing, residency, folders, clock } = context
+    const { nodeId, failing, idlePool, folders, clock } = context
     this.name = name
     this.#path = path
     this.#pollMs = pollMs
@@ -73,7 +73,7 @@ export class WalTracker {
     const onStored = (file: LtxFileInfo) => this.#catalogue.add(file)
     const hooks: ShipperHooks = {
       onShipped: (file, bytes) => this.#onShipped(file, bytes),
-      onTaken: (file, found, signal) => this.#onTaken(file, found, signal),
+      onSlotTaken: (file, found, signal) => this.#onSlotTaken(file, found, signal),
       onEvent,
       wake,
       failing: () => failing.size,
@@ -101,7 +101,7 @@ export class WalTracker {
       claim: this.#claim,
       stored: () => this.#status.shipped,
       onListed: (files) => {
-        if (this.#policy.judge(files, true)) this.#status.chainBroken()
+        if (this.#policy.checkChain(files, true)) this.#status.chainBroken()
       },
       wake,
     })
@@ -113,14 +113,14 @@ export class WalTracker {
       maxWalBytes,
       onEvent,
       now,
-      onListed: (files) => this.#upkeep.observe(files),
+      onListed: (files) => this.#upkeep.loadListing(files),
     }
     this.#lifecycle = new DatabaseLifecycle({
       path,
       syncMs,
       syncBurst,
       pollMs,
-      residency,
+      idlePool,
       folders,
       wake,
       now,
@@ -167,7 +167,7 @@ export class WalTracker {
    * @throws StoreError that trying again cannot mend: no such bucket, no permission; FencedError
    */
   async start(): Promise<void> {
-    this.#starting = this.#context.starting(() => this.#prepareFirst())
+    this.#starting = this.#context.limits.start.run(() => this.#prepareFirst())
     await this.#starting.catch((error: unknown) => {
       this.#waiters.end(error)
       throw error
@@ -219,7 +219,7 @@ export class WalTracker {
       await this.#starting
       await this.#loop
       await upkeepEnded
-      const isHeld = this.#lifecycle.replicator !== undefined || this.#lifecycle.isResting
+      const isHeld = this.#lifecycle.replicator !== undefined || this.#lifecycle.isIdle
       await this.#checkFiles()
       if (isHeld && this.#lifecycle.mustOpen()) this.open()
       const { signal } = this.#abort
@@ -283,10 +283,10 @@ export class WalTracker {
   #onEvent(event: EngineEvent): void {
     // What waited for a store longer than the uploads do is tried again with them.
     if (event.type === 'store-recovered') {
-      this.#lifecycle.replicator?.snapshots.storeAnswers()
-      this.#upkeep.storeAnswers()
+      this.#lifecycle.replicator?.snapshots.retryNow()
+      this.#upkeep.retryNow()
     }
-    this.#status.tell(event)
+    this.#status.record(event)
   }
 
   #onShipped(file: PendingFile, bytes: number): void {
@@ -297,7 +297,7 @@ export class WalTracker {
     this.#status.synced(file, bytes)
   }
 
-  async #onTaken(file: PendingFile, found: LtxHeader, signal: AbortSignal): Promise<void> {
+  async #onSlotTaken(file: PendingFile, found: LtxHeader, signal: AbortSignal): Promise<void> {
     const { replicator } = this.#lifecycle
     if (replicator !== undefined) return await replicator.adopt(file.txid, found, signal)
     const message = `Another writer has taken over the replica of ${this.name}.`
@@ -336,7 +336,7 @@ export class WalTracker {
         const now = this.#now()
         this.#answerWaiters()
         // After an error uploads alone go on: a file event does not cut the pause short.
-        this.#writer.shipper.pump(now)
+        this.#writer.shipper.startNext(now)
         waitMs = this.#pause.left(now) > 0 ? await this.#whilePaused(now) : await this.#turn(now)
         const after = this.#now()
         waitMs = Math.min(waitMs, this.#upkeep.dueAt(after) - after)
@@ -355,16 +355,16 @@ export class WalTracker {
 
   /** One look at everything that may be due. Returns how long to wait until the next, in milliseconds. */
   async #turn(now: number): Promise<number> {
-    this.#upkeep.pump(now)
+    this.#upkeep.runDue(now)
     await this.#checkFilesIfDue(now)
-    if (!(await this.#lifecycle.clear())) return this.#pollMs
+    if (!(await this.#lifecycle.closeLeftover())) return this.#pollMs
     if (this.#lifecycle.mustOpen()) this.open()
     const database = this.#lifecycle.replicator
     const { shipper } = this.#writer
-    if (database?.needsPreparing === false) database.settle()
-    shipper.pump(now)
+    if (database?.needsPreparing === false) database.releaseIdleMark()
+    shipper.startNext(now)
     if (shipper.pending.length > 0) return await this.#whileShipping(database, now)
-    if (database === undefined) return this.#rested(now)
+    if (database === undefined) return this.#whileIdle(now)
     if (database.needsPreparing) return await this.#prepare(database)
     if (this.#shippedSomething) {
       this.#shippedSomething = false
@@ -374,7 +374,7 @@ export class WalTracker {
     }
     const walBytes = database.source.capture.walBytes()
     const untilSync = this.#lifecycle.pace?.untilSync(now) ?? 0
-    const mayWait = !this.#waiters.isUrgent && !database.checkpoints.pressing(now, walBytes)
+    const mayWait = !this.#waiters.isUrgent && !database.checkpoints.isPressing(now, walBytes)
     if (untilSync > 0 && mayWait) return Math.min(BUSY_TICK_MS, untilSync)
     if (await this.#captureNow(database, now)) return 0
     return await this.#beQuiet(database, now)
@@ -385,7 +385,7 @@ export class WalTracker {
     this.#status.recovered()
     if (!captured) return false
     this.#lifecycle.pace?.captured(now)
-    this.#writer.shipper.pump(now)
+    this.#writer.shipper.startNext(now)
     return true
   }
 
@@ -409,21 +409,21 @@ export class WalTracker {
     const { waitMs, armed, isCalm } = pace.quiet()
     if (armed && (await this.#captureNow(database, now))) return 0
     this.#shippedSomething = true
-    if (!isCalm || !(await this.#lifecycle.rest(now))) return waitMs
-    if (this.#lifecycle.isResting) this.#context.onEvent({ type: 'rested', database: this.name })
+    if (!isCalm || !(await this.#lifecycle.closeIfIdle(now))) return waitMs
+    if (this.#lifecycle.isIdle) this.#context.onEvent({ type: 'idle', database: this.name })
     return 0
   }
 
   /** Nothing is open: all of a resting database is in the store. */
-  #rested(now: number): number {
+  #whileIdle(now: number): number {
     this.#status.recovered()
-    if (!this.#lifecycle.isResting) return this.#pollMs
+    if (!this.#lifecycle.isIdle) return this.#pollMs
     this.#waiters.answerAll(this.#status.shipped)
     const untilSnapshot = this.#policy.dueAt(now, this.#writer.captured) - now
-    if (untilSnapshot > 0) return Math.min(this.#lifecycle.restMs, untilSnapshot)
+    if (untilSnapshot > 0) return Math.min(this.#lifecycle.idleWaitMs, untilSnapshot)
     // One that could not be opened a moment ago, for it is empty now, is waited for.
     if (!this.#lifecycle.mustOpen()) this.open()
-    return this.#lifecycle.isResting ? this.#pollMs : 0
+    return this.#lifecycle.isIdle ? this.#pollMs : 0
   }
 
   async #whileShipping(database: DatabaseReplicator | undefined, now: number): Promise<number> {
@@ -454,12 +454,12 @@ export class WalTracker {
   async #checkFiles(): Promise<void> {
     const lifecycle = this.#lifecycle
     const mismatch = lifecycle.replicator?.source.mismatch()
-    if (mismatch?.kind === 'replaced') await this.#leave(mismatch.reason)
+    if (mismatch?.kind === 'replaced') await this.#abandon(mismatch.reason)
     this.#status.filesRemoved(mismatch?.kind === 'removed' ? mismatch.reason : undefined)
   }
 
   /** The files are no longer the database that is open: ships what can still be read of that and lets it go. */
-  async #leave(reason: string): Promise<void> {
+  async #abandon(reason: string): Promise<void> {
     const database = this.#lifecycle.replicator
     if (database === undefined) return
     try {
@@ -470,7 +470,7 @@ export class WalTracker {
       if (error instanceof FencedError) throw error
       await database.loseContinuity(messageOf(error))
     }
-    await this.#lifecycle.leave(reason)
+    await this.#lifecycle.abandon(reason)
     this.#status.lost(`the database was replaced or deleted: ${reason}`)
   }
 
@@ -478,7 +478,7 @@ export class WalTracker {
   async #recover(error: unknown): Promise<number> {
     // What a failed open leaves holds the index of the log, under which no application can start.
     // What keeps it from being closed is told at the next turn, which tries again.
-    await this.#lifecycle.clear().catch(() => false)
+    await this.#lifecycle.closeLeftover().catch(() => false)
     if (this.#stopping) return 0
     if (error instanceof FencedError) {
       this.#status.fenced(error)
@@ -491,7 +491,7 @@ export class WalTracker {
     }
     if (isReplaced(error)) {
       try {
-        await this.#leave(error.message)
+        await this.#abandon(error.message)
         return 0
       } catch (another) {
         return await this.#recover(another)

@@ -58,7 +58,7 @@ export class CheckpointPolicy {
   }
 
   /** Is the WAL so long that it must be shipped and checkpointed now? */
-  pressing(now: number, walBytes: number): boolean {
+  isPressing(now: number, walBytes: number): boolean {
     if (this.#source.capture.position.wal === this.#doneAt) return false
     return walBytes >= this.pressureBytes && this.#pauseFor(walBytes).left(now) === 0
   }
@@ -108,9 +108,9 @@ export class CheckpointPolicy {
 
   async #unguarded(): Promise<boolean> {
     const { capture, path } = this.#source
-    if (!capture.hold()) return false
+    if (!capture.advanceReadMark()) return false
     await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
-    return this.#letGo()
+    return this.#releaseLog()
   }
 
   async #guarded(
@@ -119,16 +119,16 @@ export class CheckpointPolicy {
   ): Promise<boolean> {
     const { capture, path } = this.#source
     // The bulk is synced and copied while writers go on, so that the lock is held for the rest only.
-    capture.hold()
+    capture.advanceReadMark()
     await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
     // Nothing was committed in between: no lock is needed.
-    if (this.#letGo()) return true
+    if (this.#releaseLog()) return true
     for (let round = 0; this.tailBytes() > LOCKED_TAIL_BYTES; round++) {
       const mayKeep = round < MAX_ROUNDS && this.tailBytes() <= maxTailBytes
       const change = mayKeep ? await capture.scan() : undefined
       if (change === undefined) return false
       await keep(change)
-      if (!capture.hold()) continue
+      if (!capture.advanceReadMark()) continue
       await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
     }
     if (this.tailBytes() > SHORT_TAIL_BYTES && this.tailBytes() <= maxTailBytes) {
@@ -141,18 +141,18 @@ export class CheckpointPolicy {
       for (let change = await capture.scan(); change !== undefined; change = await capture.scan()) {
         await keep(change)
       }
-      if (!capture.hold()) return false
+      if (!capture.advanceReadMark()) return false
       await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
-      return this.#letGo()
+      return this.#releaseLog()
     } finally {
       await this.#checkpointer.unlock(path)
     }
   }
 
-  #letGo(): boolean {
+  #releaseLog(): boolean {
     const { capture, guard } = this.#source
     const { published, backfilled } = guard.state()
     if (published !== backfilled || published !== capture.position.wal.frame) return false
-    return capture.hold()
+    return capture.advanceReadMark()
   }
 }

@@ -78,7 +78,7 @@ export class WalRelief {
       return
     }
     if (!mayCheckpoint || writer.shipper.stuckFor(now) < STUCK_MS) return
-    if (!this.#checkpoints.pressing(now, walBytes))
+    if (!this.#checkpoints.isPressing(now, walBytes))
       return this.#limits.walIsStuck(walBytes, this.#maxWalBytes)
     if (this.#limits.isSpoolFull(writer.spool, walBytes)) return
     if (this.#spooling.left(now) > 0 || this.#checkpointing.left(now) > 0) return

@@ -80,7 +80,7 @@ export class SnapshotPolicy {
   }
 
   /** Learns which snapshots exist from a listing of the replica. */
-  observe(files: readonly LtxFileInfo[]): void {
+  loadListing(files: readonly LtxFileInfo[]): void {
     for (const file of files) {
       if (file.level !== SNAPSHOT_LEVEL) continue
       if (this.#newest !== undefined && file.maxTxid <= this.#newest.txid) continue
@@ -96,7 +96,7 @@ export class SnapshotPolicy {
    * at once. True if this was not known yet. A replica without files is a new one or was emptied:
    * `isWritten` says which.
    */
-  judge(files: readonly LtxFileInfo[], isWritten: boolean): boolean {
+  checkChain(files: readonly LtxFileInfo[], isWritten: boolean): boolean {
     const { newestTxid, restorable } = summarizeReplica(files)
     const isBroken = newestTxid === undefined ? isWritten : restorable?.to !== newestTxid
     const isNews = isBroken && !this.#isBroken
@@ -141,7 +141,7 @@ export class SnapshotPolicy {
 
   /**
    * Stores `view`, which must be what the replica has at `txid`. Writers go on meanwhile; only
-   * `hold` must wait until the promise settles.
+   * `advanceReadMark` must wait until the promise settles.
    *
    * @throws StoreError
    */
@@ -160,12 +160,12 @@ export class SnapshotPolicy {
     } catch (error) {
       if (!isStoreError(error) || error.code !== 'AlreadyExists') throw error
     }
-    this.taken(txid, stamp.timestamp)
+    this.recordSnapshot(txid, stamp.timestamp)
     return { txid, pages: file.pages, bytes }
   }
 
   /** Counts a snapshot stored by other means. */
-  taken(txid: TXID, at: number): void {
+  recordSnapshot(txid: TXID, at: number): void {
     this.#newest = { txid, at }
     this.#pages = 0
     this.#bytes = 0

@@ -4,13 +4,14 @@ import { ReplicaError } from '../../replica/replica-client.ts'
 import type { ReplicaHead } from '../../replica/replica-head.ts'
 import { SNAPSHOT_LEVEL } from '../../replica/replica-layout.ts'
 import { CHAIN_BROKEN, type Emit, FencedError, failureEvent } from '../events.ts'
+import type { EngineLimits } from '../options.ts'
 import type { ReplicaWriter } from '../upload/replica-writer.ts'
 import type { SnapshotPolicy } from './snapshot-policy.ts'
 
 export interface SnapshotRunParts {
   readonly writer: ReplicaWriter
   readonly policy: SnapshotPolicy
-  readonly heavy: <T>(work: () => Promise<T>) => Promise<T>
+  readonly limits: Pick<EngineLimits, 'fullCopy'>
   readonly now: () => number
 }
 
@@ -42,12 +43,12 @@ export class SnapshotRun {
   }
 
   /** The store was away and is back: one that failed meanwhile need not wait. */
-  storeAnswers(): void {
+  retryNow(): void {
     this.#retry.retryNow()
   }
 
   /** Resolves when none runs. */
-  async settled(): Promise<void> {
+  async ended(): Promise<void> {
     await this.#running
   }
 
@@ -58,10 +59,10 @@ export class SnapshotRun {
    *
    * @throws StoreError
    */
-  async observe({ files, txid }: ReplicaHead, signal: AbortSignal): Promise<void> {
+  async loadListing({ files, txid }: ReplicaHead, signal: AbortSignal): Promise<void> {
     const { policy, writer } = this.#parts
-    policy.observe(files)
-    if (policy.judge(files, false)) this.#emit({ type: 'chain-broken', reason: CHAIN_BROKEN })
+    policy.loadListing(files)
+    if (policy.checkChain(files, false)) this.#emit({ type: 'chain-broken', reason: CHAIN_BROKEN })
     this.#isNeeded = false
     const newest = files.findLast(({ level }) => level === SNAPSHOT_LEVEL)
     if (newest === undefined || newest.maxTxid === txid) return
@@ -77,7 +78,7 @@ export class SnapshotRun {
   /** Starts one if it is needed or the policy asks for it. Everything captured must have been shipped. */
   start(now: number, signal: AbortSignal, onEnd: () => void): void {
     const { policy, writer } = this.#parts
-    if (this.isRunning || this.#retry.left(now) > 0 || !this.#source.capture.coversMark) return
+    if (this.isRunning || this.#retry.left(now) > 0 || !this.#source.capture.isFullyCaptured) return
     const due = this.#isNeeded || policy.dueAt(now, writer.captured) <= now
     if (writer.captured === undefined || !due) return
     this.#running = this.#take(signal).finally(() => {
@@ -87,7 +88,7 @@ export class SnapshotRun {
   }
 
   async #take(signal: AbortSignal): Promise<void> {
-    const { policy, writer, heavy } = this.#parts
+    const { policy, writer, limits } = this.#parts
     const source = this.#source
     const { now } = this.#parts
     const startedAt = now()
@@ -95,7 +96,7 @@ export class SnapshotRun {
       // All three at one moment: later captures go on while the snapshot waits for its turn.
       const [txid, stamp, viewing] = [writer.captured!, writer.stamp(), source.capture.view()]
       const view = await viewing
-      const result = await heavy(async () => {
+      const result = await limits.fullCopy.run(async () => {
         await writer.claim?.assertCurrent(signal)
         return await policy.take(source, view, txid, stamp, { signal })
       })

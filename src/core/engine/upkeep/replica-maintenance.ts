@@ -102,8 +102,8 @@ export class ReplicaMaintenance implements Schedule {
     this.#seen = -1
   }
 
-  /** Makes what failed due at once, because the store is reachable again. */
-  retrySoon(): void {
+  /** What failed because the store was away is due at once: the store is back. */
+  retryNow(): void {
     if (this.#retry.failingSince === undefined) return
     this.#retry.retryNow()
     this.#next = 0
@@ -218,7 +218,7 @@ export class ReplicaMaintenance implements Schedule {
     const known = new Set(this.#catalogue.files.map(({ key }) => key))
     const listed = await this.#client.list({ signal })
     const stored = this.#catalogue.files.filter(({ key }) => !known.has(key))
-    this.#catalogue.observe(listed)
+    this.#catalogue.loadListing(listed)
     for (const file of stored) this.#catalogue.add(file)
     this.#options.onListed?.()
   }

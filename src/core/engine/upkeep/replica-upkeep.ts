@@ -64,7 +64,7 @@ export class ReplicaUpkeep implements Schedule {
     )
     const intervalMs = options.verifyIntervalMs ?? 0
     const limiter = {
-      run: <T>(work: () => Promise<T>) => context.verifying(() => this.#begin(work)),
+      run: <T>(work: () => Promise<T>) => context.limits.verify.run(() => this.#begin(work)),
     }
     this.#verification = new VerifySchedule(client, { intervalMs, limiter, stored }, (event) => {
       // A listing does not show damage: what retention counts on must be what can be read.
@@ -76,8 +76,8 @@ export class ReplicaUpkeep implements Schedule {
   }
 
   /** Learns the whole replica from a listing. */
-  observe(files: readonly LtxFileInfo[]): void {
-    this.#catalogue.observe(files)
+  loadListing(files: readonly LtxFileInfo[]): void {
+    this.#catalogue.loadListing(files)
     this.#listed = true
   }
 
@@ -91,12 +91,12 @@ export class ReplicaUpkeep implements Schedule {
   }
 
   /** The store was away and is back: what failed meanwhile need not wait. */
-  storeAnswers(): void {
-    this.#maintenance.retrySoon()
+  retryNow(): void {
+    this.#maintenance.retryNow()
   }
 
   /** Begins what is due, if nothing is running. */
-  pump(now: number): void {
+  runDue(now: number): void {
     if (this.dueAt(now) > now) return
     this.#running = this.#run().finally(() => {
       this.#running = undefined
@@ -123,9 +123,9 @@ export class ReplicaUpkeep implements Schedule {
 
   async #run(): Promise<void> {
     const { signal } = this.#abort
-    const { maintaining } = this.#parts.context
+    const { maintenance } = this.#parts.context.limits
     try {
-      await maintaining(() =>
+      await maintenance.run(() =>
         this.#begin(async () => {
           const startedAt = this.#now()
           if (this.#maintenance.dueAt(startedAt) > startedAt) return

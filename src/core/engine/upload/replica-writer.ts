@@ -94,7 +94,7 @@ export class ReplicaWriter {
       await hooks.onShipped(file, bytes, signal)
       // One that stays, on a disk gone read-only, is behind the replica's end: the next start removes it.
       if (file.spooled !== undefined) await spool.remove(file.spooled).catch(() => {})
-      await this.#landed(file.header, signal)
+      await this.#recordStored(file.header, signal)
     }
     this.shipper = new Shipper(database, this.client, { ...hooks, onShipped }, this.claim)
     this.spool = spool
@@ -137,7 +137,7 @@ export class ReplicaWriter {
   }
 
   /** What to do where another writer's file stands in the next slot. */
-  taken({ nodeId }: LtxHeader): ContentionDecision {
+  decideContention({ nodeId }: LtxHeader): ContentionDecision {
     return decideContention(this.claim?.epoch ?? 0, epochOf(nodeId))
   }
 
@@ -267,7 +267,7 @@ export class ReplicaWriter {
   }
 
   /**
-   * Stores the database at the capture's fresh anchor: the first file of a replica as a snapshot,
+   * Stores the database at the capture's freshly pinned view: the first file of a replica as a snapshot,
    * a later base as the next level-0 file, in the slot that any other writer would need too.
    * A page size other than the replica's gets a snapshot as well, for one restore cannot mix two.
    *
@@ -285,7 +285,7 @@ export class ReplicaWriter {
     const before = this.#sums?.value
     const file = fullFile(source, view, { minTxid: txid, maxTxid: txid }, stamp, undefined, before)
     const bytes = await this.#putFull(first ? SNAPSHOT_LEVEL : 0, file, signal)
-    await this.#landed(file.header, signal)
+    await this.#recordStored(file.header, signal)
     if (!first && this.#pageSize !== undefined && this.#pageSize !== source.pageSize) {
       const txids = { minTxid: toTxid(1), maxTxid: txid }
       await this.#putFull(SNAPSHOT_LEVEL, fullFile(source, view, txids, stamp), signal)
@@ -321,7 +321,10 @@ export class ReplicaWriter {
   }
 
   /** A file stands in the store. The first one of this writer's own fences the older ones. */
-  async #landed({ nodeId, maxTxid }: LtxHeader, signal: AbortSignal | undefined): Promise<void> {
+  async #recordStored(
+    { nodeId, maxTxid }: LtxHeader,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const { claim } = this
     if (claim?.epoch === undefined || nodeId !== claim.nodeId) return
     const taken = await claim.recordStored(maxTxid, signal)

@@ -14,7 +14,7 @@ export interface ShipperHooks {
     signal: AbortSignal,
   ) => Promise<void> | void
   /** The slot holds another writer's file. Resolves if this writer can go on behind it; else throws `FencedError`. */
-  readonly onTaken: (file: PendingFile, found: LtxHeader, signal: AbortSignal) => Promise<void>
+  readonly onSlotTaken: (file: PendingFile, found: LtxHeader, signal: AbortSignal) => Promise<void>
   readonly onEvent: (event: EngineEvent) => void
   /** In milliseconds since 1970. */
   readonly now: () => number
@@ -70,7 +70,7 @@ export class Shipper {
   }
 
   /** Starts the next upload if none runs and no pause is due. @throws what ended the last one for good */
-  pump(now: number): void {
+  startNext(now: number): void {
     if (this.#fatal !== undefined) throw this.#fatal
     const file = this.#queue[0]
     if (file === undefined || this.#uploading !== undefined || this.#retry.left(now) > 0) return
@@ -83,7 +83,7 @@ export class Shipper {
   }
 
   /** Resolves when no upload runs. @throws what ended it for good */
-  async settled(): Promise<void> {
+  async uploadEnded(): Promise<void> {
     await this.#uploading
     if (this.#fatal !== undefined) throw this.#fatal
   }
@@ -110,7 +110,7 @@ export class Shipper {
       if (error instanceof FencedError) this.#fatal = error
       else if (signal.aborted) return
       else if (isStoreError(error) && error.code === 'AlreadyExists') {
-        await this.#taken(file, signal)
+        await this.#slotTaken(file, signal)
       } else this.#failed(error)
     }
   }
@@ -126,7 +126,7 @@ export class Shipper {
   }
 
   /** An earlier try may have landed although its answer was lost; then the object is ours to the byte. */
-  async #taken(file: PendingFile, signal: AbortSignal): Promise<void> {
+  async #slotTaken(file: PendingFile, signal: AbortSignal): Promise<void> {
     try {
       const found = await this.#client.head(0, file.txid, file.txid, { signal })
       if (found === undefined) return this.#failed(emptySlot(file.txid))
@@ -137,7 +137,7 @@ export class Shipper {
         header.timestamp === timestamp &&
         header.walOffset === walOffset &&
         header.walSize === walSize
-      if (!ours) return await this.#hooks.onTaken(file, header, signal)
+      if (!ours) return await this.#hooks.onSlotTaken(file, header, signal)
       await this.#claim?.assertFresh(signal)
       this.#client.recordStored(found)
       await this.#shipped(file, found.size, signal)

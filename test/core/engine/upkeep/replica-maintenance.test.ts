@@ -176,7 +176,7 @@ describe('what is due', () => {
     const replica = new MaintainedReplica(START, { levels: [30 * SECOND], retention: 'none' })
     await replica.write(20, SECOND)
     const other = new MaintainedReplica(Date.now(), { levels: [30 * SECOND] }, replica.store)
-    other.catalogue.observe(replica.catalogue.files)
+    other.catalogue.loadListing(replica.catalogue.files)
     await other.pass(30 * SECOND)
     await replica.pass(30 * SECOND)
     expect(replica.count('maintenance-error')).toBe(0)
@@ -268,7 +268,7 @@ describe('merges and deletions of another process', () => {
       { levels: [20 * SECOND, HOUR], retention: 'none' },
       replica.store,
     )
-    other.catalogue.observe(await replica.client.list())
+    other.catalogue.loadListing(await replica.client.list())
     await other.run()
     vi.setSystemTime(Date.now() + 2 * HOUR)
     await other.run()
