@@ -6,9 +6,9 @@ import type { DatabaseReplicator, Known } from './database-replicator.ts'
 import { fileTimes, IdleDatabase } from './idle/idle-database.ts'
 import type { IdlePool } from './idle/idle-pool.ts'
 
-/** After a rest that a writer disturbed the next try waits for this many times as long. */
+/** If a write interrupts the closing of an idle database, the next attempt waits this many times longer. */
 const IDLE_RETRY_RATIO = 5
-/** A try to close what could not be closed starts a process: not more often than this, in milliseconds. */
+/** Pause between attempts to close a connection under protection, in milliseconds: each starts a process. */
 const CLOSE_AGAIN_MS = 2000
 
 export interface LifecycleOptions {
@@ -21,68 +21,68 @@ export interface LifecycleOptions {
   readonly wake: () => void
   /** In milliseconds since 1970. */
   readonly now: () => number
-  /** Makes the steps for a database just opened. */
+  /** Creates the replicator of a database that was just opened. */
   readonly replicate: (source: SourceDatabase, known: Known) => DatabaseReplicator
 }
 
 /**
- * Whether one database is open, at rest, or not there, and the changes between these. What is at
- * rest has no connection and no descriptor; what it was is remembered by the page.
+ * Whether one database is open, idle or missing, and the transitions between these. An idle
+ * database has no connection and no descriptor open; a checksum of each page is kept in memory.
  */
 export class DatabaseLifecycle {
   readonly #options: LifecycleOptions
   #replicator: DatabaseReplicator | undefined
   #pace: SyncPace | undefined
   #idle: IdleDatabase | undefined
-  /** Let go, and still open: it could not be closed without harm to the files that are there now. */
+  /** Abandoned but still open: closing it could have harmed the files that are at the path now. */
   #unclosed: { close(keepLog?: boolean): Promise<boolean> } | undefined
-  /** Why what is opened next needs a new base. */
+  /** Why the next database to be opened needs a new base. */
   #baseReason: string | undefined
   #mustKeepLog = false
   readonly #closePause = new Deadline()
   #identity: string | undefined
   readonly #idlePause = new Deadline()
-  /** When the database was opened after a rest, in milliseconds: something is going on. */
+  /** When the idle database was opened again, in milliseconds since 1970. */
   #reopenedAt = 0
 
   constructor(options: LifecycleOptions) {
     this.#options = options
   }
 
-  /** The open database; `undefined` while there is none, or it rests. */
+  /** The replicator of the open database; `undefined` while it is idle or missing. */
   get replicator(): DatabaseReplicator | undefined {
     return this.#replicator
   }
 
-  /** When to look at the open database. */
+  /** When to look for commits in the open database. */
   get pace(): SyncPace | undefined {
     return this.#pace
   }
 
-  /** Everything of it is in the replica, and nothing is held. */
+  /** Everything is in the replica, and nothing is held open. */
   get isIdle(): boolean {
     return this.#idle !== undefined
   }
 
-  /** How long a idle database needs no look, in milliseconds. */
+  /** How long an idle database need not be checked, in milliseconds. */
   get idleWaitMs(): number {
     return this.#idle?.waitMs ?? this.#options.pollMs
   }
 
-  /** Device and inode of the file that is open, rests, or else is at the path. */
+  /** Device and inode of the open or idle file, or of the file at the path. */
   get identity(): string | undefined {
     if (this.#replicator !== undefined || this.#idle !== undefined) return this.#identity
     try {
       const { dev, ino } = statSync(this.#options.path)
       return `${dev}:${ino}`
     } catch {
-      // Missing, or out of reach: opening it says which.
+      // Missing or unreachable: opening it will say which.
       return undefined
     }
   }
 
   /**
-   * Looks at the file's header alone. No connection of this process to the file may be open.
+   * Reads only the header. No connection of this process to the file may be open.
    *
    * @throws DatabaseError
    */
@@ -91,14 +91,14 @@ export class DatabaseLifecycle {
   }
 
   /**
-   * Opens the database, or a idle one again. False for an empty file.
+   * Opens the database, or an idle one again. Returns false for an empty file.
    *
    * @throws DatabaseError
    */
   open(): boolean {
     const { path, syncMs, syncBurst, pollMs, idlePool, wake, replicate } = this.#options
     if (this.#replicator !== undefined) return true
-    // What took a database's place may stand beside a log that is not its own.
+    // A file that replaced the database may lie next to a log that is not its own.
     const source = SourceDatabase.open(path, this.#mustKeepLog ? this.#keepHalfOpen : undefined)
     if (source === undefined) return false
     idlePool.opened()
@@ -130,14 +130,14 @@ export class DatabaseLifecycle {
     this.#unclosed = left
   }
 
-  /** Is there something at the path that must be opened now? A idle database must when its files have changed. */
+  /** Is there a database to open? An idle one only when its files have changed. */
   mustOpen(): boolean {
     if (this.#replicator !== undefined || this.#unclosed !== undefined) return false
     if (!existsSync(this.#options.path)) return false
     return this.#idle?.hasChanged() ?? true
   }
 
-  /** Closes the connections. The database stays where it is. */
+  /** Closes the connections. */
   async close(keepLog?: boolean): Promise<void> {
     this.#idle?.unwatch()
     this.#idle = undefined
@@ -149,8 +149,8 @@ export class DatabaseLifecycle {
   }
 
   /**
-   * Closes a database whose files are no longer those that its path names. What is there now gets a
-   * new base when it is opened.
+   * Closes a database whose files are no longer the ones at its path. What is there now gets a new
+   * base when it is opened.
    */
   async abandon(reason: string): Promise<void> {
     this.#baseReason = reason
@@ -158,7 +158,7 @@ export class DatabaseLifecycle {
     await this.close()
   }
 
-  /** Closes what could not be closed before. False while it still cannot: nothing else can be opened then. */
+  /** Closes a connection that could not be closed before. Returns false if it still cannot: nothing else can be opened then. */
   async closeLeftover(keepLog?: boolean): Promise<boolean> {
     if (this.#unclosed === undefined) return true
     if (this.#closePause.left(this.#options.now()) > 0) return false
@@ -172,10 +172,10 @@ export class DatabaseLifecycle {
   }
 
   /**
-   * Lets a quiet database go if too many are open and all of it is in the replica. If a writer came
-   * in between, it is open again afterwards.
+   * Closes a quiet database if too many are open and all of it is in the replica. If it is written
+   * to in the meantime, it is opened again.
    *
-   * @returns whether it was let go, at least for a moment
+   * @returns whether it was closed, if only for a moment
    */
   async closeIfIdle(now: number): Promise<boolean> {
     const { path, pollMs, idlePool, folders, wake } = this.#options

@@ -5,13 +5,13 @@ import type { DatabaseReplicator } from './database-replicator.ts'
 import { FencedError } from './events.ts'
 import type { Shipper } from './upload/shipper.ts'
 
-/** Under writes that never pause the final sync ends after this, in milliseconds. */
+/** How long the final sync follows an application that keeps writing, in milliseconds. */
 const FINAL_SYNC_MS = 5000
-/** How often to look whether an upload has ended, in milliseconds. */
+/** How often to check whether an upload has ended, in milliseconds. */
 const TICK_MS = 25
 
 /**
- * Ships what was committed until now, trying again while the store fails, until `signal` ends it.
+ * Ships what has been committed so far, retrying while the store fails, until `signal` aborts.
  *
  * @returns whether everything is in the store
  * @throws FencedError
@@ -38,7 +38,7 @@ export async function finalSync(
           database === undefined ||
           (await isDone(database, startedAt, startedAt > until, signal))
         ) {
-          // The last upload may still be clearing its file out of the spool.
+          // The last upload may still be removing its file from the spool.
           await shipper.uploadEnded()
           return true
         }
@@ -51,7 +51,7 @@ export async function finalSync(
   return false
 }
 
-/** Captures what is left; true if there was nothing more. */
+/** Captures what is left. Returns true if there was nothing. */
 async function isDone(
   database: DatabaseReplicator,
   now: number,

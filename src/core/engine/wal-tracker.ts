@@ -24,10 +24,9 @@ import type { ShipperHooks } from './upload/shipper.ts'
 import { createSpool } from './upload/spool.ts'
 
 /**
- * Tracks one database's WAL into its replica: looks at once on a file event, then at most once per
- * sync interval while writes go on; ships what was committed; lets the WAL be checkpointed when it
- * is shipped; takes a new base where continuity cannot be proven. It ends by itself only when
- * another writer has taken the replica over.
+ * The replication loop of one database: decides when to capture, ship, checkpoint, take a snapshot
+ * or close the database. `DatabaseReplicator` does these steps. The loop ends only when it is
+ * stopped or another writer has taken over the replica.
  */
 export class WalTracker {
   readonly name: string
@@ -129,7 +128,7 @@ export class WalTracker {
   }
 
   /**
-   * Looks whether there is a database to replicate. No other tracker may have the file open.
+   * Checks that there is a database to replicate. No other tracker may have the file open.
    *
    * @throws DatabaseError
    */
@@ -138,7 +137,7 @@ export class WalTracker {
   }
 
   /**
-   * Opens the database; nothing is written yet. An empty file is waited for.
+   * Opens the database without writing anything. If the file is empty, the loop waits for content.
    *
    * @throws DatabaseError
    */
@@ -147,7 +146,7 @@ export class WalTracker {
     else this.#status.waiting('the database is empty')
   }
 
-  /** Device and inode of the file, to find one database given twice. */
+  /** Device and inode of the file, to detect a database that was given twice. */
   get identity(): string | undefined {
     return this.#lifecycle.identity
   }
@@ -161,10 +160,11 @@ export class WalTracker {
   }
 
   /**
-   * Finds the replica's end (or takes a base) and starts the loop. Resolves when the replica is being
-   * kept up to date, or, if the store is out of reach for now, when that is known and will be tried again.
+   * Continues at the replica's end, or takes a base, and starts the loop. Resolves when the replica
+   * is up to date, or as soon as the store turns out to be unreachable: the loop then retries.
    *
-   * @throws StoreError that trying again cannot mend: no such bucket, no permission; FencedError
+   * @throws StoreError that a retry cannot fix, such as a missing bucket or permission
+   * @throws FencedError
    */
   async start(): Promise<void> {
     this.#starting = this.#context.limits.start.run(() => this.#prepareFirst())
@@ -198,10 +198,10 @@ export class WalTracker {
   }
 
   /**
-   * Ships what was committed until now and ends. The SQLite connections stay open: the last one to
-   * close would delete the WAL, and with it the proof that the next start can go on from here.
+   * Ships what has been committed so far, then ends. The SQLite connections stay open: closing the
+   * last one would delete the WAL, which lets the next start continue without a new base.
    *
-   * @returns whether everything was shipped within the time
+   * @returns whether everything was shipped in time
    */
   async stop(timeoutMs: number): Promise<boolean> {
     if (this.#starting === undefined) {
@@ -245,9 +245,9 @@ export class WalTracker {
   }
 
   /**
-   * Closes the SQLite connections, for a process that goes on after `stop`.
+   * Closes the SQLite connections, for a process that keeps running after `stop`.
    *
-   * @param keepLog leave the log to the next start, even if ours is the last connection
+   * @param keepLog keep the WAL for the next start, even if this is the last connection
    */
   async close(keepLog?: boolean): Promise<void> {
     await this.#lifecycle.close(keepLog)
@@ -281,7 +281,7 @@ export class WalTracker {
   }
 
   #onEvent(event: EngineEvent): void {
-    // What waited for a store longer than the uploads do is tried again with them.
+    // Snapshots and upkeep pause for longer than uploads do: the store is back, so retry them now.
     if (event.type === 'store-recovered') {
       this.#lifecycle.replicator?.snapshots.retryNow()
       this.#upkeep.retryNow()
@@ -304,7 +304,7 @@ export class WalTracker {
     throw new FencedError('TakenOver', this.name, formatTxid(file.txid), message)
   }
 
-  /** Everything is in the store and nothing more will be written: the next writer need not fence this one. */
+  /** Everything is in the store and nothing more will be written, so the next writer need not fence this one. */
   async #release(signal: AbortSignal): Promise<void> {
     try {
       await this.#claim?.release(signal)
@@ -335,7 +335,7 @@ export class WalTracker {
       try {
         const now = this.#now()
         this.#answerWaiters()
-        // After an error uploads alone go on: a file event does not cut the pause short.
+        // During the pause after an error only uploads continue. A file event does not shorten it.
         this.#writer.shipper.startNext(now)
         waitMs = this.#pause.left(now) > 0 ? await this.#whilePaused(now) : await this.#turn(now)
         const after = this.#now()
@@ -347,13 +347,13 @@ export class WalTracker {
     }
   }
 
-  /** Whatever failed: the files are looked at every poll interval. */
+  /** The files are checked every poll interval, whatever failed. */
   async #whilePaused(now: number): Promise<number> {
     await this.#checkFilesIfDue(now)
     return Math.min(this.#pollMs, this.#pause.left(now))
   }
 
-  /** One look at everything that may be due. Returns how long to wait until the next, in milliseconds. */
+  /** Does whatever is due. Returns how long to wait before the next turn, in milliseconds. */
   async #turn(now: number): Promise<number> {
     this.#upkeep.runDue(now)
     await this.#checkFilesIfDue(now)
@@ -402,7 +402,7 @@ export class WalTracker {
     })
   }
 
-  /** Nothing to ship: waits for the next file event, with polling behind it. */
+  /** Nothing to ship: waits for the next file event, and polls in case there is none. */
   async #beQuiet(database: DatabaseReplicator, now: number): Promise<number> {
     const { pace } = this.#lifecycle
     if (pace === undefined) return this.#pollMs
@@ -414,14 +414,14 @@ export class WalTracker {
     return 0
   }
 
-  /** Nothing is open: all of a resting database is in the store. */
+  /** Nothing is open: the database is missing, or idle with everything in the store. */
   #whileIdle(now: number): number {
     this.#status.recovered()
     if (!this.#lifecycle.isIdle) return this.#pollMs
     this.#waiters.answerAll(this.#status.shipped)
     const untilSnapshot = this.#policy.dueAt(now, this.#writer.captured) - now
     if (untilSnapshot > 0) return Math.min(this.#lifecycle.idleWaitMs, untilSnapshot)
-    // One that could not be opened a moment ago, for it is empty now, is waited for.
+    // If it could not be opened a moment ago because it has become empty, wait for content.
     if (!this.#lifecycle.mustOpen()) this.open()
     return this.#lifecycle.isIdle ? this.#pollMs : 0
   }
@@ -450,7 +450,7 @@ export class WalTracker {
     await this.#checkFiles()
   }
 
-  /** Holds what is open against the path and the files that are there now. */
+  /** Compares what is open with the files that are at the path now. */
   async #checkFiles(): Promise<void> {
     const lifecycle = this.#lifecycle
     const mismatch = lifecycle.replicator?.source.mismatch()
@@ -458,7 +458,7 @@ export class WalTracker {
     this.#status.filesRemoved(mismatch?.kind === 'removed' ? mismatch.reason : undefined)
   }
 
-  /** The files are no longer the database that is open: ships what can still be read of that and lets it go. */
+  /** The files at the path are no longer the open database: ships what can still be read of it, then closes it. */
   async #abandon(reason: string): Promise<void> {
     const database = this.#lifecycle.replicator
     if (database === undefined) return
@@ -466,7 +466,7 @@ export class WalTracker {
       if (!database.needsPreparing) await this.#captureNow(database, this.#now())
       await this.#writer.releaseWal(database.source)
     } catch (error) {
-      // Whatever SQLite says of a log that is no longer the database's: what follows is a new base.
+      // Reading a log that is no longer the database's may fail in any way. A new base follows.
       if (error instanceof FencedError) throw error
       await database.loseContinuity(messageOf(error))
     }
@@ -474,10 +474,10 @@ export class WalTracker {
     this.#status.lost(`the database was replaced or deleted: ${reason}`)
   }
 
-  /** Errors end nothing but fencing: they are told, and the same is tried again after a pause. Returns the pause. */
+  /** Only fencing ends the loop. Any other error is reported and retried after a pause, which is returned in milliseconds. */
   async #recover(error: unknown): Promise<number> {
-    // What a failed open leaves holds the index of the log, under which no application can start.
-    // What keeps it from being closed is told at the next turn, which tries again.
+    // A failed open may leave a connection that holds the WAL index, so that no application can
+    // start. The next turn tries again to close it, and reports why it cannot.
     await this.#lifecycle.closeLeftover().catch(() => false)
     if (this.#stopping) return 0
     if (error instanceof FencedError) {
@@ -503,12 +503,12 @@ export class WalTracker {
   }
 }
 
-/** The files are no longer those that are open. */
+/** The files at the path are no longer those that are open. */
 function isReplaced(error: unknown): error is DatabaseError {
   return error instanceof DatabaseError && error.code === 'Replaced'
 }
 
-/** The WAL was restarted unseen: a new base follows. */
+/** The WAL was restarted before all of it was captured: a new base follows. */
 function isLost(error: unknown): error is DatabaseError {
   return error instanceof DatabaseError && error.code === 'ContinuityLost'
 }
