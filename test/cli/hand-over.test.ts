@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { until } from '../support/until.ts'
 import { type RunningCli, runCli, scratchFolder, startCli } from './run-cli.ts'
@@ -43,7 +44,8 @@ setInterval(() => { if (existsSync(name)) insert.run(name); else process.exit() 
 
 /** A watcher with an application that writes. */
 function watch(name: string, ...words: string[]): RunningCli {
-  const args = ['watch', 'app.db', '-b', './replica', '--json', '--no-probe', ...words]
+  const replica = words.includes('-b') ? [] : ['-b', './replica']
+  const args = ['watch', 'app.db', ...replica, '--json', '--no-probe', ...words]
   const app = ['--', process.execPath, '--no-warnings', 'app.mjs', name]
   const watcher = startCli([...args, ...app], { cwd })
   started.push(watcher)
@@ -156,6 +158,27 @@ describe('a second watcher of the same file', () => {
     await more('first')
     first.process.kill('SIGTERM')
     await first.ended
+    expect(await restored()).toEqual(rows())
+  })
+
+  it('that gives the replica another name, and so has another lock, takes over once and for all', async () => {
+    const first = watch('first')
+    await event(first, 'base')
+    symlinkSync('replica', join(cwd, 'same-replica'))
+    const second = watch('second', '-b', './same-replica')
+    await event(second, 'took-over')
+    await event(first, 'fenced')
+    await more('first')
+    await more('second')
+    // Longer than a watcher that gives its lock away keeps off.
+    await delay(3000)
+    await more('second')
+    expect(first.process.exitCode).toBeNull()
+    first.process.kill('SIGTERM')
+    expect((await first.ended).stdout).not.toMatch(/"event":"(standby|handed-over)"/)
+    second.process.kill('SIGTERM')
+    const { stdout } = await second.ended
+    expect(stdout).not.toContain('"event":"fenced"')
     expect(await restored()).toEqual(rows())
   })
 })

@@ -12,7 +12,7 @@ import {
 /** What was said at one place: texts as typed, and switches. */
 export type RawSettings = { readonly [name in DatabaseSetting]?: string | boolean | undefined }
 
-type Settings = Omit<TrackerOptions, 'name' | 'path'>
+type Settings = Omit<TrackerOptions, 'name' | 'path' | 'handOverLock'>
 
 /** The same in the units of the engine. Plain data, so that two can be compared. */
 export type DatabaseSettings = StartSettings & {

@@ -158,7 +158,7 @@ export class Fleet {
     }
     this.#parts.onEvent(event)
     if (event.type !== 'fenced') return
-    if (member !== undefined && event.error.isSameFile) this.#standDown(member)
+    if (member !== undefined && event.error.wantsLock) this.#standDown(member)
     this.#checkFenced()
   }
 
@@ -323,7 +323,10 @@ export class Fleet {
     }, waitMs)
   }
 
-  /** A newer writer of the very same file has taken over: goes back to standing by for it. */
+  /**
+   * A newer writer of the very same file has taken over by force: gives it the lock, and stands by.
+   * One that does not want this lock would be fenced in its turn, and so on for ever.
+   */
   #standDown(member: FleetMember): void {
     const { handOver, engine } = this.#parts
     const { name } = member.database

@@ -1,3 +1,4 @@
+import { HandOverLock } from '../../core/db/index.ts'
 import type { EngineDatabase } from '../../core/engine/engine.ts'
 import { CreateOnlyCheck } from '../../core/replica/writer-claim/create-only-check.ts'
 import type { StoreVerb } from '../../core/store/observed-store.ts'
@@ -81,11 +82,13 @@ export class StorePool {
   }
 
   /** What the engine needs to replicate a database into its open store. */
-  prepare({ name, path, prefix, bucket, settings }: WatchedDatabase): EngineDatabase {
+  prepare({ name, path, prefix, bucket, replica, settings }: WatchedDatabase): EngineDatabase {
     const { opened, proof } = this.#pooled(bucket)
     this.#bucketOf.set(name, bucket)
     const store = replicaStore(opened, prefix, settings.lease !== 'none')
-    return { ...settings, name, path, store, layout: opened.layout, createOnlyCheck: proof }
+    const handOverLock = new HandOverLock(path, replica).name
+    const { layout } = opened
+    return { ...settings, name, path, store, layout, createOnlyCheck: proof, handOverLock }
   }
 
   #pooled(bucket: string): PooledStore {

@@ -50,6 +50,8 @@ const MAX_LINKS = 40
  */
 export class HandOverLock {
   readonly path: string
+  /** File name of the lock: the same for all processes that compete. */
+  readonly name: string
   readonly #database: string
   #connection: DatabaseSync | undefined
   /** Of the lock file that is open: it may be deleted, and made again by another process. */
@@ -64,8 +66,8 @@ export class HandOverLock {
   constructor(database: string, replica: string) {
     this.#database = fileBehind(database)
     const id = createHash('sha256').update(replica).digest('hex').slice(0, 12)
-    const name = `.${basename(this.#database)}-walsync-${id}`
-    this.path = join(dirname(this.#database), `${name}.lock`)
+    this.name = `.${basename(this.#database)}-walsync-${id}.lock`
+    this.path = join(dirname(this.#database), this.name)
   }
 
   get isHeld(): boolean {

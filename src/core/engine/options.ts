@@ -34,6 +34,8 @@ export interface TrackerOptions {
    * `newest`.
    */
   readonly lease?: 'newest' | 'strict' | 'none' | undefined
+  /** Name of the lock by which writers of this very file hand over (`HandOverLock`). Default: none. */
+  readonly handOverLock?: string | undefined
   /** Upper bound for the WAL, as long as the application does not hold a transaction open. Default 64 MiB. */
   readonly maxWalBytes?: number | undefined
   /** Folder for files that wait while the store is unreachable. Default `.<file>-walsync` next to the database. */

@@ -58,7 +58,13 @@ export class WalTracker {
     context: EngineContext,
     createOnlyCheck?: CreateOnlyCheck,
   ) {
-    const { name, path, lease = 'newest', syncIntervalMs: syncMs = 1000 } = options
+    const {
+      name,
+      path,
+      lease = 'newest',
+      syncIntervalMs: syncMs = 1000,
+      handOverLock: lock,
+    } = options
     const { syncBurst = DEFAULT_SYNC_BURST } = options
     const { pollIntervalMs: pollMs = 1000, maxWalBytes = 64 << 20 } = options
     const { nodeId, failing, idlePool, folders, clock } = context
@@ -83,7 +89,7 @@ export class WalTracker {
     this.#catalogue = new ReplicaCatalogue(layout)
     if (lease !== 'none') {
       const file = () => this.#fileOnThisBoot
-      const claim = { lease, random: Number(nodeId), createOnlyCheck, file, clock }
+      const claim = { lease, random: Number(nodeId), createOnlyCheck, file, lock, clock }
       this.#claim = new EpochClaim(name, store, claim)
     }
     const triggers = options.snapshots ?? DEFAULT_SNAPSHOT_TRIGGERS

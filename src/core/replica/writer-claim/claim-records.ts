@@ -39,6 +39,8 @@ export interface ClaimRecord {
    * machine. `undefined` where that is not known.
    */
   readonly file?: string | undefined
+  /** Name of the hand-over lock that this writer took or waits for; `undefined` without one. */
+  readonly lock?: string | undefined
 }
 
 /** Contents of an `end`: why the writer of this epoch is no longer one. */
@@ -94,7 +96,7 @@ export function parseEpochKey(
 
 /** @param note any text; makes the bytes differ from those of the same claim without it */
 export function encodeClaim(claim: ClaimRecord, note?: string): Uint8Array {
-  const { epoch, nodeId, host, pid, startedAt, head, file } = claim
+  const { epoch, nodeId, host, pid, startedAt, head, file, lock } = claim
   return encode({
     format: FORMAT,
     epoch,
@@ -104,13 +106,14 @@ export function encodeClaim(claim: ClaimRecord, note?: string): Uint8Array {
     startedAt: startedAt.toISOString(),
     head: head === undefined ? null : formatTxid(head),
     ...(file === undefined ? {} : { file }),
+    ...(lock === undefined ? {} : { lock }),
     ...(note === undefined ? {} : { note }),
   })
 }
 
 /** `undefined` for bytes that are not a claim. */
 export function decodeClaim(bytes: Uint8Array): ClaimRecord | undefined {
-  const { epoch, nodeId, host, pid, startedAt, head, file } = decode(bytes)
+  const { epoch, nodeId, host, pid, startedAt, head, file, lock } = decode(bytes)
   const since = new Date(String(startedAt))
   if (!isEpoch(epoch) || !isHex(nodeId) || Number.isNaN(since.getTime())) return undefined
   if (typeof host !== 'string' || typeof pid !== 'number') return undefined
@@ -122,6 +125,7 @@ export function decodeClaim(bytes: Uint8Array): ClaimRecord | undefined {
     startedAt: since,
     head: parseSlot(head),
     file: typeof file === 'string' ? file : undefined,
+    lock: typeof lock === 'string' ? lock : undefined,
   }
 }
 

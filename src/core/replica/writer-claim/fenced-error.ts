@@ -12,6 +12,8 @@ export interface FencedErrorOptions extends WalsyncErrorOptions {
   readonly holder?: ClaimRecord | undefined
   /** The newer writer replicates the very same file, not a copy of it. Default false. */
   readonly isSameFile?: boolean | undefined
+  /** The newer writer waits for the lock that this one holds. Default false. */
+  readonly wantsLock?: boolean | undefined
 }
 
 const HINT =
@@ -27,6 +29,8 @@ export class FencedError extends WalsyncError<FencedErrorCode> {
   readonly holder: ClaimRecord | undefined
   /** The newer writer replicates the very same file: an application that writes to it need not end. */
   readonly isSameFile: boolean
+  /** The newer writer took over by force and waits for this one's hand-over lock. */
+  readonly wantsLock: boolean
 
   constructor(
     code: FencedErrorCode,
@@ -40,27 +44,30 @@ export class FencedError extends WalsyncError<FencedErrorCode> {
     this.key = key
     this.holder = options.holder
     this.isSameFile = options.isSameFile ?? false
+    this.wantsLock = options.wantsLock ?? false
   }
 }
 
 /**
- * A claim newer than `ownEpoch` exists.
+ * A claim newer than this writer's own exists.
  *
+ * @param own what this writer's claim says, or would say
+ * @param newer epoch of the newer claim
  * @param holder its record, if it can be read
- * @param file what this writer replicates, as `ClaimRecord.file`
  */
 export function takenOver(
   database: string,
-  ownEpoch: number,
+  own: Pick<ClaimRecord, 'epoch' | 'file' | 'lock'>,
   newer: number,
   holder: ClaimRecord | undefined,
-  file: string | undefined,
 ): FencedError {
-  const isSameFile = file !== undefined && holder?.file === file
-  const message = `A newer writer has taken over the replica of ${database}: ${describeHolder(newer, holder)}. This one had epoch ${ownEpoch}.`
+  const isSameFile = own.file !== undefined && holder?.file === own.file
+  const wantsLock = isSameFile && own.lock !== undefined && holder?.lock === own.lock
+  const message = `A newer writer has taken over the replica of ${database}: ${describeHolder(newer, holder)}. This one had epoch ${own.epoch}.`
   return new FencedError('TakenOver', database, epochKey(newer, 'claim'), message, {
     holder,
     isSameFile,
+    wantsLock,
   })
 }
 

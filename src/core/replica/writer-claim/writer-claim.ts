@@ -42,6 +42,8 @@ export interface EpochClaimOptions {
   readonly createOnlyCheck?: CreateOnlyCheck | undefined
   /** Tells the database file from copies of it (`ClaimRecord.file`); `undefined` while that is not known. */
   readonly file?: (() => string | undefined) | undefined
+  /** Name of the hand-over lock (`ClaimRecord.lock`). */
+  readonly lock?: string | undefined
   /** Default: the clocks of the process. */
   readonly clock?: Clock | undefined
 }
@@ -203,7 +205,9 @@ export class EpochClaim {
   /** The error that names the newer writer. */
   async fenced(newer: number, signal?: AbortSignal): Promise<FencedError> {
     const holder = await findHolder(this.#store, newer, signal)
-    return takenOver(this.#database, this.#epoch ?? 0, newer, holder, this.#options.file?.())
+    const { file, lock } = this.#options
+    const own = { epoch: this.#epoch ?? 0, file: file?.(), lock }
+    return takenOver(this.#database, own, newer, holder)
   }
 
   /** Claims an epoch and deletes expired ones. `undefined`: another writer claimed it at the same moment. */
@@ -250,6 +254,7 @@ export class EpochClaim {
       startedAt: new Date(),
       head: head.txid,
       file: this.#options.file?.(),
+      lock: this.#options.lock,
     }
     const bodies = { body: encodeClaim(claim), other: encodeClaim(claim, 'trial') }
     try {
