@@ -13,7 +13,6 @@ import {
   type StoreCapabilities,
   type StoreDriver,
   StoreError,
-  type Version,
 } from '../../core/store/index.ts'
 import type { MemoryContainer } from './memory-container.ts'
 

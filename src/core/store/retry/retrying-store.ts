@@ -32,7 +32,7 @@ import { RetryBudget, type RetryOptions, RetryPolicy } from './retry-policy.ts'
  * effect. Such a failure is decided here, by reading back and comparing all bytes. Bytes rather than
  * a write id in the metadata: this needs nothing of a backend, and it proves that what is stored is
  * right. The price is that equal bytes of another writer count as ours, so whatever must tell two
- * writers apart has to contain something unique to each (docs/decisions/0014).
+ * writers apart has to contain something unique to each (docs/decisions/0016-lost-answers.md).
  */
 export class RetryingStore implements ObjectStore {
   readonly #inner: ObjectStore
