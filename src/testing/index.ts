@@ -1,4 +1,5 @@
 export type * from './contract-case.ts'
+export * from './counting-store.ts'
 export { facets } from './facets.ts'
 export type * from './faults.ts'
 export * from './faulty-store.ts'

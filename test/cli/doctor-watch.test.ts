@@ -102,7 +102,7 @@ describe('the probe of a starting watch', () => {
     expect(code).toBe(4)
     const [error, hint] = stderr.split('\n').slice(-3)
     expect(error).toMatch(
-      /^error: file:.* does not give back what was stored in it: get gives other/,
+      /^error: file:.* does not return what was stored in it: get gives other/,
     )
     expect(hint).toMatch(/^ {2}try: Nothing could be restored from there/)
     expect(stdout).toContain('"event":"store-probed"')

@@ -4,7 +4,8 @@ import {
   MemoryObjectStore,
   provider as memoryProvider,
 } from '../../../src/backends/memory/index.ts'
-import { assertProvider, ObservedStore, PrefixedStore } from '../../../src/core/store/index.ts'
+import { assertProvider, PrefixedStore } from '../../../src/core/store/index.ts'
+import { CountingStore } from '../../../src/testing/counting-store.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
@@ -32,9 +33,9 @@ describe('assertProvider', () => {
   })
 })
 
-describe('ObservedStore', () => {
+describe('CountingStore', () => {
   it('counts calls by verb and shows none when nothing was called', async () => {
-    const store = new ObservedStore(new MemoryObjectStore())
+    const store = new CountingStore(new MemoryObjectStore())
     expect(store.totalCalls).toBe(0)
     await store.put('k', bytes('x'))
     await store.head('k')

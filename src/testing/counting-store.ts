@@ -1,4 +1,3 @@
-import type { StoreCapabilities } from './capabilities.ts'
 import type {
   CallOptions,
   DeleteFailure,
@@ -12,12 +11,13 @@ import type {
   PutBody,
   PutOptions,
   PutResult,
-} from './object-store.ts'
+  StoreCapabilities,
+} from '../core/store/index.ts'
 
 export type StoreVerb = 'check' | 'put' | 'get' | 'head' | 'list' | 'delete' | 'deleteMany'
 
 /** Counts the calls of a store by verb; `listDir` counts as `list`. Owns the inner store and closes it. */
-export class ObservedStore implements ObjectStore {
+export class CountingStore implements ObjectStore {
   readonly #inner: ObjectStore
   readonly #counts: Record<StoreVerb, number> = {
     check: 0,
