@@ -38,7 +38,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'LG04',
-    promise: 'of two big puts to one key one wins wholly',
+    promise: 'one of two big puts to the same key wins completely',
     timeoutMs: 300_000,
     async run(context) {
       const size = bigger(context)
@@ -51,7 +51,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'LG05',
-    promise: 'a big create-only put loses to an object that came first, and leaves nothing behind',
+    promise: 'a big create-only put loses to an existing object and leaves nothing behind',
     needs: ['ifAbsent'],
     timeoutMs: 300_000,
     async run(context) {

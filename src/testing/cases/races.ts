@@ -13,21 +13,21 @@ const MAX_ATTEMPTS = 20
 const cases: readonly ContractCase[] = [
   {
     id: 'CD04',
-    promise: 'of many create-only writers of one key exactly one wins, and its bytes stay',
+    promise: 'exactly one of many create-only writers of one key wins, and its bytes stay',
     needs: ['ifAbsent'],
     timeoutMs: 300_000,
     run: (context) => oneWinner(context, context.limit('raceRounds'), WRITERS, 40),
   },
   {
     id: 'CD05',
-    promise: 'of create-only writers of big objects exactly one wins, and its bytes stay',
+    promise: 'exactly one of several create-only writers of a big object wins, and its bytes stay',
     needs: ['ifAbsent'],
     timeoutMs: 300_000,
     run: (context) => oneWinner(context, 2, 4, (context.harness.limits?.partBytes ?? 1e6) + 4321),
   },
   {
     id: 'CD06',
-    promise: 'of create-only writers in several processes exactly one wins',
+    promise: 'exactly one of the create-only writers in several processes wins',
     needs: ['ifAbsent', 'child process'],
     timeoutMs: 120_000,
     async run(context) {
@@ -140,7 +140,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'CD18',
-    promise: 'a write conflict in which nothing landed is tried again, never AlreadyExists',
+    promise: 'a write conflict in which nothing was stored is retried, and never AlreadyExists',
     needs: ['ifAbsent', 'faults', 'retry'],
     async run({ store, faults }) {
       faults.answer(409, { on: 'put' })
