@@ -152,6 +152,27 @@ describe('errors of a driver', () => {
   })
 })
 
+describe('deleteMany', () => {
+  it('pulls few keys at a time where each is a request, so that a caller sees progress', async () => {
+    const driver = new OddDriver()
+    let deleted = 0
+    let ahead = 0
+    let pulled = 0
+    driver.delete = async () => {
+      deleted++
+    }
+    const keys = (function* () {
+      for (; pulled < 200; pulled++) {
+        ahead = Math.max(ahead, pulled - deleted)
+        yield `k${pulled}`
+      }
+    })()
+    expect(await readAllOf(new DriverStore(driver).deleteMany(keys))).toEqual([])
+    expect(deleted).toBe(200)
+    expect(ahead).toBeLessThanOrEqual(16)
+  })
+})
+
 async function readAllOf<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = []
   for await (const item of items) all.push(item)

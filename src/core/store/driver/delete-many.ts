@@ -5,9 +5,9 @@ import type { DeleteFailure } from '../object-store.ts'
 import { isStoreError } from '../store-error.ts'
 
 /** Keys of one batch: the limit of S3. */
-const BATCH_KEYS = 1000
+export const BATCH_KEYS = 1000
 /** Single deletes in flight at once, for a service without batches. */
-const CONCURRENCY = 16
+export const SINGLE_DELETES = 16
 
 /**
  * Pulls keys as they are needed and deletes them in batches, each key once per batch. Yields only
@@ -17,6 +17,7 @@ const CONCURRENCY = 16
  */
 export async function* deleteInBatches(
   keys: Iterable<string> | AsyncIterable<string>,
+  batchKeys: number,
   deleteBatch: (keys: readonly string[]) => Promise<readonly DeleteFailure[]>,
   signal: AbortSignal,
 ): AsyncGenerator<DeleteFailure> {
@@ -28,7 +29,7 @@ export async function* deleteInBatches(
       continue
     }
     batch.add(key)
-    if (batch.size < BATCH_KEYS) continue
+    if (batch.size < batchKeys) continue
     yield* await deleteBatch([...batch])
     batch = new Set()
   }
@@ -47,7 +48,7 @@ export async function deleteEach(
   signal: AbortSignal,
 ): Promise<readonly DeleteFailure[]> {
   const failures: DeleteFailure[] = []
-  await mapParallel(keys, CONCURRENCY, async (key) => {
+  await mapParallel(keys, SINGLE_DELETES, async (key) => {
     signal.throwIfAborted()
     try {
       await deleteOne(key)

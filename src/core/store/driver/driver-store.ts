@@ -18,7 +18,7 @@ import type {
 import { copyError, isStoreError, StoreError } from '../store-error.ts'
 import { assertDeleteOptions, assertGetOptions, assertPutOptions } from './arguments.ts'
 import { type Call, CallScope } from './call-scope.ts'
-import { deleteEach, deleteInBatches } from './delete-many.ts'
+import { BATCH_KEYS, deleteEach, deleteInBatches, SINGLE_DELETES } from './delete-many.ts'
 import { foldDirs } from './fold-dirs.ts'
 import { putBody } from './put-body.ts'
 import type { DriverCall, DriverGetResult, DriverListOptions, StoreDriver } from './store-driver.ts'
@@ -116,8 +116,10 @@ export class DriverStore implements ObjectStore {
     options: CallOptions = {},
   ): AsyncIterable<DeleteFailure> {
     const call = { op: 'delete', signal: options.signal } as const
+    // Single deletes are slow: pulling few keys at a time shows the caller that they progress.
+    const batchKeys = this.#driver.deleteBatch === undefined ? SINGLE_DELETES : BATCH_KEYS
     return this.#scope.iterate(call, (signal) =>
-      deleteInBatches(keys, (batch) => this.#deleteBatch(batch, signal), signal),
+      deleteInBatches(keys, batchKeys, (batch) => this.#deleteBatch(batch, signal), signal),
     )
   }
 
