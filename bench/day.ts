@@ -20,7 +20,7 @@ import { txid } from '../src/core/ltx/index.ts'
 import { type LtxFileInfo, ReplicaClient } from '../src/core/replica/replica-client.ts'
 import { restoreReplica } from '../src/core/restore/restore.ts'
 import { DEFAULT_LEVELS, DEFAULT_RETENTION } from '../src/core/retention/retention-policy.ts'
-import { CountingStore } from '../src/testing/counting-store.ts'
+import { ObservedStore } from '../src/core/store/index.ts'
 import { LitestreamRules } from './litestream-rules.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
@@ -34,7 +34,7 @@ const clock = new VirtualClock(START)
 const folder = mkdtempSync(join(tmpdir(), 'walsync-day-'))
 
 async function day(): Promise<void> {
-  const store = new CountingStore(new MemoryObjectStore())
+  const store = new ObservedStore(new MemoryObjectStore())
   const catalogue = new ReplicaCatalogue('ltx')
   const onStored = (file: LtxFileInfo) => catalogue.add(file)
   const client = new ReplicaClient(store, 'ltx', { onStored })

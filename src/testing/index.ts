@@ -1,5 +1,4 @@
 export type * from './contract-case.ts'
-export * from './counting-store.ts'
 export { facets } from './facets.ts'
 export type * from './faults.ts'
 export * from './faulty-store.ts'

@@ -101,9 +101,7 @@ describe('the probe of a starting watch', () => {
     const { code, stderr, stdout } = await start('garbling', ...words).ended
     expect(code).toBe(4)
     const [error, hint] = stderr.split('\n').slice(-3)
-    expect(error).toMatch(
-      /^error: file:.* does not return what was stored in it: get gives other/,
-    )
+    expect(error).toMatch(/^error: file:.* does not return what was stored in it: get gives other/)
     expect(hint).toMatch(/^ {2}try: Nothing could be restored from there/)
     expect(stdout).toContain('"event":"store-probed"')
     expect(stderr).not.toContain('"msg":"watching"')

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { provider } from '../../src/backends/file/index.ts'
 import { Engine, FencedError } from '../../src/core/engine/index.ts'
-import { CountingStore } from '../../src/testing/counting-store.ts'
+import { ObservedStore } from '../../src/core/store/index.ts'
 import { plain, SOAK } from './soak-settings.ts'
 
 const [folder, ...names] = process.argv.slice(2) as [string, ...string[]]
@@ -36,9 +36,9 @@ try {
   process.exit(error instanceof FencedError ? 75 : 1)
 }
 
-async function open(name: string): Promise<CountingStore> {
+async function open(name: string): Promise<ObservedStore> {
   const url = new URL(`${pathToFileURL(join(folder, 'replica'))}/${name}?create=1`)
-  return new CountingStore(await provider.open(url, {}, {}))
+  return new ObservedStore(await provider.open(url, {}, {}))
 }
 
 async function answer(id: number, ask: string): Promise<void> {

@@ -12,7 +12,7 @@ import { reachableTxids } from '../../src/core/restore/reachable-states.ts'
 import { restoreReplica } from '../../src/core/restore/restore.ts'
 import type { RestoreTarget } from '../../src/core/restore/restore-target.ts'
 import { DEFAULT_LEVELS, DEFAULT_RETENTION } from '../../src/core/retention/retention-policy.ts'
-import { CountingStore } from '../../src/testing/counting-store.ts'
+import { ObservedStore } from '../../src/core/store/index.ts'
 import { CommitStream } from './commit-stream.ts'
 
 export interface VirtualDayOptions {
@@ -29,7 +29,7 @@ const DAY_START = Date.UTC(2026, 5, 1)
 
 /** A database that commits once a second, its replica, and the upkeep of a watcher, in virtual time. */
 export class VirtualDay implements Disposable {
-  readonly store = new CountingStore(new MemoryObjectStore())
+  readonly store = new ObservedStore(new MemoryObjectStore())
   readonly client = new ReplicaClient(this.store, 'ltx')
   readonly catalogue = new ReplicaCatalogue('ltx')
   readonly events: MaintenanceEvent[] = []

@@ -21,9 +21,9 @@ import {
   type GetOptions,
   type GetResult,
   type ObjectStore,
+  ObservedStore,
   StoreError,
 } from '../../../src/core/store/index.ts'
-import { CountingStore } from '../../../src/testing/counting-store.ts'
 import { filled, golden, makeHeader, noise } from '../ltx/ltx-samples.ts'
 import { growingStates, level0, ltxBetween, putChain, timeOfTxid } from '../restore/chain.ts'
 
@@ -141,7 +141,7 @@ describe('runCompaction', () => {
   })
 
   it('costs one read an input and one write', async () => {
-    const store = new CountingStore(new MemoryObjectStore())
+    const store = new ObservedStore(new MemoryObjectStore())
     const client = newClient(store)
     await putChain(client, states, PAGE_SIZE, level0(2, 20))
     const files = await client.list()

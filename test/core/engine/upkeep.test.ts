@@ -4,8 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { Engine } from '../../../src/core/engine/index.ts'
-import { StoreError } from '../../../src/core/store/index.ts'
-import { CountingStore } from '../../../src/testing/counting-store.ts'
+import { ObservedStore, StoreError } from '../../../src/core/store/index.ts'
 import { hookedStore, type StoreHooks } from '../../support/hooked-store.ts'
 import { contents, ReplicaRig } from '../../support/replica-rig.ts'
 import { until } from '../../support/until.ts'
@@ -15,7 +14,7 @@ const THIN = { levelKeepMs: [0, 0, 0], minObjectAgeMs: 0 }
 
 describe('a watched replica', () => {
   it('is merged and thinned while it grows, and then left alone without a request', async () => {
-    const store = new CountingStore(new MemoryObjectStore())
+    const store = new ObservedStore(new MemoryObjectStore())
     await using rig = new ReplicaRig(store)
     const db = rig.open()
     db.exec('CREATE TABLE t (a)')

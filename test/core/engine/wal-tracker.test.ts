@@ -5,8 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { FencedError, takeSnapshot } from '../../../src/core/engine/index.ts'
-import { StoreError } from '../../../src/core/store/index.ts'
-import { CountingStore } from '../../../src/testing/counting-store.ts'
+import { ObservedStore, StoreError } from '../../../src/core/store/index.ts'
 import { contents, ReplicaRig } from '../../support/replica-rig.ts'
 import { SwitchedStore } from '../../support/switched-store.ts'
 
@@ -139,7 +138,7 @@ describe('a tracker and the application', () => {
 
 describe('a tracker and the store', () => {
   it('calls an idle store not at all', async () => {
-    const observed = new CountingStore(new MemoryObjectStore())
+    const observed = new ObservedStore(new MemoryObjectStore())
     await using rig = new ReplicaRig(observed)
     const db = rig.open()
     db.exec('CREATE TABLE t (a)')

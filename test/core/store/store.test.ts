@@ -5,7 +5,7 @@ import {
   provider as memoryProvider,
 } from '../../../src/backends/memory/index.ts'
 import { assertProvider, PrefixedStore } from '../../../src/core/store/index.ts'
-import { CountingStore } from '../../../src/testing/counting-store.ts'
+import { ObservedStore } from '../../../src/core/store/observed-store.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
@@ -33,9 +33,9 @@ describe('assertProvider', () => {
   })
 })
 
-describe('CountingStore', () => {
+describe('ObservedStore', () => {
   it('counts calls by verb and shows none when nothing was called', async () => {
-    const store = new CountingStore(new MemoryObjectStore())
+    const store = new ObservedStore(new MemoryObjectStore())
     expect(store.totalCalls).toBe(0)
     await store.put('k', bytes('x'))
     await store.head('k')

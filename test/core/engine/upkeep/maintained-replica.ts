@@ -12,13 +12,12 @@ import {
   DEFAULT_LEVELS,
   DEFAULT_RETENTION,
 } from '../../../../src/core/retention/retention-policy.ts'
-import type { ObjectStore } from '../../../../src/core/store/index.ts'
-import { CountingStore } from '../../../../src/testing/counting-store.ts'
+import { type ObjectStore, ObservedStore } from '../../../../src/core/store/index.ts'
 import { filled, makeHeader } from '../../ltx/ltx-samples.ts'
 
 /** A replica with its upkeep as a watcher drives it, by a clock that only moves when it is told to. */
 export class MaintainedReplica {
-  readonly store: CountingStore
+  readonly store: ObservedStore
   readonly client: ReplicaClient
   readonly catalogue = new ReplicaCatalogue('ltx')
   readonly events: MaintenanceEvent[] = []
@@ -35,7 +34,7 @@ export class MaintainedReplica {
     store: ObjectStore = new MemoryObjectStore(),
   ) {
     vi.setSystemTime(now)
-    this.store = new CountingStore(store)
+    this.store = new ObservedStore(store)
     this.client = new ReplicaClient(this.store, 'ltx')
     this.maintenance = new ReplicaMaintenance(
       this.client,

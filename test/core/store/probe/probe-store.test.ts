@@ -18,11 +18,11 @@ import {
   StoreError,
   unfitStore,
 } from '../../../../src/core/store/index.ts'
-import { CountingStore } from '../../../../src/testing/counting-store.ts'
+import { ObservedStore } from '../../../../src/core/store/observed-store.ts'
 
 describe('probeStore on a store that keeps its word', () => {
   it('finds everything ok in eleven calls, and leaves nothing', async () => {
-    const store = new CountingStore(new MemoryObjectStore())
+    const store = new ObservedStore(new MemoryObjectStore())
     const report = await probeStore(store)
     expect(statuses(report)).toEqual({
       'create-only': 'ok',

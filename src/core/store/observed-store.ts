@@ -1,3 +1,4 @@
+import type { StoreCapabilities } from './capabilities.ts'
 import type {
   CallOptions,
   DeleteFailure,
@@ -11,13 +12,12 @@ import type {
   PutBody,
   PutOptions,
   PutResult,
-  StoreCapabilities,
-} from '../core/store/index.ts'
+} from './object-store.ts'
 
 export type StoreVerb = 'check' | 'put' | 'get' | 'head' | 'list' | 'delete' | 'deleteMany'
 
 /** Counts the calls of a store by verb; `listDir` counts as `list`. Owns the inner store and closes it. */
-export class CountingStore implements ObjectStore {
+export class ObservedStore implements ObjectStore {
   readonly #inner: ObjectStore
   readonly #counts: Record<StoreVerb, number> = {
     check: 0,
