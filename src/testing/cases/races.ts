@@ -3,12 +3,19 @@ import { isStoreError, type ObjectStore, probeStore } from '../../core/store/ind
 import type { CaseContext } from '../case-context.ts'
 import { runChildren } from '../child-client.ts'
 import type { ContractCase, Facet } from '../contract-case.ts'
-import { background, bytes, read, readText, rejectsWith, sameBytes, text } from '../expect.ts'
+import {
+  background,
+  bytes,
+  read,
+  readText,
+  rejectsWith,
+  sameBytes,
+  text,
+  untilDecided,
+} from '../expect.ts'
 
 const WRITERS = 32
 const CLIENTS = 4
-/** Conflicts that one writer may meet before the race counts as undecided. */
-const MAX_ATTEMPTS = 20
 
 const cases: readonly ContractCase[] = [
   {
@@ -186,7 +193,9 @@ async function oneWinner(
     const key = `race/${round}`
     const bodies = Array.from({ length: writers }, (_, i) => bytes(size, 1000 * round + i + 1))
     const results = await Promise.allSettled(
-      bodies.map((body, i) => createUntilDecided(clients[i % CLIENTS]!, key, body)),
+      bodies.map((body, i) =>
+        untilDecided(() => clients[i % CLIENTS]!.put(key, body, { ifAbsent: true })),
+      ),
     )
     const winners = results.flatMap((r, i) => (r.status === 'fulfilled' ? [i] : []))
     assert.equal(winners.length, 1, `winners of round ${round}`)
@@ -196,18 +205,6 @@ async function oneWinner(
       assert.ok(isStoreError(reason) && reason.code === 'AlreadyExists', `loser: ${reason}`)
     }
     for (const client of clients) sameBytes(await read(client, key), bodies[winners[0]!]!)
-  }
-}
-
-/** Repeats a put that met a conflict in which nothing was stored, as a retry layer does. */
-async function createUntilDecided(store: ObjectStore, key: string, body: Uint8Array) {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await store.put(key, body, { ifAbsent: true })
-    } catch (error) {
-      const conflict = isStoreError(error) && error.retryable && error.outcome === 'not-applied'
-      if (!conflict || attempt === MAX_ATTEMPTS) throw error
-    }
   }
 }
 
