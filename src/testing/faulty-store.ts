@@ -57,10 +57,22 @@ class FaultyDriver implements StoreDriver {
     return this.#run('head', { op: 'check' }, options, () => this.#inner.check(options))
   }
 
-  put(key: string, body: DriverBody, options: DriverPutOptions): Promise<PutResult> {
-    const source = body.bytes ?? { size: body.size, open: () => body }
-    return this.#run('put', { op: 'put', key }, options, () =>
-      this.#inner.put(key, source, options),
+  async put(key: string, body: DriverBody, options: DriverPutOptions): Promise<PutResult> {
+    let sourceError: unknown
+    const open = async function* () {
+      try {
+        yield* body
+      } catch (error) {
+        sourceError = error
+        throw error
+      }
+    }
+    const source = body.bytes ?? { size: body.size, open }
+    return await this.#run('put', { op: 'put', key }, options, () =>
+      // The inner store wraps an error of its source, but this one is an error of the caller's source.
+      this.#inner.put(key, source, options).catch((error: unknown) => {
+        throw sourceError ?? error
+      }),
     )
   }
 
