@@ -51,7 +51,7 @@ async function day(): Promise<void> {
   const litestream = new LitestreamRules(clock)
   const source = new Source()
   const base = await source.base(1)
-  policy.taken(txid(1n), clock.now)
+  policy.recordSnapshot(txid(1n), clock.now)
   await client.put(9, txid(1n), txid(1n), base, { createdAt: new Date(clock.now) })
   await litestream.base(base)
 
@@ -63,9 +63,8 @@ async function day(): Promise<void> {
       createdAt: new Date(clock.now),
     })
     await litestream.change(n, bytes)
-    const due = maintenance.nextDueAt(clock.now)
-    if (due !== undefined && due <= clock.now) await maintenance.run(clock.now, signal)
-    if (policy.due(clock.now, txid(BigInt(n)))) {
+    if (maintenance.dueAt(clock.now) <= clock.now) await maintenance.run(clock.now, signal)
+    if (policy.dueAt(clock.now, txid(BigInt(n))) <= clock.now) {
       const stamp = { timestamp: clock.now, nodeId: 1n, bootId: 1 }
       await policy.take(source.source, await source.view(), txid(BigInt(n)), stamp)
       await litestream.snapshot(n, await source.base(n))
@@ -174,7 +173,7 @@ class Source {
   }
 
   async base(n: number): Promise<Uint8Array> {
-    const view = n === 1 ? await this.source.capture.anchor() : await this.view()
+    const view = n === 1 ? await this.source.capture.pinFullView() : await this.view()
     const txids = { minTxid: txid(1n), maxTxid: txid(BigInt(n)) }
     return fileBytes(fullFile(this.source, view, txids, this.#stamp()))
   }
@@ -189,9 +188,9 @@ class Source {
     const bytes = fileBytes(changeFile(this.source, change, txid(BigInt(n)), this.#stamp()))
     capture.advance(change)
     if (n % 500 === 0) {
-      capture.hold()
+      capture.advanceReadMark()
       this.#app.exec('PRAGMA wal_checkpoint(PASSIVE)')
-      capture.hold()
+      capture.advanceReadMark()
     }
     return bytes
   }

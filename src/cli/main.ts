@@ -4,6 +4,7 @@ import { drain, noteLoss } from './output/drain.ts'
 import { jsonLine } from './output/json-line.ts'
 import { errorReport, errorText } from './output/report-error.ts'
 import { packageVersion } from './package-version.ts'
+import { parentLink } from './watch/parent-link.ts'
 import { endSignals } from './watch/signals.ts'
 
 /** A watcher must end in time, whoever reads its events. In milliseconds. */
@@ -13,6 +14,7 @@ const WATCH_DRAIN_MS = 1000
 export async function main(argv: readonly string[]): Promise<void> {
   process.on('uncaughtException', (error) => process.exit(fail(error, argv)))
   const signal = endSignals((exitCode) => process.exit(exitCode))
+  parentLink(process.env)
   const lossOfOutput = noteLoss(process.stdout)
   let exitCode: number
   try {

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { checkIntegrity, type IntegrityCheck } from '../core/restore/integrity-check.ts'
-import type { OutputAccess } from '../core/restore/output-file.ts'
+import type { Force, OutputAccess } from '../core/restore/output-file.ts'
 import {
   checkOutput,
   discardStaged,
@@ -19,7 +19,7 @@ import type { ReadHistoryOptions } from './read-history.ts'
 
 export interface LegacyRestoreOptions extends LegacyReadOptions, OutputAccess {
   /** Replace an existing target and remove stale sidecars. Default false. */
-  readonly force?: boolean | undefined
+  readonly force?: Force | undefined
   /** Default `full`. */
   readonly integrityCheck?: IntegrityCheck | undefined
 }

@@ -93,7 +93,7 @@ describe('compact', () => {
   it.each([
     [['nothing'], 6, 'app, bad, late'],
     [['app', 'nothing'], 6, 'There is no database "nothing"'],
-    [[], 2, 'give names, or --all'],
+    [[], 2, 'Give names, or --all'],
     [['app', '--all'], 2, '--all means every replica'],
     [['app', '--levels', 'none'], 2, '--levels none'],
   ])('refuses %j with %d', async (words, code, message) => {

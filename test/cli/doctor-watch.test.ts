@@ -155,7 +155,7 @@ describe('fencing', () => {
     const [error, hint] = stderr.split('\n').slice(-3)
     expect(error).toMatch(/^error: file:.*replica\/app /)
     expect(error).toMatch(says)
-    expect(hint).toMatch(/^ {2}try: Use a store that has conditional writes; .+--no-fencing\.$/)
+    expect(hint).toMatch(/^ {2}try: Use a store with conditional writes.+--no-fencing\.$/)
     const names = existsSync(join(cwd, 'replica')) ? readdirSync(join(cwd, 'replica')) : []
     // The probe runs beside the start; its folder may stay, its objects do not.
     expect(names.filter((name) => !['.walsync-tmp', 'walsync-probe'].includes(name))).toEqual([])

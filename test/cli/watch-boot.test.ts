@@ -10,10 +10,12 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { fileURLToPath } from 'node:url'
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { layOut } from './legacy-bucket.ts'
 import { type CliResult, type RunningCli, runCli, scratchFolder, startCli } from './run-cli.ts'
 
+const HELD = fileURLToPath(new URL('plugins/held-store.ts', import.meta.url))
 const folder = scratchFolder()
 let cwd: string
 let count = 0
@@ -176,6 +178,38 @@ describe('watch --restore-if-missing -- app', () => {
     expect(readFileSync(join(cwd, kept), 'utf8')).toBe('frames of a lost database')
   })
 
+  it.each(['restored', 'begun'])(
+    'leaves a database alone that somebody else makes before it is %s',
+    async (outcome) => {
+      if (outcome === 'restored') {
+        await boot(['--restore-if-missing'])
+        wipeVolume()
+      }
+      const words = [
+        '-b',
+        `held://${join(cwd, 'replica')}`,
+        '--plugin',
+        HELD,
+        '--restore-if-missing',
+      ]
+      const args = ['watch', 'app.db', '--json', '--no-probe', ...words, ...APP_COMMAND]
+      const watching = startCli(args, { cwd })
+      started.push(watching)
+      await vi.waitUntil(() => existsSync(join(cwd, 'replica.asked')), { timeout: 30_000 })
+      const other = new DatabaseSync(join(cwd, 'app.db'))
+      other.exec('PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 0')
+      other.exec('CREATE TABLE other (x); INSERT INTO other VALUES (7)')
+      writeFileSync(join(cwd, 'replica.go'), '')
+      await watching.ended
+      expect(readdirSync(cwd).filter((name) => name.endsWith('.left-over'))).toEqual([])
+      expect(other.prepare('SELECT x FROM other').all()).toEqual([{ x: 7 }])
+      other.close()
+      const now = new DatabaseSync(join(cwd, 'app.db'))
+      expect(now.prepare('SELECT x FROM other').all()).toEqual([{ x: 7 }])
+      now.close()
+    },
+  )
+
   it('restores over an empty file, and behind a link that leads nowhere', async () => {
     await boot(['--restore-if-missing'])
     wipeVolume()
@@ -212,6 +246,19 @@ describe('a missing database whose replica has states', () => {
   beforeEach(async () => {
     await boot()
     wipeVolume()
+  })
+
+  it('leaves nothing in the folder of a database that is not there', async () => {
+    const before = readdirSync(cwd)
+    const args = ['watch', 'other.db', '-b', './replica', '--no-probe']
+    expect((await runCli(args, { cwd })).code).toBe(3)
+    expect(readdirSync(cwd)).toEqual(before)
+  })
+
+  it('cannot be restored and begun anew at once', async () => {
+    const { code, stderr } = await boot(['--restore-if-missing', '--start-fresh'])
+    expect(code).toBe(2)
+    expect(stderr).toContain('contradict each other')
   })
 
   it('is refused with 3 and both ways out, with and without a command', async () => {

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -122,6 +122,7 @@ class Round {
       }
     }
     db.close()
+    mkdirSync(join(this.#folder, 'replica'))
     for (const name of this.#names) this.#startWriter(name)
     let incumbent: RaceWatcher | undefined
     for (let i = 0; i < races && this.#problems.length === 0; i++) {
@@ -195,7 +196,7 @@ class Round {
       if (alive.length === 0 || (alive.length === 1 && alive[0]!.isReady)) break
     } while (performance.now() < until)
     if (alive.length > 1) {
-      const who = alive.map((w) => `${w.name} ${w.pid} ${w.isReady}`).join(', ')
+      const who = alive.map((w) => `${w.name} ${w.pid} ${w.lastEvents(5)}`).join(', ')
       this.#problems.push(`${alive.length} watchers are alive: ${who}`)
     } else if (alive[0]?.isReady === false) this.#problems.push('who is left is not ready')
     for (const watcher of all) {
@@ -216,9 +217,15 @@ class Round {
     return watcher
   }
 
+  /**
+   * Each watcher has a name of its own for the replica. Watchers of one database that give the same
+   * name hand over and never race; those that cannot see each other's lock do.
+   */
   #watch(name: string): RaceWatcher {
+    const replica = `replica-${this.#watchers.length}`
+    symlinkSync('replica', join(this.#folder, replica))
     const interval = pick(['10ms', '50ms', '200ms'])
-    const args = [`${name}.db`, '--name', 'app', '-b', './replica', '--no-prune', '--no-probe']
+    const args = [`${name}.db`, '--name', 'app', '-b', `./${replica}`, '--no-prune', '--no-probe']
     args.push('--sync-interval', interval, '--poll-interval', '100ms', '--log-level', 'error')
     args.push('--no-status', '--snapshot-interval', '3s', '--levels', '2s,10s')
     const watcher = new RaceWatcher(name, this.#bin, args, this.#folder)

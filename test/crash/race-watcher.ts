@@ -60,6 +60,14 @@ export class RaceWatcher {
     return this.events.some((one) => one.event === event)
   }
 
+  /** For a report. */
+  lastEvents(count: number): string {
+    return this.events
+      .slice(-count)
+      .map((event) => JSON.stringify(event))
+      .join(' ')
+  }
+
   pause(): void {
     if (this.isAlive && this.#child.kill('SIGSTOP')) this.pauses += 1
   }

@@ -229,7 +229,7 @@ export class Soak {
   /** What a watcher told, in counts; and all of it in a file beside the databases. */
   #collect(watcher: SoakWatcher): void {
     for (const event of watcher.events.splice(0)) {
-      this.#count(event.type === 'woken' ? `woken-${event.proven}` : event.type)
+      this.#count(event.type === 'reopened' ? `reopened-${event.proven}` : event.type)
       writeFileSync(join(this.folder, 'events.log'), `${JSON.stringify(event)}\n`, { flag: 'a' })
       if (UNEXPECTED.has(event.type)) this.#problem(JSON.stringify(event))
     }

@@ -18,8 +18,8 @@ const engine = new Engine({
     layout: 'ltx' as const,
     ...SOAK,
   })),
-  maxAwake: 1,
-  restAfterMs: 50,
+  maxOpen: 1,
+  idleAfterMs: 50,
   onEvent: (event) => tell({ event: plain(event) }),
 })
 process.on('message', ({ id, ask }: { id: number; ask: string }) => void answer(id, ask))

@@ -6,7 +6,7 @@ const { values } = parseArgs({ options: { minutes: { type: 'string', default: '1
 /** Faults that a run of some minutes must have had. */
 const WANTED = [
   ['kill', 'end', 'quiesce', 'replace', 'pause', 'writer-kill', 'older-75', 'took-over'],
-  ['rested', 'woken-true', 'woken-false', 'resumed', 'base', 'compacted', 'pruned', 'snapshot'],
+  ['idle', 'reopened-true', 'reopened-false', 'resumed', 'base', 'compacted', 'pruned', 'snapshot'],
   ['prune-0', 'compact-0', 'snapshot-0', 'verify-0'],
 ].flat()
 

@@ -1,6 +1,14 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -148,7 +156,12 @@ function environment(folder: string, server: S3Server): Record<string, string> {
   const bin = join(folder, 'bin')
   mkdirSync(bin, { recursive: true })
   const script = join(bin, 'walsync')
-  writeFileSync(script, `#!/bin/sh\nexec ${process.execPath} ${BUILT_CLI} "$@"\n`, { mode: 0o755 })
+  // Once: a shell that has just been started would read an emptied script, and end with 0.
+  if (!existsSync(script)) {
+    writeFileSync(script, `#!/bin/sh\nexec ${process.execPath} ${BUILT_CLI} "$@"\n`, {
+      mode: 0o755,
+    })
+  }
   return {
     PATH: `${bin}:${dirname(process.execPath)}:${process.env.PATH}`,
     HOME: folder,

@@ -90,8 +90,8 @@ describe('the fault proxy', () => {
       service.requests.length = 0
       proxy.faults.stall({ afterCommit })
       const held = send('PUT', '/bucket/key')
-      expect(await Promise.race([held, pause(100)])).toBe('pause')
-      expect(service.requests).toHaveLength(afterCommit ? 1 : 0)
+      expect(await Promise.race([held, pause(500)])).toBe('pause')
+      await expect.poll(() => service.requests).toHaveLength(afterCommit ? 1 : 0)
       proxy.faults.reset()
       expect(await held).toEqual({ error: 'ECONNRESET' })
     }

@@ -98,8 +98,7 @@ export class VirtualDay implements Disposable {
   }
 
   async #upkeep(): Promise<void> {
-    const due = this.#maintenance.nextDueAt(this.#now)
-    if (due === undefined || due > this.#now) return
+    if (this.#maintenance.dueAt(this.#now) > this.#now) return
     await this.#maintenance.run(this.#now, new AbortController().signal)
   }
 

@@ -81,7 +81,7 @@ async function merge(
   const files = await client.list({ signal })
   // Only the listing says which layout the replica has.
   const catalogue = new ReplicaCatalogue(client.layout)
-  catalogue.observe(files)
+  catalogue.loadListing(files)
   const events: MaintenanceEvent[] = []
   const nodeId = nodeIdOf(NO_CLAIM, randomInt(1, 2 ** 32))
   const options = { levels: intervals, retention: 'none', nodeId } as const

@@ -1,6 +1,7 @@
 import { FencedError } from '../../core/engine/events.ts'
 import { StoreError } from '../../core/store/index.ts'
 import type { Invocation } from '../args/program.ts'
+import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
 import { openControlSocket } from '../control/control-socket.ts'
 import type { HttpServer } from '../monitor/http-server.ts'
@@ -17,10 +18,18 @@ import { WatchRun } from '../watch/watch-run.ts'
  */
 export async function watch(
   context: CommandContext,
-  { operands, flags, given }: Invocation,
+  { operands, flags, given, fromEnvironment }: Invocation,
   command: readonly string[],
 ): Promise<number> {
   const { logger, signal, cwd, config } = context
+  const isRestoreTyped = given.has('restoreIfMissing') && !fromEnvironment.has('restoreIfMissing')
+  // Typed, it overrides a setting of the file or the environment for once.
+  if (flags.startFresh === true && isRestoreTyped) {
+    throw new UsageError(
+      '--start-fresh and --restore-if-missing contradict each other.',
+      'Give --restore-if-missing to continue from the newest state, or --start-fresh to begin a new history.',
+    )
+  }
   const run = await WatchRun.open(context, {
     operands,
     flags,

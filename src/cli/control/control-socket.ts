@@ -5,6 +5,7 @@ import type { CommandContext } from '../command-context.ts'
 import { askStatus } from '../status/ask-status.ts'
 import { assertSocketPath, prepareRunFolder, runFolder, socketIn } from '../status/run-folder.ts'
 import { statusDocument } from '../status/status-document.ts'
+import { parentLink } from '../watch/parent-link.ts'
 import type { WatchRun } from '../watch/watch-run.ts'
 import { ControlMethods, type ControlTarget } from './control-methods.ts'
 import { serveControl } from './control-session.ts'
@@ -30,9 +31,11 @@ export async function openControlSocket(
   context: CommandContext,
 ): Promise<ControlSocket> {
   const { socket } = run.plan
+  const methods = new ControlMethods(controlTarget(run, context.version))
+  const parent = parentLink(context.env)
+  if (parent !== undefined) serveControl(parent, methods)
   if (socket === false) return { close: async () => undefined }
   if (socket !== undefined) assertSocketPath(socket)
-  const methods = new ControlMethods(controlTarget(run, context.version))
   const clients = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true }, (client) => {
     clients.add(client)

@@ -23,8 +23,6 @@ const MAX_STATES = 500
 const QUIET: ReadonlySet<string> = new Set([
   'synced',
   'checkpoint',
-  'rested',
-  'woken',
   'compacted',
   'claimed',
   'idle',

@@ -25,9 +25,9 @@ export function inWords(event: FleetEvent): Words {
       ]
     case 'adopted':
       return ['info', 'found its own last object in the store']
-    case 'rested':
+    case 'idle':
       return ['debug', 'closed: nothing to do']
-    case 'woken':
+    case 'reopened':
       return ['debug', 'opened again']
     case 'base':
       return ['info', `full copy uploaded: ${event.reason}`]

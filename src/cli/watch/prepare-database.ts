@@ -57,6 +57,9 @@ export async function prepareDatabase(
   if (state === 'not-wal' && settings.enableWal) switchToWal(context, path)
   if (state !== 'missing' && state !== 'empty') return { kind: 'present' }
   const found = options.startFresh ? undefined : await findReplica(context, opened, database)
+  // Somebody may have put a database in place while the store answered, and its log is not left over.
+  const now = inspectFile(path, () => false).state
+  if (now !== 'missing' && now !== 'empty') return { kind: 'present' }
   if (found === undefined) {
     if (options.ownsApplication) setLogAside(context, fileBehind(path))
     return { kind: 'absent' }
@@ -98,7 +101,7 @@ async function restore(
   setLogAside(context, output)
   const options = {
     // Only an empty file can be there.
-    force: statSync(output, { throwIfNoEntry: false })?.size === 0,
+    force: statSync(output, { throwIfNoEntry: false })?.size === 0 && ('empty' as const),
     signal,
     onProgress: (done: { readonly bytesDone: number; readonly bytesTotal: number }) =>
       onProgress(done.bytesDone, done.bytesTotal),

@@ -8,33 +8,48 @@ const MAX_MS = 30_000
 const SHARE_MS = 15
 
 export interface BackoffOptions {
-  /** Grows without the quick minutes: for work that is costly each time that it is tried. */
+  /** First pause, in milliseconds. Default 250. */
+  readonly firstMs?: number | undefined
+  /** Longest pause, in milliseconds. Default 30,000. */
+  readonly maxMs?: number | undefined
+  /** Grows from the start, without the quick minutes: for work that costs something at each try. Default false. */
   readonly patient?: boolean | undefined
-  /** How many try again beside this one. */
+  /** Shortens each pause by up to a half, at random. Default true. */
+  readonly jitter?: boolean | undefined
+  /** How many retry at the same time, this one included. Default: one. */
   readonly crowd?: (() => number) | undefined
 }
 
 /** Growing pauses between tries, jittered so that many databases do not try in step. In milliseconds. */
 export class Backoff {
+  readonly #firstMs: number
+  readonly #maxMs: number
   readonly #patient: boolean
+  readonly #jitter: boolean
   readonly #crowd: () => number
   #tries = 0
   #waited = 0
 
-  constructor({ patient = false, crowd = () => 1 }: BackoffOptions = {}) {
+  constructor(options: BackoffOptions = {}) {
+    const { firstMs = FIRST_MS, maxMs = MAX_MS, crowd = () => 1 } = options
+    const { patient = false, jitter = true } = options
+    this.#firstMs = firstMs
+    this.#maxMs = maxMs
     this.#patient = patient
+    this.#jitter = jitter
     this.#crowd = crowd
   }
 
   next(): number {
     const isQuick = !this.#patient && this.#waited < QUICK_FOR_MS
     const quickMax = Math.max(QUICK_MAX_MS, this.#crowd() * SHARE_MS)
-    const max = isQuick ? Math.min(MAX_MS, quickMax) : MAX_MS
-    const grown = FIRST_MS * 2 ** this.#tries
+    const max = isQuick ? Math.min(this.#maxMs, quickMax) : this.#maxMs
+    const grown = this.#firstMs * 2 ** this.#tries
     // Not counted on at the limit: the long pauses begin where the quick ones end.
     if (grown < max) this.#tries += 1
     const ceiling = Math.min(max, grown)
-    const pause = Math.round(ceiling / 2 + (Math.random() * ceiling) / 2)
+    const share = this.#jitter ? 0.5 + Math.random() / 2 : 1
+    const pause = Math.round(ceiling * share)
     this.#waited += pause
     return pause
   }

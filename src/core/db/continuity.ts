@@ -10,7 +10,7 @@ import {
 } from '../wal/index.ts'
 
 /** Where a replica's newest file ends in the WAL, as its header says. */
-export interface WalAnchor {
+export interface ReplicatedEnd {
   readonly pageSize: number
   readonly sequence: number
   readonly salt1: number
@@ -39,22 +39,22 @@ export type Continuity =
   | { readonly proven: false; readonly reason: string }
 
 /**
- * Decides whether everything that was committed after `anchor` can still be read from the WAL.
+ * Decides whether everything that was committed after `end` can still be read from the WAL.
  *
  * Same run: the last consumed frame must stand where it stood, with its checksum, which covers all
- * frames before it. One restart since: the run must be the very next one (salt-1 grown by one) and the old run must be proven to have ended at the anchor: the bytes behind it are still
+ * frames before it. One restart since: the run must be the very next one (salt-1 grown by one) and the old run must be proven to have ended at the end: the bytes behind it are still
  * of an older time and do not continue it. If the new run has reached them, if the file was cut off
  * there, or if they do continue the old run, commits may be missing for good, and the answer is no.
  * A machine that has been booted in between may have lost frames that were never synced, so a
  * restart counts only within one boot.
  */
-export function proveContinuity(anchor: WalAnchor, wal: WalView): Continuity {
+export function proveContinuity(end: ReplicatedEnd, wal: WalView): Continuity {
   const { header } = wal
   if (header === undefined) return no('the WAL that the replica ends in is gone')
-  if (header.pageSize !== anchor.pageSize) return no('the page size has changed')
-  const old: WalHeader = { ...header, ...anchor }
-  if (isSameRun(header, old)) return sameRun(anchor, header, wal)
-  if (isRestartedOnce(old, header)) return nextRun(anchor, header, wal)
+  if (header.pageSize !== end.pageSize) return no('the page size has changed')
+  const old: WalHeader = { ...header, ...end }
+  if (isSameRun(header, old)) return sameRun(end, header, wal)
+  if (isRestartedOnce(old, header)) return nextRun(end, header, wal)
   return no('the WAL has been restarted more than once, or made anew')
 }
 
@@ -68,25 +68,25 @@ function isRestartedOnce(run: WalHeader, next: WalHeader): boolean {
   return next.salt1 === (run.salt1 + 1) >>> 0 && next.pageSize === run.pageSize
 }
 
-function sameRun(anchor: WalAnchor, header: WalHeader, wal: WalView): Continuity {
-  if (wal.published < anchor.frame) return no('the WAL is shorter than what the replica holds')
-  if (!holdsLastFrame(anchor, header, wal)) {
+function sameRun(end: ReplicatedEnd, header: WalHeader, wal: WalView): Continuity {
+  if (wal.published < end.frame) return no('the WAL is shorter than what the replica holds')
+  if (!holdsLastFrame(end, header, wal)) {
     return no('the last replicated frame is no longer in the WAL')
   }
-  const { frame, checksum1, checksum2 } = anchor
+  const { frame, checksum1, checksum2 } = end
   return { proven: true, header, position: { frame, checksum1, checksum2 } }
 }
 
-function nextRun(anchor: WalAnchor, header: WalHeader, wal: WalView): Continuity {
-  if (anchor.bootId === 0 || anchor.bootId !== wal.bootId) {
+function nextRun(end: ReplicatedEnd, header: WalHeader, wal: WalView): Continuity {
+  if (end.bootId === 0 || end.bootId !== wal.bootId) {
     return no('the WAL was restarted, and the machine booted, since the last replicated commit')
   }
-  if (anchor.frame === 0 || !holdsLastFrame(anchor, header, wal)) {
+  if (end.frame === 0 || !holdsLastFrame(end, header, wal)) {
     return no('the WAL was restarted and has overwritten the last replicated frame')
   }
-  const size = walFrameSize(anchor.pageSize)
+  const size = walFrameSize(end.pageSize)
   const next = new Uint8Array(size)
-  if (wal.read(next, walFrameOffset(anchor.frame, anchor.pageSize)) < size) {
+  if (wal.read(next, walFrameOffset(end.frame, end.pageSize)) < size) {
     return no(
       'the WAL was restarted and ends at the last replicated frame, where it may have been cut off',
     )
@@ -96,33 +96,33 @@ function nextRun(anchor: WalAnchor, header: WalHeader, wal: WalView): Continuity
   if (salts[0] === header.salt1 && salts[1] === header.salt2) {
     return no('the WAL was restarted and has overwritten what followed the last replicated frame')
   }
-  if (continues(anchor, header.bigEndian, next)) {
+  if (continues(end, header.bigEndian, next)) {
     return no('the WAL was restarted before all of it had been replicated')
   }
   return { proven: true, header, position: startOfRun(header) }
 }
 
-/** Does the frame before the anchor still stand there? Only its header is read: the checksum in it covers the rest. */
-function holdsLastFrame(anchor: WalAnchor, header: WalHeader, wal: WalView): boolean {
-  if (anchor.frame === 0) {
-    return header.checksum1 === anchor.checksum1 && header.checksum2 === anchor.checksum2
+/** Does the frame before the end still stand there? Only its header is read: the checksum in it covers the rest. */
+function holdsLastFrame(end: ReplicatedEnd, header: WalHeader, wal: WalView): boolean {
+  if (end.frame === 0) {
+    return header.checksum1 === end.checksum1 && header.checksum2 === end.checksum2
   }
   const bytes = new Uint8Array(WAL_FRAME_HEADER_SIZE)
-  const offset = walFrameOffset(anchor.frame - 1, anchor.pageSize)
+  const offset = walFrameOffset(end.frame - 1, end.pageSize)
   if (wal.read(bytes, offset) < WAL_FRAME_HEADER_SIZE) return false
   const view = new DataView(bytes.buffer)
   return (
-    view.getUint32(8) === anchor.salt1 &&
-    view.getUint32(12) === anchor.salt2 &&
-    view.getUint32(16) === anchor.checksum1 &&
-    view.getUint32(20) === anchor.checksum2
+    view.getUint32(8) === end.salt1 &&
+    view.getUint32(12) === end.salt2 &&
+    view.getUint32(16) === end.checksum1 &&
+    view.getUint32(20) === end.checksum2
   )
 }
 
-function continues(anchor: WalAnchor, bigEndian: boolean, frame: Uint8Array): boolean {
+function continues(end: ReplicatedEnd, bigEndian: boolean, frame: Uint8Array): boolean {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength)
-  if (view.getUint32(8) !== anchor.salt1 || view.getUint32(12) !== anchor.salt2) return false
-  const sum = { s1: anchor.checksum1, s2: anchor.checksum2 }
+  if (view.getUint32(8) !== end.salt1 || view.getUint32(12) !== end.salt2) return false
+  const sum = { s1: end.checksum1, s2: end.checksum2 }
   extendWalChecksum(sum, frame, 0, 8, bigEndian)
   extendWalChecksum(sum, frame, WAL_FRAME_HEADER_SIZE, frame.length, bigEndian)
   return sum.s1 === view.getUint32(16) && sum.s2 === view.getUint32(20)

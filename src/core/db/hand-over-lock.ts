@@ -129,9 +129,15 @@ export class HandOverLock {
     }
   }
 
-  /** Gives the lock back, and closes the file. The file stays: deleting it could free another's lock. */
+  /**
+   * Gives the lock back, and closes the file. The file stays for the next holder, unless there is no
+   * database: whoever has opened it meanwhile finds that it is gone, and makes it anew (`tryTake`).
+   */
   release(): void {
-    if (this.#isHeld) rmSync(this.#holderPath, { force: true })
+    if (this.#isHeld) {
+      rmSync(this.#holderPath, { force: true })
+      if (!existsSync(this.#database)) rmSync(this.path, { force: true })
+    }
     this.#isHeld = false
     this.#close()
   }

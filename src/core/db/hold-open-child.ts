@@ -9,7 +9,8 @@ const SHARED_LAST = SHARED_FIRST + 509
 const path = process.argv[2] as string
 const db = new DatabaseSync(path, { timeout: 1000 })
 db.exec('PRAGMA wal_autocheckpoint = 0; BEGIN')
-// The first read takes the shared lock, which stays until this process ends.
+// The first read takes the shared lock, which stays until this process is killed, also when the
+// parent is gone: it never closes the database, because that could be the last close.
 try {
   db.prepare('SELECT count(*) FROM sqlite_schema').get()
 } catch (error) {
@@ -17,8 +18,10 @@ try {
   if (!holdsSharedLock(path)) throw error
 }
 process.stdout.write(`${identityAt(path)}\n`)
-// If the parent is gone, too, this ends without closing: a close could be the last one.
-process.stdin.on('end', () => process.kill(process.pid, 'SIGKILL'))
+process.stdin.on('end', () => {
+  // Named here, so that it cannot be collected as garbage, which would close it and drop the lock.
+  if (db.isOpen) process.kill(process.pid, 'SIGKILL')
+})
 process.stdin.resume()
 
 /** By `/proc/locks` (proc(5)); false where there is none. */

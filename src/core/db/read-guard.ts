@@ -10,6 +10,12 @@ export interface WalIndexState {
   readonly backfilled: number
 }
 
+/**
+ * Connections that have not been closed. A connection that nothing names is closed by the garbage collector, and
+ * the last close writes the log over the main file, also a log that was kept open because it must not be.
+ */
+const unclosed = new Set<DatabaseSync>()
+
 interface Hand {
   readonly db: DatabaseSync
   readonly probe: StatementSync
@@ -80,7 +86,10 @@ export class ReadGuard {
 
   /** Closes both connections. The last one to close deletes the WAL, and with it the proof of continuity. */
   close(): void {
-    for (const { db } of this.#hands) if (db.isOpen) db.close()
+    for (const { db } of this.#hands) {
+      if (db.isOpen) db.close()
+      unclosed.delete(db)
+    }
     this.#held = undefined
   }
 }
@@ -89,6 +98,8 @@ function openHand(path: string, failed: (db: DatabaseSync) => void): Hand {
   let db: DatabaseSync | undefined
   try {
     db = new DatabaseSync(path, { timeout: 100 })
+    for (const one of unclosed) if (!one.isOpen) unclosed.delete(one)
+    unclosed.add(db)
     db.exec('PRAGMA cache_size = 1; PRAGMA mmap_size = 0; PRAGMA wal_autocheckpoint = 0')
     const { journal_mode } = db.prepare('PRAGMA journal_mode').get() as { journal_mode: string }
     if (journal_mode !== 'wal') throw notWalMode(path, journal_mode)

@@ -60,7 +60,7 @@ export interface PageSource {
 const BATCH_BYTES = 1 << 20
 
 /**
- * All pages of a database as one held read transaction sees it (`WalCapture.anchor`), in ascending
+ * All pages of a database as one held read transaction sees it (`WalCapture.pinFullView`), in ascending
  * order, without the lock page: from the WAL where it has them, else from the file. While the mark
  * is held no checkpoint copies anything newer into the file.
  *

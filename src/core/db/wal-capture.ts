@@ -8,7 +8,7 @@ import {
   walFrameOffset,
   walFrameSize,
 } from '../wal/index.ts'
-import { type Continuity, proveContinuity, type WalAnchor } from './continuity.ts'
+import { type Continuity, proveContinuity, type ReplicatedEnd } from './continuity.ts'
 import { DatabaseError } from './database-error.ts'
 import type { ReadGuard, WalIndexState } from './read-guard.ts'
 import type { CapturePosition, CommittedEnd, DatabaseView, WalChange } from './read-view.ts'
@@ -17,9 +17,9 @@ import type { WalIndexFile } from './wal-index-file.ts'
 
 /** A change stops growing at this many bytes of distinct pages, so that one file stays moderate. */
 const CHANGE_BYTES = 64 << 20
-const UNSETTLED: WalIndexState = { published: -1, backfilled: -1 }
+const NO_INDEX: WalIndexState = { published: -1, backfilled: -1 }
 /** How long to look for a consistent view, in milliseconds. */
-const ANCHOR_MS = 60_000
+const VIEW_TIMEOUT_MS = 60_000
 /** How long published frames may stay unreadable before continuity is given up, in milliseconds. */
 const UNREADABLE_MS = 5000
 
@@ -51,7 +51,7 @@ export class WalCapture {
   #unreadableSince: number | undefined
   #isGuarding = false
   /** The WAL index when the mark was taken last. */
-  #settled: WalIndexState = UNSETTLED
+  #indexAtMark: WalIndexState = NO_INDEX
 
   constructor(path: string, wal: WalFile, index: WalIndexFile, guard: ReadGuard, pageSize: number) {
     this.#path = path
@@ -67,23 +67,24 @@ export class WalCapture {
    * does nothing if nothing has changed; without it a FULL, RESTART or TRUNCATE checkpoint of the
    * application would wait for walsync until its busy timeout.
    */
-  settle(): void {
+  releaseIdleMark(): void {
     const { published, backfilled } = this.#guard.state()
     if (published !== this.#position.wal.frame) return
-    const changed = published !== this.#settled.published || backfilled !== this.#settled.backfilled
-    if (changed && (published > this.#mark || backfilled === published)) this.hold()
+    const changed =
+      published !== this.#indexAtMark.published || backfilled !== this.#indexAtMark.backfilled
+    if (changed && (published > this.#mark || backfilled === published)) this.advanceReadMark()
   }
 
   /**
    * After a restart of the log, takes a mark in the new run. Under mark 0 every commit of an application beyond
    * its autocheckpoint limit would sort all frames of the WAL, only to find that nothing may be copied.
    */
-  regrip(): void {
+  retakeMarkAfterRestart(): void {
     const header = this.#wal.readHeader()
     const { run } = this.#position
     if (header === undefined || this.#guard.state().published === 0) return
     if (run === undefined || !isSameRun(run, header)) this.#acceptRestart(run, header)
-    if (this.#mark === 0) this.hold()
+    if (this.#mark === 0) this.advanceReadMark()
   }
 
   /** Everything up to here has been captured. */
@@ -114,7 +115,7 @@ export class WalCapture {
   }
 
   /** Has everything under the held read mark been captured? A view of the database needs that. */
-  get coversMark(): boolean {
+  get isFullyCaptured(): boolean {
     return this.#position.wal.frame >= this.#mark
   }
 
@@ -150,12 +151,12 @@ export class WalCapture {
   /**
    * Takes the guard, and starts where a replica ends if that place is proven to be continued by the WAL.
    *
-   * @param commit Database size in pages at the anchor.
+   * @param commit Database size in pages at the end.
    */
-  resume(anchor: WalAnchor, commit: number, bootId: number): Continuity {
+  resume(end: ReplicatedEnd, commit: number, bootId: number): Continuity {
     this.#guard.take()
     const { published } = this.#guard.state()
-    const result = this.#prove(anchor, published, bootId)
+    const result = this.#prove(end, published, bootId)
     if (!result.proven) return result
     this.#position = { run: result.header, wal: result.position, commit }
     this.#mark = published
@@ -166,10 +167,10 @@ export class WalCapture {
 
   /**
    * Finds a position at which the held read transaction sees the database exactly: the place for a
-   * copy of the whole database. The view can be read (`readView`) until `hold` is called the next time.
+   * copy of the whole database. The view can be read (`readView`) until `advanceReadMark` is called the next time.
    */
-  async anchor(signal?: AbortSignal): Promise<DatabaseView> {
-    const deadline = Date.now() + ANCHOR_MS
+  async pinFullView(signal?: AbortSignal): Promise<DatabaseView> {
+    const deadline = Date.now() + VIEW_TIMEOUT_MS
     let scanner: WalScanner | undefined
     let run: WalHeader | undefined
     while (Date.now() < deadline) {
@@ -194,9 +195,9 @@ export class WalCapture {
       const now = after.published === 0 ? undefined : this.#wal.readHeader()
       const unchanged =
         run === undefined ? now === undefined : now !== undefined && isSameRun(run, now)
-      if (after.published === published && unchanged) return this.#anchored(run, scanner, published)
+      if (after.published === published && unchanged) return this.#pinned(run, scanner, published)
     }
-    throw this.#damaged(`no consistent view in ${ANCHOR_MS / 1000} s`)
+    throw this.#damaged(`no consistent view in ${VIEW_TIMEOUT_MS / 1000} s`)
   }
 
   /** Reads what was committed since the position. `undefined`: nothing that can be read now. The position stays until `advance`. */
@@ -237,13 +238,14 @@ export class WalCapture {
 
   /**
    * The whole database as it is at the position, for a copy of it while capturing goes on; good
-   * until the next `hold`. If the log was restarted in between, all of the view is in the file.
+   * until the next `advanceReadMark`. If the log was restarted in between, all of the view is in the file.
    */
   async view(): Promise<DatabaseView> {
     const position = this.#position
     const { run, wal } = position
     if (run === undefined || wal.frame === 0) return { ...position, pages: undefined }
-    if (!this.coversMark) throw new TypeError('a view needs every frame under the mark captured')
+    if (!this.isFullyCaptured)
+      throw new TypeError('a view needs every frame under the mark captured')
     const scanner = await this.#reader.read(
       run,
       new WalScanner(run, startOfRun(run), 0),
@@ -259,8 +261,8 @@ export class WalCapture {
   }
 
   /** Moves to another file's end if that is proven to lie in the guarded run: this database's own history, written by another process. */
-  adopt(anchor: WalAnchor, commit: number): Continuity {
-    const result = this.#prove(anchor, this.#guard.state().published, 0)
+  adopt(end: ReplicatedEnd, commit: number): Continuity {
+    const result = this.#prove(end, this.#guard.state().published, 0)
     if (!result.proven) return result
     this.#position = { run: result.header, wal: result.position, commit }
     return result
@@ -276,7 +278,7 @@ export class WalCapture {
    * where all has been copied, the next writer may restart the log. Returns false, and changes
    * nothing, while frames under the held mark have not been captured.
    */
-  hold(): boolean {
+  advanceReadMark(): boolean {
     const before = this.#guard.state()
     const header = this.#wal.readHeader()
     const { run, wal } = this.#position
@@ -288,17 +290,17 @@ export class WalCapture {
     const now = this.#wal.readHeader()
     const still = run === undefined || (now !== undefined && isSameRun(run, now))
     this.#mark = still ? after.published : 0
-    this.#settled = after
+    this.#indexAtMark = after
     this.#mayRestart = true
     return true
   }
 
-  #prove(anchor: WalAnchor, published: number, bootId: number): Continuity {
+  #prove(end: ReplicatedEnd, published: number, bootId: number): Continuity {
     const read = (into: Uint8Array, offset: number) => this.#wal.read(into, offset)
-    return proveContinuity(anchor, { header: this.#wal.readHeader(), published, bootId, read })
+    return proveContinuity(end, { header: this.#wal.readHeader(), published, bootId, read })
   }
 
-  #anchored(
+  #pinned(
     run: WalHeader | undefined,
     scanner: WalScanner | undefined,
     published: number,
@@ -322,12 +324,12 @@ export class WalCapture {
   #acceptRestart(run: WalHeader | undefined, header: WalHeader): void {
     this.#assertIndexed()
     const isOfPageSize = run === undefined || run.pageSize === header.pageSize
-    if (!this.#mayRestart || !this.coversMark || !isOfPageSize) {
+    if (!this.#mayRestart || !this.isFullyCaptured || !isOfPageSize) {
       throw this.#lost('the WAL was restarted before all of it had been captured')
     }
     this.#position = { run: header, wal: startOfRun(header), commit: this.#position.commit }
     this.#mark = 0
-    this.#settled = UNSETTLED
+    this.#indexAtMark = NO_INDEX
     this.#mayRestart = false
   }
 

@@ -2,13 +2,13 @@ import { existsSync, statSync } from 'node:fs'
 import { Deadline } from '../async/deadline.ts'
 import { type FolderWatch, type HalfOpen, SourceDatabase } from '../db/index.ts'
 import { SyncPace } from './capture/sync-pace.ts'
-import type { DatabaseReplicator, WhatIsKnown } from './database-replicator.ts'
-import { fileTimes, RestingDatabase } from './idle/idle-database.ts'
-import type { Residency } from './idle/idle-pool.ts'
+import type { DatabaseReplicator, Known } from './database-replicator.ts'
+import { fileTimes, IdleDatabase } from './idle/idle-database.ts'
+import type { IdlePool } from './idle/idle-pool.ts'
 
-/** After a rest that a writer disturbed the next try waits for this many times as long. */
-const REST_AGAIN_RATIO = 5
-/** A try to close what could not be closed starts a process: not more often than this, in milliseconds. */
+/** If a write interrupts the closing of an idle database, the next attempt waits this many times longer. */
+const IDLE_RETRY_RATIO = 5
+/** Pause between attempts to close a connection under protection, in milliseconds: each starts a process. */
 const CLOSE_AGAIN_MS = 2000
 
 export interface LifecycleOptions {
@@ -16,71 +16,73 @@ export interface LifecycleOptions {
   readonly syncMs: number
   readonly syncBurst: number
   readonly pollMs: number
-  readonly residency: Residency
+  readonly idlePool: IdlePool
   readonly folders: FolderWatch
   readonly wake: () => void
-  /** Makes the steps for a database just opened. */
-  readonly replicate: (source: SourceDatabase, known: WhatIsKnown) => DatabaseReplicator
+  /** In milliseconds since 1970. */
+  readonly now: () => number
+  /** Creates the replicator of a database that was just opened. */
+  readonly replicate: (source: SourceDatabase, known: Known) => DatabaseReplicator
 }
 
 /**
- * Whether one database is open, at rest, or not there, and the changes between these. What is at
- * rest has no connection and no descriptor; what it was is remembered by the page.
+ * Whether one database is open, idle or missing, and the transitions between these. An idle
+ * database has no connection and no descriptor open; a checksum of each page is kept in memory.
  */
 export class DatabaseLifecycle {
   readonly #options: LifecycleOptions
   #replicator: DatabaseReplicator | undefined
   #pace: SyncPace | undefined
-  #resting: RestingDatabase | undefined
-  /** Let go, and still open: it could not be closed without harm to the files that are there now. */
+  #idle: IdleDatabase | undefined
+  /** Abandoned but still open: closing it could have harmed the files that are at the path now. */
   #unclosed: { close(keepLog?: boolean): Promise<boolean> } | undefined
-  /** Why what is opened next needs a new base. */
+  /** Why the next database to be opened needs a new base. */
   #baseReason: string | undefined
   #mustKeepLog = false
   readonly #closePause = new Deadline()
   #identity: string | undefined
-  readonly #restPause = new Deadline()
-  /** When the database was opened after a rest, in milliseconds: something is going on. */
-  #wokenAt = 0
+  readonly #idlePause = new Deadline()
+  /** When the idle database was opened again, in milliseconds since 1970. */
+  #reopenedAt = 0
 
   constructor(options: LifecycleOptions) {
     this.#options = options
   }
 
-  /** The open database; `undefined` while there is none, or it rests. */
+  /** The replicator of the open database; `undefined` while it is idle or missing. */
   get replicator(): DatabaseReplicator | undefined {
     return this.#replicator
   }
 
-  /** When to look at the open database. */
+  /** When to look for commits in the open database. */
   get pace(): SyncPace | undefined {
     return this.#pace
   }
 
-  /** Everything of it is in the replica, and nothing is held. */
-  get isResting(): boolean {
-    return this.#resting !== undefined
+  /** Everything is in the replica, and nothing is held open. */
+  get isIdle(): boolean {
+    return this.#idle !== undefined
   }
 
-  /** How long a resting database needs no look, in milliseconds. */
-  get restMs(): number {
-    return this.#resting?.waitMs ?? this.#options.pollMs
+  /** How long an idle database need not be checked, in milliseconds. */
+  get idleWaitMs(): number {
+    return this.#idle?.waitMs ?? this.#options.pollMs
   }
 
-  /** Device and inode of the file that is open, rests, or else is at the path. */
+  /** Device and inode of the open or idle file, or of the file at the path. */
   get identity(): string | undefined {
-    if (this.#replicator !== undefined || this.#resting !== undefined) return this.#identity
+    if (this.#replicator !== undefined || this.#idle !== undefined) return this.#identity
     try {
       const { dev, ino } = statSync(this.#options.path)
       return `${dev}:${ino}`
     } catch {
-      // Missing, or out of reach: opening it says which.
+      // Missing or unreachable: opening it will say which.
       return undefined
     }
   }
 
   /**
-   * Looks at the file's header alone. No connection of this process to the file may be open.
+   * Reads only the header. No connection of this process to the file may be open.
    *
    * @throws DatabaseError
    */
@@ -89,102 +91,107 @@ export class DatabaseLifecycle {
   }
 
   /**
-   * Opens the database, or a resting one again. False for an empty file.
+   * Opens the database, or an idle one again. Returns false for an empty file.
    *
    * @throws DatabaseError
    */
   open(): boolean {
-    const { path, syncMs, syncBurst, pollMs, residency, wake, replicate } = this.#options
+    const { path, syncMs, syncBurst, pollMs, idlePool, wake, replicate } = this.#options
     if (this.#replicator !== undefined) return true
-    // What took a database's place may stand beside a log that is not its own.
+    // A file that replaced the database may lie next to a log that is not its own.
     const source = SourceDatabase.open(path, this.#mustKeepLog ? this.#keepHalfOpen : undefined)
     if (source === undefined) return false
-    residency.woke()
+    idlePool.opened()
     const walPath = source.wal.path
     this.#pace = new SyncPace({ walPath, syncMs, syncBurst, pollMs, wake })
     this.#identity = `${source.file.device}:${source.file.inode}`
-    this.#replicator = replicate(source, {
-      rested: this.#resting?.sums,
-      isMainFileChanged: this.#resting?.isMainFileChanged(),
-      baseReason: this.#baseReason,
-    })
+    this.#replicator = replicate(source, this.#known())
     this.#baseReason = undefined
-    if (this.#resting !== undefined) {
-      this.#wokenAt = Date.now()
+    if (this.#idle !== undefined) {
+      this.#reopenedAt = this.#options.now()
       this.#pace.expect()
-      this.#resting.leave()
+      this.#idle.unwatch()
     }
-    this.#resting = undefined
+    this.#idle = undefined
     return true
   }
 
+  #known(): Known {
+    if (this.#idle !== undefined) {
+      const isMainFileChanged = this.#idle.isMainFileChanged()
+      return { kind: 'idle', sums: this.#idle.sums, isMainFileChanged }
+    }
+    const reason = this.#baseReason
+    return reason === undefined ? { kind: 'nothing' } : { kind: 'needsBase', reason }
+  }
+
   readonly #keepHalfOpen = (left: HalfOpen): void => {
-    this.#options.residency.woke()
+    this.#options.idlePool.opened()
     this.#unclosed = left
   }
 
-  /** Is there something at the path that must be opened now? A resting database must when its files have changed. */
+  /** Is there a database to open? An idle one only when its files have changed. */
   mustOpen(): boolean {
     if (this.#replicator !== undefined || this.#unclosed !== undefined) return false
     if (!existsSync(this.#options.path)) return false
-    return this.#resting?.hasChanged() ?? true
+    return this.#idle?.hasChanged() ?? true
   }
 
-  /** Closes the connections. The database stays where it is. */
+  /** Closes the connections. */
   async close(keepLog?: boolean): Promise<void> {
-    this.#resting?.leave()
-    this.#resting = undefined
+    this.#idle?.unwatch()
+    this.#idle = undefined
     const replicator = this.#replicator
     this.#replicator = undefined
     this.#pace?.stop()
     this.#unclosed ??= replicator
-    await this.clear(keepLog)
+    await this.closeLeftover(keepLog)
   }
 
   /**
-   * Closes a database whose files are no longer those that its path names. What is there now gets a
-   * new base when it is opened.
+   * Closes a database whose files are no longer the ones at its path. What is there now gets a new
+   * base when it is opened.
    */
-  async leave(reason: string): Promise<void> {
+  async abandon(reason: string): Promise<void> {
     this.#baseReason = reason
     this.#mustKeepLog = true
     await this.close()
   }
 
-  /** Closes what could not be closed before. False while it still cannot: nothing else can be opened then. */
-  async clear(keepLog?: boolean): Promise<boolean> {
+  /** Closes a connection that could not be closed before. Returns false if it still cannot: nothing else can be opened then. */
+  async closeLeftover(keepLog?: boolean): Promise<boolean> {
     if (this.#unclosed === undefined) return true
-    if (this.#closePause.left(Date.now()) > 0) return false
+    if (this.#closePause.left(this.#options.now()) > 0) return false
     if (!(await this.#unclosed.close(keepLog))) {
-      this.#closePause.set(Date.now(), CLOSE_AGAIN_MS)
+      this.#closePause.set(this.#options.now(), CLOSE_AGAIN_MS)
       return false
     }
-    this.#options.residency.rested()
+    this.#options.idlePool.closed()
     this.#unclosed = undefined
     return true
   }
 
   /**
-   * Lets a quiet database go if too many are open and all of it is in the replica. If a writer came
-   * in between, it is open again afterwards.
+   * Closes a quiet database if too many are open and all of it is in the replica. If it is written
+   * to in the meantime, it is opened again.
    *
-   * @returns whether it was let go, at least for a moment
+   * @returns whether it was closed, if only for a moment
    */
-  async rest(now: number): Promise<boolean> {
-    const { path, pollMs, residency, folders, wake } = this.#options
+  async closeIfIdle(now: number): Promise<boolean> {
+    const { path, pollMs, idlePool, folders, wake } = this.#options
     const replicator = this.#replicator
-    const quietSince = Math.max(this.#pace?.capturedAt ?? 0, this.#wokenAt)
-    if (!residency.isCrowded || replicator === undefined) return false
-    if (this.#restPause.left(now) > 0 || now - quietSince < residency.restAfterMs) return false
+    const quietSince = Math.max(this.#pace?.capturedAt ?? 0, this.#reopenedAt)
+    if (!idlePool.isCrowded || replicator === undefined) return false
+    if (this.#idlePause.left(now) > 0 || now - quietSince < idlePool.idleAfterMs) return false
     const paths = { given: path, real: replicator.source.path }
     const before = fileTimes(paths)
-    const sums = await replicator.remember()
+    const sums = await replicator.readIdleState()
     if (sums === undefined) return false
-    const resting = new RestingDatabase(paths, sums, folders, pollMs, wake)
+    const idle = new IdleDatabase(paths, sums, folders, pollMs, wake)
     await this.close()
-    this.#resting = resting
-    if (await resting.settle(before)) return true
-    this.#restPause.set(now, REST_AGAIN_RATIO * residency.restAfterMs)
+    this.#idle = idle
+    if (await idle.confirm(before)) return true
+    this.#idlePause.set(now, IDLE_RETRY_RATIO * idlePool.idleAfterMs)
     if (existsSync(path)) this.open()
     return true
   }

@@ -7,17 +7,19 @@ import { isStoreError, StoreError } from '../store/index.ts'
 import { CheckpointPolicy } from './capture/checkpoint-policy.ts'
 import { checkMainFile, proveByChecksum } from './capture/checksum-proof.ts'
 import { readSums } from './capture/database-sums.ts'
-import { anchorOf } from './capture/ltx-file.ts'
+import { endOfHeader } from './capture/ltx-file.ts'
 import { WalRelief } from './capture/wal-relief.ts'
 import { type Emit, type EngineEvent, FencedError } from './events.ts'
-import { type PageSums, pageSums } from './idle/page-sums.ts'
-import { endsAsRested, goOnAfterRest, MAX_RESTING_BYTES } from './idle/reopen-idle.ts'
+import { type PageChecksums, readPageChecksums } from './idle/page-checksums.ts'
+import { endsAsRemembered, MAX_IDLE_BYTES, reopenIdle } from './idle/reopen-idle.ts'
+import type { EngineLimits } from './options.ts'
 import type { SnapshotPolicy } from './snapshots/snapshot-policy.ts'
 import { SnapshotRun } from './snapshots/snapshot-run.ts'
 import type { ReplicaWriter } from './upload/replica-writer.ts'
 
 /** Databases up to this size are read whole after a start, to know their checksum: half a second at most. */
 const MAX_LEARNED_BYTES = 256 << 20
+const NO_REPLICA = 'the replica is empty'
 /** Bases that may meet a taken slot, one after the other, before a pause. */
 const MAX_COLLISIONS = 3
 
@@ -28,21 +30,44 @@ export interface ReplicatorParts {
   readonly checkpointer: Checkpointer
   readonly maxWalBytes: number
   readonly bootId: number
-  readonly heavy: <T>(work: () => Promise<T>) => Promise<T>
+  readonly limits: Pick<EngineLimits, 'fullCopy'>
   readonly onEvent: (event: EngineEvent) => void
+  /** In milliseconds since 1970. */
+  readonly now: () => number
   /** Told of every listing of the replica. */
   readonly onListed?: ((files: readonly LtxFileInfo[]) => void) | undefined
 }
 
 /** What is known of a database before it is opened. */
-export interface WhatIsKnown {
-  /** What it was when it was let go; the replica ends with that. */
-  readonly rested?: PageSums | undefined
-  /** The main file was written to or replaced since. */
-  readonly isMainFileChanged?: boolean | undefined
-  /** Why only a new base will do. */
-  readonly baseReason?: string | undefined
-}
+export type Known =
+  | { readonly kind: 'nothing' }
+  /** Its log was replaced or overwritten: only a new base continues the replica. */
+  | { readonly kind: 'needsBase'; readonly reason: string }
+  /** It was idle, and the replica ended with `sums`. */
+  | {
+      readonly kind: 'idle'
+      readonly sums: PageChecksums
+      /** The main file was written to or replaced since. */
+      readonly isMainFileChanged: boolean
+    }
+
+/**
+ * Where an opened database is on its way to being followed. `prepare` moves it forward; whatever
+ * breaks continuity moves it back.
+ *
+ * `unlocated`: the end of the replica is not known. With `baseReason` it is settled that a base
+ * follows, whatever the replica ends with.
+ * `needsBase`: the end is known, and the database cannot be proven to continue it.
+ * `reopened`: the end is known to be the state that an idle database had; its pages are compared.
+ * `following`: everything up to the capture's position is in the replica or in a pending file.
+ */
+type Phase =
+  | { readonly kind: 'unlocated'; readonly baseReason?: string | undefined }
+  | { readonly kind: 'needsBase'; readonly reason: string }
+  | { readonly kind: 'reopened'; readonly sums: PageChecksums }
+  | { readonly kind: 'following' }
+
+const FOLLOWING: Phase = { kind: 'following' }
 
 /** One opened database on its way into its replica: the steps, of which `WalTracker` says when. */
 export class DatabaseReplicator {
@@ -52,28 +77,16 @@ export class DatabaseReplicator {
   readonly #parts: ReplicatorParts
   readonly #emit: Emit
   readonly #relief: WalRelief
-  #located = false
-  /** Why a new base is needed; `undefined` if none is. */
-  #baseReason: string | undefined
+  readonly #known: Known
+  #phase: Phase
+  /** Bases in a row that met a taken slot. */
   #collisions = 0
-  /** What the database was when it was let go. */
-  readonly #rested: PageSums | undefined
-  readonly #isMainFileChanged: boolean
-  /** The replica ends with that, and nothing has been captured since. */
-  #mustWake: boolean
 
-  constructor(
-    source: SourceDatabase,
-    parts: ReplicatorParts,
-    { rested, baseReason, isMainFileChanged = false }: WhatIsKnown = {},
-  ) {
+  constructor(source: SourceDatabase, parts: ReplicatorParts, known: Known = { kind: 'nothing' }) {
     this.source = source
     this.#parts = parts
-    this.#baseReason = baseReason
-    this.#isMainFileChanged = isMainFileChanged
-    this.#rested = rested
-    this.#mustWake = rested !== undefined
-    this.#located = this.#mustWake
+    this.#known = known
+    this.#phase = firstPhase(known)
     this.checkpoints = new CheckpointPolicy(source, parts.checkpointer, parts.maxWalBytes)
     this.#emit = (event) => parts.onEvent({ database: parts.name, ...event } as EngineEvent)
     this.snapshots = new SnapshotRun(source, parts, this.#emit)
@@ -83,24 +96,24 @@ export class DatabaseReplicator {
       parts.writer,
       parts.maxWalBytes,
       this.#emit,
+      parts.now,
     )
   }
 
   /** Must `prepare` run before changes can be captured? */
   get needsPreparing(): boolean {
-    const { writer } = this.#parts
-    const placed = this.#located && this.#baseReason === undefined && !this.#mustWake
-    return !placed || writer.mustFence
+    return this.#phase.kind !== 'following' || this.#parts.writer.mustFence
   }
 
   /** Continuity is lost: the next `prepare` takes a base. Pending files that need the WAL are given up. */
   async loseContinuity(reason: string): Promise<void> {
     const { shipper } = this.#parts.writer
-    this.#baseReason = reason
+    const isLocated = this.#phase.kind !== 'unlocated'
+    this.#phase = isLocated ? { kind: 'needsBase', reason } : unlocated(reason)
     if (shipper.pending.some((file) => file.uncaptured !== undefined)) {
       await shipper.interrupt(new Error('continuity is lost'))
       shipper.drop()
-      this.#located = false
+      this.#phase = unlocated(reason)
     }
     this.#emit({ type: 'continuity-lost', reason })
   }
@@ -117,24 +130,27 @@ export class DatabaseReplicator {
     signal: AbortSignal,
     options: { readonly patient?: boolean } = {},
   ): Promise<'ready' | 'empty' | 'again'> {
-    if (this.#rested !== undefined && this.#mustWake) await this.#wake(this.#rested, signal)
-    if (!this.#located) await this.#locate(signal)
-    await this.#learnSums(signal)
     const { writer } = this.#parts
-    const first = firstFile(this.#baseReason === undefined, writer.mustFence)
+    if (this.#phase.kind === 'reopened') this.#phase = await this.#compare(this.#phase.sums, signal)
+    if (this.#phase.kind === 'unlocated') {
+      // Assigned last: when the store fails half way, nothing is proven, and nothing may be captured.
+      this.#phase = await this.#locate(this.#phase.baseReason, signal)
+    }
+    const phase = this.#phase
+    await this.#learnSums(signal)
+    const first = firstFile(phase.kind === 'following', writer.mustFence)
     if (first === 'none') return 'ready'
     if (first === 'fence') return await this.#fence()
     if (options.patient === true && writer.captured !== undefined) return 'again'
     // Files of a spool come before it: their slots would stay empty for ever.
     if (writer.shipper.pending.length > 0) return 'again'
-    await this.snapshots.settled()
-    return await this.#takeBase(signal)
+    await this.snapshots.ended()
+    return await this.#takeBase(phase.kind === 'needsBase' ? phase.reason : NO_REPLICA, signal)
   }
 
   /** Forgets where the replica ends: another process may have written to it. Nothing may be pending. */
   lookAgain(): void {
-    this.#located = false
-    this.#baseReason = undefined
+    this.#phase = unlocated()
   }
 
   /** Queues what has been committed since. False if there is nothing. */
@@ -147,10 +163,10 @@ export class DatabaseReplicator {
   }
 
   /** Lets other connections' checkpoints pass, while nothing is left to capture. */
-  settle(): void {
+  releaseIdleMark(): void {
     if (this.snapshots.isRunning) return
-    this.source.capture.regrip()
-    this.source.capture.settle()
+    this.source.capture.retakeMarkAfterRestart()
+    this.source.capture.releaseIdleMark()
   }
 
   /** Checkpoints if that is due and nothing forbids it. Everything captured must have been shipped. */
@@ -179,17 +195,20 @@ export class DatabaseReplicator {
   async adopt(txid: TXID, found: LtxHeader, signal: AbortSignal): Promise<void> {
     const { writer, name } = this.#parts
     const key = `TXID ${formatTxid(txid)}`
-    const decision = writer.taken(found)
+    const decision = writer.decideContention(found)
     if (decision === 'fenced' && writer.claim !== undefined) {
       throw await writer.claim.fenced(epochOf(found.nodeId), signal)
     }
     const head = await writer.locate(signal)
-    const anchor = head.header && anchorOf(head.header)
-    const result = anchor && this.source.capture.adopt(anchor, head.header!.commit)
-    if (result?.proven === true || (await this.#endsAsRested(head, signal))) {
-      this.#mustWake = result?.proven !== true
+    const end = head.header && endOfHeader(head.header)
+    const result = end && this.source.capture.adopt(end, head.header!.commit)
+    const reopened = result?.proven === true ? undefined : await this.#endsAsIdle(head, signal)
+    if (result?.proven === true || reopened !== undefined) {
+      if (reopened !== undefined) this.#phase = reopened
+      // First, because whoever waits for the adopted TXID is answered at that event.
+      await writer.forgetPending()
       this.#emit({ type: 'adopted', txid: head.txid! })
-      return await writer.forgetPending()
+      return
     }
     const reason = result === undefined ? 'it was not written from a WAL' : result.reason
     const words = `${key} is not of this database's history (${reason})`
@@ -197,7 +216,11 @@ export class DatabaseReplicator {
       const message = `Another writer has taken over the replica of ${name}: ${words}.`
       throw new FencedError('TakenOver', name, key, message)
     }
-    this.#baseReason = `an older writer was at work, and ${words}`
+    const baseReason = `an older writer was at work, and ${words}`
+    this.#phase =
+      this.#phase.kind === 'unlocated'
+        ? unlocated(baseReason)
+        : { kind: 'needsBase', reason: baseReason }
     await writer.forgetPending()
   }
 
@@ -205,15 +228,16 @@ export class DatabaseReplicator {
    * What the database is now, so that it can be let go. `undefined` while it cannot: it is large, is
    * being copied, or has something that is not in the replica.
    */
-  async remember(): Promise<PageSums | undefined> {
+  async readIdleState(): Promise<PageChecksums | undefined> {
     const { capture, file } = this.source
-    if (this.needsPreparing || this.snapshots.isRunning || !capture.coversMark) return undefined
+    if (this.needsPreparing || this.snapshots.isRunning || !capture.isFullyCaptured)
+      return undefined
     if (this.#parts.writer.shipper.pending.length > 0) return undefined
-    if (file.size() > MAX_RESTING_BYTES) return undefined
+    if (file.size() > MAX_IDLE_BYTES) return undefined
     if ((await capture.scan()) !== undefined || capture.hasUnpublished) return undefined
     if (this.source.mismatch() !== undefined) return undefined
     const { captured } = this.#parts.writer
-    return captured && pageSums(this.source, await capture.view(), captured)
+    return captured && readPageChecksums(this.source, await capture.view(), captured)
   }
 
   /** Ends the connections. The spool and the replica stay. False while they cannot be closed safely (`SourceDatabase.close`). */
@@ -222,59 +246,56 @@ export class DatabaseReplicator {
     return await this.source.close(keepLog)
   }
 
-  async #wake(rested: PageSums, signal: AbortSignal): Promise<void> {
+  /** Compares the pages of a database that was idle with what they were. */
+  async #compare(sums: PageChecksums, signal: AbortSignal): Promise<Phase> {
     const { writer, bootId } = this.#parts
-    const result = await goOnAfterRest(
-      this.source,
-      writer,
-      rested,
-      bootId,
-      this.#isMainFileChanged,
-      signal,
-    )
-    this.#baseReason = result.baseReason
-    this.#mustWake = false
-    this.#emit({ type: 'woken', proven: result.proven, pages: result.pages })
+    const isMainFileChanged = this.#known.kind === 'idle' && this.#known.isMainFileChanged
+    const result = await reopenIdle(this.source, writer, sums, bootId, isMainFileChanged, signal)
+    this.#emit({ type: 'reopened', proven: result.proven, pages: result.pages })
+    const { baseReason: reason } = result
+    return reason === undefined ? FOLLOWING : { kind: 'needsBase', reason }
   }
 
-  /** Has another process put a copy of this database behind what was remembered, and nothing else? */
-  async #endsAsRested(head: ReplicaHead, signal: AbortSignal): Promise<boolean> {
-    const rested = this.#rested
-    if (rested === undefined || head.txid !== rested.txid + 1n) return false
-    return await endsAsRested(this.#parts.writer.client, head, rested, signal)
+  /** Has another process stored a copy of this database behind its idle state, and nothing else? */
+  async #endsAsIdle(head: ReplicaHead, signal: AbortSignal): Promise<Phase | undefined> {
+    if (this.#known.kind !== 'idle') return undefined
+    const { sums } = this.#known
+    if (head.txid !== sums.txid + 1n) return undefined
+    const isSame = await endsAsRemembered(this.#parts.writer.client, head, sums, signal)
+    return isSame ? { kind: 'reopened', sums } : undefined
   }
 
-  async #locate(signal: AbortSignal): Promise<void> {
+  /** Finds the end of the replica, and whether the database continues it. */
+  async #locate(baseReason: string | undefined, signal: AbortSignal): Promise<Phase> {
     const head = await this.#parts.writer.locate(signal)
     this.#parts.onListed?.(head.files)
-    await this.snapshots.observe(head, signal)
-    if (head.txid === undefined) this.#baseReason = 'the replica is empty'
-    else if (this.#baseReason === undefined) {
-      this.#baseReason = await this.#goOn(head, head.txid, signal)
-    }
-    // Not before: where the store fails half way, nothing is proven, and nothing is to be captured.
-    this.#located = true
+    await this.snapshots.loadListing(head, signal)
+    if (head.txid === undefined) return { kind: 'needsBase', reason: NO_REPLICA }
+    const reason = baseReason ?? (await this.#resume(head, head.txid, signal))
+    return reason === undefined ? FOLLOWING : { kind: 'needsBase', reason }
   }
 
-  /** Goes on where the replica ends, if that can be proven. Returns why it cannot. */
-  async #goOn(head: ReplicaHead, txid: TXID, signal: AbortSignal): Promise<string | undefined> {
-    const { writer, bootId, heavy } = this.#parts
+  /** Continues where the replica ends, if that can be proven. Returns why it cannot. */
+  async #resume(head: ReplicaHead, txid: TXID, signal: AbortSignal): Promise<string | undefined> {
+    const { writer, bootId, limits } = this.#parts
     const { client } = writer
-    const anchor = head.header && anchorOf(head.header)
+    const end = head.header && endOfHeader(head.header)
     const result =
-      anchor === undefined
+      end === undefined
         ? { proven: false as const, reason: 'the replica does not say where in the WAL it ends' }
-        : this.source.capture.resume(anchor, head.header!.commit, bootId)
+        : this.source.capture.resume(end, head.header!.commit, bootId)
     if (result.proven) {
       if (this.#canLearnSums) {
-        const found = await heavy(() => checkMainFile(client, head, this.source, signal))
+        const found = await limits.fullCopy.run(() =>
+          checkMainFile(client, head, this.source, signal),
+        )
         if (found.belongs === false) return 'the main file is not the one that its WAL belongs to'
         writer.learnSums(found.sums)
       }
       this.#emit({ type: 'resumed', txid, proof: 'wal' })
       return undefined
     }
-    const sums = await heavy(() => proveByChecksum(client, head, this.source, signal))
+    const sums = await limits.fullCopy.run(() => proveByChecksum(client, head, this.source, signal))
     if (sums === undefined) return result.reason
     writer.learnSums(sums)
     this.#emit({ type: 'resumed', txid, proof: 'checksum' })
@@ -286,37 +307,37 @@ export class DatabaseReplicator {
     const { shipper } = this.#parts.writer
     const { capture, file } = this.source
     if (this.snapshots.isRunning || shipper.pending.length > 0) return false
-    return capture.coversMark && file.size() <= MAX_LEARNED_BYTES
+    return capture.isFullyCaptured && file.size() <= MAX_LEARNED_BYTES
   }
 
   /** One look at all pages where their checksums are not known, so that the next file carries them. */
   async #learnSums(signal: AbortSignal): Promise<void> {
-    const { writer, heavy } = this.#parts
+    const { writer, limits } = this.#parts
     const { capture } = this.source
-    if (this.#baseReason !== undefined || writer.hasSums || !this.#canLearnSums) return
-    writer.learnSums(await heavy(async () => readSums(this.source, await capture.view(), signal)))
+    if (this.#phase.kind !== 'following' || writer.hasSums || !this.#canLearnSums) return
+    writer.learnSums(
+      await limits.fullCopy.run(async () => readSums(this.source, await capture.view(), signal)),
+    )
   }
 
-  async #takeBase(signal: AbortSignal): Promise<'ready' | 'empty' | 'again'> {
-    const { writer, policy, heavy } = this.#parts
-    const reason = this.#baseReason ?? 'the replica is empty'
-    const startedAt = Date.now()
-    const view = await this.source.capture.anchor(signal)
+  async #takeBase(reason: string, signal: AbortSignal): Promise<'ready' | 'empty' | 'again'> {
+    const { writer, policy, limits, now } = this.#parts
+    const startedAt = now()
+    const view = await this.source.capture.pinFullView(signal)
     if (view.commit === 0) return 'empty'
     const first = writer.captured === undefined
     try {
-      const base = await heavy(() => writer.putBase(this.source, view, signal))
-      if (first) policy.taken(base.txid, startedAt)
-      this.#baseReason = undefined
+      const base = await limits.fullCopy.run(() => writer.putBase(this.source, view, signal))
+      if (first) policy.recordSnapshot(base.txid, startedAt)
+      this.#phase = FOLLOWING
       this.#collisions = 0
-      this.#emit({ type: 'base', reason, ms: Date.now() - startedAt, ...base })
+      this.#emit({ type: 'base', reason, ms: now() - startedAt, ...base })
       return 'ready'
     } catch (error) {
       if (!isStoreError(error) || error.code !== 'AlreadyExists') throw error
       // Either an earlier try landed without an answer, or another writer is at work: look again.
       this.#collisions += 1
-      this.#located = false
-      this.#baseReason = undefined
+      this.#phase = unlocated()
       if (this.#collisions <= MAX_COLLISIONS) return 'again'
       this.#collisions = 0
       throw contentionError(this.#parts.name, writer.claim !== undefined, error)
@@ -325,11 +346,20 @@ export class DatabaseReplicator {
 
   /** An older writer may be alive: what was committed since goes into the slot that it would take next, or else a file that changes nothing. */
   async #fence(): Promise<'ready' | 'again'> {
-    if (await this.capture(Date.now())) return 'ready'
-    if (!this.source.capture.coversMark) return 'again'
+    if (await this.capture(this.#parts.now())) return 'ready'
+    if (!this.source.capture.isFullyCaptured) return 'again'
     await this.#parts.writer.queueFenceFile(this.source)
     return 'ready'
   }
+}
+
+function firstPhase(known: Known): Phase {
+  if (known.kind === 'idle') return { kind: 'reopened', sums: known.sums }
+  return unlocated(known.kind === 'needsBase' ? known.reason : undefined)
+}
+
+function unlocated(baseReason?: string): Phase {
+  return { kind: 'unlocated', baseReason }
 }
 
 /**

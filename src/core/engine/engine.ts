@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto'
+import { type Clock, systemClock } from '../async/clock.ts'
 import { Limiter } from '../async/limiter.ts'
 import { Wakeup } from '../async/wakeup.ts'
 import { Checkpointer, currentBootId, DatabaseError, FolderWatch } from '../db/index.ts'
@@ -9,39 +10,41 @@ import type { CreateOnlyCheck } from '../replica/writer-claim/create-only-check.
 import type { ObjectStore } from '../store/index.ts'
 import type { SyncRequest } from './capture/sync-waiters.ts'
 import { type EngineEvent, FencedError } from './events.ts'
-import { Residency } from './idle/idle-pool.ts'
+import { IdlePool } from './idle/idle-pool.ts'
 import type { EngineContext, TrackerOptions } from './options.ts'
 import type { DatabaseStatus } from './replication-status.ts'
 import { WalTracker } from './wal-tracker.ts'
 
 export interface EngineDatabase extends TrackerOptions {
-  /** Rooted at the replica's prefix; stays the caller's to close. */
+  /** Rooted at the replica's prefix. The caller closes it. */
   readonly store: ObjectStore
   readonly layout: ReplicaLayout
-  /** What is known of the store's conditional writes: one for all databases of a store. Default: one for each database. */
+  /** Checks once that the store enforces create-only puts; share it among the databases of one store. Default: one check per database. */
   readonly createOnlyCheck?: CreateOnlyCheck | undefined
 }
 
 export interface EngineOptions {
   readonly databases: readonly EngineDatabase[]
   readonly onEvent: (event: EngineEvent) => void
-  /** How many databases are held open while they have nothing to do; those beyond are let go. Default 50. */
-  readonly maxAwake?: number | undefined
-  /** How long a database must have been quiet to be let go, in milliseconds; one that was never seen to change need not wait. Default 30,000. */
-  readonly restAfterMs?: number | undefined
+  /** How many databases stay open while they are idle; beyond that, idle ones are closed until they change. Default 50. */
+  readonly maxOpen?: number | undefined
+  /** How long a database must have been quiet before it is closed, in milliseconds. One that has not changed since the start need not wait. Default 30,000. */
+  readonly idleAfterMs?: number | undefined
+  /** Default: the clocks of this process. */
+  readonly clock?: Clock | undefined
 }
 
-/** Uploads of whole databases that run at once. */
-const HEAVY_AT_ONCE = 4
-/** Replicas whose end is looked for, or whose first file is stored, at once. */
-const STARTING_AT_ONCE = 32
-/** Replicas that are compacted or pruned at once. */
-const MAINTAINING_AT_ONCE = 2
-/** Databases that are opened to see whether all can be, before anything is written; of more only the header is read. */
+/** Uploads of whole databases that may run at once. */
+const FULL_COPIES_AT_ONCE = 4
+/** Replicas that may be listed, or get their first file, at once. */
+const STARTS_AT_ONCE = 32
+/** Replicas that may be compacted or pruned at once. */
+const MAINTENANCE_AT_ONCE = 2
+/** Databases opened before anything is written, to learn whether they can be replicated. Of the others only the header is read. */
 const OPENED_FIRST = 32
 const HOUR_MS = 3_600_000
 
-/** Replicates many databases in one process; each has a loop of its own, so that one in trouble delays no other. */
+/** Replicates many databases in one process. Each has its own loop, so a failing database does not delay the others. */
 export class Engine {
   readonly #trackers: WalTracker[]
   readonly #context: EngineContext
@@ -49,32 +52,33 @@ export class Engine {
   readonly #added = new Wakeup()
   #stopped = false
 
-  constructor({ databases, onEvent, maxAwake, restAfterMs }: EngineOptions) {
-    const [heavy, starting] = [new Limiter(HEAVY_AT_ONCE), new Limiter(STARTING_AT_ONCE)]
-    const [maintaining, verifying] = [new Limiter(MAINTAINING_AT_ONCE), new Limiter(1)]
+  constructor({ databases, onEvent, maxOpen, idleAfterMs, clock = systemClock }: EngineOptions) {
     this.#context = {
       checkpointer: this.#checkpointer,
-      heavy: <T>(work: () => Promise<T>) => heavy.run(work),
-      starting: <T>(work: () => Promise<T>) => starting.run(work),
-      maintaining: <T>(work: () => Promise<T>) => maintaining.run(work),
-      verifying: <T>(work: () => Promise<T>) => verifying.run(work),
-      residency: new Residency(maxAwake, restAfterMs),
+      limits: {
+        fullCopy: new Limiter(FULL_COPIES_AT_ONCE),
+        start: new Limiter(STARTS_AT_ONCE),
+        maintenance: new Limiter(MAINTENANCE_AT_ONCE),
+        verify: new Limiter(1),
+      },
+      idlePool: new IdlePool(maxOpen, idleAfterMs),
       folders: new FolderWatch(),
       onEvent,
       failing: new Set(),
       nodeId: BigInt(randomInt(1, 2 ** 32)),
       bootId: currentBootId(),
+      clock,
     }
     this.#trackers = databases.map((database) => this.#tracker(database))
   }
 
   /**
-   * Opens every database, and only if all can be opened starts to write. Resolves when each replica
-   * is being kept up to date, or its store is known to be out of reach for now.
+   * Checks that every database can be replicated before it writes anything. Resolves when each
+   * replica is up to date, or its store has turned out to be unreachable for now.
    *
    * @param databases more than the constructor was given
-   * @throws DatabaseError for a database that cannot be replicated, or that was given twice
-   * @throws StoreError that trying again cannot mend
+   * @throws DatabaseError if a database cannot be replicated or was given twice
+   * @throws StoreError that a retry cannot fix
    */
   async start(databases: readonly EngineDatabase[] = []): Promise<void> {
     this.#trackers.push(...databases.map((database) => this.#tracker(database)))
@@ -87,11 +91,11 @@ export class Engine {
   }
 
   /**
-   * Takes one more database while the others go on. Resolves as `start` does. If it cannot be
-   * replicated, nothing of it stays.
+   * Adds a database while the others keep running. Resolves as `start` does. If the database cannot
+   * be replicated, it is removed again.
    *
-   * @throws DatabaseError for a database that cannot be replicated, or is replicated already
-   * @throws StoreError that trying again cannot mend
+   * @throws DatabaseError if it cannot be replicated or already is
+   * @throws StoreError that a retry cannot fix
    */
   async add(database: EngineDatabase): Promise<void> {
     const tracker = this.#tracker(database)
@@ -110,10 +114,10 @@ export class Engine {
   }
 
   /**
-   * Ships what one database has committed until now and lets it go; the others go on. Its SQLite
-   * connections are closed: it is no longer ours.
+   * Ships what one database has committed so far, then closes it. The others keep running.
    *
-   * @returns whether everything was shipped within the time; true for a name that is not there
+   * @param timeoutMs how long shipping may take
+   * @returns whether everything was shipped in time; true for an unknown name
    */
   async remove(name: string, timeoutMs: number): Promise<boolean> {
     const tracker = this.#trackers.find((candidate) => candidate.name === name)
@@ -122,16 +126,16 @@ export class Engine {
     try {
       return await tracker.stop(timeoutMs)
     } finally {
-      // A reload starts it again: with the log in place that needs no new base.
+      // A reload may start it again, and with its log in place it needs no new base.
       await tracker.close(true)
     }
   }
 
   /**
-   * Settles when the last database has ended by itself, or by `stop`; an engine that has none at the
-   * moment waits for the next. One that was fenced does not end the others.
+   * Settles when replication of the last database has ended, whether by `stop` or because it was
+   * fenced. While there is no database, waits for one. A fenced database does not end the others.
    *
-   * @throws FencedError if one was
+   * @throws FencedError if a database was fenced
    */
   async done(): Promise<void> {
     for (;;) {
@@ -148,7 +152,7 @@ export class Engine {
     }
   }
 
-  /** Ships at once. Resolves with each replica's TXID, in the order given, when all that was committed before the call is in the stores. */
+  /** Ships without delay. Resolves when everything committed before the call is in the stores, with each replica's TXID in the order of the databases. */
   sync(): Promise<(TXID | undefined)[]> {
     return Promise.all(this.#trackers.map((tracker) => tracker.sync()))
   }
@@ -167,8 +171,9 @@ export class Engine {
    * Ships what was committed until now, for all databases at once, and ends. SQLite connections stay
    * open until the process ends or `close` is called.
    *
-   * @returns names of the databases that could not be shipped in full within the time
-   * @throws FencedError if a newer writer has one of the replicas, after all have ended
+   * @param timeoutMs how long shipping may take
+   * @returns names of the databases that were not shipped completely in time
+   * @throws FencedError after all have ended, if a newer writer owns one of the replicas
    */
   async stop(timeoutMs: number): Promise<string[]> {
     this.#stopped = true
@@ -183,7 +188,7 @@ export class Engine {
       .map(({ name }) => name)
   }
 
-  /** Closes the SQLite connections, for a process that goes on after `stop`. */
+  /** Closes the SQLite connections, for a process that keeps running after `stop`. */
   async close(): Promise<void> {
     for (const tracker of this.#trackers) await tracker.close()
     await this.#checkpointer.close()

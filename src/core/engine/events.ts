@@ -7,7 +7,7 @@ import type { VerifyEvent } from '../verify/verify-schedule.ts'
 
 export { FencedError, type FencedErrorCode } from '../replica/writer-claim/fenced-error.ts'
 
-/** What happens to one database. Core prints nothing: whoever composes decides what to show. */
+/** What happens to one database. Core prints nothing: the caller decides what to show. */
 export type EngineEvent = { readonly database: string } & (
   | MaintenanceEvent
   | VerifyEvent
@@ -42,18 +42,18 @@ export type EngineEvent = { readonly database: string } & (
       readonly guarded: boolean
     }
   | { readonly type: 'continuity-lost'; readonly reason: string }
-  /** `-wal` or `-shm` was removed under a running application. */
+  /** `-wal` or `-shm` was removed while an application was running. */
   | { readonly type: 'files-removed'; readonly reason: string }
-  /** A full snapshot follows at once. */
+  /** A snapshot follows at once. */
   | { readonly type: 'chain-broken'; readonly reason: string }
   | { readonly type: 'adopted'; readonly txid: TXID }
-  /** Nothing of the database is held open any more, until something happens to its files. */
-  | { readonly type: 'rested' }
-  /** `proven`: the WAL continues what was known; else all pages were compared, and `pages` had changed. */
-  | { readonly type: 'woken'; readonly proven: boolean; readonly pages: number }
+  /** The database was closed until its files change. */
+  | { readonly type: 'idle' }
+  /** An idle database was opened again. `proven`: the WAL continues the known state; otherwise all pages were compared, and `pages` of them had changed. */
+  | { readonly type: 'reopened'; readonly proven: boolean; readonly pages: number }
   | {
       readonly type: 'store-error' | 'database-error'
-      /** What failed; it fails until the same goes on. */
+      /** What failed. It counts as failing until the same work succeeds. */
       readonly during: Work
       readonly error: unknown
       readonly retryInMs: number
@@ -66,13 +66,13 @@ export type EngineEvent = { readonly database: string } & (
   | { readonly type: 'wal-over-limit'; readonly walBytes: number; readonly reason: string }
   | { readonly type: 'spooling'; readonly txid: TXID; readonly spoolBytes: number }
   | { readonly type: 'spool-full'; readonly spoolBytes: number; readonly maxBytes: number }
-  /** Told once until it can be written again. Uploads go on; meanwhile the WAL grows. */
+  /** Reported once until the spool can be written again. Uploads continue; meanwhile the WAL grows. */
   | { readonly type: 'spool-failed'; readonly error: unknown; readonly retryInMs: number }
   | { readonly type: 'spool-recovered'; readonly files: number }
   | { readonly type: 'spool-ignored'; readonly path: string; readonly reason: string }
   | { readonly type: 'claimed'; readonly epoch: number }
   | {
-      /** Older writers, of which `from` is the newest epoch, have lost the slot `txid`. Who that was, where its claim says so. */
+      /** Older writers, the newest of them with epoch `from`, lost the slot `txid`. Host, pid and start come from that writer's claim. */
       readonly type: 'took-over'
       readonly txid: TXID
       readonly epoch: number
@@ -85,15 +85,15 @@ export type EngineEvent = { readonly database: string } & (
   | { readonly type: 'fenced'; readonly error: FencedError }
 )
 
-/** Why a `chain-broken` was told. */
+/** The reason of a `chain-broken` event. */
 export const CHAIN_BROKEN = 'the replica has no complete chain to its newest TXID'
 
-/** Tells an event of a database whose name the teller knows. */
+/** Reports an event of a database whose name is filled in. */
 export type Emit = (event: DistributiveOmit<EngineEvent, 'database'>) => void
 
 type DistributiveOmit<T, K extends keyof T> = T extends unknown ? Omit<T, K> : never
 
-/** What became of a replica's upkeep. Core prints nothing: whoever composes decides what to show. */
+/** What compaction and retention did. */
 export type MaintenanceEvent =
   | {
       readonly type: 'compacted'
@@ -102,29 +102,30 @@ export type MaintenanceEvent =
       readonly files: number
       readonly minTxid: TXID
       readonly maxTxid: TXID
-      /** Of the files, and of the one that they became. */
+      /** Size of the inputs, and of the file they were merged into. */
       readonly bytesBefore: number
       readonly bytesAfter: number
     }
   | { readonly type: 'pruned'; readonly files: number; readonly bytes: number }
-  /** Nothing is deleted for now; told once each time that it begins. */
+  /** Nothing is deleted for now. Reported once each time this begins. */
   | { readonly type: 'retention-blocked'; readonly reason: RetentionBlock }
-  /** Some objects could not be deleted; they are tried again. */
+  /** Some objects could not be deleted. It is retried. */
   | {
       readonly type: 'delete-failed'
       readonly failures: readonly DeleteFailure[]
       readonly retryInMs: number
     }
-  /** An object that is in the way of compaction (`CompactionError`): it is left, and worked around. */
+  /** An object that cannot be compacted (`CompactionError`) is left as it is and skipped from now on. */
   | { readonly type: 'object-avoided'; readonly error: unknown }
-  /** What failed before does not any more, of `maintenance-error` and `delete-failed`. */
+  /** The failures of `maintenance-error` and `delete-failed` are over. */
   | { readonly type: 'maintenance-recovered' }
-  /** Everything is tried again after a pause. */
+  /** Everything is retried after a pause. */
   | { readonly type: 'maintenance-error'; readonly error: unknown; readonly retryInMs: number }
 
 /**
- * What is done for one database. Each can fail by itself, and only its own success ends its failure.
- * In the order in which their errors matter. `replication`: opening, capturing, finding the replica's end, bases.
+ * Kinds of work for one database, most important first. Each can fail on its own, and only its own
+ * success ends the failure. `replication` covers opening, capturing, finding the replica's end, and
+ * bases.
  */
 export const WORKS = [
   'replication',
@@ -137,7 +138,7 @@ export const WORKS = [
 ] as const
 export type Work = (typeof WORKS)[number]
 
-/** Which work an event tells the failure of, and why. */
+/** The work that an event reports as failed, and the error. */
 export function failureIn(event: EngineEvent): { work: Work; error: unknown } | undefined {
   switch (event.type) {
     case 'store-error':
@@ -160,7 +161,7 @@ export function failureIn(event: EngineEvent): { work: Work; error: unknown } | 
   }
 }
 
-/** Which work an event proves to go on. */
+/** The kinds of work that an event proves to succeed again. */
 export function successIn(event: EngineEvent): readonly Work[] {
   switch (event.type) {
     case 'store-recovered':
@@ -169,11 +170,11 @@ export function successIn(event: EngineEvent): readonly Work[] {
     case 'resumed':
       return ['replication']
     case 'base':
-      // Pending files whose upload failed may have been given up for it.
+      // Pending files whose upload failed may have been dropped in favour of the base.
       return ['replication', 'upload']
     case 'synced':
     case 'adopted':
-      // What is in the store needs no spool.
+      // What is in the store no longer needs the spool.
       return ['upload', 'spool']
     case 'spooling':
       return ['spool']
@@ -190,7 +191,7 @@ export function successIn(event: EngineEvent): readonly Work[] {
   }
 }
 
-/** The event of an error that is tried again: whose fault it is decides who has to do something. */
+/** The event for an error that will be retried. The type says whether the store or the database is at fault. */
 export function failureEvent(during: Work, error: unknown, retryInMs: number) {
   const isFromStore = isStoreError(error) || error instanceof ReplicaError
   const type = isFromStore ? ('store-error' as const) : ('database-error' as const)

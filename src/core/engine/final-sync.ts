@@ -5,13 +5,13 @@ import type { DatabaseReplicator } from './database-replicator.ts'
 import { FencedError } from './events.ts'
 import type { Shipper } from './upload/shipper.ts'
 
-/** Under writes that never pause the final sync ends after this, in milliseconds. */
+/** How long the final sync follows an application that keeps writing, in milliseconds. */
 const FINAL_SYNC_MS = 5000
-/** How often to look whether an upload has ended, in milliseconds. */
+/** How often to check whether an upload has ended, in milliseconds. */
 const TICK_MS = 25
 
 /**
- * Ships what was committed until now, trying again while the store fails, until `signal` ends it.
+ * Ships what has been committed so far, retrying while the store fails, until `signal` aborts.
  *
  * @returns whether everything is in the store
  * @throws FencedError
@@ -21,21 +21,25 @@ export async function finalSync(
   shipper: Shipper,
   wakeup: Wakeup,
   signal: AbortSignal,
+  now: () => number,
 ): Promise<boolean> {
-  const until = Date.now() + FINAL_SYNC_MS
+  const until = now() + FINAL_SYNC_MS
   const backoff = new Backoff()
   const late = aborted(signal)
   while (!signal.aborted) {
-    const now = Date.now()
+    const startedAt = now()
     let waitMs = 0
-    shipper.pump(now)
+    shipper.startNext(startedAt)
     if (shipper.pending.length > 0) {
-      waitMs = Math.max(TICK_MS, shipper.untilRetry(now))
+      waitMs = Math.max(TICK_MS, shipper.untilRetry(startedAt))
     } else {
       try {
-        if (database === undefined || (await isDone(database, now > until, signal))) {
-          // The last upload may still be clearing its file out of the spool.
-          await shipper.settled()
+        if (
+          database === undefined ||
+          (await isDone(database, startedAt, startedAt > until, signal))
+        ) {
+          // The last upload may still be removing its file from the spool.
+          await shipper.uploadEnded()
           return true
         }
       } catch (error) {
@@ -47,14 +51,15 @@ export async function finalSync(
   return false
 }
 
-/** Captures what is left; true if there was nothing more. */
+/** Captures what is left. Returns true if there was nothing. */
 async function isDone(
   database: DatabaseReplicator,
+  now: number,
   isLate: boolean,
   signal: AbortSignal,
 ): Promise<boolean> {
   if (database.needsPreparing) return (await database.prepare(signal)) === 'empty'
-  return isLate || !(await database.capture(Date.now()))
+  return isLate || !(await database.capture(now))
 }
 
 async function pauseAfter(

@@ -1,7 +1,9 @@
+import type { Clock } from '../async/clock.ts'
+import type { Limiter } from '../async/limiter.ts'
 import type { Checkpointer, FolderWatch } from '../db/index.ts'
 import type { RetentionPolicy } from '../retention/retention-policy.ts'
 import type { EngineEvent } from './events.ts'
-import type { Residency } from './idle/idle-pool.ts'
+import type { IdlePool } from './idle/idle-pool.ts'
 import type { SnapshotTriggers } from './snapshots/snapshot-policy.ts'
 
 /** Enough for a person's clicks, and for a request that commits several times. */
@@ -16,45 +18,52 @@ export interface TrackerOptions {
   readonly syncIntervalMs?: number | undefined
   /** After a pause so many objects may follow each other at once; each is saved up in one interval. Default `DEFAULT_SYNC_BURST`. */
   readonly syncBurst?: number | undefined
-  /** How often to look when no file event comes. Default 1000. */
+  /** How often to look for commits when no file event arrives. Default 1000. */
   readonly pollIntervalMs?: number | undefined
   /** Default `DEFAULT_SNAPSHOT_TRIGGERS`. */
   readonly snapshots?: SnapshotTriggers | undefined
-  /** Intervals of the compaction levels 1, 2, 3 …; none: no compaction. Default `DEFAULT_LEVELS`. */
+  /** Intervals of the compaction levels 1, 2, 3 and so on; an empty list disables compaction. Default `DEFAULT_LEVELS`. */
   readonly levels?: readonly number[] | undefined
-  /** Default `DEFAULT_RETENTION`; `none` never deletes an object. */
+  /** What to keep; `none` never deletes an object. Default `DEFAULT_RETENTION`. */
   readonly retention?: RetentionPolicy | 'none' | undefined
-  /** How often the replica is verified; 0: never. Default 0. */
+  /** How often to verify the replica; 0 disables it. Default 0. */
   readonly verifyIntervalMs?: number | undefined
   /**
-   * `newest`: the newest writer wins and the older one ends; `strict`: refuses to start while
-   * another's claim stands; `none`: no claims, for stores without conditional writes. Default `newest`.
+   * `newest`: the newest writer wins and the older one is fenced; `strict`: refuses to start while
+   * another claim is unreleased; `none`: no claims, for stores without conditional writes. Default
+   * `newest`.
    */
   readonly lease?: 'newest' | 'strict' | 'none' | undefined
-  /** The WAL is kept under this, unless the application holds a reader or a transaction open. Default 64 MiB. */
+  /** Upper bound for the WAL, as long as the application does not hold a transaction open. Default 64 MiB. */
   readonly maxWalBytes?: number | undefined
-  /** Folder for files that wait while the store is away. Default `.<file>-walsync` beside the database. */
+  /** Folder for files that wait while the store is unreachable. Default `.<file>-walsync` next to the database. */
   readonly spoolDir?: string | undefined
-  /** Bound of that folder; beyond it the WAL grows. Default 1 GiB. */
+  /** Upper bound for that folder; beyond it the WAL grows. Default 1 GiB. */
   readonly maxSpoolBytes?: number | undefined
 }
 
-/** What a tracker shares with the others of its process. */
+export interface EngineLimits {
+  /** Uploads of whole databases. */
+  readonly fullCopy: Limiter
+  /** Starts: finding the end of a replica, or storing its first file. */
+  readonly start: Limiter
+  /** Compaction and retention. */
+  readonly maintenance: Limiter
+  readonly verify: Limiter
+}
+
+/** What the trackers of one process share. */
 export interface EngineContext {
   readonly checkpointer: Checkpointer
-  /** Runs uploads of whole databases, a bounded number at a time. */
-  readonly heavy: <T>(work: () => Promise<T>) => Promise<T>
-  /** Runs the start of replicas, a bounded number at a time. */
-  readonly starting: <T>(work: () => Promise<T>) => Promise<T>
-  /** Runs the upkeep of replicas, and their verification, a bounded number at a time. */
-  readonly maintaining: <T>(work: () => Promise<T>) => Promise<T>
-  readonly verifying: <T>(work: () => Promise<T>) => Promise<T>
-  readonly residency: Residency
+  /** How many databases may do the same costly work at once. */
+  readonly limits: EngineLimits
+  readonly idlePool: IdlePool
   readonly folders: FolderWatch
   readonly onEvent: (event: EngineEvent) => void
-  /** Names of the databases that have a failure now. */
+  /** Names of the databases that are failing now. */
   readonly failing: Set<string>
-  /** 32 bits, not 0, that identify this process in the files that it writes. */
+  /** Identifies this process in the files it writes: 32 bits, not 0. */
   readonly nodeId: bigint
   readonly bootId: number
+  readonly clock: Clock
 }

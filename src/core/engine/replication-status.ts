@@ -17,27 +17,27 @@ export interface DatabaseStatus {
   readonly name: string
   readonly path: string
   readonly state: 'starting' | 'waiting' | 'replicating' | 'behind' | 'fenced' | 'stopped'
-  /** False while it rests or is not there: nothing of it is held open. */
+  /** False while the database is idle or missing: no connection and no descriptor is open. */
   readonly isOpen: boolean
   /** Newest TXID in the store. */
   readonly txid: bigint | undefined
   readonly lastSyncAt: Date | undefined
-  /** Files that have a TXID and are not in the store. */
+  /** Files that have a TXID and are not in the store yet. */
   readonly pendingFiles: number
   readonly walBytes: number
   readonly spoolBytes: number
-  /** The worst failure that is not over, of uploads, snapshots, upkeep or the database itself. */
+  /** The most severe failure that is not over, of uploads, snapshots, upkeep or the database itself. */
   readonly lastError: string | undefined
-  /** Since when that has failed. */
+  /** When that failure began. */
   readonly errorSince: Date | undefined
-  /** Since when a database that was replicated has been missing or empty. */
+  /** Since when a database that had been replicated has been missing or empty. */
   readonly waitingSince: Date | undefined
-  /** For how long the oldest change that is known and not in the store has waited, in milliseconds; 0 for none. */
+  /** Age of the oldest known change that is not in the store, in milliseconds; 0 if there is none. */
   readonly lagMs: number
-  /** Of the replica, as this process knows it. */
+  /** Files of the replica, as far as this process knows. */
   readonly replicaFiles: number
   readonly replicaBytes: number
-  /** First and last state that can be restored; `undefined` before the replica is known, or if there is none. */
+  /** First and last state that can be restored; `undefined` before the replica has been listed, or if nothing can be restored. */
   readonly restorable: { readonly from: RestorablePoint; readonly to: RestorablePoint } | undefined
 }
 
@@ -54,42 +54,45 @@ export type Measurements = Omit<
 
 interface Failure {
   readonly error: unknown
-  /** Of the first try that failed, in milliseconds. */
+  /** When the first attempt failed, in milliseconds since 1970. */
   readonly since: number
 }
 
 /**
- * What one tracker has to say: its state for `status`, and events as they happen. The one owner of
- * that state: what fails and what goes on again is told through it, and counts as it is told.
+ * The state of one database's replication. It has one owner: every event passes through here, and
+ * `status`, exit codes and monitors read what the events have made of it.
  */
 export class ReplicationStatus {
   readonly #database: string
   readonly #onEvent: (event: EngineEvent) => void
   /** Names of the databases of the process that have a failure. */
   readonly #failing: Set<string>
+  readonly #now: () => number
   readonly #failures = new Map<Work, Failure>()
   readonly #backoff: Backoff
   #state: DatabaseStatus['state'] = 'starting'
   #waitingFor: string | undefined
   #waitingSince: Date | undefined
-  /** The database was there, so that it is missing when it is not. */
+  /** The database has existed, so its absence is worth reporting. */
   #wasThere = false
   #shipped: TXID | undefined
   #lastSyncAt: Date | undefined
-  /** A file of the open database has lost its name. */
+  /** A file of the open database was removed. */
   #filesRemoved: Failure | undefined
   #fenced: Failure | undefined
-  /** Outlives uploads: they do not mend the chain. */
+  /** Uploads do not clear it: only a snapshot repairs the chain. */
   #chainBroken: Failure | undefined
 
   constructor(
     database: string,
     onEvent: (event: EngineEvent) => void,
     failing = new Set<string>(),
+    now: () => number = () => Date.now(),
   ) {
     this.#database = database
     this.#onEvent = onEvent
     this.#failing = failing
+    this.#now = now
     this.#backoff = new Backoff({ crowd: () => failing.size })
   }
 
@@ -116,7 +119,7 @@ export class ReplicationStatus {
     }
   }
 
-  /** The database is not there (yet). Told once for each reason. */
+  /** The database does not exist (yet). Reported once per reason. */
   waiting(reason: string): void {
     this.#state = 'waiting'
     if (this.#wasThere) this.#waitingSince ??= new Date()
@@ -125,7 +128,7 @@ export class ReplicationStatus {
     this.#onEvent({ type: 'waiting', database: this.#database, reason })
   }
 
-  /** The database that was there is not any more. */
+  /** The database existed and is gone. */
   lost(reason: string): void {
     this.#wasThere = true
     this.waiting(reason)
@@ -144,66 +147,66 @@ export class ReplicationStatus {
     this.#shipped = txid
   }
 
-  /** Passes on what is done for the database tells. */
-  tell(event: EngineEvent): void {
+  /** Updates the state with an event and passes it on. */
+  record(event: EngineEvent): void {
     if (event.type === 'adopted') this.#shipped = event.txid
     if (event.type === 'chain-broken') {
-      this.#chainBroken = { error: event.reason, since: Date.now() }
+      this.#chainBroken = { error: event.reason, since: this.#now() }
     }
-    // A base behind other files does not mend what is before it: its snapshot does.
+    // A base after other files does not repair what comes before it. A snapshot does.
     const isWhole = event.type === 'snapshot' || (event.type === 'base' && event.txid === 1n)
     if (isWhole) this.#chainBroken = undefined
     this.#note(event)
     this.#onEvent(event)
   }
 
-  /** Trouble until a snapshot is stored. */
+  /** A failure until a snapshot is stored. */
   chainBroken(): void {
-    this.tell({ type: 'chain-broken', database: this.#database, reason: CHAIN_BROKEN })
+    this.record({ type: 'chain-broken', database: this.#database, reason: CHAIN_BROKEN })
   }
 
   synced(file: PendingFile, bytes: number): void {
-    const now = Date.now()
+    const now = this.#now()
     const { txid, pages } = file
     this.#shipped = txid
     this.#lastSyncAt = new Date(now)
     const ms = now - file.noticedAt
-    this.tell({ type: 'synced', database: this.#database, txid, bytes, pages, ms })
+    this.record({ type: 'synced', database: this.#database, txid, bytes, pages, ms })
   }
 
-  /** A file of the open database has lost its name (`FileMismatch`); `undefined`: none has. Told once for each reason. */
+  /** A file of the open database was removed (`FileMismatch`), or none is (`undefined`). Reported once per reason. */
   filesRemoved(reason: string | undefined): void {
     if (this.#filesRemoved?.error === reason) return
-    this.#filesRemoved = reason === undefined ? undefined : { error: reason, since: Date.now() }
+    this.#filesRemoved = reason === undefined ? undefined : { error: reason, since: this.#now() }
     if (reason !== undefined) {
       this.#onEvent({ type: 'files-removed', database: this.#database, reason })
     }
   }
 
-  /** Told once. */
+  /** Reported once. */
   fenced(error: FencedError): void {
     if (this.#state === 'fenced') return
     this.#state = 'fenced'
-    this.#fenced = { error, since: Date.now() }
+    this.#fenced = { error, since: this.#now() }
     this.#onEvent({ type: 'fenced', database: this.#database, error })
   }
 
-  /** The database's own steps failed. Returns the pause until they are tried again, in milliseconds. */
+  /** A step of the replication failed. Returns the pause before the next attempt, in milliseconds. */
   failed(error: unknown): number {
     const retryInMs = this.#backoff.next()
-    this.tell({ database: this.#database, ...failureEvent('replication', error, retryInMs) })
+    this.record({ database: this.#database, ...failureEvent('replication', error, retryInMs) })
     return retryInMs
   }
 
-  /** They go on. */
+  /** A step of the replication succeeded. */
   recovered(): void {
     this.#backoff.reset()
     const failure = this.#failures.get('replication')
     if (failure === undefined) return
     const failed = failureEvent('replication', failure.error, 0).type
     const type = failed === 'store-error' ? 'store-recovered' : 'database-recovered'
-    const outageMs = Math.max(0, Date.now() - failure.since)
-    this.tell({ type, database: this.#database, during: 'replication', outageMs })
+    const outageMs = Math.max(0, this.#now() - failure.since)
+    this.record({ type, database: this.#database, during: 'replication', outageMs })
   }
 
   stopped(): void {
@@ -214,7 +217,7 @@ export class ReplicationStatus {
   #note(event: EngineEvent): void {
     const failed = failureIn(event)
     if (failed !== undefined) {
-      const now = Date.now()
+      const now = this.#now()
       const since = Math.min(this.#failures.get(failed.work)?.since ?? now, now)
       this.#failures.set(failed.work, { error: failed.error, since })
     }

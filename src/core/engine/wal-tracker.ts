@@ -24,10 +24,9 @@ import type { ShipperHooks } from './upload/shipper.ts'
 import { createSpool } from './upload/spool.ts'
 
 /**
- * Tracks one database's WAL into its replica: looks at once on a file event, then at most once per
- * sync interval while writes go on; ships what was committed; lets the WAL be checkpointed when it
- * is shipped; takes a new base where continuity cannot be proven. It ends by itself only when
- * another writer has taken the replica over.
+ * The replication loop of one database: decides when to capture, ship, checkpoint, take a snapshot
+ * or close the database. `DatabaseReplicator` does these steps. The loop ends only when it is
+ * stopped or another writer has taken over the replica.
  */
 export class WalTracker {
   readonly name: string
@@ -62,31 +61,33 @@ export class WalTracker {
     const { name, path, lease = 'newest', syncIntervalMs: syncMs = 1000 } = options
     const { syncBurst = DEFAULT_SYNC_BURST } = options
     const { pollIntervalMs: pollMs = 1000, maxWalBytes = 64 << 20 } = options
-    const { nodeId, failing, residency, folders } = context
+    const { nodeId, failing, idlePool, folders, clock } = context
     this.name = name
     this.#path = path
     this.#pollMs = pollMs
     this.#context = context
     const wake = () => this.#wakeup.call()
+    const now = () => this.#now()
     const onEvent = (event: EngineEvent) => this.#onEvent(event)
     const onStored = (file: LtxFileInfo) => this.#catalogue.add(file)
     const hooks: ShipperHooks = {
       onShipped: (file, bytes) => this.#onShipped(file, bytes),
-      onTaken: (file, found, signal) => this.#onTaken(file, found, signal),
+      onSlotTaken: (file, found, signal) => this.#onSlotTaken(file, found, signal),
       onEvent,
       wake,
       failing: () => failing.size,
+      now,
     }
 
-    this.#status = new ReplicationStatus(name, context.onEvent, failing)
+    this.#status = new ReplicationStatus(name, context.onEvent, failing, now)
     this.#catalogue = new ReplicaCatalogue(layout)
     if (lease !== 'none') {
       const file = () => this.#fileOnThisBoot
-      const claim = { lease, random: Number(nodeId), createOnlyCheck, file }
+      const claim = { lease, random: Number(nodeId), createOnlyCheck, file, clock }
       this.#claim = new EpochClaim(name, store, claim)
     }
     const triggers = options.snapshots ?? DEFAULT_SNAPSHOT_TRIGGERS
-    this.#policy = new SnapshotPolicy(store, layout, triggers, onStored)
+    this.#policy = new SnapshotPolicy(store, layout, triggers, onStored, now())
     const identity = { ...context, claim: this.#claim }
     const spool = createSpool(options)
     this.#writer = new ReplicaWriter(name, store, layout, spool, identity, hooks, onStored)
@@ -99,7 +100,7 @@ export class WalTracker {
       claim: this.#claim,
       stored: () => this.#status.shipped,
       onListed: (files) => {
-        if (this.#policy.judge(files, true)) this.#status.chainBroken()
+        if (this.#policy.checkChain(files, true)) this.#status.chainBroken()
       },
       wake,
     })
@@ -110,22 +111,24 @@ export class WalTracker {
       policy: this.#policy,
       maxWalBytes,
       onEvent,
-      onListed: (files) => this.#upkeep.observe(files),
+      now,
+      onListed: (files) => this.#upkeep.loadListing(files),
     }
     this.#lifecycle = new DatabaseLifecycle({
       path,
       syncMs,
       syncBurst,
       pollMs,
-      residency,
+      idlePool,
       folders,
       wake,
+      now,
       replicate: (source, known) => new DatabaseReplicator(source, parts, known),
     })
   }
 
   /**
-   * Looks whether there is a database to replicate. No other tracker may have the file open.
+   * Checks that there is a database to replicate. No other tracker may have the file open.
    *
    * @throws DatabaseError
    */
@@ -134,7 +137,7 @@ export class WalTracker {
   }
 
   /**
-   * Opens the database; nothing is written yet. An empty file is waited for.
+   * Opens the database without writing anything. If the file is empty, the loop waits for content.
    *
    * @throws DatabaseError
    */
@@ -143,7 +146,7 @@ export class WalTracker {
     else this.#status.waiting('the database is empty')
   }
 
-  /** Device and inode of the file, to find one database given twice. */
+  /** Device and inode of the file, to detect a database that was given twice. */
   get identity(): string | undefined {
     return this.#lifecycle.identity
   }
@@ -157,13 +160,14 @@ export class WalTracker {
   }
 
   /**
-   * Finds the replica's end (or takes a base) and starts the loop. Resolves when the replica is being
-   * kept up to date, or, if the store is out of reach for now, when that is known and will be tried again.
+   * Continues at the replica's end, or takes a base, and starts the loop. Resolves when the replica
+   * is up to date, or as soon as the store turns out to be unreachable: the loop then retries.
    *
-   * @throws StoreError that trying again cannot mend: no such bucket, no permission; FencedError
+   * @throws StoreError that a retry cannot fix, such as a missing bucket or permission
+   * @throws FencedError
    */
   async start(): Promise<void> {
-    this.#starting = this.#context.starting(() => this.#prepareFirst())
+    this.#starting = this.#context.limits.start.run(() => this.#prepareFirst())
     await this.#starting.catch((error: unknown) => {
       this.#waiters.end(error)
       throw error
@@ -194,10 +198,10 @@ export class WalTracker {
   }
 
   /**
-   * Ships what was committed until now and ends. The SQLite connections stay open: the last one to
-   * close would delete the WAL, and with it the proof that the next start can go on from here.
+   * Ships what has been committed so far, then ends. The SQLite connections stay open: closing the
+   * last one would delete the WAL, which lets the next start continue without a new base.
    *
-   * @returns whether everything was shipped within the time
+   * @returns whether everything was shipped in time
    */
   async stop(timeoutMs: number): Promise<boolean> {
     if (this.#starting === undefined) {
@@ -215,7 +219,7 @@ export class WalTracker {
       await this.#starting
       await this.#loop
       await upkeepEnded
-      const isHeld = this.#lifecycle.replicator !== undefined || this.#lifecycle.isResting
+      const isHeld = this.#lifecycle.replicator !== undefined || this.#lifecycle.isIdle
       await this.#checkFiles()
       if (isHeld && this.#lifecycle.mustOpen()) this.open()
       const { signal } = this.#abort
@@ -224,6 +228,7 @@ export class WalTracker {
         this.#writer.shipper,
         this.#wakeup,
         signal,
+        () => this.#now(),
       )
       if (done) this.#waiters.answerAll(this.#status.shipped)
       if (done) await this.#release(signal)
@@ -240,9 +245,9 @@ export class WalTracker {
   }
 
   /**
-   * Closes the SQLite connections, for a process that goes on after `stop`.
+   * Closes the SQLite connections, for a process that keeps running after `stop`.
    *
-   * @param keepLog leave the log to the next start, even if ours is the last connection
+   * @param keepLog keep the WAL for the next start, even if this is the last connection
    */
   async close(keepLog?: boolean): Promise<void> {
     await this.#lifecycle.close(keepLog)
@@ -254,7 +259,7 @@ export class WalTracker {
   }
 
   status(): DatabaseStatus {
-    const now = Date.now()
+    const now = this.#now()
     const { replicator, pace } = this.#lifecycle
     const { pending } = this.#writer.shipper
     const oldest = pending[0]?.noticedAt ?? pace?.noticedAt(now) ?? now
@@ -271,31 +276,35 @@ export class WalTracker {
     })
   }
 
+  #now(): number {
+    return this.#context.clock().wall
+  }
+
   #onEvent(event: EngineEvent): void {
-    // What waited for a store longer than the uploads do is tried again with them.
+    // Snapshots and upkeep pause for longer than uploads do: the store is back, so retry them now.
     if (event.type === 'store-recovered') {
-      this.#lifecycle.replicator?.snapshots.storeAnswers()
-      this.#upkeep.storeAnswers()
+      this.#lifecycle.replicator?.snapshots.retryNow()
+      this.#upkeep.retryNow()
     }
-    this.#status.tell(event)
+    this.#status.record(event)
   }
 
   #onShipped(file: PendingFile, bytes: number): void {
     const { replicator } = this.#lifecycle
     if (file.uncaptured !== undefined) replicator?.source.capture.advance(file.uncaptured)
-    this.#policy.shipped(file.pages, bytes, Date.now())
+    this.#policy.shipped(file.pages, bytes, this.#now())
     this.#shippedSomething = true
     this.#status.synced(file, bytes)
   }
 
-  async #onTaken(file: PendingFile, found: LtxHeader, signal: AbortSignal): Promise<void> {
+  async #onSlotTaken(file: PendingFile, found: LtxHeader, signal: AbortSignal): Promise<void> {
     const { replicator } = this.#lifecycle
     if (replicator !== undefined) return await replicator.adopt(file.txid, found, signal)
     const message = `Another writer has taken over the replica of ${this.name}.`
     throw new FencedError('TakenOver', this.name, formatTxid(file.txid), message)
   }
 
-  /** Everything is in the store and nothing more will be written: the next writer need not fence this one. */
+  /** Everything is in the store and nothing more will be written, so the next writer need not fence this one. */
   async #release(signal: AbortSignal): Promise<void> {
     try {
       await this.#claim?.release(signal)
@@ -324,12 +333,13 @@ export class WalTracker {
     while (!this.#stopping) {
       let waitMs: number
       try {
-        const now = Date.now()
+        const now = this.#now()
         this.#answerWaiters()
-        // After an error uploads alone go on: a file event does not cut the pause short.
-        this.#writer.shipper.pump(now)
+        // During the pause after an error only uploads continue. A file event does not shorten it.
+        this.#writer.shipper.startNext(now)
         waitMs = this.#pause.left(now) > 0 ? await this.#whilePaused(now) : await this.#turn(now)
-        waitMs = Math.min(waitMs, this.#upkeep.waitMs(Date.now()))
+        const after = this.#now()
+        waitMs = Math.min(waitMs, this.#upkeep.dueAt(after) - after)
       } catch (error) {
         waitMs = await this.#recover(error)
       }
@@ -337,24 +347,24 @@ export class WalTracker {
     }
   }
 
-  /** Whatever failed: the files are looked at every poll interval. */
+  /** The files are checked every poll interval, whatever failed. */
   async #whilePaused(now: number): Promise<number> {
     await this.#checkFilesIfDue(now)
     return Math.min(this.#pollMs, this.#pause.left(now))
   }
 
-  /** One look at everything that may be due. Returns how long to wait until the next, in milliseconds. */
+  /** Does whatever is due. Returns how long to wait before the next turn, in milliseconds. */
   async #turn(now: number): Promise<number> {
-    this.#upkeep.pump(now)
+    this.#upkeep.runDue(now)
     await this.#checkFilesIfDue(now)
-    if (!(await this.#lifecycle.clear())) return this.#pollMs
+    if (!(await this.#lifecycle.closeLeftover())) return this.#pollMs
     if (this.#lifecycle.mustOpen()) this.open()
     const database = this.#lifecycle.replicator
     const { shipper } = this.#writer
-    if (database?.needsPreparing === false) database.settle()
-    shipper.pump(now)
+    if (database?.needsPreparing === false) database.releaseIdleMark()
+    shipper.startNext(now)
     if (shipper.pending.length > 0) return await this.#whileShipping(database, now)
-    if (database === undefined) return this.#rested(now)
+    if (database === undefined) return this.#whileIdle(now)
     if (database.needsPreparing) return await this.#prepare(database)
     if (this.#shippedSomething) {
       this.#shippedSomething = false
@@ -364,7 +374,7 @@ export class WalTracker {
     }
     const walBytes = database.source.capture.walBytes()
     const untilSync = this.#lifecycle.pace?.untilSync(now) ?? 0
-    const mayWait = !this.#waiters.isUrgent && !database.checkpoints.pressing(now, walBytes)
+    const mayWait = !this.#waiters.isUrgent && !database.checkpoints.isPressing(now, walBytes)
     if (untilSync > 0 && mayWait) return Math.min(BUSY_TICK_MS, untilSync)
     if (await this.#captureNow(database, now)) return 0
     return await this.#beQuiet(database, now)
@@ -375,7 +385,7 @@ export class WalTracker {
     this.#status.recovered()
     if (!captured) return false
     this.#lifecycle.pace?.captured(now)
-    this.#writer.shipper.pump(now)
+    this.#writer.shipper.startNext(now)
     return true
   }
 
@@ -392,28 +402,28 @@ export class WalTracker {
     })
   }
 
-  /** Nothing to ship: waits for the next file event, with polling behind it. */
+  /** Nothing to ship: waits for the next file event, and polls in case there is none. */
   async #beQuiet(database: DatabaseReplicator, now: number): Promise<number> {
     const { pace } = this.#lifecycle
     if (pace === undefined) return this.#pollMs
     const { waitMs, armed, isCalm } = pace.quiet()
     if (armed && (await this.#captureNow(database, now))) return 0
     this.#shippedSomething = true
-    if (!isCalm || !(await this.#lifecycle.rest(now))) return waitMs
-    if (this.#lifecycle.isResting) this.#context.onEvent({ type: 'rested', database: this.name })
+    if (!isCalm || !(await this.#lifecycle.closeIfIdle(now))) return waitMs
+    if (this.#lifecycle.isIdle) this.#context.onEvent({ type: 'idle', database: this.name })
     return 0
   }
 
-  /** Nothing is open: all of a resting database is in the store. */
-  #rested(now: number): number {
+  /** Nothing is open: the database is missing, or idle with everything in the store. */
+  #whileIdle(now: number): number {
     this.#status.recovered()
-    if (!this.#lifecycle.isResting) return this.#pollMs
+    if (!this.#lifecycle.isIdle) return this.#pollMs
     this.#waiters.answerAll(this.#status.shipped)
-    const untilSnapshot = this.#policy.dueAt(this.#writer.captured) - now
-    if (untilSnapshot > 0) return Math.min(this.#lifecycle.restMs, untilSnapshot)
-    // One that could not be opened a moment ago, for it is empty now, is waited for.
+    const untilSnapshot = this.#policy.dueAt(now, this.#writer.captured) - now
+    if (untilSnapshot > 0) return Math.min(this.#lifecycle.idleWaitMs, untilSnapshot)
+    // If it could not be opened a moment ago because it has become empty, wait for content.
     if (!this.#lifecycle.mustOpen()) this.open()
-    return this.#lifecycle.isResting ? this.#pollMs : 0
+    return this.#lifecycle.isIdle ? this.#pollMs : 0
   }
 
   async #whileShipping(database: DatabaseReplicator | undefined, now: number): Promise<number> {
@@ -440,35 +450,35 @@ export class WalTracker {
     await this.#checkFiles()
   }
 
-  /** Holds what is open against the path and the files that are there now. */
+  /** Compares what is open with the files that are at the path now. */
   async #checkFiles(): Promise<void> {
     const lifecycle = this.#lifecycle
     const mismatch = lifecycle.replicator?.source.mismatch()
-    if (mismatch?.kind === 'replaced') await this.#leave(mismatch.reason)
+    if (mismatch?.kind === 'replaced') await this.#abandon(mismatch.reason)
     this.#status.filesRemoved(mismatch?.kind === 'removed' ? mismatch.reason : undefined)
   }
 
-  /** The files are no longer the database that is open: ships what can still be read of that and lets it go. */
-  async #leave(reason: string): Promise<void> {
+  /** The files at the path are no longer the open database: ships what can still be read of it, then closes it. */
+  async #abandon(reason: string): Promise<void> {
     const database = this.#lifecycle.replicator
     if (database === undefined) return
     try {
-      if (!database.needsPreparing) await this.#captureNow(database, Date.now())
+      if (!database.needsPreparing) await this.#captureNow(database, this.#now())
       await this.#writer.releaseWal(database.source)
     } catch (error) {
-      // Whatever SQLite says of a log that is no longer the database's: what follows is a new base.
+      // Reading a log that is no longer the database's may fail in any way. A new base follows.
       if (error instanceof FencedError) throw error
       await database.loseContinuity(messageOf(error))
     }
-    await this.#lifecycle.leave(reason)
+    await this.#lifecycle.abandon(reason)
     this.#status.lost(`the database was replaced or deleted: ${reason}`)
   }
 
-  /** Errors end nothing but fencing: they are told, and the same is tried again after a pause. Returns the pause. */
+  /** Only fencing ends the loop. Any other error is reported and retried after a pause, which is returned in milliseconds. */
   async #recover(error: unknown): Promise<number> {
-    // What a failed open leaves holds the index of the log, under which no application can start.
-    // What keeps it from being closed is told at the next turn, which tries again.
-    await this.#lifecycle.clear().catch(() => false)
+    // A failed open may leave a connection that holds the WAL index, so that no application can
+    // start. The next turn tries again to close it, and reports why it cannot.
+    await this.#lifecycle.closeLeftover().catch(() => false)
     if (this.#stopping) return 0
     if (error instanceof FencedError) {
       this.#status.fenced(error)
@@ -481,24 +491,24 @@ export class WalTracker {
     }
     if (isReplaced(error)) {
       try {
-        await this.#leave(error.message)
+        await this.#abandon(error.message)
         return 0
       } catch (another) {
         return await this.#recover(another)
       }
     }
     const retryInMs = this.#status.failed(error)
-    this.#pause.set(Date.now(), retryInMs)
+    this.#pause.set(this.#now(), retryInMs)
     return retryInMs
   }
 }
 
-/** The files are no longer those that are open. */
+/** The files at the path are no longer those that are open. */
 function isReplaced(error: unknown): error is DatabaseError {
   return error instanceof DatabaseError && error.code === 'Replaced'
 }
 
-/** The WAL was restarted unseen: a new base follows. */
+/** The WAL was restarted before all of it was captured: a new base follows. */
 function isLost(error: unknown): error is DatabaseError {
   return error instanceof DatabaseError && error.code === 'ContinuityLost'
 }

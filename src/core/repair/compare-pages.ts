@@ -19,7 +19,7 @@ const BATCH_BYTES = 1 << 20
  * Compares a live database, as a held read transaction sees it, with a database file that nobody
  * has open. The lock page is left out.
  *
- * @param view good until the capture's next `hold`
+ * @param view good until the capture's next `advanceReadMark`
  * @throws DatabaseError `Damaged` if the live database is shorter than it says
  */
 export async function comparePages(

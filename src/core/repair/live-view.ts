@@ -5,14 +5,14 @@ import {
   type DatabaseView,
   type SourceDatabase,
 } from '../db/index.ts'
-import { anchorOf } from '../engine/capture/ltx-file.ts'
+import { endOfHeader } from '../engine/capture/ltx-file.ts'
 import type { TXID } from '../ltx/index.ts'
 import type { ReplicaClient } from '../replica/replica-client.ts'
 import { readReplicaHead } from '../replica/replica-head.ts'
 
 /** A view of a live database, and whether it is known to be what the replica has. */
 export interface LiveView {
-  /** Good until the capture's next `hold`. */
+  /** Good until the capture's next `advanceReadMark`. */
   readonly view: DatabaseView
   /** The replica has exactly this state at this TXID; `undefined` if that is not known. */
   readonly txid: TXID | undefined
@@ -46,7 +46,7 @@ export async function liveView(
     const reason = await standing(source, client, signal)
     if (typeof reason !== 'string') return { ...reason, view: await source.capture.view() }
     if (Date.now() >= deadline) {
-      return { txid: undefined, view: await source.capture.anchor(signal), reason }
+      return { txid: undefined, view: await source.capture.pinFullView(signal), reason }
     }
     await delay(PAUSE_MS, undefined, { signal })
   }
@@ -60,15 +60,15 @@ async function standing(
 ): Promise<{ readonly txid: TXID; readonly reason: '' } | string> {
   const { capture } = source
   const { txid, header } = await readReplicaHead(client, { signal })
-  const anchor = header && anchorOf(header)
-  if (txid === undefined || header === undefined || anchor === undefined) {
+  const end = header && endOfHeader(header)
+  if (txid === undefined || header === undefined || end === undefined) {
     return 'the replica does not say where in the WAL it ends'
   }
-  const continuity = capture.resume(anchor, header.commit, currentBootId())
+  const continuity = capture.resume(end, header.commit, currentBootId())
   if (!continuity.proven) return continuity.reason
   try {
     const change = await capture.scan()
-    if (change === undefined && capture.coversMark) return { txid, reason: '' }
+    if (change === undefined && capture.isFullyCaptured) return { txid, reason: '' }
   } catch (error) {
     // The log was restarted between the two looks.
     if (!(error instanceof DatabaseError) || error.code !== 'ContinuityLost') throw error

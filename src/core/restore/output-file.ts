@@ -18,7 +18,7 @@ const SIDECARS = ['-shm', '-wal', '-journal'] as const
  * @throws RestoreError `TargetExists` and `StaleSidecar` without `force`; `NotAFile` for a link,
  *   folder or device, also with `force`; `ParentMissing`
  */
-export async function checkOutput(output: string, force: boolean): Promise<void> {
+export async function checkOutput(output: string, force: Force): Promise<void> {
   if (basename(output) === '' || output.endsWith('/') || output.includes('\0')) {
     throw new RestoreError('NotAFile', `${JSON.stringify(output)} is no file name.`, {
       path: output,
@@ -34,13 +34,17 @@ export async function checkOutput(output: string, force: boolean): Promise<void>
   }
   const target = await entryAt(output)
   if (target !== undefined && !target.isFile()) throw notAFile(output)
-  if (target !== undefined && !force) throw targetExists(output)
+  const isReplaced = force === true || (force === 'empty' && target?.size === 0)
+  if (target !== undefined && !isReplaced) throw targetExists(output)
   for (const suffix of SIDECARS) {
     const sidecar = await entryAt(output + suffix)
     if (sidecar?.isDirectory()) throw notAFile(output + suffix)
-    if (sidecar !== undefined && !force) throw staleSidecar(output + suffix)
+    if (sidecar !== undefined && force !== true) throw staleSidecar(output + suffix)
   }
 }
+
+/** What of an existing target a restore may replace: nothing, an empty file, or any file and its sidecars. */
+export type Force = boolean | 'empty'
 
 /** A file under a random name beside the target, readable by its owner only. */
 export interface StagedFile {
@@ -51,8 +55,7 @@ export interface StagedFile {
 }
 
 export interface InstallOptions extends OutputAccess {
-  /** Replace an existing target and remove stale sidecars. */
-  readonly force: boolean
+  readonly force: Force
 }
 
 /**
@@ -98,11 +101,12 @@ export async function installOutput(
 ): Promise<string[]> {
   await checkOutput(output, force)
   let warnings: string[]
-  const aside = force ? await moveSidecarsAside(output) : []
+  const aside = force === true ? await moveSidecarsAside(output) : []
   try {
     warnings = await openUp(staged, output, access)
     if (aside.length > 0) await syncDir(dirname(output))
-    if (force) await rename(staged.path, output)
+    if (force === 'empty') await removeEmpty(output)
+    if (force === true) await rename(staged.path, output)
     else await linkNew(staged.path, output)
   } catch (cause) {
     await moveBack(aside)
@@ -193,6 +197,14 @@ async function moveBack(moved: readonly Moved[]): Promise<void> {
       throw new RestoreError('WriteFailed', message, { path: to, cause, hint })
     }
   }
+}
+
+/** The name is then taken by link(2), which fails if somebody makes the file anew in between. */
+async function removeEmpty(output: string): Promise<void> {
+  const target = await entryAt(output)
+  if (target === undefined) return
+  if (target.size > 0) throw targetExists(output)
+  await unlink(output)
 }
 
 async function linkNew(staged: string, output: string): Promise<void> {

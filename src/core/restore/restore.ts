@@ -6,6 +6,7 @@ import { checkIntegrity, type IntegrityCheck } from './integrity-check.ts'
 import {
   checkOutput,
   discardStaged,
+  type Force,
   type InstallOptions,
   installOutput,
   type OutputAccess,
@@ -18,7 +19,7 @@ import type { RestoreTarget } from './restore-target.ts'
 
 export interface RestoreOptions extends OutputAccess {
   /** Replace an existing target and remove stale sidecars. Default false. */
-  readonly force?: boolean | undefined
+  readonly force?: Force | undefined
   /** Default `full`. */
   readonly integrityCheck?: IntegrityCheck | undefined
   /** Reads at one time, each of up to 2 MiB held in memory. Default 8. */

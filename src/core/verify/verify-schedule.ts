@@ -1,3 +1,4 @@
+import { NEVER, type Schedule } from '../async/schedule.ts'
 import type { TXID } from '../ltx/index.ts'
 import type { ReplicaClient } from '../replica/replica-client.ts'
 import { verifyReplica } from './verify-replica.ts'
@@ -39,7 +40,7 @@ const PARALLELISM = 2
 const MAX_RETRY_MS = 300_000
 
 /** When one replica is verified in the background, and the doing of it. Keeps no timer: the caller asks and waits. */
-export class VerifySchedule {
+export class VerifySchedule implements Schedule {
   readonly #client: ReplicaClient
   readonly #options: VerifyScheduleOptions
   readonly #onEvent: (event: VerifyEvent) => void
@@ -57,9 +58,9 @@ export class VerifySchedule {
   }
 
   /** The first is due an interval after the first question. `Infinity` for never, and while one runs. */
-  nextDueAt(now: number): number {
+  dueAt(now: number): number {
     const { intervalMs } = this.#options
-    if (intervalMs === 0 || this.#running) return Number.POSITIVE_INFINITY
+    if (intervalMs === 0 || this.#running) return NEVER
     this.#dueAt ??= now + intervalMs
     return this.#dueAt
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { proveContinuity, type WalAnchor, type WalView } from '../../../src/core/db/index.ts'
+import { proveContinuity, type ReplicatedEnd, type WalView } from '../../../src/core/db/index.ts'
 import {
   decodeWalHeader,
   encodeWalHeader,
@@ -58,7 +58,7 @@ class Log {
     return this
   }
 
-  anchor(): WalAnchor {
+  anchor(): ReplicatedEnd {
     const { pageSize, sequence, salt1, salt2 } = this.header!
     const sums = { checksum1: this.#sum.s1, checksum2: this.#sum.s2 }
     return { pageSize, sequence, salt1, salt2, frame: this.frames, ...sums, bootId: 7 }

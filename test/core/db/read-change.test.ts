@@ -11,7 +11,7 @@ it('a change whose log is restarted before it has been read is refused, not read
   const db = new DatabaseSync(path)
   db.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (a)')
   const source = SourceDatabase.open(path)!
-  await source.capture.anchor()
+  await source.capture.pinFullView()
   db.exec('INSERT INTO t VALUES (1)')
   const change = (await source.capture.scan())!
   const read = () => [...readChange(change, source.wal, source.pageSize, 0)].map(({ pgno }) => pgno)

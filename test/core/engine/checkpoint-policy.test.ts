@@ -45,7 +45,7 @@ beforeEach(async () => {
   app = new DatabaseSync(path, { timeout: 5000 })
   app.exec('PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (a)')
   source = SourceDatabase.open(path)!
-  await source.capture.anchor()
+  await source.capture.pinFullView()
   checkpointer = new BusyCheckpointer()
   policy = new CheckpointPolicy(source, checkpointer, LIMIT)
   checkpointer.tail = () => policy.tailBytes()
@@ -74,7 +74,7 @@ it('takes no lock below half of the limit, and does not try again at once', asyn
   expect(walBytes).toBeLessThan(LIMIT / 2)
   expect(checkpointer.lockedWith).toEqual([])
   expect(policy.due(1, walBytes)).toBe(false)
-  expect(policy.pressing(1, walBytes)).toBe(false)
+  expect(policy.isPressing(1, walBytes)).toBe(false)
   expect(policy.due(10_000, walBytes)).toBe(true)
   // What waits for the lock-free way does not delay the other one.
   expect(policy.due(1, LIMIT / 2)).toBe(true)

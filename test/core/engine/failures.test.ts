@@ -144,13 +144,13 @@ const MEASURED: Measurements = {
 it('an upload ends an upload error only, and the worst of several is shown', () => {
   const status = new ReplicationStatus('app', vi.fn())
   const tell = (during: 'upload' | 'snapshot', text: string) =>
-    status.tell({ database: 'app', ...failureEvent(during, new Error(text), 1) })
+    status.record({ database: 'app', ...failureEvent(during, new Error(text), 1) })
   tell('snapshot', 'no snapshot')
   tell('upload', 'no upload')
   expect(status.report(MEASURED).lastError).toBe('no upload')
-  status.tell({ type: 'store-recovered', database: 'app', during: 'upload', outageMs: 1 })
+  status.record({ type: 'store-recovered', database: 'app', during: 'upload', outageMs: 1 })
   expect(status.report(MEASURED).lastError).toBe('no snapshot')
-  status.tell({ type: 'snapshot', database: 'app', txid: 1n as never, bytes: 1, pages: 1, ms: 1 })
+  status.record({ type: 'snapshot', database: 'app', txid: 1n as never, bytes: 1, pages: 1, ms: 1 })
   expect(status.report(MEASURED).lastError).toBeUndefined()
 })
 

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { readEnd } from '../../../src/core/replica/writer-claim/claim-store.ts'
 import { StoreError } from '../../../src/core/store/index.ts'
 import { add, expectLatest, fill, open, Shared, told } from '../../support/fencing-rig.ts'
+import { until } from '../../support/until.ts'
 
 afterEach(() => {
   vi.restoreAllMocks()
@@ -172,6 +173,8 @@ describe('a start after an end', () => {
     await rig.start(options)
     await rig.synced()
     expect(rig.count('spool-recovered')).toBe(1)
+    // The fence file may follow the last commit.
+    await until(() => rig.count('took-over') > 0)
     expect(rig.count('base')).toBe(needsBase ? 2 : 1)
     const files = shared.puts.filter((key) => key.startsWith('ltx/0/'))
     expect(files.length).toBeGreaterThan(2)

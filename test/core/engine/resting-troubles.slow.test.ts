@@ -50,7 +50,7 @@ describe('a database at rest', () => {
     rmSync(path('app'))
     symlinkSync(path('new'), path('app'))
     // Nothing happens in the folder that is watched: the look behind it comes every 10 s.
-    await until(() => events.some(({ type }) => type === 'woken'))
+    await until(() => events.some(({ type }) => type === 'reopened'))
     await until(isShipped)
   }, 20_000)
 
@@ -79,7 +79,7 @@ describe('a database at rest', () => {
     await start()
     await until(rests)
     await delay(300)
-    expect(events.filter(({ type }) => type === 'rested')).toHaveLength(1)
+    expect(events.filter(({ type }) => type === 'idle')).toHaveLength(1)
     app.close()
   })
 
@@ -127,8 +127,8 @@ async function start(options: Partial<EngineDatabase> = {}): Promise<void> {
         ...options,
       },
     ],
-    maxAwake: 0,
-    restAfterMs: 10,
+    maxOpen: 0,
+    idleAfterMs: 10,
     onEvent: (event) => events.push(event),
   })
   await engine.start()
@@ -145,8 +145,8 @@ function write(name: string, sql: string): void {
 }
 
 function rests(): boolean {
-  const last = events.findLast(({ type }) => type === 'rested' || type === 'woken')
-  return last?.type === 'rested' && !engine.status()[0]!.isOpen
+  const last = events.findLast(({ type }) => type === 'idle' || type === 'reopened')
+  return last?.type === 'idle' && !engine.status()[0]!.isOpen
 }
 
 /** Does the replica hold what the database holds? */

@@ -69,7 +69,7 @@ describe('a database that is let go', () => {
       await until(() => openFiles() === 0)
     }
     app.close()
-    const woken = events.filter((event) => event.type === 'woken')
+    const woken = events.filter((event) => event.type === 'reopened')
     expect(woken.filter(({ proven }) => proven).length).toBeGreaterThan(0)
     expect(woken.filter(({ proven, pages }) => !proven && pages > 0).length).toBeGreaterThan(3)
     expect(events.filter(({ type }) => type === 'base')).toHaveLength(names.length)
@@ -93,7 +93,7 @@ describe('a database that is let go', () => {
       await until(async () => (await restored(name)) === (await live(name)))
     }
     for (const app of apps.values()) app.close()
-    expect(events.filter(({ type }) => type === 'woken').length).toBeGreaterThan(5)
+    expect(events.filter(({ type }) => type === 'reopened').length).toBeGreaterThan(5)
     expect(events.filter(({ type }) => type === 'base')).toHaveLength(names.length)
   }, 60_000)
 
@@ -147,9 +147,7 @@ describe('a database that is let go', () => {
     utimesSync(path('coarse'), now, now)
     await start(names)
     await until(() => isOpen('fine') === false)
-    await until(() =>
-      events.some((event) => event.type === 'rested' && event.database === 'coarse'),
-    )
+    await until(() => events.some((event) => event.type === 'idle' && event.database === 'coarse'))
     expect(Date.now()).toBeGreaterThan((now + 2) * 1000)
   }, 60_000)
 
@@ -185,8 +183,8 @@ async function start(names: readonly string[]): Promise<void> {
       syncIntervalMs: 5,
       pollIntervalMs: 20,
     })),
-    maxAwake: 0,
-    restAfterMs: 10,
+    maxOpen: 0,
+    idleAfterMs: 10,
     onEvent: (event) => events.push(event),
   })
   await engine.start()

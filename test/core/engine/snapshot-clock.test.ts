@@ -7,8 +7,8 @@ it('after a snapshot from a time to come the next is due an interval from now, n
   const intervalMs = 5000
   const policy = new SnapshotPolicy(new MemoryObjectStore(), 'ltx', { intervalMs })
   const now = Date.UTC(2026, 0, 1)
-  policy.taken(txid(7), now + 400 * 24 * 60 * 60 * 1000)
-  expect(policy.dueAt(txid(8), now)).toBe(now + intervalMs)
-  expect(policy.due(now + intervalMs - 1, txid(8))).toBe(false)
-  expect(policy.due(now + intervalMs, txid(8))).toBe(true)
+  policy.recordSnapshot(txid(7), now + 400 * 24 * 60 * 60 * 1000)
+  expect(policy.dueAt(now, txid(8))).toBe(now + intervalMs)
+  expect(policy.dueAt(now + intervalMs - 1, txid(8))).toBe(now + intervalMs)
+  expect(policy.dueAt(now + intervalMs, txid(8))).toBe(now + intervalMs)
 })

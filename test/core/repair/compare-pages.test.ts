@@ -31,7 +31,7 @@ beforeAll(async () => {
   db.exec('INSERT INTO t VALUES (zeroblob(1200000)); PRAGMA wal_checkpoint(TRUNCATE)')
   db.exec('UPDATE t SET x = CAST(hex(zeroblob(620000)) AS BLOB)')
   source = SourceDatabase.open(path) as SourceDatabase
-  view = await source.capture.anchor()
+  view = await source.capture.pinFullView()
   good = join(folder, 'good.db')
   db.exec('PRAGMA wal_checkpoint(PASSIVE)')
   // By another process: to close the file here would drop the locks of SQLite's connections.

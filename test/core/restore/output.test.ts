@@ -25,6 +25,7 @@ import { FileObjectStore } from '../../../src/backends/file/index.ts'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
 import {
+  checkOutput,
   discardStaged,
   giveAccess,
   installOutput,
@@ -369,4 +370,32 @@ describe('SIGKILL', () => {
     await restoreReplica(stored, LATEST, path, { force: true })
     expect(readdirSync(target)).toEqual(['app.db'])
   }, 120_000)
+})
+
+describe('an empty file that a restore may replace', () => {
+  it('is left alone if somebody has made a database of it before the restored one is put in place', async () => {
+    const output = join(folder, 'made meanwhile.db')
+    writeFileSync(output, '')
+    await checkOutput(output, 'empty')
+    const staged = await stageOutput(output)
+    writeFileSync(output, 'rows')
+    await staged.handle.close()
+    await expect(installOutput(staged, output, { force: 'empty' })).rejects.toMatchObject({
+      code: 'TargetExists',
+    })
+    expect(readFileSync(output, 'utf8')).toBe('rows')
+  })
+
+  it('is replaced, and refused beside a log that may hold commits', async () => {
+    const output = join(folder, 'empty.db')
+    writeFileSync(output, '')
+    writeFileSync(`${output}-wal`, 'log')
+    await expect(checkOutput(output, 'empty')).rejects.toMatchObject({ code: 'StaleSidecar' })
+    rmSync(`${output}-wal`)
+    const staged = await stageOutput(output)
+    await staged.handle.write('restored')
+    await staged.handle.close()
+    await installOutput(staged, output, { force: 'empty' })
+    expect(readFileSync(output, 'utf8')).toBe('restored')
+  })
 })

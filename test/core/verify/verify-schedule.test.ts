@@ -27,11 +27,11 @@ async function rig(options: { stored?: bigint; limiter?: Limiter; intervalMs?: n
 describe('VerifySchedule', () => {
   it('is due an interval after the first question, then after each end', async () => {
     const { schedule, events } = await rig()
-    expect(schedule.nextDueAt(1000)).toBe(1000 + HOUR)
-    expect(schedule.nextDueAt(5000)).toBe(1000 + HOUR)
+    expect(schedule.dueAt(1000)).toBe(1000 + HOUR)
+    expect(schedule.dueAt(5000)).toBe(1000 + HOUR)
     await schedule.run(2 * HOUR, signal)
-    expect(schedule.nextDueAt(2 * HOUR)).toBeGreaterThanOrEqual(3 * HOUR)
-    expect(schedule.nextDueAt(2 * HOUR)).toBeLessThan(3 * HOUR + 10_000)
+    expect(schedule.dueAt(2 * HOUR)).toBeGreaterThanOrEqual(3 * HOUR)
+    expect(schedule.dueAt(2 * HOUR)).toBeLessThan(3 * HOUR + 10_000)
     expect(events).toEqual([
       {
         type: 'verified',
@@ -46,7 +46,7 @@ describe('VerifySchedule', () => {
 
   it('is never due with an interval of 0', async () => {
     const { schedule } = await rig({ intervalMs: 0 })
-    expect(schedule.nextDueAt(1000)).toBe(Number.POSITIVE_INFINITY)
+    expect(schedule.dueAt(1000)).toBe(Number.POSITIVE_INFINITY)
   })
 
   it('reports damage with what it costs, each time anew', async () => {
@@ -82,7 +82,7 @@ describe('VerifySchedule', () => {
     expect(events).toMatchObject([
       { type: 'verify-failed', error: { code: 'Unavailable' }, retryInMs: 300_000 },
     ])
-    expect(schedule.nextDueAt(0)).toBeLessThan(310_000)
+    expect(schedule.dueAt(0)).toBeLessThan(310_000)
   })
 
   it('reports that all of a replica is gone', async () => {
@@ -101,7 +101,7 @@ describe('VerifySchedule', () => {
         reading.add(n)
         await new Promise((resolve) => setTimeout(resolve, 5))
         expect([...reading]).toEqual([n])
-        expect(schedule.nextDueAt(0)).toBe(Number.POSITIVE_INFINITY)
+        expect(schedule.dueAt(0)).toBe(Number.POSITIVE_INFINITY)
         await schedule.run(0, signal)
       }
     }

@@ -1,4 +1,4 @@
-import { Deadline } from '../../async/deadline.ts'
+import { RetryPause } from '../../async/retry-pause.ts'
 import type { Checkpointer, SourceDatabase, WalChange } from '../../db/index.ts'
 import { type WalPosition, walFrameOffset } from '../../wal/index.ts'
 
@@ -14,8 +14,7 @@ const LOCKED_TAIL_BYTES = 1 << 20
 const SHORT_TAIL_BYTES = 256 << 10
 /** Rounds in which the tail is taken before the lock; each leaves what was written during the last. */
 const MAX_ROUNDS = 8
-const FIRST_PAUSE_MS = 250
-const MAX_PAUSE_MS = 10_000
+const RETRY = { firstMs: 250, maxMs: 10_000, patient: true, jitter: false }
 
 export interface CheckpointOutcome {
   readonly walBytes: number
@@ -36,10 +35,10 @@ export class CheckpointPolicy {
   readonly #checkpointer: Checkpointer
   readonly #maxWalBytes: number
   /** A pause after a fruitless try: one for each way, so that a busy database below the pressure line does not delay the guarded way. */
-  readonly #easy = new Pause()
+  readonly #easy = new RetryPause(RETRY)
   /** Where the log may already be restarted: nothing is left to do there. */
   #doneAt: WalPosition | undefined
-  readonly #hard = new Pause()
+  readonly #hard = new RetryPause(RETRY)
 
   /** @param maxWalBytes the limit that the WAL should stay under */
   constructor(source: SourceDatabase, checkpointer: Checkpointer, maxWalBytes: number) {
@@ -59,16 +58,16 @@ export class CheckpointPolicy {
   }
 
   /** Is the WAL so long that it must be shipped and checkpointed now? */
-  pressing(now: number, walBytes: number): boolean {
+  isPressing(now: number, walBytes: number): boolean {
     if (this.#source.capture.position.wal === this.#doneAt) return false
-    return walBytes >= this.pressureBytes && this.#pauseFor(walBytes).isOver(now)
+    return walBytes >= this.pressureBytes && this.#pauseFor(walBytes).left(now) === 0
   }
 
   /** Is a checkpoint worth while? */
   due(now: number, walBytes: number): boolean {
     if (this.#source.capture.position.wal === this.#doneAt) return false
     const enough = Math.min(this.pressureBytes, walFrameOffset(MIN_PAGES, this.#source.pageSize))
-    return walBytes >= enough && this.#pauseFor(walBytes).isOver(now)
+    return walBytes >= enough && this.#pauseFor(walBytes).left(now) === 0
   }
 
   /** WAL that is committed and not captured, in bytes. */
@@ -96,20 +95,22 @@ export class CheckpointPolicy {
     const walBytes = capture.walBytes()
     const guarded = walBytes >= this.#guardedBytes
     const complete = guarded ? await this.#guarded(keep, maxTailBytes) : await this.#unguarded()
-    this.#pauseFor(walBytes).record(now, complete)
+    const pause = this.#pauseFor(walBytes)
+    if (complete) pause.succeeded(now)
+    else pause.failed(now)
     this.#doneAt = complete ? capture.position.wal : undefined
     return { walBytes, complete, guarded }
   }
 
-  #pauseFor(walBytes: number): Pause {
+  #pauseFor(walBytes: number): RetryPause {
     return walBytes >= this.#guardedBytes ? this.#hard : this.#easy
   }
 
   async #unguarded(): Promise<boolean> {
     const { capture, path } = this.#source
-    if (!capture.hold()) return false
+    if (!capture.advanceReadMark()) return false
     await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
-    return this.#letGo()
+    return this.#releaseLog()
   }
 
   async #guarded(
@@ -118,16 +119,16 @@ export class CheckpointPolicy {
   ): Promise<boolean> {
     const { capture, path } = this.#source
     // The bulk is synced and copied while writers go on, so that the lock is held for the rest only.
-    capture.hold()
+    capture.advanceReadMark()
     await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
     // Nothing was committed in between: no lock is needed.
-    if (this.#letGo()) return true
+    if (this.#releaseLog()) return true
     for (let round = 0; this.tailBytes() > LOCKED_TAIL_BYTES; round++) {
       const mayKeep = round < MAX_ROUNDS && this.tailBytes() <= maxTailBytes
       const change = mayKeep ? await capture.scan() : undefined
       if (change === undefined) return false
       await keep(change)
-      if (!capture.hold()) continue
+      if (!capture.advanceReadMark()) continue
       await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
     }
     if (this.tailBytes() > SHORT_TAIL_BYTES && this.tailBytes() <= maxTailBytes) {
@@ -140,32 +141,18 @@ export class CheckpointPolicy {
       for (let change = await capture.scan(); change !== undefined; change = await capture.scan()) {
         await keep(change)
       }
-      if (!capture.hold()) return false
+      if (!capture.advanceReadMark()) return false
       await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
-      return this.#letGo()
+      return this.#releaseLog()
     } finally {
       await this.#checkpointer.unlock(path)
     }
   }
 
-  #letGo(): boolean {
+  #releaseLog(): boolean {
     const { capture, guard } = this.#source
     const { published, backfilled } = guard.state()
     if (published !== backfilled || published !== capture.position.wal.frame) return false
-    return capture.hold()
-  }
-}
-
-class Pause {
-  #ms = 0
-  readonly #until = new Deadline()
-
-  isOver(now: number): boolean {
-    return this.#until.left(now) === 0
-  }
-
-  record(now: number, success: boolean): void {
-    this.#ms = success ? 0 : Math.min(MAX_PAUSE_MS, Math.max(FIRST_PAUSE_MS, this.#ms * 2))
-    this.#until.set(now, this.#ms)
+    return capture.advanceReadMark()
   }
 }

@@ -20,7 +20,7 @@ export async function proveByChecksum(
   if (header.pageSize !== source.pageSize) return undefined
   const after = await checksumOf(client, newest, signal)
   if (after === undefined) return undefined
-  const view = await source.capture.anchor(signal)
+  const view = await source.capture.pinFullView(signal)
   if (view.commit !== header.commit) return undefined
   const sums = await readSums(source, view, signal)
   return sums.value === after ? sums : undefined

@@ -3,10 +3,10 @@ import {
   DatabaseError,
   type DatabaseView,
   type PageImage,
+  type ReplicatedEnd,
   readChange,
   readView,
   type SourceDatabase,
-  type WalAnchor,
   type WalChange,
 } from '../../db/index.ts'
 import {
@@ -127,7 +127,7 @@ export function fileBytes(file: LtxFile): Uint8Array {
 }
 
 /** Where a file ends in the WAL; `undefined` if its header does not say so exactly enough to go on from there. */
-export function anchorOf(header: LtxHeader): WalAnchor | undefined {
+export function endOfHeader(header: LtxHeader): ReplicatedEnd | undefined {
   const { walMark, walOffset, walSize, pageSize } = header
   if (walMark === undefined || walOffset === 0) return undefined
   const frame = (walOffset + walSize - walFrameOffset(0, pageSize)) / walFrameSize(pageSize)
@@ -136,11 +136,11 @@ export function anchorOf(header: LtxHeader): WalAnchor | undefined {
 }
 
 /** The same for a position that was kept; `undefined` for one without a WAL. */
-export function anchorAt(
+export function endAtPosition(
   { run, wal }: CapturePosition,
   pageSize: number,
   bootId: number,
-): WalAnchor | undefined {
+): ReplicatedEnd | undefined {
   if (run === undefined) return undefined
   const { sequence, salt1, salt2 } = run
   return { pageSize, salt1, salt2, sequence, bootId, ...wal }

@@ -1,5 +1,4 @@
-import { Backoff } from '../../async/backoff.ts'
-import { Deadline } from '../../async/deadline.ts'
+import { RetryPause } from '../../async/retry-pause.ts'
 import { DatabaseError, type SourceDatabase, type WalChange } from '../../db/index.ts'
 import { DurableWriteError } from '../../fs/index.ts'
 import type { Emit } from '../events.ts'
@@ -25,6 +24,7 @@ export class WalRelief {
   readonly #writer: ReplicaWriter
   readonly #maxWalBytes: number
   readonly #emit: Emit
+  readonly #now: () => number
   readonly #limits: LimitReports
   #putOff = 0
   readonly #spooling: FailingStep
@@ -36,8 +36,10 @@ export class WalRelief {
     writer: ReplicaWriter,
     maxWalBytes: number,
     emit: Emit,
+    now: () => number,
   ) {
     this.#source = source
+    this.#now = now
     this.#checkpoints = checkpoints
     this.#writer = writer
     this.#maxWalBytes = maxWalBytes
@@ -76,7 +78,7 @@ export class WalRelief {
       return
     }
     if (!mayCheckpoint || writer.shipper.stuckFor(now) < STUCK_MS) return
-    if (!this.#checkpoints.pressing(now, walBytes))
+    if (!this.#checkpoints.isPressing(now, walBytes))
       return this.#limits.walIsStuck(walBytes, this.#maxWalBytes)
     if (this.#limits.isSpoolFull(writer.spool, walBytes)) return
     if (this.#spooling.left(now) > 0 || this.#checkpointing.left(now) > 0) return
@@ -91,11 +93,11 @@ export class WalRelief {
       const change = await this.#source.capture.scan()
       if (change !== undefined) await this.#spool(change, now)
       await this.#run(now, (change) => this.#spool(change, now), Number.POSITIVE_INFINITY)
-      this.#spooling.succeeded()
+      this.#spooling.succeeded(this.#now())
     } catch (error) {
       // The queue is the WAL and memory as before, and uploads go on.
       if (!(error instanceof DurableWriteError)) throw error
-      this.#spooling.failed(Date.now(), error)
+      this.#spooling.failed(this.#now(), error)
     }
   }
 
@@ -110,11 +112,11 @@ export class WalRelief {
   ): Promise<void> {
     try {
       const outcome = await this.#checkpoints.run(now, keep, maxTailBytes)
-      this.#checkpointing.succeeded()
+      this.#checkpointing.succeeded(this.#now())
       this.#emit({ type: 'checkpoint', ...outcome })
     } catch (error) {
       if (!(error instanceof DatabaseError) || error.code === 'ContinuityLost') throw error
-      this.#checkpointing.failed(Date.now(), error)
+      this.#checkpointing.failed(this.#now(), error)
     }
   }
 }
@@ -153,36 +155,27 @@ class LimitReports {
   }
 }
 
-/**
- * A step that may keep failing for hours, as a write to a full disk does. It is tried again after
- * growing pauses that no event cuts short, and told once, until it has succeeded.
- */
+/** A step that may fail for hours, as a write to a full disk does: its failure is reported once until it succeeds. */
 class FailingStep {
-  readonly #backoff = new Backoff()
-  readonly #pause = new Deadline()
-  readonly #tell: (error: unknown, retryInMs: number) => void
-  #isFailing = false
+  readonly #retry = new RetryPause()
+  readonly #report: (error: unknown, retryInMs: number) => void
 
-  constructor(tell: (error: unknown, retryInMs: number) => void) {
-    this.#tell = tell
+  constructor(report: (error: unknown, retryInMs: number) => void) {
+    this.#report = report
   }
 
-  /** How long to leave it alone, in milliseconds. */
+  /** How long not to try, in milliseconds. */
   left(now: number): number {
-    return this.#pause.left(now)
+    return this.#retry.left(now)
   }
 
   failed(now: number, error: unknown): void {
-    const retryInMs = this.#backoff.next()
-    this.#pause.set(now, retryInMs)
-    if (this.#isFailing) return
-    this.#isFailing = true
-    this.#tell(error, retryInMs)
+    const isFirst = this.#retry.failingSince === undefined
+    const retryInMs = this.#retry.failed(now)
+    if (isFirst) this.#report(error, retryInMs)
   }
 
-  succeeded(): void {
-    this.#backoff.reset()
-    this.#pause.clear()
-    this.#isFailing = false
+  succeeded(now: number): void {
+    this.#retry.succeeded(now)
   }
 }

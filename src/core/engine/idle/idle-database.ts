@@ -2,7 +2,7 @@ import { closeSync, existsSync, openSync, readSync, realpathSync, statSync } fro
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import type { FolderWatch } from '../../db/index.ts'
 import { lockPage } from '../../ltx/index.ts'
-import { type PageSums, sumOf } from './page-sums.ts'
+import { contentChecksum, type PageChecksums } from './page-checksums.ts'
 
 /** How often a resting database is looked at where file events are to be had, in milliseconds. */
 const BACKSTOP_MS = 10_000
@@ -15,8 +15,8 @@ const COARSE_TICK_MS = 2100
  * A database that is not held open: all of it is in the replica, and what its pages were is
  * remembered. Only file events and, behind them, the times of its files are looked at.
  */
-export class RestingDatabase {
-  readonly sums: PageSums
+export class IdleDatabase {
+  readonly sums: PageChecksums
   /** How long to wait for the next look, in milliseconds. */
   readonly waitMs: number
   readonly #paths: DatabasePaths
@@ -27,7 +27,7 @@ export class RestingDatabase {
 
   constructor(
     paths: DatabasePaths,
-    sums: PageSums,
+    sums: PageChecksums,
     watch: FolderWatch,
     pollMs: number,
     wake: () => void,
@@ -50,15 +50,15 @@ export class RestingDatabase {
    * @param before the times when everything had been captured
    * @returns false if the database may have been written to since it was remembered
    */
-  async settle(before: FileTimes): Promise<boolean> {
+  async confirm(before: FileTimes): Promise<boolean> {
     this.#mainFile = before.mainText
     await delay(2 * TICK_MS)
     // Events of our own close are told before the next immediate.
     await nextTurn()
     const now = fileTimes(this.#paths)
-    const untouched = before.isSettled && now.text === before.text && !this.#isTouched
+    const untouched = before.isOldEnough && now.text === before.text && !this.#isTouched
     if (!untouched) {
-      if (!now.isSettled || now.walBytes > 0 || hasMoved(this.#paths)) return false
+      if (!now.isOldEnough || now.walBytes > 0 || hasMoved(this.#paths)) return false
       if (!isStill(this.#paths.real, this.sums)) return false
       if (fileTimes(this.#paths).text !== now.text) return false
     }
@@ -79,7 +79,7 @@ export class RestingDatabase {
   }
 
   /** Ends the file events. */
-  leave(): void {
+  unwatch(): void {
     this.#unsubscribe?.()
   }
 }
@@ -102,17 +102,17 @@ export interface FileTimes {
   /** Of the main file alone. */
   readonly mainText: string
   /** False just after a write: another one could leave the very same times. */
-  readonly isSettled: boolean
+  readonly isOldEnough: boolean
   readonly walBytes: number
 }
 
 export function fileTimes({ given, real }: DatabasePaths): FileTimes {
   const [main, wal] = [look(given), look(`${real}-wal`)]
-  const isSettled = [main, wal].every(({ changedMs, tickMs }) => changedMs < Date.now() - tickMs)
+  const isOldEnough = [main, wal].every(({ changedMs, tickMs }) => changedMs < Date.now() - tickMs)
   return {
     text: `${main.text} ${wal.text}`,
     mainText: main.text,
-    isSettled,
+    isOldEnough,
     walBytes: wal.bytes,
   }
 }
@@ -133,14 +133,14 @@ function look(file: string) {
 }
 
 /** Is the main file, without a WAL, the remembered state? No connection of this process may be open. */
-function isStill(path: string, { sums, pageSize }: PageSums): boolean {
+function isStill(path: string, { sums, pageSize }: PageChecksums): boolean {
   const fd = openSync(path, 'r')
   try {
     const page = new Uint8Array(pageSize)
     for (let pgno = 1; pgno <= sums.length; pgno++) {
       if (pgno === lockPage(pageSize)) continue
       const length = readSync(fd, page, 0, pageSize, (pgno - 1) * pageSize)
-      if (length !== pageSize || sumOf(page) !== sums[pgno - 1]) return false
+      if (length !== pageSize || contentChecksum(page) !== sums[pgno - 1]) return false
     }
     return readSync(fd, page, 0, 1, sums.length * pageSize) === 0
   } finally {

@@ -1,3 +1,4 @@
+import { NEVER } from '../../async/schedule.ts'
 import type { DatabaseView, SourceDatabase } from '../../db/index.ts'
 import type { TXID } from '../../ltx/index.ts'
 import { txid as toTxid } from '../../ltx/index.ts'
@@ -62,22 +63,24 @@ export class SnapshotPolicy {
 
   /**
    * @param store rooted at the replica's prefix
-   * @param onStored is told of each snapshot that is stored
+   * @param onStored called with each snapshot that is stored
+   * @param startedAt when replication starts, in milliseconds since 1970. Default: now
    */
   constructor(
     store: ObjectStore,
     layout: ReplicaLayout,
     triggers: SnapshotTriggers,
     onStored?: (file: LtxFileInfo) => void,
+    startedAt = Date.now(),
   ) {
     this.#client = new ReplicaClient(store, layout, { onStored })
     this.#triggers = triggers
-    this.#shippedAt = Date.now()
+    this.#shippedAt = startedAt
     this.#atStart = triggers.atStart === true
   }
 
   /** Learns which snapshots exist from a listing of the replica. */
-  observe(files: readonly LtxFileInfo[]): void {
+  loadListing(files: readonly LtxFileInfo[]): void {
     for (const file of files) {
       if (file.level !== SNAPSHOT_LEVEL) continue
       if (this.#newest !== undefined && file.maxTxid <= this.#newest.txid) continue
@@ -93,7 +96,7 @@ export class SnapshotPolicy {
    * at once. True if this was not known yet. A replica without files is a new one or was emptied:
    * `isWritten` says which.
    */
-  judge(files: readonly LtxFileInfo[], isWritten: boolean): boolean {
+  checkChain(files: readonly LtxFileInfo[], isWritten: boolean): boolean {
     const { newestTxid, restorable } = summarizeReplica(files)
     const isBroken = newestTxid === undefined ? isWritten : restorable?.to !== newestTxid
     const isNews = isBroken && !this.#isBroken
@@ -113,17 +116,16 @@ export class SnapshotPolicy {
     return this.#newest?.txid
   }
 
-  /** Is it time, with the replica at `txid`? */
-  due(now: number, txid: TXID | undefined): boolean {
-    return this.dueAt(txid, now) <= now
-  }
-
-  /** When it will be time if nothing more is shipped, in milliseconds; `Infinity` for never, 0 for now. */
-  dueAt(txid: TXID | undefined, now: number = Date.now()): number {
+  /**
+   * When the next snapshot is due if nothing more is shipped, as `Schedule.dueAt`.
+   *
+   * @param txid newest TXID of the replica
+   */
+  dueAt(now: number, txid: TXID | undefined): number {
     const newest = this.#newest
     if (txid !== undefined && this.#isBroken) return 0
     if (txid === undefined || newest === undefined || txid <= newest.txid) {
-      return Number.POSITIVE_INFINITY
+      return NEVER
     }
     // Taken while the clock was ahead: the interval counts from now, not from a time to come.
     if (newest.at > now + CLOCK_SLACK_MS) newest.at = now
@@ -132,14 +134,14 @@ export class SnapshotPolicy {
       return 0
     }
     return Math.min(
-      intervalMs === 0 ? Number.POSITIVE_INFINITY : newest.at + intervalMs,
-      onIdleMs === undefined ? Number.POSITIVE_INFINITY : this.#shippedAt + onIdleMs,
+      intervalMs === 0 ? NEVER : newest.at + intervalMs,
+      onIdleMs === undefined ? NEVER : this.#shippedAt + onIdleMs,
     )
   }
 
   /**
    * Stores `view`, which must be what the replica has at `txid`. Writers go on meanwhile; only
-   * `hold` must wait until the promise settles.
+   * `advanceReadMark` must wait until the promise settles.
    *
    * @throws StoreError
    */
@@ -158,12 +160,12 @@ export class SnapshotPolicy {
     } catch (error) {
       if (!isStoreError(error) || error.code !== 'AlreadyExists') throw error
     }
-    this.taken(txid, stamp.timestamp)
+    this.recordSnapshot(txid, stamp.timestamp)
     return { txid, pages: file.pages, bytes }
   }
 
   /** Counts a snapshot stored by other means. */
-  taken(txid: TXID, at: number): void {
+  recordSnapshot(txid: TXID, at: number): void {
     this.#newest = { txid, at }
     this.#pages = 0
     this.#bytes = 0

@@ -1,17 +1,18 @@
-import { Backoff } from '../../async/backoff.ts'
-import { Deadline } from '../../async/deadline.ts'
+import { RetryPause } from '../../async/retry-pause.ts'
 import type { SourceDatabase } from '../../db/index.ts'
 import { ReplicaError } from '../../replica/replica-client.ts'
 import type { ReplicaHead } from '../../replica/replica-head.ts'
 import { SNAPSHOT_LEVEL } from '../../replica/replica-layout.ts'
 import { CHAIN_BROKEN, type Emit, FencedError, failureEvent } from '../events.ts'
+import type { EngineLimits } from '../options.ts'
 import type { ReplicaWriter } from '../upload/replica-writer.ts'
 import type { SnapshotPolicy } from './snapshot-policy.ts'
 
 export interface SnapshotRunParts {
   readonly writer: ReplicaWriter
   readonly policy: SnapshotPolicy
-  readonly heavy: <T>(work: () => Promise<T>) => Promise<T>
+  readonly limits: Pick<EngineLimits, 'fullCopy'>
+  readonly now: () => number
 }
 
 /** The snapshots of one opened database, one at a time, beside its captures. */
@@ -19,9 +20,8 @@ export class SnapshotRun {
   readonly #source: SourceDatabase
   readonly #parts: SnapshotRunParts
   readonly #emit: Emit
-  readonly #backoff = new Backoff({ patient: true })
+  readonly #retry = new RetryPause({ patient: true })
   #running: Promise<void> | undefined
-  readonly #pause = new Deadline()
   /** No snapshot can be the beginning of a restore to the latest state: one is needed, whatever the policy says. */
   #isNeeded = false
   #fenced: FencedError | undefined
@@ -43,12 +43,12 @@ export class SnapshotRun {
   }
 
   /** The store was away and is back: one that failed meanwhile need not wait. */
-  storeAnswers(): void {
-    this.#pause.clear()
+  retryNow(): void {
+    this.#retry.retryNow()
   }
 
   /** Resolves when none runs. */
-  async settled(): Promise<void> {
+  async ended(): Promise<void> {
     await this.#running
   }
 
@@ -59,10 +59,10 @@ export class SnapshotRun {
    *
    * @throws StoreError
    */
-  async observe({ files, txid }: ReplicaHead, signal: AbortSignal): Promise<void> {
+  async loadListing({ files, txid }: ReplicaHead, signal: AbortSignal): Promise<void> {
     const { policy, writer } = this.#parts
-    policy.observe(files)
-    if (policy.judge(files, false)) this.#emit({ type: 'chain-broken', reason: CHAIN_BROKEN })
+    policy.loadListing(files)
+    if (policy.checkChain(files, false)) this.#emit({ type: 'chain-broken', reason: CHAIN_BROKEN })
     this.#isNeeded = false
     const newest = files.findLast(({ level }) => level === SNAPSHOT_LEVEL)
     if (newest === undefined || newest.maxTxid === txid) return
@@ -78,8 +78,8 @@ export class SnapshotRun {
   /** Starts one if it is needed or the policy asks for it. Everything captured must have been shipped. */
   start(now: number, signal: AbortSignal, onEnd: () => void): void {
     const { policy, writer } = this.#parts
-    if (this.isRunning || this.#pause.left(now) > 0 || !this.#source.capture.coversMark) return
-    const due = this.#isNeeded || policy.due(now, writer.captured)
+    if (this.isRunning || this.#retry.left(now) > 0 || !this.#source.capture.isFullyCaptured) return
+    const due = this.#isNeeded || policy.dueAt(now, writer.captured) <= now
     if (writer.captured === undefined || !due) return
     this.#running = this.#take(signal).finally(() => {
       this.#running = undefined
@@ -88,27 +88,27 @@ export class SnapshotRun {
   }
 
   async #take(signal: AbortSignal): Promise<void> {
-    const { policy, writer, heavy } = this.#parts
+    const { policy, writer, limits } = this.#parts
     const source = this.#source
-    const startedAt = Date.now()
+    const { now } = this.#parts
+    const startedAt = now()
     try {
       // All three at one moment: later captures go on while the snapshot waits for its turn.
       const [txid, stamp, viewing] = [writer.captured!, writer.stamp(), source.capture.view()]
       const view = await viewing
-      const result = await heavy(async () => {
+      const result = await limits.fullCopy.run(async () => {
         await writer.claim?.assertCurrent(signal)
         return await policy.take(source, view, txid, stamp, { signal })
       })
       this.#isNeeded = false
-      this.#backoff.reset()
-      this.#emit({ type: 'snapshot', ms: Date.now() - startedAt, ...result })
+      this.#retry.succeeded(now())
+      this.#emit({ type: 'snapshot', ms: now() - startedAt, ...result })
     } catch (error) {
       if (error instanceof FencedError) {
         this.#fenced = error
         return
       }
-      const retryInMs = this.#backoff.next()
-      this.#pause.set(Date.now(), retryInMs)
+      const retryInMs = this.#retry.failed(now())
       this.#emit(failureEvent('snapshot', error, retryInMs))
     }
   }

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
+import { Limiter } from '../../async/limiter.ts'
 import { Checkpointer, currentBootId, DatabaseError, SourceDatabase } from '../../db/index.ts'
 import type { TXID } from '../../ltx/index.ts'
 import type { ReplicaLayout } from '../../replica/replica-layout.ts'
@@ -81,11 +82,12 @@ class OneShot {
       { nodeId, bootId },
       {
         onShipped: (file) => file.uncaptured && source.capture.advance(file.uncaptured),
-        onTaken: (file, found, signal) => this.#database.adopt(file.txid, found, signal),
+        onSlotTaken: (file, found, signal) => this.#database.adopt(file.txid, found, signal),
         onEvent: (event) => {
           this.#failure = failureIn(event)?.error
         },
         wake: ignore,
+        now: () => Date.now(),
       },
     )
     this.#database = new DatabaseReplicator(source, {
@@ -95,7 +97,8 @@ class OneShot {
       checkpointer: this.#checkpointer,
       maxWalBytes: Number.POSITIVE_INFINITY,
       bootId,
-      heavy: (work) => work(),
+      limits: { fullCopy: new Limiter(1) },
+      now: () => Date.now(),
       onEvent: (event) => {
         if (event.type === 'base') this.#baseBytes = event.bytes
       },
@@ -133,7 +136,7 @@ class OneShot {
       if (standing === 'empty') throw emptyDatabase(path)
       if (standing === 'ready') {
         const change = await this.#source.capture.scan()
-        if (change === undefined && this.#source.capture.coversMark) return
+        if (change === undefined && this.#source.capture.isFullyCaptured) return
         if (!patient && (await this.#database.capture(Date.now()))) await this.#ship(signal)
       }
       if (patient) {
@@ -147,8 +150,8 @@ class OneShot {
     const { shipper } = this.#writer
     while (shipper.pending.length > 0) {
       signal.throwIfAborted()
-      shipper.pump(Date.now())
-      await shipper.settled()
+      shipper.startNext(Date.now())
+      await shipper.uploadEnded()
       if (this.#failure !== undefined) throw this.#failure
     }
   }

@@ -53,7 +53,7 @@ export class ReplicaCatalogue {
   }
 
   /** Replaces everything known by a complete listing. */
-  observe(files: readonly LtxFileInfo[]): void {
+  loadListing(files: readonly LtxFileInfo[]): void {
     this.#tables.clear()
     this.#bytes = 0
     this.#count = 0

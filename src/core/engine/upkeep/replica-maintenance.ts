@@ -1,3 +1,5 @@
+import { RetryPause } from '../../async/retry-pause.ts'
+import { NEVER, type Schedule } from '../../async/schedule.ts'
 import { CompactionError } from '../../compaction/diagnose-failure.ts'
 import { type CompactionStep, MAX_LEVEL, planCompaction } from '../../compaction/plan-compaction.ts'
 import { runCompaction } from '../../compaction/run-compaction.ts'
@@ -28,15 +30,14 @@ export interface MaintenanceOptions {
 
 /** Least time between two runs of retention, in milliseconds; two intervals of level 1 if that is less. */
 const RETENTION_PAUSE_MS = 60_000
-const FIRST_RETRY_MS = 1000
-const MAX_RETRY_MS = 10 * 60_000
+const RETRY = { firstMs: 1000, maxMs: 10 * 60_000, patient: true, jitter: false }
 
 /**
  * Compacts and prunes one replica for its writer. It works from the catalogue, so that finding out
  * whether there is work costs no request, and lists the replica only before it deletes. An idle
  * replica has no next run at all. Errors are reported and retried with exponential backoff.
  */
-export class ReplicaMaintenance {
+export class ReplicaMaintenance implements Schedule {
   readonly #client: ReplicaClient
   readonly #catalogue: ReplicaCatalogue
   readonly #options: MaintenanceOptions
@@ -45,17 +46,16 @@ export class ReplicaMaintenance {
   /** Keys of objects that compaction avoids, and of damaged ones. Kept in memory only, since they may be repaired. */
   readonly #avoided = new Set<string>()
   readonly #damaged = new Set<string>()
-  #next: number | undefined
-  #notBefore = Number.NEGATIVE_INFINITY
-  /** Version of the catalogue that `#next` was computed from. */
+  #next = NEVER
+  /** Version of the catalogue that `#next` takes account of. */
   #seen = -1
   #retentionNotBefore = Number.NEGATIVE_INFINITY
   #protectedSlots: readonly TXID[] = []
   /** Keys of files that are kept only for their slots: retention would delete what merging them makes. */
   #leftovers: ReadonlySet<string> = new Set()
   #blocked: RetentionPlan['blocked']
-  #failures = 0
-  #deleteFailures = 0
+  readonly #retry = new RetryPause(RETRY)
+  readonly #deleteRetry: RetryPause
   #isFailing = false
   #running: Promise<void> | undefined
 
@@ -73,20 +73,21 @@ export class ReplicaMaintenance {
     this.#onEvent = onEvent
     const [first = RETENTION_PAUSE_MS] = options.levels
     this.#pauseMs = Math.min(RETENTION_PAUSE_MS, 2 * first)
+    this.#deleteRetry = new RetryPause({ ...RETRY, firstMs: this.#pauseMs })
   }
 
-  /** When to call `run` next, in milliseconds; `undefined` if never, until the catalogue changes. Cheap. */
-  nextDueAt(now: number): number | undefined {
+  /** When `run` is to be called next. Costs next to nothing. */
+  dueAt(now: number): number {
     const { levels, retention } = this.#options
-    if (levels.length === 0 && retention === 'none') return undefined
+    if (levels.length === 0 && retention === 'none') return NEVER
     if (this.#seen !== this.#catalogue.version) {
       this.#seen = this.#catalogue.version
       // A change makes nothing due before the end of level 1's interval; `run` finds out then.
       const intervalMs = levels[0] ?? this.#pauseMs
       const boundary = (Math.floor(now / intervalMs) + 1) * intervalMs
-      this.#next = Math.min(this.#next ?? boundary, boundary)
+      this.#next = Math.min(this.#next, boundary)
     }
-    return this.#next === undefined ? undefined : Math.max(this.#next, this.#notBefore)
+    return Math.max(this.#next, now + this.#retry.left(now))
   }
 
   /**
@@ -101,10 +102,10 @@ export class ReplicaMaintenance {
     this.#seen = -1
   }
 
-  /** Makes what failed due at once, because the store is reachable again. */
-  retrySoon(): void {
-    if (this.#failures === 0) return
-    this.#notBefore = Number.NEGATIVE_INFINITY
+  /** What failed because the store was away is due at once: the store is back. */
+  retryNow(): void {
+    if (this.#retry.failingSince === undefined) return
+    this.#retry.retryNow()
     this.#next = 0
   }
 
@@ -128,23 +129,22 @@ export class ReplicaMaintenance {
         await this.#compact(level + 1, now, signal)
       }
       await this.#retain(now, signal)
-      this.#failures = 0
+      this.#retry.succeeded(now)
       this.#reportRecovery()
       this.#seen = this.#catalogue.version
       this.#next = this.#nextAfter(now)
     } catch (error) {
       signal.throwIfAborted()
-      const retryInMs = growing(FIRST_RETRY_MS, this.#failures++)
+      const retryInMs = this.#retry.failed(now)
       this.#seen = this.#catalogue.version
       this.#next = now + retryInMs
-      this.#notBefore = this.#next
       this.#isFailing = true
       this.#onEvent({ type: 'maintenance-error', error, retryInMs })
     }
   }
 
   #reportRecovery(): void {
-    if (!this.#isFailing || this.#deleteFailures > 0) return
+    if (!this.#isFailing || this.#deleteRetry.failingSince !== undefined) return
     this.#isFailing = false
     this.#onEvent({ type: 'maintenance-recovered' })
   }
@@ -218,7 +218,7 @@ export class ReplicaMaintenance {
     const known = new Set(this.#catalogue.files.map(({ key }) => key))
     const listed = await this.#client.list({ signal })
     const stored = this.#catalogue.files.filter(({ key }) => !known.has(key))
-    this.#catalogue.observe(listed)
+    this.#catalogue.loadListing(listed)
     for (const file of stored) this.#catalogue.add(file)
     this.#options.onListed?.()
   }
@@ -237,7 +237,7 @@ export class ReplicaMaintenance {
     this.#leftovers = this.#leftoversOf(plan, retention, now)
     this.#retentionNotBefore = now + this.#pauseMs
     if (plan.remove.length === 0) {
-      this.#deleteFailures = 0
+      this.#deleteRetry.succeeded(now)
       return
     }
     const onDeleted = (files: readonly LtxFileInfo[]): void => this.#catalogue.remove(files)
@@ -248,9 +248,9 @@ export class ReplicaMaintenance {
     })
     const bytes = deleted.reduce((sum, { size }) => sum + size, 0)
     if (deleted.length > 0) this.#onEvent({ type: 'pruned', files: deleted.length, bytes })
-    if (failures.length === 0) this.#deleteFailures = 0
+    if (failures.length === 0) this.#deleteRetry.succeeded(now)
     else {
-      const retryInMs = growing(this.#pauseMs, this.#deleteFailures++)
+      const retryInMs = this.#deleteRetry.failed(now)
       this.#retentionNotBefore = now + retryInMs
       this.#isFailing = true
       this.#onEvent({ type: 'delete-failed', failures, retryInMs })
@@ -270,8 +270,8 @@ export class ReplicaMaintenance {
     return planRetention(files, retention, now, { damaged: this.#damaged })
   }
 
-  /** When there may be work again if nothing changes. */
-  #nextAfter(now: number): number | undefined {
+  /** When there may be work again, if nothing changes. */
+  #nextAfter(now: number): number {
     const { levels, retention } = this.#options
     const { files } = this.#catalogue
     const times = [...levels.keys()].flatMap((level) =>
@@ -282,7 +282,7 @@ export class ReplicaMaintenance {
       const at = plan.remove.length > 0 ? now : plan.nextAt
       if (at !== undefined) times.push(Math.max(at, this.#retentionNotBefore))
     }
-    return times.length === 0 ? undefined : Math.min(...times)
+    return Math.min(NEVER, ...times)
   }
 
   #steps(files: readonly LtxFileInfo[], level: number, now: number): CompactionStep[] {
@@ -309,9 +309,4 @@ function assertLevels(levels: readonly number[]): void {
   const ascending = levels.every((interval, i) => interval > (levels[i - 1] ?? 0))
   if (levels.length <= MAX_LEVEL && ascending) return
   throw new RangeError(`Expected up to ${MAX_LEVEL} ascending intervals, got ${levels}.`)
-}
-
-/** The pause after so many failures before this one, in milliseconds. */
-function growing(firstMs: number, tries: number): number {
-  return Math.min(MAX_RETRY_MS, firstMs * 2 ** Math.min(tries, 20))
 }

@@ -1,3 +1,4 @@
+import { NEVER, type Schedule } from '../../async/schedule.ts'
 import type { TXID } from '../../ltx/index.ts'
 import type { LtxFileInfo, ReplicaClient } from '../../replica/replica-client.ts'
 import type { EpochClaim } from '../../replica/writer-claim/writer-claim.ts'
@@ -27,7 +28,7 @@ export interface UpkeepParts {
  * What a replica needs beside new files: compaction, retention, verification. It runs beside the
  * replication and never holds it up; of many replicas a few are at work at a time.
  */
-export class ReplicaUpkeep {
+export class ReplicaUpkeep implements Schedule {
   readonly #catalogue: ReplicaCatalogue
   readonly #parts: UpkeepParts
   readonly #maintenance: ReplicaMaintenance
@@ -63,7 +64,7 @@ export class ReplicaUpkeep {
     )
     const intervalMs = options.verifyIntervalMs ?? 0
     const limiter = {
-      run: <T>(work: () => Promise<T>) => context.verifying(() => this.#begin(work)),
+      run: <T>(work: () => Promise<T>) => context.limits.verify.run(() => this.#begin(work)),
     }
     this.#verification = new VerifySchedule(client, { intervalMs, limiter, stored }, (event) => {
       // A listing does not show damage: what retention counts on must be what can be read.
@@ -75,28 +76,28 @@ export class ReplicaUpkeep {
   }
 
   /** Learns the whole replica from a listing. */
-  observe(files: readonly LtxFileInfo[]): void {
-    this.#catalogue.observe(files)
+  loadListing(files: readonly LtxFileInfo[]): void {
+    this.#catalogue.loadListing(files)
     this.#listed = true
   }
 
-  /** How long nothing is due, in milliseconds. @throws FencedError if that was found out meanwhile */
-  waitMs(now: number): number {
+  /** When something is due; `NEVER` while something runs. @throws FencedError if one was met in the meantime */
+  dueAt(now: number): number {
     const failure = this.#failure
     if (!(failure instanceof FencedError)) this.#failure = undefined
     if (failure !== undefined) throw failure
-    if (this.#running !== undefined || !this.#listed) return Number.POSITIVE_INFINITY
-    return Math.max(0, this.#dueAt(now) - now)
+    if (this.#running !== undefined || !this.#listed) return NEVER
+    return Math.min(this.#maintenance.dueAt(now), this.#verification.dueAt(now))
   }
 
   /** The store was away and is back: what failed meanwhile need not wait. */
-  storeAnswers(): void {
-    this.#maintenance.retrySoon()
+  retryNow(): void {
+    this.#maintenance.retryNow()
   }
 
   /** Begins what is due, if nothing is running. */
-  pump(now: number): void {
-    if (this.waitMs(now) > 0) return
+  runDue(now: number): void {
+    if (this.dueAt(now) > now) return
     this.#running = this.#run().finally(() => {
       this.#running = undefined
       this.#parts.wake()
@@ -109,6 +110,10 @@ export class ReplicaUpkeep {
     await this.#working?.catch(() => undefined)
   }
 
+  #now(): number {
+    return this.#parts.context.clock().wall
+  }
+
   async #begin<T>(work: () => Promise<T>): Promise<T> {
     this.#abort.signal.throwIfAborted()
     const working = work()
@@ -116,24 +121,19 @@ export class ReplicaUpkeep {
     return await working
   }
 
-  #dueAt(now: number): number {
-    const due = this.#maintenance.nextDueAt(now) ?? Number.POSITIVE_INFINITY
-    return Math.min(due, this.#verification.nextDueAt(now))
-  }
-
   async #run(): Promise<void> {
     const { signal } = this.#abort
-    const { maintaining } = this.#parts.context
+    const { maintenance } = this.#parts.context.limits
     try {
-      await maintaining(() =>
+      await maintenance.run(() =>
         this.#begin(async () => {
-          const due = this.#maintenance.nextDueAt(Date.now())
-          if (due !== undefined && due <= Date.now())
-            await this.#maintenance.run(Date.now(), signal)
+          const startedAt = this.#now()
+          if (this.#maintenance.dueAt(startedAt) > startedAt) return
+          await this.#maintenance.run(startedAt, signal)
         }),
       )
-      const now = Date.now()
-      if (this.#verification.nextDueAt(now) <= now) await this.#verification.run(now, signal)
+      const now = this.#now()
+      if (this.#verification.dueAt(now) <= now) await this.#verification.run(now, signal)
     } catch (error) {
       if (!signal.aborted) this.#failure ??= error
     }

@@ -69,6 +69,7 @@ export class ReplicaWriter {
   readonly #database: string
   readonly #writer: WriterIdentity
   readonly #onEvent: (event: EngineEvent) => void
+  readonly #now: () => number
   #captured: TXID | undefined
   #lastTimestamp = 0
   /** Of the state at `#captured`; `undefined` while unknown: files then carry no checksum. */
@@ -93,11 +94,12 @@ export class ReplicaWriter {
       await hooks.onShipped(file, bytes, signal)
       // One that stays, on a disk gone read-only, is behind the replica's end: the next start removes it.
       if (file.spooled !== undefined) await spool.remove(file.spooled).catch(() => {})
-      await this.#landed(file.header, signal)
+      await this.#recordStored(file.header, signal)
     }
     this.shipper = new Shipper(database, this.client, { ...hooks, onShipped }, this.claim)
     this.spool = spool
     this.#onEvent = hooks.onEvent
+    this.#now = hooks.now
   }
 
   /** Newest TXID given out, shipped or pending. */
@@ -129,13 +131,13 @@ export class ReplicaWriter {
 
   /** A time for the next file: now, but never before the last file's. */
   stamp(): Stamp {
-    this.#lastTimestamp = Math.max(this.#lastTimestamp + 1, Date.now())
+    this.#lastTimestamp = Math.max(this.#lastTimestamp + 1, this.#now())
     const { bootId, nodeId } = this.#writer
     return { timestamp: this.#lastTimestamp, nodeId: this.claim?.nodeId ?? nodeId, bootId }
   }
 
   /** What to do where another writer's file stands in the next slot. */
-  taken({ nodeId }: LtxHeader): ContentionDecision {
+  decideContention({ nodeId }: LtxHeader): ContentionDecision {
     return decideContention(this.claim?.epoch ?? 0, epochOf(nodeId))
   }
 
@@ -182,7 +184,7 @@ export class ReplicaWriter {
     const checksums = this.#checksums(staged)
     const file = pagesFile(source, view, changed, txid, this.stamp(), checksums)
     const { header, pages } = file
-    this.#add({ txid, header, pages, noticedAt: Date.now(), body: fileBytes(file) }, staged)
+    this.#add({ txid, header, pages, noticedAt: this.#now(), body: fileBytes(file) }, staged)
   }
 
   /**
@@ -265,7 +267,7 @@ export class ReplicaWriter {
   }
 
   /**
-   * Stores the database at the capture's fresh anchor: the first file of a replica as a snapshot,
+   * Stores the database at the capture's freshly pinned view: the first file of a replica as a snapshot,
    * a later base as the next level-0 file, in the slot that any other writer would need too.
    * A page size other than the replica's gets a snapshot as well, for one restore cannot mix two.
    *
@@ -283,7 +285,7 @@ export class ReplicaWriter {
     const before = this.#sums?.value
     const file = fullFile(source, view, { minTxid: txid, maxTxid: txid }, stamp, undefined, before)
     const bytes = await this.#putFull(first ? SNAPSHOT_LEVEL : 0, file, signal)
-    await this.#landed(file.header, signal)
+    await this.#recordStored(file.header, signal)
     if (!first && this.#pageSize !== undefined && this.#pageSize !== source.pageSize) {
       const txids = { minTxid: toTxid(1), maxTxid: txid }
       await this.#putFull(SNAPSHOT_LEVEL, fullFile(source, view, txids, stamp), signal)
@@ -319,7 +321,10 @@ export class ReplicaWriter {
   }
 
   /** A file stands in the store. The first one of this writer's own fences the older ones. */
-  async #landed({ nodeId, maxTxid }: LtxHeader, signal: AbortSignal | undefined): Promise<void> {
+  async #recordStored(
+    { nodeId, maxTxid }: LtxHeader,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const { claim } = this
     if (claim?.epoch === undefined || nodeId !== claim.nodeId) return
     const taken = await claim.recordStored(maxTxid, signal)
@@ -369,7 +374,7 @@ export class ReplicaWriter {
   async #recoverSpool(head: ReplicaHead): Promise<ReplicaHead | undefined> {
     const { files, unused } = await recoverSpool(this.spool, head)
     if (unused !== undefined) {
-      const path = await this.spool.setAside(Date.now())
+      const path = await this.spool.setAside(this.#now())
       this.#onEvent({ type: 'spool-ignored', database: this.#database, path, reason: unused })
     }
     const last = files.at(-1)

@@ -1,5 +1,4 @@
-import { Backoff } from '../../async/backoff.ts'
-import { Deadline } from '../../async/deadline.ts'
+import { RetryPause } from '../../async/retry-pause.ts'
 import { formatTxid, type LtxHeader, type TXID } from '../../ltx/index.ts'
 import type { ReplicaClient } from '../../replica/replica-client.ts'
 import type { EpochClaim } from '../../replica/writer-claim/writer-claim.ts'
@@ -15,8 +14,10 @@ export interface ShipperHooks {
     signal: AbortSignal,
   ) => Promise<void> | void
   /** The slot holds another writer's file. Resolves if this writer can go on behind it; else throws `FencedError`. */
-  readonly onTaken: (file: PendingFile, found: LtxHeader, signal: AbortSignal) => Promise<void>
+  readonly onSlotTaken: (file: PendingFile, found: LtxHeader, signal: AbortSignal) => Promise<void>
   readonly onEvent: (event: EngineEvent) => void
+  /** In milliseconds since 1970. */
+  readonly now: () => number
   /** Something has changed; look again. */
   readonly wake: () => void
   /** How many databases fail at the same time. */
@@ -36,9 +37,7 @@ export class Shipper {
   #uploading: Promise<void> | undefined
   #abort = new AbortController()
   #startedAt = 0
-  readonly #backoff: Backoff
-  #failingSince: number | undefined
-  readonly #pause = new Deadline()
+  readonly #retry: RetryPause
   #fatal: unknown
 
   /** @param claim without one, whoever has the slot first has it */
@@ -47,7 +46,7 @@ export class Shipper {
     this.#client = client
     this.#hooks = hooks
     this.#claim = claim
-    this.#backoff = new Backoff({ crowd: hooks.failing })
+    this.#retry = new RetryPause({ crowd: hooks.failing })
   }
 
   get pending(): readonly PendingFile[] {
@@ -56,12 +55,13 @@ export class Shipper {
 
   /** How long no next try is allowed, in milliseconds. */
   untilRetry(now: number): number {
-    return this.#pause.left(now)
+    return this.#retry.left(now)
   }
 
   /** For how long the store has not taken the first pending file, in milliseconds. */
   stuckFor(now: number): number {
-    if (this.#failingSince !== undefined) return now - this.#failingSince
+    const { failingSince } = this.#retry
+    if (failingSince !== undefined) return now - failingSince
     return this.#uploading === undefined ? 0 : now - this.#startedAt
   }
 
@@ -70,10 +70,10 @@ export class Shipper {
   }
 
   /** Starts the next upload if none runs and no pause is due. @throws what ended the last one for good */
-  pump(now: number): void {
+  startNext(now: number): void {
     if (this.#fatal !== undefined) throw this.#fatal
     const file = this.#queue[0]
-    if (file === undefined || this.#uploading !== undefined || this.#pause.left(now) > 0) return
+    if (file === undefined || this.#uploading !== undefined || this.#retry.left(now) > 0) return
     this.#startedAt = now
     this.#abort = new AbortController()
     this.#uploading = this.#upload(file, this.#abort.signal).finally(() => {
@@ -83,7 +83,7 @@ export class Shipper {
   }
 
   /** Resolves when no upload runs. @throws what ended it for good */
-  async settled(): Promise<void> {
+  async uploadEnded(): Promise<void> {
     await this.#uploading
     if (this.#fatal !== undefined) throw this.#fatal
   }
@@ -97,7 +97,7 @@ export class Shipper {
   /** Forgets all pending files. */
   drop(): void {
     this.#queue.length = 0
-    this.#goesOn()
+    this.#retry.succeeded(this.#hooks.now())
   }
 
   async #upload(file: PendingFile, signal: AbortSignal): Promise<void> {
@@ -110,24 +110,23 @@ export class Shipper {
       if (error instanceof FencedError) this.#fatal = error
       else if (signal.aborted) return
       else if (isStoreError(error) && error.code === 'AlreadyExists') {
-        await this.#taken(file, signal)
+        await this.#slotTaken(file, signal)
       } else this.#failed(error)
     }
   }
 
   async #shipped(file: PendingFile, bytes: number, signal: AbortSignal): Promise<void> {
     this.#queue.shift()
-    if (this.#failingSince !== undefined) {
-      const outageMs = Math.max(0, Date.now() - this.#failingSince)
+    const outageMs = this.#retry.succeeded(this.#hooks.now())
+    if (outageMs !== undefined) {
       const [database, during] = [this.#database, 'upload' as const]
       this.#hooks.onEvent({ type: 'store-recovered', database, during, outageMs })
     }
-    this.#goesOn()
     await this.#hooks.onShipped(file, bytes, signal)
   }
 
   /** An earlier try may have landed although its answer was lost; then the object is ours to the byte. */
-  async #taken(file: PendingFile, signal: AbortSignal): Promise<void> {
+  async #slotTaken(file: PendingFile, signal: AbortSignal): Promise<void> {
     try {
       const found = await this.#client.head(0, file.txid, file.txid, { signal })
       if (found === undefined) return this.#failed(emptySlot(file.txid))
@@ -138,7 +137,7 @@ export class Shipper {
         header.timestamp === timestamp &&
         header.walOffset === walOffset &&
         header.walSize === walSize
-      if (!ours) return await this.#hooks.onTaken(file, header, signal)
+      if (!ours) return await this.#hooks.onSlotTaken(file, header, signal)
       await this.#claim?.assertFresh(signal)
       this.#client.recordStored(found)
       await this.#shipped(file, found.size, signal)
@@ -149,18 +148,8 @@ export class Shipper {
     }
   }
 
-  /** Whatever failed does not any more. */
-  #goesOn(): void {
-    this.#backoff.reset()
-    this.#failingSince = undefined
-    this.#pause.clear()
-  }
-
   #failed(error: unknown): void {
-    const now = Date.now()
-    this.#failingSince = Math.min(this.#failingSince ?? now, now)
-    const retryInMs = this.#backoff.next()
-    this.#pause.set(now, retryInMs)
+    const retryInMs = this.#retry.failed(this.#hooks.now())
     const event = failureEvent('upload', error, retryInMs)
     this.#hooks.onEvent({ database: this.#database, ...event })
   }

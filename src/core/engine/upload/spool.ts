@@ -54,11 +54,15 @@ export class Spool {
     } catch (error) {
       throw new DurableWriteError('NotWritten', path, error)
     }
-    const { size } = await durableWrite(path, chunks, { mode: 0o600 })
-    const bytes = Number(size)
-    this.#bytes += bytes
-    this.#files += 1
-    return { txid, path, bytes }
+    try {
+      const { size } = await durableWrite(path, chunks, { mode: 0o600 })
+      const bytes = Number(size)
+      this.#bytes += bytes
+      this.#files += 1
+      return { txid, path, bytes }
+    } finally {
+      if (this.#files === 0) await this.#removeFolder()
+    }
   }
 
   /** Removes a file that has been stored elsewhere, and the folder with the last one. */
@@ -68,7 +72,11 @@ export class Spool {
     this.#files = Math.max(0, this.#files - 1)
     if (this.#files > 0) return
     this.#bytes = 0
-    // Not empty: another file is just being written.
+    await this.#removeFolder()
+  }
+
+  async #removeFolder(): Promise<void> {
+    // It is not empty while another file is being written.
     await rmdir(this.path).catch(() => {})
   }
 

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { type Clock, type Instant, systemClock } from '../../async/clock.ts'
 import type { LtxHeader, TXID } from '../../ltx/index.ts'
 import { isStoreError, type ObjectStore, StoreError } from '../../store/index.ts'
 import type { LtxFileInfo } from '../replica-client.ts'
@@ -42,13 +43,7 @@ export interface EpochClaimOptions {
   /** Tells the database file from copies of it (`ClaimRecord.file`); `undefined` while that is not known. */
   readonly file?: (() => string | undefined) | undefined
   /** Default: the clocks of the process. */
-  readonly clock?: (() => Instant) | undefined
-}
-
-/** One moment by two clocks, in milliseconds: the monotonic one may stop while the machine sleeps, the other may be set back. */
-export interface Instant {
-  readonly wall: number
-  readonly monotonic: number
+  readonly clock?: Clock | undefined
 }
 
 /** The part of a replica's head that a claim depends on. */
@@ -72,7 +67,7 @@ export class EpochClaim {
   readonly #store: ObjectStore
   readonly #options: EpochClaimOptions
   readonly #createOnlyCheck: CreateOnlyCheck
-  readonly #clock: () => Instant
+  readonly #clock: Clock
   #epoch: number | undefined
   /** Epochs whose claim was sent and not answered: they may be this writer's own. */
   readonly #unanswered = new Set<number>()
@@ -317,10 +312,6 @@ function slotEpoch({ header }: ClaimedHead): number | undefined {
 function withoutConditions({ description }: ObjectStore): StoreError {
   const message = `${description} has no create-only puts, so two writers of a replica could not detect each other.`
   return new StoreError('Unsupported', message, { op: 'put', hint: UNFENCED_HINT })
-}
-
-function systemClock(): Instant {
-  return { wall: Date.now(), monotonic: performance.now() }
 }
 
 function elapsed(from: Instant, to: Instant): number {

@@ -64,7 +64,7 @@ describe('ReplicaCatalogue', () => {
             catalogue.remove(change.files)
             for (const { key } of change.files) model.delete(key)
           } else {
-            catalogue.observe(change.files)
+            catalogue.loadListing(change.files)
             model.clear()
             for (const file of change.files) model.set(file.key, file)
           }
@@ -90,7 +90,7 @@ describe('ReplicaCatalogue', () => {
 
   it('sums up the replica anew only when it has changed', () => {
     const catalogue = new ReplicaCatalogue('ltx')
-    catalogue.observe([fileAt(9, 1, 1, START), fileAt(0, 2, 2, START)])
+    catalogue.loadListing([fileAt(9, 1, 1, START), fileAt(0, 2, 2, START)])
     const { summary } = catalogue
     expect(summary).toEqual(summarizeReplica(catalogue.files))
     expect(catalogue.summary).toBe(summary)

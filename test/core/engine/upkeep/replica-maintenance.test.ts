@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { MemoryObjectStore } from '../../../../src/backends/memory/index.ts'
+import { NEVER } from '../../../../src/core/async/schedule.ts'
 import { ReplicaMaintenance } from '../../../../src/core/engine/upkeep/replica-maintenance.ts'
 import { encodeLtx, txid } from '../../../../src/core/ltx/index.ts'
 import { planRestore } from '../../../../src/core/restore/restore-plan.ts'
@@ -97,9 +98,9 @@ describe('what is due', () => {
     const replica = new MaintainedReplica(START)
     await replica.write(40, SECOND)
     await replica.pass(2 * HOUR)
-    expect(replica.maintenance.nextDueAt(Date.now())).toBeDefined()
+    expect(replica.maintenance.dueAt(Date.now())).toBeLessThan(NEVER)
     await replica.pass(8 * DAY)
-    expect(replica.maintenance.nextDueAt(Date.now())).toBeUndefined()
+    expect(replica.maintenance.dueAt(Date.now())).toBe(NEVER)
     const { totalCalls } = replica.store
     const { runs } = replica
     await replica.pass(365 * DAY)
@@ -114,7 +115,7 @@ describe('what is due', () => {
     await replica.commit()
     const { totalCalls } = replica.store
     await replica.pass(10 * MINUTE)
-    expect(replica.maintenance.nextDueAt(Date.now())).toBeUndefined()
+    expect(replica.maintenance.dueAt(Date.now())).toBe(NEVER)
     expect(replica.runs).toBeLessThan(4)
     expect(replica.store.totalCalls).toBe(totalCalls)
   })
@@ -123,7 +124,7 @@ describe('what is due', () => {
     const replica = new MaintainedReplica(START, { levels: [], retention: 'none' })
     await replica.write(40, SECOND)
     expect(replica.runs).toBe(0)
-    expect(replica.maintenance.nextDueAt(Date.now())).toBeUndefined()
+    expect(replica.maintenance.dueAt(Date.now())).toBe(NEVER)
   })
 
   it('is only retention without levels', async () => {
@@ -135,7 +136,7 @@ describe('what is due', () => {
     replica.catalogue.add(await replica.client.put(9, txid(1), txid(10), bytes, snapshot))
     await replica.pass(5 * MINUTE)
     expect(names(replica.catalogue.files)).toEqual(['0:10-10', '9:1-10'])
-    expect(replica.maintenance.nextDueAt(Date.now())).toBeUndefined()
+    expect(replica.maintenance.dueAt(Date.now())).toBe(NEVER)
   })
 
   it('is deleted at most once a minute', async () => {
@@ -167,7 +168,7 @@ describe('what is due', () => {
     const replica = new MaintainedReplica(START, { retention: 'none' })
     for (const pageSize of [512, 1024, 2048, 4096]) await replica.commit(pageSize)
     await replica.pass(2 * HOUR)
-    expect(replica.maintenance.nextDueAt(Date.now())).toBeUndefined()
+    expect(replica.maintenance.dueAt(Date.now())).toBe(NEVER)
     expect(names(replica.catalogue.files)).toEqual(['0:2-2', '0:3-3', '0:4-4', '9:1-1'])
   })
 
@@ -175,7 +176,7 @@ describe('what is due', () => {
     const replica = new MaintainedReplica(START, { levels: [30 * SECOND], retention: 'none' })
     await replica.write(20, SECOND)
     const other = new MaintainedReplica(Date.now(), { levels: [30 * SECOND] }, replica.store)
-    other.catalogue.observe(replica.catalogue.files)
+    other.catalogue.loadListing(replica.catalogue.files)
     await other.pass(30 * SECOND)
     await replica.pass(30 * SECOND)
     expect(replica.count('maintenance-error')).toBe(0)
@@ -205,7 +206,7 @@ describe('damage', () => {
     )
     expect(replica.count('retention-blocked')).toBe(1)
     expect(replica.count('pruned')).toBe(0)
-    expect(replica.maintenance.nextDueAt(Date.now())).toBeUndefined()
+    expect(replica.maintenance.dueAt(Date.now())).toBe(NEVER)
   })
 
   it('no longer stops retention of other transactions once there is a new full copy', async () => {
@@ -236,7 +237,7 @@ describe('damage', () => {
     const files = replica.catalogue.files.filter(({ key }) => key !== snapshot.key)
     expect(planRestore(files, { kind: 'latest' }).txid).toBe(60n)
     expect(names(replica.catalogue.files)).toEqual(['0:60-60', '2:2-60', '9:1-1', '9:1-60'])
-    expect(replica.maintenance.nextDueAt(Date.now())).toBeUndefined()
+    expect(replica.maintenance.dueAt(Date.now())).toBe(NEVER)
   })
 
   it('by a deletion that was not ours stops retention', async () => {
@@ -267,7 +268,7 @@ describe('merges and deletions of another process', () => {
       { levels: [20 * SECOND, HOUR], retention: 'none' },
       replica.store,
     )
-    other.catalogue.observe(await replica.client.list())
+    other.catalogue.loadListing(await replica.client.list())
     await other.run()
     vi.setSystemTime(Date.now() + 2 * HOUR)
     await other.run()
@@ -400,7 +401,7 @@ describe('who may delete', () => {
     const { runs } = replica
     await replica.pass(30 * DAY)
     expect(replica.runs - runs).toBeLessThan(5)
-    expect(replica.maintenance.nextDueAt(Date.now())).toBeUndefined()
+    expect(replica.maintenance.dueAt(Date.now())).toBe(NEVER)
   })
 })
 
@@ -442,5 +443,5 @@ it('takes a client, a catalogue and plain options', () => {
   const { client, catalogue } = new MaintainedReplica(START)
   const options = { levels: [], retention: 'none', nodeId: 1n } as const
   const maintenance = new ReplicaMaintenance(client, catalogue, options, () => undefined)
-  expect(maintenance.nextDueAt(START)).toBeUndefined()
+  expect(maintenance.dueAt(START)).toBe(NEVER)
 })

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { describe, expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../../src/backends/memory/index.ts'
+import type { Instant } from '../../../../src/core/async/clock.ts'
 import { FLAG_NO_CHECKSUM, type LtxHeader, txid } from '../../../../src/core/ltx/index.ts'
 import { ReplicaClient } from '../../../../src/core/replica/replica-client.ts'
 import { decodeClaim, decodeEnd } from '../../../../src/core/replica/writer-claim/claim-records.ts'
@@ -22,7 +23,6 @@ import type { ClaimedHead } from '../../../../src/core/replica/writer-claim/writ
 import {
   EpochClaim,
   type EpochClaimOptions,
-  type Instant,
 } from '../../../../src/core/replica/writer-claim/writer-claim.ts'
 import { type ObjectStore, StoreError } from '../../../../src/core/store/index.ts'
 import { hookedStore, type StoreHooks } from '../../../support/hooked-store.ts'

@@ -6,7 +6,7 @@ import { Crc64, lockPage, type TXID } from '../../ltx/index.ts'
  * One state of a small database, remembered as a checksum of each page: 8 bytes a page. It tells
  * later which pages have changed, whatever happened to the WAL in between.
  */
-export interface PageSums {
+export interface PageChecksums {
   /** Newest TXID of the replica, which holds the state. */
   readonly txid: TXID
   /** Where the state stands in the WAL. */
@@ -18,12 +18,16 @@ export interface PageSums {
 }
 
 /** Reads the whole of `view` once. */
-export function pageSums(source: SourceDatabase, view: DatabaseView, txid: TXID): PageSums {
+export function readPageChecksums(
+  source: SourceDatabase,
+  view: DatabaseView,
+  txid: TXID,
+): PageChecksums {
   const { pageSize } = source
   const { run, wal, commit } = view
   const sums = new BigUint64Array(commit)
   for (const { pgno, data } of readView(source, view, lockPage(pageSize))) {
-    sums[pgno - 1] = sumOf(data)
+    sums[pgno - 1] = contentChecksum(data)
   }
   return { txid, position: { run, wal, commit }, pageSize, sums }
 }
@@ -38,12 +42,12 @@ export function pageSums(source: SourceDatabase, view: DatabaseView, txid: TXID)
 export function changedPages(
   source: SourceDatabase,
   view: DatabaseView,
-  { sums }: PageSums,
+  { sums }: PageChecksums,
   maxBytes: number,
 ): PageImage[] | undefined {
   const changed: PageImage[] = []
   for (const { pgno, data } of readView(source, view, lockPage(source.pageSize))) {
-    const known = pgno <= sums.length && sums[pgno - 1] === sumOf(data)
+    const known = pgno <= sums.length && sums[pgno - 1] === contentChecksum(data)
     const resized = pgno === 1 && sums.length !== view.commit
     if (!known || resized) changed.push({ pgno, data: data.slice() })
     if (changed.length * source.pageSize > maxBytes) return undefined
@@ -52,6 +56,6 @@ export function changedPages(
 }
 
 /** Content of one page. */
-export function sumOf(data: Uint8Array): bigint {
+export function contentChecksum(data: Uint8Array): bigint {
   return new Crc64().update(data).digest()
 }
