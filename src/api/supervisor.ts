@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { abortable } from '../core/async/signals.ts'
 import { parseTxid } from '../core/ltx/txid.ts'
-import { abortable } from '../core/store/call-scope.ts'
 import { ControlClient, LinkClosed } from './control-client.ts'
 import { EventQueue } from './event-queue.ts'
 import type {

@@ -178,3 +178,18 @@ function describe(error: unknown): string {
 }
 
 export { joined }
+
+/** Conflicts that one writer may meet before a race counts as undecided. */
+const MAX_CONFLICTS = 20
+
+/** Repeats a write that met a conflict in which nothing was stored, as a retry layer does. */
+export async function untilDecided<T>(write: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await write()
+    } catch (error) {
+      const isConflict = isStoreError(error) && error.retryable && error.outcome === 'not-applied'
+      if (!isConflict || attempt === MAX_CONFLICTS) throw error
+    }
+  }
+}

@@ -1,23 +1,23 @@
 /**
- * Requests that a fault applies to. `commit` is the request that makes an upload in parts visible,
- * `part` one that carries a part; a put in one request is `put`. A backend that sends one request
- * for `list` and `listDir` calls both `list`; a batch delete is `delete`.
+ * The requests that a fault applies to. `commit` is the request that makes an upload in parts visible,
+ * `part` one that carries a part; a put in one request is `put`. `list` and `listDir` are both `list`;
+ * a batch delete is `delete`.
  */
 export type FaultTarget = 'put' | 'part' | 'commit' | 'get' | 'head' | 'list' | 'delete' | 'any'
 
 export interface FaultOptions {
   /** Default `any`. */
   readonly on?: FaultTarget | undefined
-  /** How many matching requests are hit before the fault is used up. Default 1; `Infinity` until `reset`. */
+  /** How many matching requests are hit before the fault is used up. Default 1; `Infinity` lasts until `reset`. */
   readonly times?: number | undefined
-  /** Matching requests let through before the first one is hit. Default 0. */
+  /** Matching requests that pass before the first one is hit. Default 0. */
   readonly skip?: number | undefined
 }
 
 /**
- * Breaks the way between a store and its service: a proxy for the HTTP backends, a wrapper for the
- * memory store. Several faults may be scripted at once; each request uses up the first that
- * matches, in the order of scripting. Nothing is hit after `reset`.
+ * Breaks the connection between a store and its service: a proxy for HTTP backends, `FaultyStore` for
+ * others. Several faults may be scripted at once; each request uses up the first that matches, in the
+ * order in which they were scripted. Nothing is hit after `reset`.
  */
 export interface FaultControl {
   /** Forgets every scripted fault, releases stalled requests with a reset, sets the counts to 0. */
@@ -26,21 +26,21 @@ export interface FaultControl {
   /** Requests that clients sent since `reset`, whether they were hit or not. Default target: all. */
   requestCount(on?: FaultTarget): number
 
-  /** The service carries the request out; the answer is lost (connection reset). */
+  /** The service carries out the request; the answer is lost (connection reset). */
   dropResponse(options?: FaultOptions): void
 
   /** The connection is reset before the service sees the request. */
   dropRequest(options?: FaultOptions): void
 
-  /** The answer's body ends after `bytes` bytes: by a reset, or `cleanly` as a careless proxy does it. */
+  /** The answer's body ends after `bytes` bytes: by a reset, or `cleanly`, as a careless proxy does it. */
   cutBody(bytes: number, options?: FaultOptions & { readonly cleanly?: boolean | undefined }): void
 
-  /** The request is taken and never answered. With `afterCommit` the service carries it out first. */
+  /** The request is accepted and never answered. With `afterCommit` the service carries it out first. */
   stall(options?: FaultOptions & { readonly afterCommit?: boolean | undefined }): void
 
   /**
    * The service's own error answer for this HTTP status, in its own format and with its usual code,
-   * without carrying the request out. 409 is a write conflict in which nothing landed
+   * without carrying out the request. 409 is a write conflict in which nothing was stored
    * (S3 `ConditionalRequestConflict`); 400 a damaged upload (`BadDigest`) if `code` is `checksum`.
    */
   answer(
@@ -52,10 +52,10 @@ export interface FaultControl {
     },
   ): void
 
-  /** The service overlooks the range and answers with the whole object. */
+  /** The service ignores the range and answers with the whole object. */
   ignoreRange(options?: FaultOptions): void
 
-  /** Calls `hook` when a matching request has arrived and before the service sees it; the request waits for it. */
+  /** Calls `hook` when a matching request has arrived, and waits for it before the service sees the request. */
   before(hook: () => Promise<void>, options?: FaultOptions): void
 
   /** Deletes of this key are refused with the service's error for "access denied", also inside a batch. */

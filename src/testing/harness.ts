@@ -3,7 +3,7 @@ import type { FaultControl } from './faults.ts'
 
 /**
  * What the contract suite needs to know about one backend. Only `name`, `open` and `close` are
- * required; each optional member that is missing leaves the cases that need it out, by name.
+ * required; the cases that need a member that is missing are skipped by name.
  *
  * The suite works under random prefixes that start with `contract-` and deletes only what it put there.
  */
@@ -11,30 +11,33 @@ export interface ContractHarness {
   readonly name: string
 
   /**
-   * A fresh client on the same container each call, rooted at `prefix` (a key path without a slash
-   * at its end). Two clients with one prefix see the same objects.
+   * A new client of the same container with each call, rooted at `prefix` (a key path without a
+   * trailing slash). Two clients with the same prefix see the same objects.
    */
   open(prefix: string): Promise<ObjectStore>
 
-  /** A client on a container (bucket, folder) that does not exist. Needed by ER01. */
+  /** A client of a container (bucket, folder) that does not exist. Needed by ER01. */
   openMissingContainer?(): Promise<ObjectStore>
 
   /** A client whose credentials the service refuses. Needed by ER02. */
   openRefused?(): Promise<ObjectStore>
 
-  /** Strings that no error, description or log line may show: keys, tokens, signatures. Needed by ER03. */
+  /** Strings that no error, description or log line may contain: keys, tokens, signatures. Used by ER03. */
   readonly secrets?: readonly string[] | undefined
 
   /** How a second process opens the same container. Needed by CD06, CL04 and FS15. */
   readonly child?: ContractChild | undefined
 
-  /** Faults between client and service. Needed by the cases marked F. */
+  /**
+   * Faults between client and service. Needed by the cases about broken connections and errors. Without
+   * a network: `new FaultyStore(store, script)` in `open`, and `faults: script`.
+   */
   readonly faults?: FaultControl | undefined
 
-  /** The retry budget of the stores that `open` gives, or absent if they do not retry. Needed by the cases that await a retry. */
+  /** The retry budget of the stores that `open` returns; absent if they do not retry. `behindRetry(harness)` sets both. */
   readonly retry?: ContractRetry | undefined
 
-  /** Half-written things that the interface hides: unfinished uploads, staged files. Needed by the cases marked Z. */
+  /** Names of half-written things that the interface hides: unfinished uploads, staged files. */
   residue?(prefix: string): Promise<readonly string[]>
 
   readonly limits?: ContractLimits | undefined
@@ -46,7 +49,7 @@ export interface ContractHarness {
 export interface ContractChild {
   /** Absolute `file:` URL of the module. */
   readonly module: string
-  /** Handed to `openStore` as it is; must survive JSON. */
+  /** Passed to `openStore`; must survive JSON. */
   readonly data: unknown
 }
 
@@ -56,7 +59,7 @@ export interface ContractChildModule {
 }
 
 /**
- * Keep these small, or the suite waits. Good values: 4 attempts, 3,000 ms in all, 400 ms for one
+ * Keep these small, or the suite takes long. Good values: 4 attempts, 3,000 ms in all, 400 ms for one
  * attempt, first delay of at most 20 ms.
  */
 export interface ContractRetry {
@@ -73,7 +76,7 @@ export interface ContractLimits {
   readonly manyKeys?: number | undefined
   /** Entries on one page of the store's listing. Default 1,000. */
   readonly pageSize?: number | undefined
-  /** Size at which the backend goes over to uploads in parts, in bytes. Default 8 MiB. */
+  /** Size from which the backend uploads in parts, in bytes. Default 8 MiB. */
   readonly partBytes?: number | undefined
   /** Keys in a one-winner race. Default 50. */
   readonly raceRounds?: number | undefined

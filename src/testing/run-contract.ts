@@ -15,12 +15,14 @@ export interface CaseResult {
   readonly status: 'passed' | 'failed' | 'skipped'
   /** Of a skipped case: `needs …`. */
   readonly reason?: string | undefined
+  /** Of a skipped case: how the harness can provide what it needs. */
+  readonly hint?: string | undefined
   /** Of a failed case. */
   readonly error?: unknown
   readonly ms: number
 }
 
-/** What a run showed. Fit for JSON, to be published with a backend. */
+/** What a run showed. Can be written as JSON and published with a backend. */
 export interface ContractReport {
   readonly name: string
   readonly passed: number
@@ -36,7 +38,7 @@ export interface RunOptions {
   readonly timeoutMs?: number | undefined
 }
 
-/** Runs the contract without a test runner and closes the harness. Never throws for a case that fails. */
+/** Runs the contract without a test runner and closes the harness. Does not throw because a case failed. */
 export async function runObjectStoreContract(
   harness: ContractHarness,
   options: RunOptions = {},
@@ -87,7 +89,9 @@ export async function runCase(
     const prefix = `contract-${randomUUID()}/${one.id.toLowerCase()}`
     context = await CaseContext.open(harness, prefix)
     const missing = missingNeed(one.needs ?? [], harness, context.store.capabilities)
-    if (missing !== undefined) return result('skipped', { reason: `needs ${missing}` })
+    if (missing !== undefined) {
+      return result('skipped', { reason: `needs ${missing}`, hint: HOW_TO_PROVIDE[missing] })
+    }
     const limit = one.timeoutMs ?? timeoutMs
     await within(limit, `case ${one.id}`, one.run(context))
     return result('passed')
@@ -98,6 +102,23 @@ export async function runCase(
       await within(5000, 'clean-up', context.end()).catch(() => {})
     }
   }
+}
+
+/** For the needs that a harness can meet; the others are decided by what the store declares. */
+const HOW_TO_PROVIDE: Readonly<Partial<Record<Need, string>>> = {
+  faults: 'set `faults` in the harness; FaultyStore and FaultScript need no network',
+  retry: 'run the suite with behindRetry(harness), too',
+  'no retry': 'run the suite with the bare harness, too',
+  'uploads in parts': 'set `limits.partBytes`, if the backend uploads in parts',
+  residue: 'set `residue` in the harness',
+  'child process': 'set `child` in the harness',
+  'missing container': 'set `openMissingContainer` in the harness',
+  'refused credentials': 'set `openRefused` in the harness, if there are credentials',
+}
+
+/** Why a case was skipped, in one phrase. */
+export function skipReason({ reason, hint }: CaseResult): string {
+  return hint === undefined ? `${reason}` : `${reason} (${hint})`
 }
 
 function missingNeed(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { facets } from './facets.ts'
 import type { ContractHarness } from './harness.ts'
-import { CASE_TIMEOUT_MS, type CaseResult, runCase, summarize } from './run-contract.ts'
+import { CASE_TIMEOUT_MS, type CaseResult, runCase, skipReason, summarize } from './run-contract.ts'
 
 /** The three functions of a test runner, as node:test, vitest, jest and mocha have them. */
 export interface ContractRunner {
@@ -11,7 +11,7 @@ export interface ContractRunner {
   readonly after: (body: () => Promise<void>) => unknown
 }
 
-/** What a case gets beyond its own limit, so that its error comes before the runner's. In milliseconds. */
+/** Time on top of a case's own limit, so that its error comes before the runner's. In milliseconds. */
 const RUNNER_MARGIN_MS = 10_000
 
 /**
@@ -30,7 +30,7 @@ export function objectStoreContract(runner: ContractRunner, harness: ContractHar
               const result = await runCase(harness, facet.name, one)
               results.push(result)
               if (result.status === 'failed') throw result.error
-              if (result.status === 'skipped') skip(this, context, `skipped: ${result.reason}`)
+              if (result.status === 'skipped') skip(this, context, `skipped: ${skipReason(result)}`)
             },
             (one.timeoutMs ?? CASE_TIMEOUT_MS) + RUNNER_MARGIN_MS,
           )
@@ -40,10 +40,10 @@ export function objectStoreContract(runner: ContractRunner, harness: ContractHar
     runner.it('summary', () => {
       const { passed, failed, skipped } = summarize(harness.name, results)
       const skips = results.filter((r) => r.status === 'skipped')
-      const lines = skips.map((r) => `  ${r.id} skipped: ${r.reason}`)
+      const lines = skips.map((r) => `  ${r.id} skipped: ${skipReason(r)}`)
       const line = `${harness.name}: ${passed} passed, ${failed} failed, ${skipped} skipped`
       process.stdout.write(`${[line, ...lines].join('\n')}\n`)
-      assert.ok(passed > 0, 'no case has run')
+      assert.ok(passed > 0, 'no case ran')
     })
     runner.after(() => harness.close())
   })
@@ -53,7 +53,7 @@ interface Skippable {
   readonly skip?: (reason?: string) => void
 }
 
-/** node:test and vitest hand the skip in, mocha has it on `this`; jest has none at run time, so the name says it. */
+/** node:test and vitest pass `skip` in, mocha has it on `this`; jest has none at run time, so it is printed. */
 function skip(self: Skippable | undefined, context: Skippable | undefined, reason: string): void {
   if (typeof context?.skip === 'function') context.skip(reason)
   else if (typeof self?.skip === 'function') self.skip(reason)

@@ -21,7 +21,7 @@ const spy: Backend = {
   name: 'spy',
   schemes: ['spy'],
   load: async (): Promise<ObjectStoreProvider> => ({
-    apiVersion: 1,
+    apiVersion: 2,
     name: 'spy',
     schemes: ['spy'],
     layout: 'hex',

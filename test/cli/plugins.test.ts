@@ -12,7 +12,7 @@ const folder = scratchFolder()
 const cwd = folder.path
 afterAll(() => folder.remove())
 
-const VALID = "{ apiVersion: 1, name: 'p', schemes: ['p'], layout: 'ltx', open: async () => ({}) }"
+const VALID = "{ apiVersion: 2, name: 'p', schemes: ['p'], layout: 'ltx', open: async () => ({}) }"
 
 function module(name: string, source: string): string {
   writeFileSync(join(cwd, name), source)
@@ -56,9 +56,13 @@ describe('loadPlugins', () => {
     [
       'an import that throws',
       () => module('throws.mjs', "throw new Error('boom')"),
-      /failed while it was loaded \(.*throws\.mjs\): boom/,
+      /Loading the plugin .*\(.*throws\.mjs\) failed: boom/,
     ],
-    ['a syntax error', () => module('syntax.mjs', 'export const ='), /failed while it was loaded/],
+    [
+      'a syntax error',
+      () => module('syntax.mjs', 'export const ='),
+      /Loading the plugin .* failed/,
+    ],
     [
       'no provider',
       () => module('none.mjs', 'export const x = 1'),
@@ -68,10 +72,10 @@ describe('loadPlugins', () => {
       'another version',
       () =>
         module(
-          'v2.mjs',
-          `export const provider = ${VALID.replace('apiVersion: 1', 'apiVersion: 2')}`,
+          'v1.mjs',
+          `export const provider = ${VALID.replace('apiVersion: 2', 'apiVersion: 1')}`,
         ),
-      /`apiVersion` 2, this version of walsync knows 1/,
+      /`apiVersion` 1, this version of walsync needs 2/,
     ],
     [
       'no schemes',
@@ -156,15 +160,38 @@ describe('a plugin that is loaded', () => {
     await expect(failure).rejects.toThrow(message)
   })
 
-  it('of another version gets a hint to update, not to mend', async () => {
+  it.each([
+    [1, /made for another version of walsync.*writing-a-backend/],
+    [3, /^Update walsync/],
+  ])('of version %i gets a hint to install another one, not to fix it', async (version, hint) => {
     const path = module(
-      'v3.mjs',
-      `export const provider = ${VALID.replace('apiVersion: 1', 'apiVersion: 3')}`,
+      `version-${version}.mjs`,
+      `export const provider = ${VALID.replace('apiVersion: 2', `apiVersion: ${version}`)}`,
     )
     await expect(loadPlugins([path], cwd)).rejects.toMatchObject({
-      message: expect.stringContaining('`apiVersion` 3, this version of walsync knows 1'),
-      hint: expect.stringContaining('Update walsync'),
+      message: expect.stringContaining(
+        `\`apiVersion\` ${version}, this version of walsync needs 2`,
+      ),
+      hint: expect.stringMatching(hint),
     })
+  })
+
+  it('of version 1 gets the same hint if what it imports is gone', async () => {
+    const store = fileURLToPath(new URL('../../src/core/store/index.ts', import.meta.url))
+    const walsync = join(cwd, 'node_modules', 'walsync')
+    mkdirSync(walsync, { recursive: true })
+    writeFileSync(
+      join(walsync, 'package.json'),
+      JSON.stringify({ name: 'walsync', type: 'module', exports: { './store': './store.js' } }),
+    )
+    writeFileSync(join(walsync, 'store.js'), `export * from ${JSON.stringify(store)}`)
+    const source =
+      "import { CallScope } from 'walsync/store'\nexport const provider = { CallScope }"
+    const plugin = module('links-v1.mjs', source)
+    const { code, stderr } = await runCli(['list', '-b', 'p://x', '--plugin', plugin], { cwd })
+    expect(code).toBe(2)
+    expect(stderr).toContain('CallScope')
+    expect(stderr).toContain('made for another version of walsync')
   })
 })
 

@@ -1,9 +1,9 @@
-import { isStoreError, StoreError } from 'walsync/store'
+import { StoreError } from 'walsync/store'
 
 // #region errors
 /** SQLite's primary result code, https://sqlite.org/rescode.html, as walsync's. */
 const CODES = {
-  5: 'Unavailable', // SQLITE_BUSY: another process wrote for longer than the time-out
+  5: 'Unavailable', // SQLITE_BUSY: another process wrote for longer than the timeout
   3: 'PermissionDenied', // SQLITE_PERM
   8: 'PermissionDenied', // SQLITE_READONLY
   11: 'Corrupted', // SQLITE_CORRUPT
@@ -12,11 +12,10 @@ const CODES = {
   26: 'Corrupted', // SQLITE_NOTADB
 }
 
-/** An abort's own reason and errors of the caller's source go through as they are. */
-export function toStoreError(error, { op, key }) {
-  if (isStoreError(error) || error?.code !== 'ERR_SQLITE_ERROR') return error
-  const code = CODES[error.errcode & 0xff] ?? 'Unknown'
+/** Called for every error of the driver that is not a StoreError already. */
+export function mapSqliteError(error, { op, key }) {
+  const code = CODES[(error?.errcode ?? 0) & 0xff] ?? 'Unknown'
   const what = key === undefined ? op : `${op} of ${key}`
-  return new StoreError(code, `${what} failed: ${error.message}.`, { op, key, cause: error })
+  return new StoreError(code, `${what} failed: ${error?.message}.`, { op, key, cause: error })
 }
 // #endregion

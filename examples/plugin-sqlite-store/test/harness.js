@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { PrefixedStore } from 'walsync/store'
-import { SqliteStore } from '../src/index.js'
+import { DriverStore, PrefixedStore } from 'walsync/store'
+import { SqliteDriver } from '../src/index.js'
 
 // #region harness
-/** A file for each case of the suite, so that the bare store is tested; below it a prefix. */
+/** A file for each case of the suite, so that the bare store is tested; a prefix below that. */
 export function sqliteHarness() {
   const base = mkdtempSync(join(tmpdir(), 'walsync-store-sqlite-'))
   return {
@@ -14,7 +14,7 @@ export function sqliteHarness() {
     limits: { bigObjectBytes: 16 * 1024 * 1024, manyKeys: 1200, pageSize: 500, raceRounds: 10 },
     child: { module: import.meta.url, data: base },
     open: (prefix) => openStore(prefix, base),
-    openMissingContainer: async () => new SqliteStore(join(base, 'no-such-folder', 'objects.db')),
+    openMissingContainer: async () => open(join(base, 'no-such-folder', 'objects.db')),
     async residue(prefix) {
       const db = new DatabaseSync(fileOf(prefix, base).path)
       const rows = db
@@ -29,11 +29,15 @@ export function sqliteHarness() {
   }
 }
 
-/** Also what the suite's child processes call. */
+/** Also called by the suite's child processes. */
 export async function openStore(prefix, base) {
   const { path, below } = fileOf(prefix, base)
-  const store = new SqliteStore(path)
+  const store = open(path)
   return below === '' ? store : new PrefixedStore(store, below)
+}
+
+function open(path) {
+  return new DriverStore(new SqliteDriver(path))
 }
 // #endregion
 

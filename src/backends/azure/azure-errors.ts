@@ -6,8 +6,6 @@ export interface AzureErrorContext {
   readonly op: string
   readonly key?: string | undefined
   readonly container: string
-  /** Could the request have changed something? Then a missing answer leaves the outcome unknown. */
-  readonly write?: boolean | undefined
   readonly condition?: 'ifAbsent' | 'ifMatch' | undefined
 }
 
@@ -62,7 +60,7 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
   ContainerDisabled: { code: 'PermissionDenied' },
   BlobNotFound: { code: 'NotFound' },
   BlobAlreadyExists: { code: 'AlreadyExists' },
-  // Another writer committed this blob, which threw our blocks away; a repeated put sends them again.
+  // Another writer committed this blob, which discarded our blocks; a repeated put sends them again.
   InvalidBlockList: { code: 'Unavailable' },
   InvalidRange: { code: 'InvalidRange' },
   Md5Mismatch: { code: 'Corrupted', retryable: true },
@@ -77,28 +75,31 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
   OperationTimedOut: { code: 'Timeout' },
   LeaseIdMissing: {
     code: 'PermissionDenied',
-    hint: 'The blob is leased by someone; break the lease.',
+    hint: 'The blob is leased. Break the lease, then try again.',
   },
   SnapshotsPresent: {
     code: 'PermissionDenied',
-    hint: 'The blob has snapshots; delete them first.',
+    hint: 'The blob has snapshots. Delete them first.',
   },
-  // 409 on a GET, and no conflict that passes: trying again is in vain.
+  // 409 for a GET, and not a conflict that passes: retrying is pointless.
   BlobArchived: {
     code: 'Unsupported',
     archived: true,
-    hint: 'The blob is in the archive tier: rehydrate it first (az storage blob set-tier), then try again.',
+    hint: 'The blob is in the archive tier. Rehydrate it first (az storage blob set-tier), then try again.',
   },
   BlobBeingRehydrated: {
     code: 'Unsupported',
     archived: true,
-    hint: 'The blob is on its way out of the archive tier: try again when that is done.',
+    hint: 'The blob is being rehydrated from the archive tier. Try again when that is done.',
   },
-  BlobImmutableDueToPolicy: { code: 'PermissionDenied', hint: 'An immutability policy holds it.' },
+  BlobImmutableDueToPolicy: {
+    code: 'PermissionDenied',
+    hint: 'An immutability policy protects the blob.',
+  },
 }
 
 function answered(status: number, name: string, context: AzureErrorContext): Verdict {
-  const outcome = context.write === true ? 'unknown' : undefined
+  const outcome = isWrite(context.op) ? 'unknown' : undefined
   const named = BY_NAME[name]
   if (named !== undefined) return name === 'OperationTimedOut' ? { ...named, outcome } : named
   switch (status) {
@@ -113,7 +114,7 @@ function answered(status: number, name: string, context: AzureErrorContext): Ver
       }
     case 404:
       if (context.condition === 'ifMatch') return { code: 'PreconditionFailed' }
-      // A put needs nothing but its container to be there.
+      // A put only needs its container to exist.
       return { code: context.op === 'put' ? 'ContainerNotFound' : 'NotFound' }
     case 408:
       return { code: 'Unavailable', outcome }
@@ -136,6 +137,11 @@ function answered(status: number, name: string, context: AzureErrorContext): Ver
   }
 }
 
+/** A write may have been carried out although its answer was lost. */
+function isWrite(op: string): boolean {
+  return op === 'put' || op === 'delete'
+}
+
 function withoutAnswer(error: unknown, context: AzureErrorContext): Verdict {
   const { name = '' } = (error ?? {}) as SdkError
   if (/Credential|Authentication(Required)?Error/.test(name)) {
@@ -145,7 +151,7 @@ function withoutAnswer(error: unknown, context: AzureErrorContext): Verdict {
     }
   }
   const failure = transportFailure(error)
-  const outcome = context.write === true && failure?.sent !== false ? 'unknown' : undefined
+  const outcome = isWrite(context.op) && failure?.sent !== false ? 'unknown' : undefined
   if (failure !== undefined) {
     return { code: failure.code, outcome, retryable: failure.retryable, hint: failure.hint }
   }

@@ -1,6 +1,10 @@
 import type { BlobItem, BlobPrefix } from '@azure/storage-blob'
-import type { DirEntry, ListOptions, ObjectInfo } from '../../core/store/index.ts'
-import { isKey } from '../shared/is-key.ts'
+import {
+  type DirEntry,
+  type DriverListOptions,
+  isKey,
+  type ObjectInfo,
+} from '../../core/store/index.ts'
 import { levelEntries, startFolder } from '../shared/level.ts'
 import { byBytes, byFolders, canBegin, ListGuard, safeStart } from '../shared/list-bounds.ts'
 import { type AzureConnection, blobName } from './azure-client.ts'
@@ -11,12 +15,11 @@ import { blobInfo } from './azure-get.ts'
 /** Every blob under a prefix, page by page, in the order that Azure promises. */
 export async function* listAzure(
   connection: AzureConnection,
-  options: ListOptions,
-  abortSignal: AbortSignal,
+  options: DriverListOptions,
 ): AsyncGenerator<ObjectInfo, void> {
-  const { prefix = '', startAfter = '' } = options
+  const { prefix, startAfter, signal: abortSignal } = options
   if (!canBegin(prefix)) return
-  const start = safeStart(options)
+  const start = safeStart(startAfter)
   const root = blobName(connection.options, '')
   const pages = connection.container
     .listBlobsFlat({
@@ -35,12 +38,11 @@ export async function* listAzure(
 /** One level, blobs and prefixes merged into one order. */
 export async function* listDirAzure(
   connection: AzureConnection,
-  options: ListOptions,
-  abortSignal: AbortSignal,
+  options: DriverListOptions,
 ): AsyncGenerator<DirEntry, void> {
-  const { prefix = '', startAfter = '' } = options
+  const { prefix, startAfter, signal: abortSignal } = options
   if (!canBegin(prefix)) return
-  yield* startFolder(options, (below) => listAzure(connection, below, abortSignal))
+  yield* startFolder(options, (below) => listAzure(connection, below))
   const root = blobName(connection.options, '')
   const pages = connection.container
     .listBlobsByHierarchy('/', { prefix: root + prefix, includeMetadata: true, abortSignal })

@@ -1,13 +1,11 @@
-import type { ObjectStoreProvider } from '../../core/store/index.ts'
+import { DriverStore, type ObjectStoreProvider } from '../../core/store/index.ts'
 import { connectAzure } from './azure-client.ts'
-import { AzureObjectStore } from './azure-object-store.ts'
+import { AzureDriver } from './azure-driver.ts'
 import { parseAzureOptions } from './azure-options.ts'
-
-export { AzureObjectStore } from './azure-object-store.ts'
 
 /** Azure Blob Storage: `az://container/prefix`, and `abs://` as Litestream calls it. */
 export const provider: ObjectStoreProvider = {
-  apiVersion: 1,
+  apiVersion: 2,
   name: 'azure',
   schemes: ['az', 'abs'],
   layout: 'ltx',
@@ -16,6 +14,8 @@ export const provider: ObjectStoreProvider = {
   },
   async open(url, env, options) {
     options.signal?.throwIfAborted()
-    return new AzureObjectStore(await connectAzure(parseAzureOptions(url, env, options)))
+    return new DriverStore(
+      new AzureDriver(await connectAzure(parseAzureOptions(url, env, options))),
+    )
   },
 }

@@ -31,11 +31,9 @@ const CODES: Readonly<Record<string, StoreErrorCode>> = {
 }
 
 const HINTS: Partial<Record<StoreErrorCode, string>> = {
-  NoSpace: 'Free space on the disk or raise the quota, then run it again.',
-  PermissionDenied:
-    'Check the owner and the mode of the folder, and whether it is mounted read-only.',
-  InvalidKey:
-    'On a file system a name is a file or a folder, not both, and links are not followed.',
+  NoSpace: 'Free some space on the disk or raise the quota, then try again.',
+  PermissionDenied: 'Check the owner and mode of the folder, and whether it is mounted read-only.',
+  InvalidKey: 'On a file system a name is either a file or a folder, and links are not followed.',
 }
 
 export function errnoOf(error: unknown): string | undefined {
@@ -44,14 +42,16 @@ export function errnoOf(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined
 }
 
-/** Turns an error of the file system into a `StoreError`; one that is none passes as it is. */
-export function toStoreError(error: unknown, op: string, key: string | undefined): unknown {
-  const errno = errnoOf(error)
-  if (isStoreError(error) || errno === undefined) return error
-  const code = CODES[errno] ?? 'Unknown'
+/** Turns an error of the file system into a `StoreError`. */
+export function mapFileError(
+  error: unknown,
+  { op, key }: { readonly op: string; readonly key?: string | undefined },
+): StoreError {
+  if (isStoreError(error)) return error
+  const code = CODES[errnoOf(error) ?? ''] ?? 'Unknown'
   const maybe = error instanceof DurableWriteError && error.code === 'MaybeWritten'
   const what = key === undefined ? op : `${op} of ${key}`
-  const reason = (error as Error).message
+  const reason = error instanceof Error ? error.message : String(error)
   return storeError(code, `The ${what} failed: ${reason}`, {
     op,
     key,

@@ -1,7 +1,7 @@
 import { type BigIntStats, constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { type ObjectInfo, StoreError } from '../../core/store/index.ts'
-import { errnoOf, toStoreError } from './file-errors.ts'
+import { errnoOf } from './file-errors.ts'
 import { fileVersion } from './file-info.ts'
 
 const CHUNK_BYTES = 256 * 1024
@@ -37,7 +37,7 @@ export async function openFile(path: string): Promise<OpenedFile | undefined> {
   return undefined
 }
 
-/** Bytes `start` to `end` of an open file, at once. */
+/** Bytes `start` to `end` of an open file, in one array. */
 export async function readRange(
   handle: FileHandle,
   info: ObjectInfo,
@@ -55,8 +55,8 @@ export async function readRange(
 }
 
 /**
- * The same in chunks, from a file opened when the first chunk is asked for: a body that is never
- * read holds no descriptor. If the name means another file by then, that is an error, never a mixture.
+ * The same in chunks, from a file opened when the first chunk is asked for, so that a body that is
+ * never read holds no descriptor. If the name has come to mean another file, that is an error.
  */
 export async function* streamRange(
   path: string,
@@ -65,18 +65,12 @@ export async function* streamRange(
   end: number,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const file = await openFile(path).catch((error: unknown) => {
-    throw toStoreError(error, 'get', info.key)
-  })
+  const file = await openFile(path)
   try {
     if (file === undefined || fileVersion(file.stats) !== info.version) throw replaced(info)
     for (let at = start; at < end; at += CHUNK_BYTES) {
       signal.throwIfAborted()
-      yield await readRange(file.handle, info, at, Math.min(at + CHUNK_BYTES, end)).catch(
-        (error: unknown) => {
-          throw toStoreError(error, 'get', info.key)
-        },
-      )
+      yield await readRange(file.handle, info, at, Math.min(at + CHUNK_BYTES, end))
     }
   } finally {
     await file?.handle.close()
@@ -87,7 +81,7 @@ function cutShort(info: ObjectInfo): StoreError {
   return new StoreError('Corrupted', `The file of ${info.key} ended before its size.`, {
     op: 'get',
     key: info.key,
-    hint: 'Another program writes into the folder.',
+    hint: 'Another program is writing to the folder.',
   })
 }
 

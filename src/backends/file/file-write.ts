@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { DurableFile } from '../../core/fs/durable-file.ts'
 import type { DurableFs } from '../../core/fs/durable-fs.ts'
-import { type PutBody, type PutOptions, type PutResult, readBody } from '../../core/store/index.ts'
+import type { DriverBody, DriverPutOptions, PutResult } from '../../core/store/index.ts'
 import { alreadyExists, changed, errnoOf, isFolder, noHardLinks } from './file-errors.ts'
 import { fileVersion, statPath, waitForTick } from './file-info.ts'
 import type { FileRoot } from './file-root.ts'
@@ -16,30 +16,29 @@ const NO_LINKS: ReadonlySet<string | undefined> = new Set([
 
 export interface FilePut {
   readonly root: FileRoot
-  /** The root without links. */
+  /** The root's own path, links resolved. */
   readonly real: string
   readonly path: string
   readonly key: string
   readonly fs: DurableFs
-  readonly signal: AbortSignal
 }
 
 /** Stages the body under the root and gives it its name: by link(2) to create only, else by rename(2). */
 export async function writeObject(
   put: FilePut,
-  body: PutBody,
-  options: PutOptions | undefined,
+  body: DriverBody,
+  options: DriverPutOptions,
 ): Promise<PutResult> {
-  const { root, real, path, key, fs, signal } = put
+  const { root, real, path, key, fs } = put
   const existing = await statPath(path)
-  if (existing !== undefined && options?.ifAbsent === true) {
+  if (existing !== undefined && options.ifAbsent === true) {
     throw existing.isDirectory() ? isFolder('put', key) : alreadyExists(key)
   }
   const file = await DurableFile.open(path, { tempDir: await root.staging(real), fs })
   try {
-    for await (const chunk of readBody(body, key, signal)) await file.write(chunk)
+    for await (const chunk of body) await file.write(chunk)
     const mode = existing?.isFile() ? Number(existing.mode & 0o777n) : undefined
-    const stats = await file.seal({ mtime: options?.createdAt, mode })
+    const stats = await file.seal({ mtime: options.createdAt, mode })
     const dir = await withPathLock(path, () => publish(put, file, options))
     await root.settle(real, dirname(path), dir)
     return { size: Number(stats.size), version: fileVersion(stats) }
@@ -48,9 +47,10 @@ export async function writeObject(
   }
 }
 
-async function publish(put: FilePut, file: DurableFile, options: PutOptions | undefined) {
-  const { path, key, signal } = put
-  if (options?.ifAbsent === true) {
+async function publish(put: FilePut, file: DurableFile, options: DriverPutOptions) {
+  const { path, key } = put
+  const { signal } = options
+  if (options.ifAbsent === true) {
     signal.throwIfAborted()
     return file.publish('create').catch((error: unknown) => {
       if (errnoOf(error) === 'EEXIST') throw alreadyExists(key)
@@ -59,7 +59,7 @@ async function publish(put: FilePut, file: DurableFile, options: PutOptions | un
     })
   }
   const current = await statPath(path)
-  if (options?.ifMatch !== undefined) {
+  if (options.ifMatch !== undefined) {
     const holds = current?.isFile() && fileVersion(current) === options.ifMatch
     if (!holds) throw changed('put', key)
   }

@@ -4,7 +4,7 @@ import { parseFileUrl } from './file-options.ts'
 
 /** `file:///absolute/path`, with `?create=1` or `?create=0`. */
 export const provider: ObjectStoreProvider = {
-  apiVersion: 1,
+  apiVersion: 2,
   name: 'file',
   schemes: ['file'],
   layout: 'ltx',

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { abortable, StoreError } from '../../core/store/index.ts'
+import { abortable } from '../../core/async/signals.ts'
+import { StoreError } from '../../core/store/index.ts'
 import { HttpTransport, readText } from '../shared/http-transport.ts'
 import { loadSdk } from '../shared/load-sdk.ts'
 import { transportFailure } from '../shared/transport-error.ts'

@@ -6,8 +6,6 @@ export interface GcsErrorContext {
   readonly op: string
   readonly key?: string | undefined
   readonly bucket: string
-  /** Could the request have changed something? Then a missing answer leaves the outcome unknown. */
-  readonly write?: boolean | undefined
   readonly condition?: 'ifAbsent' | 'ifMatch' | undefined
 }
 
@@ -57,7 +55,7 @@ interface Verdict {
 /** Status by status as https://cloud.google.com/storage/docs/json_api/v1/status-codes has them. */
 function answered(error: GcsAnswerError, context: GcsErrorContext): Verdict {
   const { status, reason, message } = error
-  const outcome = context.write === true ? 'unknown' : undefined
+  const outcome = isWrite(context.op) ? 'unknown' : undefined
   switch (status) {
     case 400:
       if (/crc32c|md5|checksum/i.test(message)) return { code: 'Corrupted', retryable: true }
@@ -78,7 +76,7 @@ function answered(error: GcsAnswerError, context: GcsErrorContext): Verdict {
         return { code: 'ContainerNotFound', hint: 'Check the name of the bucket.' }
       }
       if (context.condition === 'ifMatch') return { code: 'PreconditionFailed' }
-      // A put needs nothing but its bucket to be there.
+      // A put only needs its bucket to exist.
       return { code: context.op === 'put' ? 'ContainerNotFound' : 'NotFound' }
     case 409:
       return { code: 'Unavailable' }
@@ -98,9 +96,14 @@ function answered(error: GcsAnswerError, context: GcsErrorContext): Verdict {
   }
 }
 
+/** A write may have been carried out although its answer was lost. */
+function isWrite(op: string): boolean {
+  return op === 'put' || op === 'delete'
+}
+
 function withoutAnswer(error: unknown, context: GcsErrorContext): Verdict {
   const failure = transportFailure(error)
-  const outcome = context.write === true && failure?.sent !== false ? 'unknown' : undefined
+  const outcome = isWrite(context.op) && failure?.sent !== false ? 'unknown' : undefined
   if (failure !== undefined) {
     return { code: failure.code, outcome, retryable: failure.retryable, hint: failure.hint }
   }

@@ -1,11 +1,11 @@
 import {
   type DirEntry,
+  type DriverListOptions,
+  isKey,
   isStoreError,
-  type ListOptions,
   type ObjectInfo,
   StoreError,
 } from '../../core/store/index.ts'
-import { isKey } from '../shared/is-key.ts'
 import { levelEntries, startFolder } from '../shared/level.ts'
 import { canBegin, ListGuard, safeStart } from '../shared/list-bounds.ts'
 import type { GcsClient } from './gcs-client.ts'
@@ -15,20 +15,18 @@ import { type GcsResource, RESOURCE_FIELDS, resourceInfo } from './gcs-resource.
 /** Every object under a prefix, page by page, in the order that GCS promises. */
 export async function* listGcs(
   client: GcsClient,
-  options: ListOptions,
-  signal: AbortSignal,
+  options: DriverListOptions,
 ): AsyncGenerator<ObjectInfo, void> {
-  for await (const page of pages(client, options, undefined, signal)) yield* page.objects
+  for await (const page of pages(client, options, undefined)) yield* page.objects
 }
 
 /** One level, objects and prefixes merged into one order. */
 export async function* listDirGcs(
   client: GcsClient,
-  options: ListOptions,
-  signal: AbortSignal,
+  options: DriverListOptions,
 ): AsyncGenerator<DirEntry, void> {
-  yield* startFolder(options, (below) => listGcs(client, below, signal))
-  for await (const page of pages(client, options, '/', signal)) {
+  yield* startFolder(options, (below) => listGcs(client, below))
+  for await (const page of pages(client, options, '/')) {
     yield* levelEntries(page.objects, page.prefixes, options.startAfter)
   }
 }
@@ -46,14 +44,13 @@ interface ListAnswer {
 
 async function* pages(
   client: GcsClient,
-  listed: ListOptions,
+  listed: DriverListOptions,
   delimiter: '/' | undefined,
-  signal: AbortSignal,
 ): AsyncGenerator<Page, void> {
-  const { prefix = '', startAfter = '' } = listed
+  const { prefix, startAfter, signal } = listed
   if (!canBegin(prefix)) return
   const root = client.objectName('')
-  const start = safeStart(listed)
+  const start = safeStart(startAfter)
   const guard = new ListGuard(`the bucket ${client.options.bucket}`)
   let pageToken: string | undefined
   do {

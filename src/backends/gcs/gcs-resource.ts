@@ -1,4 +1,4 @@
-import type { ObjectInfo, PutOptions, Version } from '../../core/store/index.ts'
+import type { ObjectInfo, Version } from '../../core/store/index.ts'
 
 /** The fields of a JSON object resource that a store uses. */
 export interface GcsResource {
@@ -11,19 +11,15 @@ export interface GcsResource {
 
 export const RESOURCE_FIELDS = 'name,size,generation,updated,metadata'
 
-/** User metadata of a write that is read back after a lost answer. */
-const WRITE_ID = 'walsync-write-id'
 /** Where Litestream reads an object's time on GCS (RFC 3339, UTC). */
 export const CREATED_AT = 'litestream-timestamp'
 
-export function resourceMetadata(
-  { createdAt }: PutOptions,
-  writeId: string | undefined,
-): Record<string, string> {
-  return {
-    ...(writeId === undefined ? {} : { [WRITE_ID]: writeId }),
-    ...(createdAt === undefined ? {} : { [CREATED_AT]: createdAt.toISOString() }),
-  }
+export function resourceMetadata({
+  createdAt,
+}: {
+  readonly createdAt?: Date | undefined
+}): Record<string, string> {
+  return createdAt === undefined ? {} : { [CREATED_AT]: createdAt.toISOString() }
 }
 
 export function resourceInfo(key: string, resource: GcsResource): ObjectInfo {
@@ -34,10 +30,6 @@ export function resourceInfo(key: string, resource: GcsResource): ObjectInfo {
     version: resource.generation as Version,
     createdAt: parseTime(resource.metadata?.[CREATED_AT]),
   }
-}
-
-export function resourceWriteId(resource: GcsResource): string | undefined {
-  return resource.metadata?.[WRITE_ID]
 }
 
 export function parseTime(text: string | undefined): Date | undefined {

@@ -1,10 +1,10 @@
-import { abortable, StoreError } from '../../core/store/index.ts'
-import { delay } from '../shared/delay.ts'
+import { abortable } from '../../core/async/signals.ts'
+import { StoreError } from '../../core/store/index.ts'
 import { readText } from '../shared/http-transport.ts'
 import type { PutPart } from '../shared/put-parts.ts'
-import { notApplied } from '../shared/upload-parts.ts'
-import { type GcsPut, generationQuery, mapPutError } from './gcs-put.ts'
-import { type GcsResource, resourceMetadata } from './gcs-resource.ts'
+import { notApplied, partBudget } from '../shared/upload-parts.ts'
+import type { GcsResource } from './gcs-resource.ts'
+import { type GcsPut, generationQuery, mapPutError, newResource } from './gcs-write.ts'
 
 interface Session {
   readonly put: GcsPut
@@ -12,20 +12,18 @@ interface Session {
   readonly path: string
 }
 
-/** What the session says after a chunk: the finished object, or how many bytes it has. */
+/** The state of a session after a chunk: the finished object, or how many bytes it has. */
 type Progress = { readonly done: GcsResource } | { readonly persisted: number }
 
 const RESUME_INCOMPLETE = 308
 /** GCS answers a cancelled session with this. */
 const CANCELLED = 499
 const SESSION_GONE = [404, 410]
-const CHUNK_TRIES = 4
-const CHUNK_RETRY_MS = 100
 
 /**
- * Uploads a body chunk by chunk into a session. A chunk that fails is continued where the session
- * says it stopped; a lost answer to the last one is found out from the session too. A session that
- * does not finish is cancelled, which frees its bytes.
+ * Uploads a body chunk by chunk into a session. A chunk that fails is resumed where the session says
+ * it stopped, and whether a chunk whose answer was lost has arrived is asked of the session too. A
+ * session that is not finished is cancelled, which frees its bytes.
  *
  * @see https://cloud.google.com/storage/docs/performing-resumable-uploads
  */
@@ -33,16 +31,15 @@ export async function putResumable(
   put: GcsPut,
   first: PutPart,
   rest: AsyncIterator<PutPart, void>,
-  writeId: string | undefined,
 ): Promise<GcsResource> {
-  const session = await begin(put, writeId)
+  const session = await begin(put)
   try {
     let offset = 0
     for (let part = first; ; ) {
       const done = await sendChunk(session, part, offset)
       if (done !== undefined) return done
       offset += part.bytes.length
-      part = (await abortable(rest.next(), put.signal)).value as PutPart
+      part = (await abortable(rest.next(), put.options.signal)).value as PutPart
     }
   } catch (error) {
     await cancel(session)
@@ -50,22 +47,17 @@ export async function putResumable(
   }
 }
 
-async function begin(put: GcsPut, writeId: string | undefined): Promise<Session> {
-  const { client, key, options, signal } = put
-  const name = client.objectName(key)
-  const resource = {
-    name,
-    contentType: 'application/octet-stream',
-    metadata: resourceMetadata(options, writeId),
-  }
+async function begin(put: GcsPut): Promise<Session> {
+  const { client, options } = put
+  const resource = newResource(put)
   try {
     const answer = await client.send({
       method: 'POST',
       path: `/upload${client.objectPath()}`,
-      query: { uploadType: 'resumable', name, ...generationQuery(options) },
+      query: { uploadType: 'resumable', name: resource.name, ...generationQuery(options) },
       headers: { 'content-type': 'application/json; charset=UTF-8' },
       body: [Buffer.from(JSON.stringify(resource))],
-      signal,
+      signal: options.signal,
     })
     await readText(answer)
     // The host stays ours: an emulator or a private endpoint may name another one.
@@ -83,22 +75,24 @@ async function sendChunk(
   offset: number,
 ): Promise<GcsResource | undefined> {
   const { put } = session
+  const { signal } = put.options
+  const budget = partBudget()
   const end = offset + bytes.length
   const total = last ? String(end) : '*'
   let sent = 0
-  for (let attempt = 1; ; attempt++) {
+  while (true) {
     let progress: Progress | undefined
     try {
       const from = offset + sent
       const range = from === end ? `bytes */${total}` : `bytes ${from}-${end - 1}/${total}`
       progress = await ask(session, range, bytes.subarray(sent))
     } catch (error) {
-      put.signal.throwIfAborted()
+      signal.throwIfAborted()
       const mapped = mapPutError(put, error)
-      // fake-gcs-server takes a question for the end of the upload, and keeps what it has as the object.
-      const final = attempt === CHUNK_TRIES || put.client.options.emulator || !mapped.retryable
-      if (final) throw last ? mapped : notApplied(mapped)
-      await delay(mapped.retryAfterMs ?? Math.random() * CHUNK_RETRY_MS * 2 ** attempt, put.signal)
+      const failure = last ? mapped : notApplied(mapped)
+      // fake-gcs-server takes a status query for the end of the upload, and keeps what it has as the object.
+      if (put.client.options.emulator) throw failure
+      await budget.pause(failure, signal)
       progress = await status(session, total)
     }
     if (progress === undefined) continue
@@ -107,12 +101,14 @@ async function sendChunk(
       throw outOfStep(put, progress.persisted)
     }
     if (progress.persisted === end && !last) return undefined
-    if (attempt === CHUNK_TRIES) throw outOfStep(put, progress.persisted)
+    if (progress.persisted === offset + sent)
+      await budget.pause(outOfStep(put, progress.persisted), signal)
+    else budget.progress()
     sent = progress.persisted - offset
   }
 }
 
-/** An object of another size than what was sent is no success, whatever the service thinks of it. */
+/** An object whose size is not what was sent is a failure, whatever the service says. */
 function wholeObject(put: GcsPut, resource: GcsResource, size: number | undefined): GcsResource {
   if (size !== undefined && Number(resource.size) === size) return resource
   throw new StoreError(
@@ -122,12 +118,12 @@ function wholeObject(put: GcsPut, resource: GcsResource, size: number | undefine
   )
 }
 
-/** What the session has; `undefined` if it cannot say, and the chunk is sent again. */
+/** The state of the session; `undefined` if it cannot be asked, and the chunk is sent again. */
 async function status(session: Session, total: string): Promise<Progress | undefined> {
   try {
     return await ask(session, `bytes */${total}`, new Uint8Array(0))
   } catch (error) {
-    session.put.signal.throwIfAborted()
+    session.put.options.signal.throwIfAborted()
     if (mapPutError(session.put, error).retryable) return undefined
     throw error
   }
@@ -135,7 +131,7 @@ async function status(session: Session, total: string): Promise<Progress | undef
 
 async function ask({ put, path }: Session, range: string, bytes: Uint8Array): Promise<Progress> {
   const headers = { 'content-range': range }
-  const request = { method: 'PUT', path, headers, body: [bytes], signal: put.signal }
+  const request = { method: 'PUT', path, headers, body: [bytes], signal: put.options.signal }
   const answer = await put.client.send(request, [RESUME_INCOMPLETE, ...SESSION_GONE])
   const text = await readText(answer)
   if (SESSION_GONE.includes(answer.statusCode ?? 0)) throw sessionGone(put)
@@ -153,11 +149,11 @@ async function cancel({ put, path }: Session): Promise<void> {
     )
     answer.resume()
   } catch {
-    // The put's own error is what the caller must see; a session ends by itself after a week.
+    // The caller must see the put's own error; a session expires after a week.
   }
 }
 
-/** Not retried here, as the chunk cannot go anywhere; a repeated put opens a new session. */
+/** A repeated put opens a new session. */
 function sessionGone(put: GcsPut): StoreError {
   return new StoreError('Unavailable', `The upload session of ${put.key} is gone.`, {
     op: 'put',

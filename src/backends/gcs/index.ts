@@ -1,13 +1,11 @@
-import type { ObjectStoreProvider } from '../../core/store/index.ts'
+import { DriverStore, type ObjectStoreProvider } from '../../core/store/index.ts'
 import { connectGcs } from './gcs-client.ts'
-import { GcsObjectStore } from './gcs-object-store.ts'
+import { GcsDriver } from './gcs-driver.ts'
 import { parseGcsOptions } from './gcs-options.ts'
-
-export { GcsObjectStore } from './gcs-object-store.ts'
 
 /** Google Cloud Storage: `gs://bucket/prefix`. */
 export const provider: ObjectStoreProvider = {
-  apiVersion: 1,
+  apiVersion: 2,
   name: 'gcs',
   schemes: ['gs'],
   layout: 'ltx',
@@ -16,6 +14,6 @@ export const provider: ObjectStoreProvider = {
   },
   async open(url, env, options) {
     options.signal?.throwIfAborted()
-    return new GcsObjectStore(await connectGcs(parseGcsOptions(url, env, options)))
+    return new DriverStore(new GcsDriver(await connectGcs(parseGcsOptions(url, env, options))))
   },
 }

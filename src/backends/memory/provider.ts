@@ -6,7 +6,7 @@ const containers = new Map<string, MemoryContainer>()
 
 /** `mem://name/prefix`: one container per name for the life of the process, made at first use. */
 export const provider: ObjectStoreProvider = {
-  apiVersion: 1,
+  apiVersion: 2,
   name: 'memory',
   schemes: ['mem'],
   layout: 'ltx',

@@ -1,13 +1,11 @@
-import type { ObjectStoreProvider } from '../../core/store/index.ts'
+import { DriverStore, type ObjectStoreProvider } from '../../core/store/index.ts'
 import { connectS3 } from './s3-client.ts'
-import { S3ObjectStore } from './s3-object-store.ts'
+import { S3Driver } from './s3-driver.ts'
 import { parseS3Options } from './s3-options.ts'
-
-export { S3ObjectStore } from './s3-object-store.ts'
 
 /** S3, Tigris and services with S3's interface: `s3://bucket/prefix`, `tigris://bucket/prefix`. */
 export const provider: ObjectStoreProvider = {
-  apiVersion: 1,
+  apiVersion: 2,
   name: 's3',
   schemes: ['s3', 'tigris'],
   layout: 'hex',
@@ -16,6 +14,6 @@ export const provider: ObjectStoreProvider = {
   },
   async open(url, env, options) {
     options.signal?.throwIfAborted()
-    return new S3ObjectStore(await connectS3(parseS3Options(url, env, options)))
+    return new DriverStore(new S3Driver(await connectS3(parseS3Options(url, env, options))))
   },
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { S3Client } from '@aws-sdk/client-s3'
-import { linkSignals } from '../../core/store/index.ts'
+import { linkSignals } from '../../core/async/signals.ts'
 import { HttpTimeout, requestMs } from '../shared/answer-bounds.ts'
 
 interface SentRequest {

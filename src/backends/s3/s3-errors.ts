@@ -6,8 +6,6 @@ export interface S3ErrorContext {
   readonly op: string
   readonly key?: string | undefined
   readonly bucket: string
-  /** Could the request have changed something? Then a missing answer leaves the outcome unknown. */
-  readonly write?: boolean | undefined
   readonly condition?: 'ifAbsent' | 'ifMatch' | undefined
 }
 
@@ -67,12 +65,15 @@ interface Verdict {
 
 /** Codes that mean the same with any status. */
 const BY_NAME: Readonly<Record<string, Verdict>> = {
-  NoSuchBucket: { code: 'ContainerNotFound', hint: 'Check the bucket name, region and endpoint.' },
+  NoSuchBucket: {
+    code: 'ContainerNotFound',
+    hint: 'Check the bucket name, the region and the endpoint.',
+  },
   InvalidBucketName: {
     code: 'ContainerNotFound',
-    hint: 'The service allows no bucket of this name.',
+    hint: 'The service does not allow a bucket of this name.',
   },
-  // The upload was aborted or completed by someone else; a repeated put begins a new one.
+  // The upload was aborted or completed by someone else; a repeated put starts a new one.
   NoSuchUpload: { code: 'Unavailable' },
   // Servers that keep objects in folders: a name is an object or a folder, not both.
   ObjectParentIsFile: { code: 'InvalidKey' },
@@ -87,37 +88,37 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
   RequestTimeout: { code: 'Timeout' },
   RequestTimeTooSkewed: {
     code: 'Unauthenticated',
-    hint: "This machine's clock is off from the service's; set it (NTP).",
+    hint: "This machine's clock differs from the service's. Set it, for example with NTP.",
   },
   InvalidAccessKeyId: {
     code: 'Unauthenticated',
-    hint: 'The access key is unknown to the service.',
+    hint: 'The service does not know this access key.',
   },
   SignatureDoesNotMatch: {
     code: 'Unauthenticated',
-    hint: 'The secret key does not fit the access key, or the region or endpoint is wrong.',
+    hint: 'The secret key does not match the access key, or the region or endpoint is wrong.',
   },
-  ExpiredToken: { code: 'Unauthenticated', hint: 'The session token has expired; get a new one.' },
+  ExpiredToken: { code: 'Unauthenticated', hint: 'The session token has expired. Get a new one.' },
   InvalidToken: { code: 'Unauthenticated', hint: 'The session token is malformed.' },
   XMinioStorageFull: { code: 'NoSpace' },
   QuotaExceeded: { code: 'NoSpace' },
-  // 403 on a GET of an object in Glacier: nothing about permissions.
+  // 403 for a GET of an object in Glacier: permissions have nothing to do with it.
   InvalidObjectState: {
     code: 'Unsupported',
     archived: true,
-    hint: 'The object is archived (Glacier): restore it from the archive first (aws s3api restore-object), then try again.',
+    hint: 'The object is archived (Glacier). Restore it from the archive first (aws s3api restore-object), then try again.',
   },
   SlowDown: { code: 'Throttled' },
   TooManyRequests: { code: 'Throttled' },
 }
 
 const NO_CONDITIONS =
-  'The service does not know conditional writes. Where only one walsync writes to this replica, --no-fencing sends none.'
+  'The service does not support conditional writes. If only one walsync writes to this replica, use --no-fencing, which sends none.'
 
 function answered(status: number, name: string, error: SdkError, context: S3ErrorContext): Verdict {
   const named = BY_NAME[name]
   if (named !== undefined) return named
-  const unknown = context.write === true ? 'unknown' : undefined
+  const unknown = isWrite(context.op) ? 'unknown' : undefined
   switch (status) {
     case 301:
     case 307:
@@ -163,6 +164,11 @@ function answered(status: number, name: string, error: SdkError, context: S3Erro
   }
 }
 
+/** A write may have been carried out although its answer was lost. */
+function isWrite(op: string): boolean {
+  return op === 'put' || op === 'delete'
+}
+
 function withoutAnswer(error: SdkError, name: string, context: S3ErrorContext): Verdict {
   if (name === 'CredentialsProviderError' || name === 'TokenProviderError') {
     return {
@@ -174,7 +180,7 @@ function withoutAnswer(error: SdkError, name: string, context: S3ErrorContext): 
     return { code: 'InvalidArgument', hint: 'Set AWS_REGION or give the region option.' }
   }
   const failure = transportFailure(error)
-  const outcome = context.write === true && failure?.sent !== false ? 'unknown' : undefined
+  const outcome = isWrite(context.op) && failure?.sent !== false ? 'unknown' : undefined
   if (failure !== undefined) {
     return { code: failure.code, outcome, retryable: failure.retryable, hint: failure.hint }
   }

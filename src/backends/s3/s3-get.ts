@@ -1,8 +1,7 @@
 import type { Readable } from 'node:stream'
 import type {
-  CallScope,
-  GetOptions,
-  GetResult,
+  DriverGetOptions,
+  DriverGetResult,
   ObjectInfo,
   Version,
 } from '../../core/store/index.ts'
@@ -10,58 +9,48 @@ import { carriedRange, rangeHeader } from '../shared/content-range.ts'
 import { responseBody } from '../shared/response-body.ts'
 import { objectName, type S3Connection } from './s3-client.ts'
 import { mapS3Error } from './s3-errors.ts'
-import { createdAtOf, readBack } from './s3-put.ts'
+import { createdAtOf, currentVersion } from './s3-write.ts'
 
 /** Reads an object or a range of it. */
 export async function getS3(
   connection: S3Connection,
-  scope: CallScope,
   key: string,
-  { range, ifMatch, signal }: GetOptions,
-): Promise<GetResult> {
+  { range, ifMatch, signal }: DriverGetOptions,
+): Promise<DriverGetResult> {
   const { sdk, client, options } = connection
-  const mapError = (error: unknown) => mapS3Error(error, { op: 'get', key, bucket: options.bucket })
-  return await scope.run({ op: 'get', key, signal }, async (abortSignal) => {
-    const send = (IfMatch?: string) => {
-      const command = new sdk.GetObjectCommand({
-        Bucket: options.bucket,
-        Key: objectName(options, key),
-        ...(range === undefined ? {} : { Range: rangeHeader(range.start, range.end) }),
-        ...(IfMatch === undefined ? {} : { IfMatch }),
-      })
-      return client.send(command, { abortSignal }).catch((error: unknown) => {
-        throw mapError(error)
-      })
-    }
-    const current = async () => (await readBack({ connection, key, signal: abortSignal }))?.version
-    const answer =
-      ifMatch === undefined
-        ? await send()
-        : await connection.etags.send({ verb: 'get', version: ifMatch, send, current })
-    const stream = answer.Body as Readable
-    const { start, end, size } = carriedRange(
-      key,
-      range?.start,
-      answer.ContentRange,
-      answer.ContentLength,
-      stream,
-    )
-    return {
-      info: objectInfo(key, { ...answer, ContentLength: size }),
-      range: { start, end },
-      body: await responseBody(scope, {
-        key,
-        stream,
-        expected: end - start,
-        signal,
-        timeoutMs: options.timeoutMs,
-        mapError,
-      }),
-    }
-  })
+  const send = (IfMatch?: string) => {
+    const command = new sdk.GetObjectCommand({
+      Bucket: options.bucket,
+      Key: objectName(options, key),
+      ...(range === undefined ? {} : { Range: rangeHeader(range.start, range.end) }),
+      ...(IfMatch === undefined ? {} : { IfMatch }),
+    })
+    return client.send(command, { abortSignal: signal }).catch((error: unknown) => {
+      throw mapS3Error(error, { op: 'get', key, bucket: options.bucket })
+    })
+  }
+  const current = () => currentVersion(connection, key, signal)
+  const answer =
+    ifMatch === undefined
+      ? await send()
+      : await connection.etags.send({ verb: 'get', version: ifMatch, send, current })
+  const stream = answer.Body as Readable
+  const { start, end, size } = carriedRange(
+    key,
+    range?.start,
+    answer.ContentRange,
+    answer.ContentLength,
+    stream,
+  )
+  const { timeoutMs } = options
+  return {
+    info: objectInfo(key, { ...answer, ContentLength: size }),
+    range: { start, end },
+    body: await responseBody({ stream, expected: end - start, signal, timeoutMs }),
+  }
 }
 
-/** What HEAD and GET say of an object. */
+/** What HEAD and GET say about an object. */
 export function objectInfo(
   key: string,
   answer: {

@@ -1,24 +1,22 @@
 import type { _Object, CommonPrefix } from '@aws-sdk/client-s3'
 import {
   type DirEntry,
-  type ListOptions,
+  type DriverListOptions,
+  isKey,
   type ObjectInfo,
   StoreError,
   type Version,
 } from '../../core/store/index.ts'
-import { isKey } from '../shared/is-key.ts'
 import { levelEntries, startFolder } from '../shared/level.ts'
 import { canBegin, ListGuard, safeStart } from '../shared/list-bounds.ts'
 import { objectName, type S3Connection } from './s3-client.ts'
-import { mapS3Error } from './s3-errors.ts'
 
 /** Every object under a prefix, page by page, in the order that S3 promises. */
 export async function* listS3(
   connection: S3Connection,
-  options: ListOptions,
-  signal: AbortSignal,
+  options: DriverListOptions,
 ): AsyncGenerator<ObjectInfo, void> {
-  for await (const page of pages(connection, options, undefined, signal)) {
+  for await (const page of pages(connection, options, undefined)) {
     for (const object of page.objects) yield object
   }
 }
@@ -26,11 +24,10 @@ export async function* listS3(
 /** One level, objects and prefixes merged into one order. */
 export async function* listDirS3(
   connection: S3Connection,
-  options: ListOptions,
-  signal: AbortSignal,
+  options: DriverListOptions,
 ): AsyncGenerator<DirEntry, void> {
-  yield* startFolder(options, (below) => listS3(connection, below, signal))
-  for await (const page of pages(connection, options, '/', signal)) {
+  yield* startFolder(options, (below) => listS3(connection, below))
+  for await (const page of pages(connection, options, '/')) {
     yield* levelEntries(page.objects, page.prefixes, options.startAfter)
   }
 }
@@ -42,14 +39,13 @@ interface Page {
 
 async function* pages(
   { sdk, client, options }: S3Connection,
-  listed: ListOptions,
+  listed: DriverListOptions,
   delimiter: '/' | undefined,
-  abortSignal: AbortSignal,
 ): AsyncGenerator<Page, void> {
-  const { prefix = '', startAfter = '' } = listed
+  const { prefix, startAfter, signal } = listed
   if (!canBegin(prefix)) return
   const root = objectName(options, '')
-  const start = safeStart(listed)
+  const start = safeStart(startAfter)
   const guard = new ListGuard(`the bucket ${options.bucket}`)
   let token: string | undefined
   do {
@@ -62,9 +58,7 @@ async function* pages(
       MaxKeys: options.pageSize,
       ...(token === undefined && start !== '' ? { StartAfter: root + start } : {}),
     })
-    const answer = await client.send(command, { abortSignal }).catch((error: unknown) => {
-      throw mapS3Error(error, { op: 'list', bucket: options.bucket })
-    })
+    const answer = await client.send(command, { abortSignal: signal })
     token = answer.IsTruncated === true ? answer.NextContinuationToken : undefined
     if (answer.IsTruncated === true && token === undefined) throw noToken(options.bucket)
     guard.check({

@@ -1,30 +1,30 @@
-import type { DirEntry, ListOptions, ObjectInfo } from '../../core/store/index.ts'
+import type { DirEntry, DriverListOptions, ObjectInfo } from '../../core/store/index.ts'
 
 /**
- * The folder that `startAfter` lies in, if it has keys behind it: services differ in whether they
- * leave it out, because its own name sorts before `startAfter`. Its entry is the first of the level.
+ * The folder that contains `startAfter`, if it has later keys. Services differ in whether they leave
+ * it out, because its own name sorts before `startAfter`. Its entry is the first of the level.
  *
  * @param list the store's listing of keys; at most one is taken
  */
 export async function* startFolder(
-  { prefix = '', startAfter = '' }: ListOptions,
-  list: (options: ListOptions) => AsyncIterable<ObjectInfo>,
+  { prefix, startAfter, signal }: DriverListOptions,
+  list: (options: DriverListOptions) => AsyncIterable<ObjectInfo>,
 ): AsyncGenerator<DirEntry, void> {
   if (!startAfter.startsWith(prefix)) return
   const slash = startAfter.indexOf('/', prefix.length)
   if (slash === -1) return
   const folder = startAfter.slice(0, slash + 1)
-  for await (const _ of list({ prefix: folder, startAfter })) {
+  for await (const _ of list({ prefix: folder, startAfter, signal })) {
     yield { kind: 'prefix', prefix: folder }
     return
   }
 }
 
-/** One page of a level, objects and folders merged into one order, what comes before `startAfter` left out. */
+/** One page of a level: objects and folders merged into one order, without what comes before `startAfter`. */
 export function levelEntries(
   objects: readonly ObjectInfo[],
   prefixes: readonly string[],
-  startAfter = '',
+  startAfter: string,
 ): DirEntry[] {
   const entries: DirEntry[] = [
     ...objects.map((object) => ({ kind: 'object' as const, object })),

@@ -1,9 +1,4 @@
-import {
-  type ListOptions,
-  MAX_KEY_BYTES,
-  MAX_SEGMENT_BYTES,
-  StoreError,
-} from '../../core/store/index.ts'
+import { MAX_KEY_BYTES, MAX_SEGMENT_BYTES, StoreError } from '../../core/store/index.ts'
 
 /** Can a legal key begin with this prefix? Some services refuse to list by any other. */
 export function canBegin(prefix: string): boolean {
@@ -18,10 +13,10 @@ export function canBegin(prefix: string): boolean {
 }
 
 /**
- * A start that every service takes: `startAfter` up to the first character that no key has there.
- * It sorts before `startAfter` or is equal, so what lies between is the caller's to leave out.
+ * A start that every service accepts: `startAfter` up to the first character that no key can have
+ * there. It sorts before `startAfter` or equals it; the caller leaves out what lies between.
  */
-export function safeStart({ startAfter = '' }: ListOptions): string {
+export function safeStart(startAfter: string): string {
   let start = startAfter.slice(0, MAX_KEY_BYTES)
   while (!canBegin(start)) start = start.slice(0, -1)
   return start
@@ -38,7 +33,7 @@ export const byBytes: NameOrder = (a, b) =>
 export const byFolders: NameOrder = (a, b) =>
   byBytes(a.replaceAll('/', '\0'), b.replaceAll('/', '\0'))
 
-/** A page may be empty, where much was deleted; more of them in a row are no listing. */
+/** A page may be empty where much was deleted; this many in a row are not a listing. */
 const MAX_IDLE_PAGES = 10_000
 
 /** What the service sent, before anything is left out of it. */
@@ -50,8 +45,8 @@ export interface RawPage {
 }
 
 /**
- * Holds a listing, page by page, to what the service promises: names ascend, and it ends. A
- * disorder would make a restore miss files; a listing without an end would never be noticed.
+ * Checks page by page that a listing keeps what the service promises: names ascend, and it ends.
+ * Names out of order would make a restore miss files; an endless listing would go unnoticed.
  */
 export class ListGuard {
   readonly #container: string
@@ -76,7 +71,7 @@ export class ListGuard {
       this.#name = name
     }
     for (const prefix of prefixes) {
-      // Services differ in whether a folder that goes on behind a page is told again.
+      // Services differ in whether a folder that continues on the next page is listed again.
       if (prefix !== this.#prefix) this.#ascend(this.#prefix, prefix)
       this.#prefix = prefix
     }
@@ -95,8 +90,8 @@ export class ListGuard {
 
   /** One token in memory finds a circle of any length: it is replaced after 1, 2, 4, 8 … pages. */
   #goOn(token: string): void {
-    if (token === this.#token) throw this.#broken('repeats a page instead of going on')
-    if (this.#idle > MAX_IDLE_PAGES) throw this.#broken('goes on without any name')
+    if (token === this.#token) throw this.#broken('repeats a page instead of continuing')
+    if (this.#idle > MAX_IDLE_PAGES) throw this.#broken('continues without any names')
     this.#pages++
     if ((this.#pages & (this.#pages - 1)) === 0) this.#token = token
   }
@@ -104,7 +99,7 @@ export class ListGuard {
   #broken(problem: string): StoreError {
     return new StoreError('Corrupted', `The listing of ${this.#container} ${problem}.`, {
       op: 'list',
-      hint: 'The service, or something in front of it, does not list as it must; run doctor.',
+      hint: 'The service, or something in front of it, does not list correctly. Run walsync doctor.',
     })
   }
 }

@@ -1,36 +1,35 @@
-import { type PutBody, readBody } from '../../core/store/index.ts'
+import type { DriverBody } from '../../core/store/index.ts'
 
-/** A piece of a put's body. `last` is true on the final one; an empty body is one empty part. */
+/** A piece of a put's body. `last` is true for the final one; an empty body is one empty part. */
 export interface PutPart {
   readonly bytes: Uint8Array
   readonly last: boolean
 }
 
 /**
- * Cuts a put's body into parts of exactly `partBytes` bytes (the last may be shorter). Bytes are cut
- * without a copy; a source's chunks are copied, because their owner may reuse them.
+ * Cuts a put's body into parts of exactly `partBytes` bytes (the last may be shorter). Bytes in
+ * memory are cut without copying; a source's chunks are copied, because their owner may reuse them.
  *
- * Holds one part and one chunk at a time. A part is known to be the last only when the source has
- * ended, so an object that fits into one part gives exactly one.
+ * Holds one part and one chunk at a time. Whether a part is the last is known only when the source
+ * has ended, so an object that fits into one part gives exactly one.
  *
- * @throws StoreError as `readBody`; the signal's reason
+ * @throws what iterating the body throws
  */
 export async function* putParts(
-  key: string,
-  body: PutBody,
+  body: DriverBody,
   partBytes: number,
-  signal: AbortSignal,
 ): AsyncGenerator<PutPart, void> {
-  if (body instanceof Uint8Array) {
-    for (let at = 0; at === 0 || at < body.length; at += partBytes) {
-      const end = Math.min(at + partBytes, body.length)
-      yield { bytes: body.subarray(at, end), last: end === body.length }
+  const { bytes } = body
+  if (bytes !== undefined) {
+    for (let at = 0; at === 0 || at < bytes.length; at += partBytes) {
+      const end = Math.min(at + partBytes, bytes.length)
+      yield { bytes: bytes.subarray(at, end), last: end === bytes.length }
     }
     return
   }
   let left = body.size
   let part = new PartBuffer(partBytes, left)
-  for await (const chunk of readBody(body, key, signal)) {
+  for await (const chunk of body) {
     for (let rest = chunk; rest.length > 0; ) {
       if (part.full) {
         yield { bytes: part.bytes, last: false }

@@ -1,5 +1,11 @@
-import { abortable, isStoreError, linkSignals, StoreError } from '../../core/store/index.ts'
-import { delay } from './delay.ts'
+import { abortable, linkSignals } from '../../core/async/signals.ts'
+import {
+  copyError,
+  isStoreError,
+  RetryBudget,
+  RetryPolicy,
+  StoreError,
+} from '../../core/store/index.ts'
 import type { PutPart } from './put-parts.ts'
 
 export interface PartUpload {
@@ -12,13 +18,17 @@ export interface PartUpload {
   send(number: number, bytes: Uint8Array, signal: AbortSignal): Promise<void>
 }
 
-/** Tries of one part: the whole object must not go up again because one part of many failed. */
-const PART_TRIES = 4
-const PART_RETRY_MS = 100
+/** For one part, below the retry layer: the whole object must not be sent again because one of many parts failed. */
+const PART_RETRIES = new RetryPolicy({ attempts: 4 })
+
+/** What one part of an upload may spend on retries. */
+export function partBudget(): RetryBudget {
+  return new RetryBudget(PART_RETRIES)
+}
 
 /**
  * Sends all parts of a body, several at once. Memory is bounded by the parts under way plus the one
- * that is read. The first part that fails for good stops the others.
+ * that is being read. The first part that fails for good stops the others.
  *
  * @returns the number of parts and of bytes
  */
@@ -64,29 +74,24 @@ async function sendPart(
   bytes: Uint8Array,
   signal: AbortSignal,
 ): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
+  const budget = partBudget()
+  while (true) {
     try {
       return await upload.send(number, bytes, signal)
     } catch (error) {
       signal.throwIfAborted()
-      if (!isStoreError(error)) throw error
-      if (attempt === PART_TRIES || !error.retryable) throw notApplied(error)
-      await delay(error.retryAfterMs ?? Math.random() * PART_RETRY_MS * 2 ** attempt, signal)
+      await budget.pause(notApplied(error), signal)
     }
   }
 }
 
-/** Whatever became of a part: without the commit no object changed. */
-export function notApplied(error: StoreError): StoreError {
-  return new StoreError(error.code, error.message, {
-    ...error,
-    cause: error.cause,
-    outcome: 'not-applied',
-  })
+/** Whatever became of a part, no object has changed without the commit. */
+export function notApplied(error: unknown): unknown {
+  return isStoreError(error) ? copyError(error, { outcome: 'not-applied' }) : error
 }
 
 function tooManyParts({ key, maxParts }: PartUpload, bytes: number): StoreError {
   const message = `${key} needs more than ${maxParts} parts (${bytes} bytes so far).`
-  const hint = 'Give the size of the source, or a larger partBytes.'
+  const hint = 'Declare the size of the source, or set a larger partBytes.'
   return new StoreError('InvalidArgument', message, { op: 'put', key, hint })
 }

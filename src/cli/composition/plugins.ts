@@ -1,7 +1,11 @@
 import { createRequire, registerHooks } from 'node:module'
 import { isAbsolute, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { assertProvider, type ObjectStoreProvider } from '../../core/store/index.ts'
+import {
+  assertProvider,
+  type ObjectStoreProvider,
+  PROVIDER_API_VERSION,
+} from '../../core/store/index.ts'
 import { UsageError } from '../args/usage-error.ts'
 import type { Backend } from './backend.ts'
 import { guardPlugin, PLUGIN_AUTHOR } from './guard-plugin.ts'
@@ -59,11 +63,13 @@ async function loadPlugin(name: string, cwd: string): Promise<ObjectStoreProvide
   try {
     module = await import(pathToFileURL(path).href)
   } catch (cause) {
-    throw new UsageError(
-      `The plugin ${name} failed while it was loaded (${path}): ${reason(cause)}`,
-      'Fix the plugin, or drop --plugin.',
-      { cause },
-    )
+    // Version 1 imported functions that `walsync/store` no longer has, so it fails before it can be asked.
+    const hint = /'walsync\/store' does not provide an export/.test(reason(cause))
+      ? OTHER_VERSION
+      : 'Fix the plugin, or drop its --plugin.'
+    throw new UsageError(`Loading the plugin ${name} (${path}) failed: ${reason(cause)}`, hint, {
+      cause,
+    })
   }
   const { provider } = module
   try {
@@ -74,11 +80,15 @@ async function loadPlugin(name: string, cwd: string): Promise<ObjectStoreProvide
   return provider
 }
 
-/** Another version of the interface is nobody's mistake, so it gets a hint of its own. */
+const OTHER_VERSION = `The plugin was made for another version of walsync. Install one with \`apiVersion\` ${PROVIDER_API_VERSION}; its author finds what to change in docs/backends/writing-a-backend.md.`
+const NEWER_VERSION =
+  'Update walsync, or install a version of the plugin that was made for this one.'
+
+/** A version of the interface that differs is not a defect of the plugin, so it gets its own hint. */
 function hintFor(provider: unknown): string {
   const { apiVersion } = (provider ?? {}) as { apiVersion?: unknown }
-  if (typeof apiVersion !== 'number' || apiVersion <= 1) return PLUGIN_AUTHOR
-  return 'Update walsync, or install a version of the plugin that was made for this one.'
+  if (typeof apiVersion !== 'number' || apiVersion === PROVIDER_API_VERSION) return PLUGIN_AUTHOR
+  return apiVersion < PROVIDER_API_VERSION ? OTHER_VERSION : NEWER_VERSION
 }
 
 /** As an `import` in `cwd` would: a package may export itself to `import` alone, which plain `require.resolve` does not see. */

@@ -14,17 +14,17 @@ export async function makeDir(dir: string, fs: DurableFs = nodeFs): Promise<void
   for (let attempt = 1; ; attempt++) {
     try {
       await fs.mkdir(dir, DIR_MODE)
-      break
+      await syncDir(dirname(dir), fs)
+      return
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code === 'EEXIST') return
       const parent = dirname(dir)
-      // Again and again only while others remove the parent; for ever under a link to nowhere.
+      // The parent is missing, or was removed by others since. Under a dangling link it stays so.
       if (code !== 'ENOENT' || parent === dir || attempt === ATTEMPTS) throw error
       await makeDir(parent, fs)
     }
   }
-  await syncDir(dirname(dir), fs)
 }
 
 /** Flushes a folder's entries to the disk. */

@@ -1,18 +1,18 @@
-/** What a backend can do. Declared by the backend, tried on the real bucket by the start-up probe. */
+/** What a backend can do. Declared by the backend, and tried on the real container by `watch` and `doctor`. */
 export interface StoreCapabilities {
-  /** Create-only puts: `atomic` among all writers of the container, or refused. */
+  /** Create-only puts: `atomic` among all writers of the container, or not offered. */
   readonly ifAbsent: 'atomic' | 'none'
-  /** Compare-and-swap puts: `process` holds only among writers of this process (local folder). */
+  /** Compare-and-swap puts. `process`: holds only among writers of this process (a local folder). */
   readonly ifMatch: 'atomic' | 'process' | 'none'
   readonly deleteIfMatch: 'atomic' | 'process' | 'none'
   /** `same-region`: readers in another region may see an older state. */
   readonly consistency: 'strong' | 'same-region'
   /** May both `a` and `a/b` be objects? False on file systems and hierarchical accounts. */
   readonly flatNamespace: boolean
-  /** Does `list` give back the `createdAt` of a put? If not, only `head` and `get` do. */
+  /** Does `list` return the `createdAt` of a put? If not, only `head` and `get` do. */
   readonly listsCreatedAt: boolean
   /** Largest object in bytes. */
   readonly maxObjectBytes: number
-  /** Longest key in bytes, after the URL's own prefix is taken off. */
+  /** Longest key in bytes, not counting the URL's own prefix. */
   readonly maxKeyBytes: number
 }

@@ -14,10 +14,21 @@ const SEGMENT = /^[A-Za-z0-9_=-](?:[A-Za-z0-9._=-]*[A-Za-z0-9_=-])?$/
  * @throws StoreError `InvalidKey`
  */
 export function assertKey(key: string, op: string): void {
+  const error = keyError(key, op)
+  if (error !== undefined) throw error
+}
+
+/** What `assertKey` would throw, or `undefined` for a legal key. */
+export function keyError(key: string, op: string): StoreError | undefined {
   const problem = keyProblem(key)
-  if (problem === undefined) return
+  if (problem === undefined) return undefined
   const shown = JSON.stringify(String(key).slice(0, 100))
-  throw new StoreError('InvalidKey', `The key ${shown} ${problem}.`, { op, key: String(key) })
+  return new StoreError('InvalidKey', `The key ${shown} ${problem}.`, { op, key: String(key) })
+}
+
+/** Is this a legal key? Names that are not, such as directory markers, belong to other programs. */
+export function isKey(key: string): boolean {
+  return keyProblem(key) === undefined
 }
 
 /** Is this text one segment of a legal key? */

@@ -8,8 +8,8 @@ import type { StoreError } from './store-error.ts'
 export type Version = string & { readonly __brand: 'ObjectVersion' }
 
 /**
- * Bytes that can be opened again, so that a put can be repeated.
- * Each `open()` must give the same bytes. `size` absent: the backend uploads in parts or spools.
+ * Bytes that can be opened again, so that a put can be repeated. Each `open()` must give the same
+ * bytes. Without a `size` the backend uploads in parts.
  */
 export interface PutSource {
   /** Exact length in bytes. Yielding more or fewer fails the put with `InvalidArgument`. */
@@ -29,7 +29,7 @@ export interface ObjectInfo {
   /** The store's clock, often whole seconds. For display and grace periods, never for ordering. */
   readonly lastModified: Date
   readonly version: Version
-  /** The `createdAt` of the put, to the millisecond, where the store can give it. Always set by `head` and `get` if the put carried one; by `list` only if `capabilities.listsCreatedAt`. */
+  /** The `createdAt` of the put, to the millisecond. `head` and `get` always set it if the put carried one; `list` only if `capabilities.listsCreatedAt`. */
   readonly createdAt?: Date | undefined
 }
 
@@ -42,8 +42,8 @@ export type Precondition =
 export type PutOptions = CallOptions &
   Precondition & {
     /**
-     * The time that the object stands for, kept to the millisecond. Stored where Litestream looks
-     * for it: modification time of a file; metadata `litestream-timestamp` on S3 and GCS,
+     * The time that the object represents, kept to the millisecond. Stored where Litestream looks
+     * for it: the modification time of a file; metadata `litestream-timestamp` on S3 and GCS,
      * `litestreamtimestamp` on Azure (RFC 3339, UTC).
      */
     readonly createdAt?: Date | undefined
@@ -68,9 +68,12 @@ export interface GetOptions extends CallOptions {
 export interface GetResult {
   /** `info.size` is the size of the whole object also when a range was asked for. */
   readonly info: ObjectInfo
-  /** What `body` really carries. */
+  /** The bytes that `body` carries. */
   readonly range: { readonly start: number; readonly end: number }
-  /** Single use. Leaving the loop early frees the connection. Throws if the bytes end short; never ends early. */
+  /**
+   * For a single use. Yields no empty chunk, so the body of an empty object yields none. Leaving the
+   * loop early frees the connection. Throws if the bytes end short; never ends early.
+   */
   readonly body: AsyncIterable<Uint8Array>
 }
 
@@ -95,13 +98,14 @@ export interface DeleteFailure {
 }
 
 /**
- * Bytes under keys: the one seam between walsync and a place that keeps objects.
+ * Bytes under keys: all that walsync knows about a place that keeps objects. Backends implement
+ * `StoreDriver` instead, and `DriverStore` makes one of these out of it.
  *
  * Rules for every method. Keys obey `assertKey` and are checked before any I/O (`InvalidKey`).
  * An aborted `signal` rejects with `signal.reason` itself; afterwards no partial object is visible
  * and no socket or handle of the call is open. After `close` new calls reject with `Closed`.
  * A missing container is `ContainerNotFound`, never "no such key". All other failures are
- * `StoreError`s with a closed code, the key, and the provider's error as `cause`.
+ * `StoreError`s with a code from a closed set, the key, and the provider's error as `cause`.
  */
 export interface ObjectStore extends AsyncDisposable {
   /** Safe to log: scheme, container, prefix, endpoint host. Never a secret. */
@@ -114,7 +118,7 @@ export interface ObjectStore extends AsyncDisposable {
   /**
    * Stores all of the body or nothing. Readers see the old object or the new one, never a mixture,
    * and the new one as soon as the promise resolves. An abort that races the commit may leave the
-   * complete object. `outcome: 'unknown'` on the error says that the write may have happened.
+   * complete object. An error with `outcome: 'unknown'` says that the write may have happened.
    */
   put(key: string, body: PutBody, options?: PutOptions): Promise<PutResult>
 
@@ -125,23 +129,23 @@ export interface ObjectStore extends AsyncDisposable {
   head(key: string, options?: CallOptions): Promise<ObjectInfo | undefined>
 
   /**
-   * Every key under `prefix`, strictly ascending by bytes, no duplicates. Pages are fetched lazily;
-   * leaving the loop stops paging. Half-written objects never appear.
+   * Every key under `prefix`, strictly ascending by bytes, without duplicates. Pages are fetched
+   * lazily; leaving the loop stops the paging. Half-written objects never appear.
    */
   list(options?: ListOptions): AsyncIterable<ObjectInfo>
 
   /** One level: objects directly under `prefix`, and each deeper path once as a prefix ending in `/`, in one ascending order. */
   listDir(options?: ListOptions): AsyncIterable<DirEntry>
 
-  /** Missing key: success. */
+  /** Succeeds if the key is missing. */
   delete(key: string, options?: DeleteOptions): Promise<void>
 
-  /** Deletes many; yields only the failures and throws for no single key. */
+  /** Deletes many. Yields only the failures, and does not throw because of a single key. */
   deleteMany(
     keys: Iterable<string> | AsyncIterable<string>,
     options?: CallOptions,
   ): AsyncIterable<DeleteFailure>
 
-  /** Idempotent. In-flight calls reject with `Closed`; resolves when sockets and handles are gone. */
+  /** Idempotent. Calls in flight reject with `Closed`; resolves once sockets and handles are released. */
   close(): Promise<void>
 }

@@ -14,8 +14,7 @@ import type {
   PutOptions,
   PutResult,
 } from './object-store.ts'
-import { copyError } from './retry/retry-policy.ts'
-import { isStoreError, type StoreError } from './store-error.ts'
+import { copyError, isStoreError, type StoreError } from './store-error.ts'
 
 /**
  * A store under a key path of another one: it sees nothing outside `prefix/`, and all keys that go

@@ -1,25 +1,30 @@
 import type { CallOptions, ObjectStore } from './object-store.ts'
 import { StoreError } from './store-error.ts'
 
+/** The version of `ObjectStoreProvider` and of what its stores must do. */
+export const PROVIDER_API_VERSION = 2
+
 /**
  * Opens stores for URLs of certain schemes. A plugin exports one as `provider`; so does each folder
- * of `backends`. A plain object: a plugin needs no container, decorator or base class.
+ * of `backends`. It is a plain object, without a container, decorators or a base class.
  */
 export interface ObjectStoreProvider {
-  readonly apiVersion: 1
-  /** npm name of the package, or the backend's folder: shown in errors and at start. */
+  /** 2: stores are made from drivers (`DriverStore`). Version 1, with stores written by hand, was never released. */
+  readonly apiVersion: typeof PROVIDER_API_VERSION
+  /** npm name of the package, or the backend's folder. Shown in errors and at startup. */
   readonly name: string
   /** URL schemes without the colon, in lower case. */
   readonly schemes: readonly string[]
   /**
-   * Key layout of a replica that Litestream expects on this kind of store: level folders named
-   * `0000` (`hex`, S3 and its kin) or `ltx/0` (`ltx`, everything else).
+   * The key layout that Litestream expects on this kind of store: level folders named `0000` (`hex`,
+   * S3 and compatible services) or `ltx/0` (`ltx`, everything else).
    */
   readonly layout: 'ltx' | 'hex'
-  /** Checks the backend's own options before `open`; throws on a bad one (a zod schema fits). */
+  /** Checks the backend's own options before `open` and throws on a bad one. A zod schema fits. */
   readonly optionsSchema?: { parse(value: unknown): unknown } | undefined
   /**
-   * Refuses what `open` would refuse, and does nothing else: loads no SDK, touches no file, sends nothing.
+   * Refuses what `open` would refuse and does nothing else: it loads no SDK, touches no file and sends
+   * no request.
    *
    * @throws StoreError `InvalidArgument` as `open` does
    */
@@ -31,11 +36,12 @@ export interface ObjectStoreProvider {
       ) => void)
     | undefined
   /**
-   * A store rooted at the URL's path. Sends no request: call `check` for that.
+   * Opens a store rooted at the URL's path, without sending a request; `check` does that. Usually
+   * `new DriverStore(driver)`; any other `ObjectStore` that passes the contract suite will do.
    *
-   * @param env where credentials may come from; the provider reads no `process.env` of its own
+   * @param env where credentials may come from; a provider does not read `process.env` itself
    * @param options the backend's options from the config file, and `signal`
-   * @throws StoreError `InvalidArgument` for a URL or option that makes no sense
+   * @throws StoreError `InvalidArgument` for a URL or option that is not valid
    */
   open(
     url: URL,
@@ -45,7 +51,7 @@ export interface ObjectStoreProvider {
 }
 
 /**
- * Checks by shape that a loaded module's `provider` is one, because a plugin is not compiled with us.
+ * Checks the shape of a loaded module's `provider`, because a plugin is not compiled with walsync.
  *
  * @param source where it came from, for the message: a package name or a path
  * @throws StoreError `InvalidArgument` that names the source and the first bad field
@@ -58,7 +64,7 @@ export function assertProvider(
   if (problem === undefined) return
   throw new StoreError('InvalidArgument', `The store plugin ${source} ${problem}.`, {
     op: 'open',
-    hint: 'A plugin exports `provider`: { apiVersion: 1, name, schemes, layout, open }.',
+    hint: 'A plugin exports `provider`: { apiVersion: 2, name, schemes, layout, open }.',
   })
 }
 
@@ -69,8 +75,8 @@ function providerProblem(value: unknown): string | undefined {
   const { apiVersion, name, schemes, layout, optionsSchema, open } = value as Partial<
     Record<keyof ObjectStoreProvider, unknown>
   >
-  if (apiVersion !== 1) {
-    return `has \`apiVersion\` ${JSON.stringify(apiVersion)}, this version of walsync knows 1`
+  if (apiVersion !== PROVIDER_API_VERSION) {
+    return `has \`apiVersion\` ${JSON.stringify(apiVersion)}, this version of walsync needs ${PROVIDER_API_VERSION}`
   }
   if (typeof name !== 'string' || name === '') return 'has no `name`'
   if (!Array.isArray(schemes) || schemes.length === 0) return 'has no `schemes`'

@@ -88,3 +88,14 @@ export function isStoreError(error: unknown): error is StoreError {
 export function isArchived(error: unknown): error is StoreError {
   return isStoreError(error) && error.archived === true
 }
+
+/** A copy with some fields changed. Keeps the stack of the original, which shows where it came from. */
+export function copyError(
+  error: StoreError,
+  change: Partial<StoreErrorOptions> & { readonly message?: string },
+): StoreError {
+  const { message = error.message, ...options } = change
+  const copy = new StoreError(error.code, message, { ...error, cause: error.cause, ...options })
+  if (error.stack !== undefined) copy.stack = error.stack
+  return copy
+}

@@ -52,7 +52,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'AB02',
-    promise: 'an abort of a put whose source flows is answered at once, and nothing is visible',
+    promise: 'aborting a put while its source delivers is answered at once, and nothing is visible',
     async run({ store }) {
       await store.put('old', text('old'))
       for (const key of ['new', 'old']) {
@@ -77,7 +77,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'AB03',
-    promise: 'an abort of a put whose source stalls is answered at once, and the source is closed',
+    promise: 'aborting a put whose source stalls is answered at once, and the source is closed',
     async run(context) {
       const { store } = context
       await store.put('k', text('old'))
@@ -96,7 +96,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'AB04',
-    promise: 'an aborted put leaves nothing half written behind',
+    promise: 'an aborted put leaves nothing half-written behind',
     needs: ['residue'],
     timeoutMs: 300_000,
     async run(context) {
@@ -133,7 +133,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'AB06',
-    promise: 'an abort while a body is read makes its loop throw the reason',
+    promise: 'an abort while a body is being read makes the loop throw the reason',
     async run({ store }) {
       await store.put('big', bytes(4 * 1024 * 1024))
       const why = reason()
@@ -172,7 +172,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'AB11',
-    promise: 'an abort of deleteMany whose source of keys stalls is answered at once',
+    promise: 'aborting deleteMany while its source of keys stalls is answered at once',
     async run({ store }) {
       const why = reason()
       const controller = new AbortController()

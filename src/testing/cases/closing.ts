@@ -16,7 +16,7 @@ import {
 const cases: readonly ContractCase[] = [
   {
     id: 'CL01',
-    promise: 'close may be called twice, also at once, and is what `await using` calls',
+    promise: 'close may be called twice, even at the same time, and `await using` calls it',
     async run(context) {
       const store = await context.client()
       await Promise.all([store.close(), store.close()])
@@ -76,7 +76,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'CL04',
-    promise: 'after close the process ends by itself',
+    promise: 'after close nothing keeps the process alive',
     needs: ['child process'],
     async run(context) {
       await childEnds(context)

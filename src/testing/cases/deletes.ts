@@ -113,7 +113,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'DL07',
-    promise: 'deleteMany of nothing sends no request',
+    promise: 'deleteMany without keys sends no request',
     async run(context) {
       await context.sends(0, async () => {
         assert.deepEqual(await collect(context.store.deleteMany([])), [])
@@ -152,7 +152,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'DL10',
-    promise: 'a body whose object is deleted meanwhile is whole, or fails',
+    promise: 'a body whose object is deleted meanwhile is complete, or fails',
     async run({ store }) {
       for (const size of [1000, 4 * 1024 * 1024]) {
         const whole = bytes(size)

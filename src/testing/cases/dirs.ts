@@ -40,7 +40,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'LS20',
-    promise: 'a folder is gone with its last object',
+    promise: 'a folder disappears with its last object',
     async run({ store }) {
       await putAll(store, ['dir/sub/leaf', 'other'])
       await store.delete('dir/sub/leaf')
@@ -52,7 +52,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'LS21',
-    promise: 'what is half written never appears in a listing, also while it is written',
+    promise: 'what is half-written never appears in a listing, even while it is being written',
     timeoutMs: 300_000,
     async run(context) {
       const { store } = context
@@ -78,7 +78,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'LS23',
-    promise: 'an error on a later page is thrown or resumed: a listing never ends short',
+    promise: 'an error on a later page is resumed or thrown: a listing never ends short',
     needs: ['faults'],
     timeoutMs: 300_000,
     async run(context) {
@@ -93,7 +93,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'LS24',
-    promise: 'a page that is cut off is thrown or resumed: a listing never ends short or loops',
+    promise: 'a page that is cut off is resumed or thrown: a listing never ends short or loops',
     needs: ['faults'],
     timeoutMs: 300_000,
     async run(context) {

@@ -29,7 +29,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'ER02',
-    promise: 'refused credentials are said to be so, and are not tried again',
+    promise: 'refused credentials are reported as such, and are not retried',
     needs: ['refused credentials'],
     async run(context) {
       const store = context.own((await context.harness.openRefused?.()) as ObjectStore)
@@ -90,7 +90,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'ER04',
-    promise: 'errors that pass are retried by every method',
+    promise: 'transient errors are retried by every method',
     needs: ['faults', 'retry'],
     timeoutMs: 120_000,
     async run({ store, faults, retry }) {
@@ -124,7 +124,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'ER05',
-    promise: 'errors that stay are not retried',
+    promise: 'permanent errors are not retried',
     needs: ['faults'],
     async run(context) {
       const { store, faults } = context
@@ -201,7 +201,7 @@ const cases: readonly ContractCase[] = [
   {
     id: 'ER11',
     promise:
-      'without a retry layer, what passes is retryable, and a lost answer an unknown outcome',
+      'without a retry layer, transient errors are retryable, and a lost answer is an unknown outcome',
     needs: ['faults', 'no retry'],
     async run({ store, faults }) {
       const passing: readonly StoreErrorCode[] = ['Unavailable', 'Throttled', 'Timeout']

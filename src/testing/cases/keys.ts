@@ -118,7 +118,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'KY04',
-    promise: 'a store rooted at a prefix sees nothing beside it, and its keys are relative',
+    promise: 'a store rooted at a prefix sees nothing outside it, and its keys are relative',
     async run(context) {
       const { store } = context
       const inner = await context.client('p/a')
@@ -141,7 +141,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'KY05',
-    promise: 'a key below another key: both are kept',
+    promise: 'a key below another key is kept, and so is the other',
     needs: ['flat namespace'],
     async run({ store }) {
       await store.put('a', text('object'))
@@ -155,7 +155,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'KY09',
-    promise: 'a key below another key: the second is refused as InvalidKey and the first kept',
+    promise: 'a key below another key is refused as InvalidKey, and the first is kept',
     needs: ['no flat namespace'],
     async run({ store }) {
       await store.put('a', text('object'))
@@ -171,7 +171,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'KY06',
-    promise: 'keys that differ in case only stay apart, or the second is refused',
+    promise: 'keys that differ only in case stay apart, or the second is refused',
     async run({ store }) {
       await store.put('Case/x', text('upper'))
       const second = await store.put('case/x', text('lower')).catch((error: unknown) => error)
@@ -182,7 +182,8 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'KY07',
-    promise: 'a key that looks like a temporary or internal name is refused or like any other',
+    promise:
+      'a key that looks like a temporary or internal name is refused, or works like any other',
     async run({ store }) {
       const names = [
         'x.tmp',
@@ -210,7 +211,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'KY08',
-    promise: 'a prefix or startAfter that is no key lists nothing outside, and breaks nothing',
+    promise: 'a prefix or startAfter that is not a key lists nothing outside it and does no harm',
     async run(context) {
       const outer = context.store
       const inner = await context.client('room')

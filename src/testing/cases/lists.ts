@@ -86,7 +86,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'LS07',
-    promise: 'startAfter is no prefix: later keys of any beginning appear',
+    promise: 'startAfter is not a prefix: all later keys appear, whatever they begin with',
     async run({ store }) {
       const keys = ['l0/0001', 'l0/0002', 'l0/0010', 'l1/0001']
       await putAll(store, keys)
@@ -136,7 +136,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'LS11',
-    promise: 'one key fewer than a page, a whole page, and one more',
+    promise: 'one key less than a page, exactly a page and one key more are listed in full',
     timeoutMs: 300_000,
     async run(context) {
       const size = context.limit('pageSize')
@@ -171,7 +171,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'LS16',
-    promise: 'two listings at once are independent, and one is for a single use',
+    promise: 'two listings at once are independent, and each can be used once',
     async run({ store }) {
       await putAll(store, ['a', 'b', 'c'])
       const one = store.list()[Symbol.asyncIterator]()

@@ -9,7 +9,7 @@ import { numbered } from './lists.ts'
 const cases: readonly ContractCase[] = [
   {
     id: 'LS12',
-    promise: 'a key put behind the cursor of a listing disturbs nothing',
+    promise: 'a key put behind the cursor of a listing does not disturb it',
     timeoutMs: 300_000,
     async run(context) {
       const keys = await aFewPages(context)
@@ -25,7 +25,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'LS13',
-    promise: 'keys deleted during a listing are no error, and all others appear',
+    promise: 'keys deleted during a listing are not an error, and all others appear',
     timeoutMs: 300_000,
     async run(context) {
       const keys = await aFewPages(context)

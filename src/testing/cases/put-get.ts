@@ -49,7 +49,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'PG04',
-    promise: 'an empty object exists, has size 0 and an empty body',
+    promise: 'an empty object exists, has size 0, and its body yields no chunk',
     async run({ store }) {
       await store.put('empty', new Uint8Array())
       assert.equal((await store.head('empty'))?.size, 0)
@@ -60,7 +60,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'PG05',
-    promise: 'a source of nothing or of empty chunks makes an empty object',
+    promise: 'a source without chunks, or with empty ones only, makes an empty object',
     async run({ store }) {
       await store.put('none', source([], 0))
       await store.put('blank', source([new Uint8Array(), new Uint8Array()]))
@@ -72,7 +72,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'PG06',
-    promise: 'a later put wins wholly: no tail of a longer one remains',
+    promise: 'a later put wins completely: no tail of a longer one remains',
     async run({ store }) {
       await store.put('k', bytes(5000))
       await store.put('k', text('short'))
@@ -107,7 +107,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'PG09',
-    promise: 'different bytes have different versions, also at one size and one moment',
+    promise: 'different bytes have different versions, even with the same size at the same moment',
     async run({ store }) {
       const createdAt = new Date('2024-05-06T07:08:09.123Z')
       const versions = new Set<string>()
@@ -124,7 +124,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'PG10',
-    promise: 'every byte value is stored, also where it is no valid UTF-8',
+    promise: 'every byte value is stored, even where it is not valid UTF-8',
     async run({ store }) {
       const all = Uint8Array.from({ length: 512 }, (_, i) => (i < 256 ? i : 511 - i))
       await store.put('binary', all)
@@ -146,7 +146,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'PG12',
-    promise: 'of a view into a larger buffer only the view is stored',
+    promise: 'only the view is stored of a larger buffer',
     async run({ store }) {
       const pool = text('secret-[value]-secret')
       await store.put('view', pool.subarray(8, 13))

@@ -3,7 +3,16 @@ import { isStoreError, type ObjectStore, probeStore } from '../../core/store/ind
 import type { CaseContext } from '../case-context.ts'
 import { runChildren } from '../child-client.ts'
 import type { ContractCase, Facet } from '../contract-case.ts'
-import { background, bytes, read, readText, rejectsWith, sameBytes, text } from '../expect.ts'
+import {
+  background,
+  bytes,
+  read,
+  readText,
+  rejectsWith,
+  sameBytes,
+  text,
+  untilDecided,
+} from '../expect.ts'
 
 const WRITERS = 32
 const CLIENTS = 4
@@ -11,21 +20,21 @@ const CLIENTS = 4
 const cases: readonly ContractCase[] = [
   {
     id: 'CD04',
-    promise: 'of many create-only writers of one key exactly one wins, and its bytes stay',
+    promise: 'exactly one of many create-only writers of one key wins, and its bytes stay',
     needs: ['ifAbsent'],
     timeoutMs: 300_000,
     run: (context) => oneWinner(context, context.limit('raceRounds'), WRITERS, 40),
   },
   {
     id: 'CD05',
-    promise: 'of create-only writers of big objects exactly one wins, and its bytes stay',
+    promise: 'exactly one of several create-only writers of a big object wins, and its bytes stay',
     needs: ['ifAbsent'],
     timeoutMs: 300_000,
     run: (context) => oneWinner(context, 2, 4, (context.harness.limits?.partBytes ?? 1e6) + 4321),
   },
   {
     id: 'CD06',
-    promise: 'of create-only writers in several processes exactly one wins',
+    promise: 'exactly one of the create-only writers in several processes wins',
     needs: ['ifAbsent', 'child process'],
     timeoutMs: 120_000,
     async run(context) {
@@ -138,7 +147,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'CD18',
-    promise: 'a write conflict in which nothing landed is tried again, never AlreadyExists',
+    promise: 'a write conflict in which nothing was stored is retried, and never AlreadyExists',
     needs: ['ifAbsent', 'faults', 'retry'],
     async run({ store, faults }) {
       faults.answer(409, { on: 'put' })
@@ -184,7 +193,9 @@ async function oneWinner(
     const key = `race/${round}`
     const bodies = Array.from({ length: writers }, (_, i) => bytes(size, 1000 * round + i + 1))
     const results = await Promise.allSettled(
-      bodies.map((body, i) => clients[i % CLIENTS]!.put(key, body, { ifAbsent: true })),
+      bodies.map((body, i) =>
+        untilDecided(() => clients[i % CLIENTS]!.put(key, body, { ifAbsent: true })),
+      ),
     )
     const winners = results.flatMap((r, i) => (r.status === 'fulfilled' ? [i] : []))
     assert.equal(winners.length, 1, `winners of round ${round}`)

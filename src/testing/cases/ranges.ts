@@ -9,7 +9,7 @@ const BODY = bytes(SIZE)
 const cases: readonly ContractCase[] = [
   {
     id: 'RG01',
-    promise: 'a range at the start, in the middle and to the end gives exactly its bytes',
+    promise: 'a range at the start, in the middle or up to the end gives exactly its bytes',
     async run({ store }) {
       await store.put('k', BODY)
       for (const range of [{ start: 0, end: 10 }, { start: 777, end: 70_001 }, { start: 99_000 }]) {
@@ -19,7 +19,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'RG02',
-    promise: 'one byte at the start and at the end',
+    promise: 'a range of one byte works at the start and at the end',
     async run({ store }) {
       await store.put('k', BODY)
       await expectRange(store, { start: 0, end: 1 }, 0, 1)
@@ -58,7 +58,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'RG06',
-    promise: 'a range that makes no sense is InvalidArgument, and no request is sent',
+    promise: 'an impossible range is InvalidArgument, and no request is sent',
     async run(context) {
       const { store } = context
       await store.put('k', BODY)
@@ -81,7 +81,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'RG07',
-    promise: 'ranges side by side make up the whole',
+    promise: 'adjacent ranges make up the whole object',
     async run({ store }) {
       await store.put('k', BODY)
       const random = bytes(200, 9)
@@ -99,7 +99,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'RG08',
-    promise: 'a range across the border of two parts is exact',
+    promise: 'a range across the boundary of two parts is exact',
     timeoutMs: 300_000,
     async run(context) {
       const part = context.harness.limits?.partBytes ?? 1024 * 1024
@@ -150,7 +150,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'RG12',
-    promise: 'a body that is cut off resumes or throws, and never ends short',
+    promise: 'a body that is cut off is resumed or throws, and never ends short',
     needs: ['faults'],
     async run({ store, faults, harness }) {
       await store.put('k', BODY)
@@ -170,7 +170,8 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'RG13',
-    promise: 'a body whose object is replaced while it resumes throws: nothing is spliced',
+    promise:
+      'a body whose object is replaced while it is resumed throws: versions are never spliced',
     needs: ['faults', 'retry'],
     async run(context) {
       const { store, faults } = context

@@ -34,7 +34,8 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'PG21',
-    promise: 'a read during overwrites is wholly one version, and its info belongs to it',
+    promise:
+      'a read during overwrites gives one version completely, with the info that belongs to it',
     async run(context) {
       const { store } = context
       const size = 256 * 1024
@@ -82,7 +83,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'PG22',
-    promise: 'a body opened before an overwrite is wholly old, or fails',
+    promise: 'a body opened before an overwrite is completely the old one, or fails',
     async run({ store }) {
       const old = bytes(4 * 1024 * 1024, 1)
       for (const length of [old.byteLength, 1000]) {
@@ -136,7 +137,7 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'PG25',
-    promise: 'that a key was missing is not remembered',
+    promise: 'a key that was missing is found once it has been put',
     async run({ store }) {
       await rejectsWith('NotFound', store.get('k'))
       assert.equal(await store.head('k'), undefined)
@@ -147,7 +148,8 @@ const cases: readonly ContractCase[] = [
   },
   {
     id: 'PG27',
-    promise: 'a put with a bad option or a body that is none is refused and stores nothing',
+    promise:
+      'a put with a bad option or something that is not a body is refused and stores nothing',
     async run({ store }) {
       await rejection(store.put('k', text('x'), { createdAt: new Date(Number.NaN) }))
       await rejection(store.put('k', 'text' as unknown as Uint8Array))

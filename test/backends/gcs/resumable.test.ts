@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { GcsClient } from '../../../src/backends/gcs/gcs-client.ts'
-import { GcsObjectStore } from '../../../src/backends/gcs/gcs-object-store.ts'
+import { GcsDriver } from '../../../src/backends/gcs/gcs-driver.ts'
 import { parseGcsOptions } from '../../../src/backends/gcs/gcs-options.ts'
+import { DriverStore } from '../../../src/core/store/index.ts'
 import {
   type RecordedRequest,
   type RecordingServer,
@@ -13,7 +14,7 @@ const CHUNK = 256 * 1024
 const body = Buffer.from(Array.from({ length: 2 * CHUNK + 100 }, (_, index) => index % 251))
 
 let server: RecordingServer | undefined
-let store: GcsObjectStore | undefined
+let store: DriverStore | undefined
 afterEach(async () => {
   await store?.close()
   await server?.close()
@@ -62,11 +63,11 @@ function resource(size: number): string {
   return JSON.stringify({ name: 'k', size: String(size), generation: '7', updated })
 }
 
-async function open(answer: (request: RecordedRequest) => ScriptedAnswer): Promise<GcsObjectStore> {
+async function open(answer: (request: RecordedRequest) => ScriptedAnswer): Promise<DriverStore> {
   server = await startRecordingServer(answer)
   const url = new URL(`gs://bucket?endpoint=${encodeURIComponent(server.url)}`)
-  store = new GcsObjectStore(
-    new GcsClient(parseGcsOptions(url, {}, { partBytes: CHUNK }), undefined),
+  store = new DriverStore(
+    new GcsDriver(new GcsClient(parseGcsOptions(url, {}, { partBytes: CHUNK }), undefined)),
   )
   return store
 }

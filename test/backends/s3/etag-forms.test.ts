@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { connectS3, type S3Connection } from '../../../src/backends/s3/s3-client.ts'
 import { deleteOne } from '../../../src/backends/s3/s3-delete.ts'
-import { S3ObjectStore } from '../../../src/backends/s3/s3-object-store.ts'
+import { S3Driver } from '../../../src/backends/s3/s3-driver.ts'
 import { parseS3Options } from '../../../src/backends/s3/s3-options.ts'
-import { readAll } from '../../../src/core/store/index.ts'
+import { DriverStore, readAll } from '../../../src/core/store/index.ts'
 import {
   type RecordedRequest,
   type RecordingServer,
@@ -17,7 +17,7 @@ const text = (body: string) => new TextEncoder().encode(body)
 const signal = new AbortController().signal
 
 let server: RecordingServer | undefined
-let store: S3ObjectStore | undefined
+let store: DriverStore | undefined
 
 afterEach(async () => {
   await store?.close()
@@ -79,7 +79,7 @@ async function open(service: Service): Promise<S3Connection> {
   server = await startRecordingServer(answer)
   const url = new URL(`s3://bucket?endpoint=${encodeURIComponent(server.url)}`)
   const connection = await connectS3(parseS3Options(url, ENV, { partBytes: PART }))
-  store = new S3ObjectStore(connection)
+  store = new DriverStore(new S3Driver(connection))
   return connection
 }
 
@@ -113,7 +113,7 @@ describe.each(SERVICES)(
       const third = await store!.put('k', text('three'), { ifMatch: second.version })
       const got = await store!.get('k', { ifMatch: third.version })
       expect(new TextDecoder().decode(await readAll(got.body))).toBe('three')
-      await deleteOne(connection, 'k', third.version, signal)
+      await deleteOne(connection, 'k', { ifMatch: third.version, signal })
       const own = ['PUT', 'GET', 'DELETE'].map((verb, at) => `${verb} ${right(at ? 'e3' : 'e2')}`)
       expect(sent()).toEqual(own)
     })
@@ -122,7 +122,7 @@ describe.each(SERVICES)(
       const connection = await open(service)
       const { version } = await store!.put('k', text('one'))
       sent()
-      if (verb === 'delete') await deleteOne(connection, 'k', version, signal)
+      if (verb === 'delete') await deleteOne(connection, 'k', { ifMatch: version, signal })
       else await readAll((await store!.get('k', { ifMatch: version })).body)
       const method = verb.toUpperCase()
       expect(sent()).toEqual([`${method} ${wrong('e1')}`, 'HEAD', `${method} ${right('e1')}`])

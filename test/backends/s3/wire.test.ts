@@ -222,12 +222,11 @@ describe('S3 on the wire', () => {
     expect(error.retryable).toBe(passing)
   })
 
-  it('S307 a conflict (409) says nothing about the key: it is read, and retryable if it is not there', async () => {
-    const absent = await open(({ method }) =>
-      method === 'HEAD' ? { status: 404 } : failing(409, 'ConditionalRequestConflict')(),
-    )
-    const error = await caught(absent.put('k', bytes(3), { ifAbsent: true }))
+  it('S307 a conflict (409) says nothing about the key: the put is to be repeated', async () => {
+    const s3 = await open(failing(409, 'ConditionalRequestConflict'))
+    const error = await caught(s3.put('k', bytes(3), { ifAbsent: true }))
     expect(error).toMatchObject({ code: 'Unavailable', retryable: true, outcome: 'not-applied' })
+    expect(server!.requests).toHaveLength(1)
   })
 
   it('S307 a refused condition names the flag that sends none', async () => {

@@ -1,7 +1,7 @@
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 
 export const provider = {
-  apiVersion: 1,
+  apiVersion: 2,
   name: 'good-store',
   schemes: ['good'],
   layout: 'ltx',

@@ -5,7 +5,7 @@ import type { ObjectStore, ObjectStoreProvider } from '../../../src/core/store/i
 
 /** `held:///folder`: a folder that is listed when there is a file `go` beside it; `asked` says that somebody waits. */
 export const provider: ObjectStoreProvider = {
-  apiVersion: 1,
+  apiVersion: 2,
   name: 'held-store',
   schemes: ['held'],
   layout: 'ltx',

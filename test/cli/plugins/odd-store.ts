@@ -91,7 +91,7 @@ const ODD: Readonly<Record<string, Change>> = {
 
 /** `odd://what/folder`: a folder with one oddity. */
 export const provider: ObjectStoreProvider = {
-  apiVersion: 1,
+  apiVersion: 2,
   name: 'odd-store',
   schemes: ['odd'],
   layout: 'ltx',

@@ -7,7 +7,7 @@ import type {
 
 /** `stuck:///folder`: a folder that takes full copies, never finishes to store a change, and gives no object back. */
 export const provider: ObjectStoreProvider = {
-  apiVersion: 1,
+  apiVersion: 2,
   name: 'stuck-store',
   schemes: ['stuck'],
   layout: 'ltx',

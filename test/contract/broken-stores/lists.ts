@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  type DirEntry,
-  foldDirs,
-  type ListOptions,
-  type ObjectInfo,
-  type ObjectStore,
+import { foldDirs } from '../../../src/core/store/driver/fold-dirs.ts'
+import type {
+  DirEntry,
+  ListOptions,
+  ObjectInfo,
+  ObjectStore,
 } from '../../../src/core/store/index.ts'
 import { altered, type BrokenStore } from './broken-store.ts'
 

@@ -4,12 +4,13 @@ import {
   MemoryObjectStore,
   provider as memoryProvider,
 } from '../../../src/backends/memory/index.ts'
-import { assertProvider, ObservedStore, PrefixedStore } from '../../../src/core/store/index.ts'
+import { assertProvider, PrefixedStore } from '../../../src/core/store/index.ts'
+import { ObservedStore } from '../../../src/core/store/observed-store.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
 describe('assertProvider', () => {
-  const good = { apiVersion: 1, name: 'x', schemes: ['oss'], layout: 'hex', open: async () => {} }
+  const good = { apiVersion: 2, name: 'x', schemes: ['oss'], layout: 'hex', open: async () => {} }
 
   it.each([fileProvider, memoryProvider, good])('takes $name', (provider) => {
     expect(() => assertProvider(provider, 'there')).not.toThrow()
@@ -17,7 +18,7 @@ describe('assertProvider', () => {
 
   it.each([
     [undefined, 'provider'],
-    [{ ...good, apiVersion: 2 }, 'apiVersion'],
+    [{ ...good, apiVersion: 1 }, 'apiVersion'],
     [{ ...good, name: '' }, 'name'],
     [{ ...good, schemes: [] }, 'schemes'],
     [{ ...good, schemes: ['OSS:'] }, 'OSS:'],

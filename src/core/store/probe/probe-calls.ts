@@ -1,4 +1,4 @@
-import { readAll } from '../body.ts'
+import { readAll } from '../bytes.ts'
 import type { ObjectInfo, ObjectStore, Precondition, PutResult } from '../object-store.ts'
 import { isStoreError, type StoreError, type StoreErrorCode } from '../store-error.ts'
 import type { ProbeDenial, ProbeVerb } from './probe-report.ts'

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { readAll } from '../body.ts'
+import { readAll } from '../bytes.ts'
 import type { ObjectStore } from '../object-store.ts'
 import { isStoreError, type StoreError } from '../store-error.ts'
 import { probeBody } from './probe-calls.ts'

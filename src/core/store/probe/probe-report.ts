@@ -41,21 +41,16 @@ export interface ProbeDenial {
   readonly error: StoreError
 }
 
-/** Does the store really keep a second create-only writer out? False as well where that could not be tried. */
-export function enforcesCreateOnly({ checks }: ProbeReport): boolean {
-  return checks.some(({ name, status }) => name === 'create-only' && status === 'ok')
-}
-
-/** Why no replica may be kept in this store, if so. */
+/** Why this store must not hold a replica, if that is so. */
 export function unfitStore({ checks }: ProbeReport, description: string): StoreError | undefined {
   const check = checks.find(({ fatal }) => fatal === true)
   if (check === undefined) return undefined
   return new StoreError(
     'Unsupported',
-    `${description} does not give back what was stored in it: ${check.sentence}`,
+    `${description} does not return what was stored in it: ${check.sentence}`,
     {
       op: 'get',
-      hint: 'Nothing could be restored from there. Take away what stands before the store and caches or changes its answers, or use another one; `walsync doctor` tries it again.',
+      hint: 'A replica there could not be restored. Remove whatever sits in front of the store and caches or changes its answers, or use another store. `walsync doctor` checks it again.',
     },
   )
 }

@@ -1,6 +1,6 @@
-import { linkSignals } from '../call-scope.ts'
+import { pull } from '../../async/pull.ts'
+import { linkSignals } from '../../async/signals.ts'
 import type { PutBody } from '../object-store.ts'
-import { pull } from '../pull.ts'
 import { StoreError } from '../store-error.ts'
 
 /** How long an attempt may take to clean up after an abort before it is left alone. */

@@ -1,5 +1,5 @@
+import { pull } from '../../async/pull.ts'
 import type { PutBody } from '../object-store.ts'
-import { pull } from '../pull.ts'
 
 /**
  * Does the stored object hold exactly the bytes of this put? Both sides are streamed, so size does

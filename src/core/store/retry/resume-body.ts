@@ -1,7 +1,7 @@
 import type { GetResult } from '../object-store.ts'
-import { isStoreError, StoreError } from '../store-error.ts'
+import { copyError, isStoreError, StoreError } from '../store-error.ts'
 import type { Attempt } from './attempt.ts'
-import { copyError, type RetryBudget } from './retry-policy.ts'
+import type { RetryBudget } from './retry-policy.ts'
 
 /** One get that has been answered, and the attempt that its body still belongs to. */
 export interface OpenGet {

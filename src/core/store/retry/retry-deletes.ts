@@ -1,5 +1,5 @@
+import { pull } from '../../async/pull.ts'
 import type { DeleteFailure, ObjectStore } from '../object-store.ts'
-import { pull } from '../pull.ts'
 import { isStoreError, type StoreError } from '../store-error.ts'
 import { Attempt } from './attempt.ts'
 import { RetryBudget, type RetryPolicy } from './retry-policy.ts'

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { isStoreError, StoreError, type StoreErrorOptions } from '../store-error.ts'
+import { copyError, isStoreError, StoreError } from '../store-error.ts'
 
 export interface RetryOptions {
   /** Tries in all, the first included. Default 8. */
@@ -105,17 +105,6 @@ export class RetryBudget {
       outcome: this.#unknown ? 'unknown' : error.outcome,
     })
   }
-}
-
-/** A copy with other fields; keeps the stack of the original, whose frames show where it came from. */
-export function copyError(
-  error: StoreError,
-  change: Partial<StoreErrorOptions> & { readonly message?: string },
-): StoreError {
-  const { message = error.message, ...options } = change
-  const copy = new StoreError(error.code, message, { ...error, cause: error.cause, ...options })
-  if (error.stack !== undefined) copy.stack = error.stack
-  return copy
 }
 
 function positive(name: string, value: number): number {

@@ -1,5 +1,6 @@
-import { type Call, CallScope, linkSignals } from '../call-scope.ts'
+import { linkSignals } from '../../async/signals.ts'
 import type { StoreCapabilities } from '../capabilities.ts'
+import { type Call, CallScope } from '../driver/call-scope.ts'
 import type {
   CallOptions,
   DeleteFailure,
@@ -13,23 +14,25 @@ import type {
   PutBody,
   PutOptions,
   PutResult,
+  PutSource,
 } from '../object-store.ts'
-import { isStoreError, StoreError } from '../store-error.ts'
+import { copyError, isStoreError, StoreError } from '../store-error.ts'
 import { Attempt, uploadMs } from './attempt.ts'
 import { holdsBody } from './read-back.ts'
 import { type OpenGet, replaced, resumeBody } from './resume-body.ts'
 import { type ResumableList, resumeList } from './resume-list.ts'
 import { retryDeletes } from './retry-deletes.ts'
-import { copyError, RetryBudget, type RetryOptions, RetryPolicy } from './retry-policy.ts'
+import { RetryBudget, type RetryOptions, RetryPolicy } from './retry-policy.ts'
 
 /**
  * The one layer that repeats calls, for every backend. It retries what is `retryable`, resumes
  * broken bodies and listings, and times out what stalls.
  *
- * A conditional write is not idempotent: when an answer was lost, its repetition fails against its
- * own effect. Such a failure is decided by reading back and comparing all bytes. Bytes, not a write
- * id in metadata: it needs nothing of a backend and also proves that what is stored is right. The
- * price: another writer's equal bytes count as ours, so a claim must hold something unique.
+ * A conditional write is not idempotent: if its answer was lost, repeating it fails against its own
+ * effect. Such a failure is decided here, by reading back and comparing all bytes. Bytes rather than
+ * a write id in the metadata: this needs nothing of a backend, and it proves that what is stored is
+ * right. The price is that equal bytes of another writer count as ours, so whatever must tell two
+ * writers apart has to contain something unique to each (docs/decisions/0016-lost-answers.md).
  */
 export class RetryingStore implements ObjectStore {
   readonly #inner: ObjectStore
@@ -61,6 +64,10 @@ export class RetryingStore implements ObjectStore {
     return this.#retry({ op: 'put', key, signal: options?.signal }, async (attempt, budget) => {
       const watched = attempt.watch(body)
       const inner = { ...options, signal: attempt.signal }
+      if (conditional && budget.outcomeUnknown && !(body instanceof Uint8Array)) {
+        const stored = await this.#findOwn(key, body, attempt)
+        if (stored !== undefined) return stored
+      }
       try {
         return await attempt.wait(() => this.#inner.put(key, watched, inner), uploadMs(body))
       } catch (error) {
@@ -193,22 +200,36 @@ export class RetryingStore implements ObjectStore {
     })
   }
 
+  /** A look before a source, which may be large, is uploaded again: its first upload may have arrived. */
+  async #findOwn(key: string, body: PutSource, attempt: Attempt): Promise<PutResult | undefined> {
+    const { signal } = attempt
+    const info = await attempt.wait(() => this.#inner.head(key, { signal }))
+    if (info === undefined || info.size !== (body.size ?? info.size)) return undefined
+    return await this.#compare(key, body, attempt)
+  }
+
   async #readBack(
     key: string,
     body: PutBody,
     refusal: StoreError,
     attempt: Attempt,
   ): Promise<PutResult> {
+    const stored = await this.#compare(key, body, attempt)
+    if (stored !== undefined) return stored
+    throw copyError(refusal, { outcome: 'unknown' })
+  }
+
+  /** The stored object if it consists of exactly the bytes of `body`. */
+  async #compare(key: string, body: PutBody, attempt: Attempt): Promise<PutResult | undefined> {
     try {
       const { signal } = attempt
-      const stored = await attempt.wait(() => this.#inner.get(key, { signal }))
-      const ours = await holdsBody(attempt.timeItems(stored.body), body, signal)
-      if (ours) return { size: stored.info.size, version: stored.info.version }
+      const { info, body: stored } = await attempt.wait(() => this.#inner.get(key, { signal }))
+      const isOurs = await holdsBody(attempt.timeItems(stored), body, signal)
+      return isOurs ? { size: info.size, version: info.version } : undefined
     } catch (error) {
       attempt.signal.throwIfAborted()
       throw undecided(key, error)
     }
-    throw copyError(refusal, { outcome: 'unknown' })
   }
 
   #list<T>(

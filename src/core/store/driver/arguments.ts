@@ -1,6 +1,6 @@
-import type { StoreCapabilities } from './capabilities.ts'
-import type { ByteRange, DeleteOptions, GetOptions, PutOptions } from './object-store.ts'
-import { StoreError } from './store-error.ts'
+import type { StoreCapabilities } from '../capabilities.ts'
+import type { ByteRange, DeleteOptions, GetOptions, PutOptions } from '../object-store.ts'
+import { StoreError } from '../store-error.ts'
 
 /**
  * Refuses, before any I/O, conditions that make no sense or that the backend cannot keep.

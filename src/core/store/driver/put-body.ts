@@ -1,39 +1,51 @@
-import type { PutBody, PutSource } from './object-store.ts'
-import { pull } from './pull.ts'
-import { StoreError } from './store-error.ts'
+import { pull } from '../../async/pull.ts'
+import type { PutBody, PutSource } from '../object-store.ts'
+import { StoreError } from '../store-error.ts'
+import type { DriverBody } from './store-driver.ts'
 
-/** The declared length in bytes, if there is one. */
-export function bodySize(body: PutBody): number | undefined {
-  return body instanceof Uint8Array ? body.byteLength : body.size
+export interface PutBounds {
+  readonly key: string
+  /** More bytes than this fail the put. */
+  readonly maxObjectBytes: number
+  readonly signal: AbortSignal
 }
 
 /**
- * The bytes of one put, without empty chunks. A chunk is valid until the next one is asked for.
- * The source is closed (`return`) however the loop ends, also while it is stalled.
+ * The body of a put as a driver sees it. Each loop over it opens the source again and closes it
+ * (`return`) however the loop ends, even while the source is stalled.
  *
- * @throws StoreError `InvalidArgument` if more or fewer bytes come than `size` says
+ * @throws StoreError `InvalidArgument` for an impossible size, at once; while it is iterated, if more
+ *   or fewer bytes arrive than `size` says, or more than the store takes
  * @throws StoreError `Unknown` with the source's own error as `cause`
  * @throws the signal's reason
  */
-export async function* readBody(
+export function putBody(body: PutBody, bounds: PutBounds): DriverBody {
+  const { key, maxObjectBytes } = bounds
+  const bytes = body instanceof Uint8Array ? body : undefined
+  const size = body instanceof Uint8Array ? body.byteLength : body.size
+  if (size !== undefined && !(Number.isSafeInteger(size) && size >= 0)) {
+    throw invalid(key, `has the size ${size}, expected a whole number of bytes`)
+  }
+  if ((size ?? 0) > maxObjectBytes) throw invalid(key, tooLarge(maxObjectBytes))
+  return { size, bytes, [Symbol.asyncIterator]: () => chunksOf(body, size, bounds) }
+}
+
+async function* chunksOf(
   body: PutBody,
-  key: string,
-  signal: AbortSignal,
+  size: number | undefined,
+  { key, maxObjectBytes, signal }: PutBounds,
 ): AsyncGenerator<Uint8Array> {
   signal.throwIfAborted()
   if (body instanceof Uint8Array) {
     if (body.byteLength > 0) yield body
     return
   }
-  const { size } = body
-  if (size !== undefined && !(Number.isSafeInteger(size) && size >= 0)) {
-    throw invalid(key, `has the size ${size}, expected a whole number of bytes`)
-  }
   let seen = 0
   for await (const chunk of readSource(body, key, signal)) {
     if (!(chunk instanceof Uint8Array)) throw invalid(key, 'yields something other than Uint8Array')
     seen += chunk.byteLength
     if (size !== undefined && seen > size) throw invalid(key, `yields more than its ${size} bytes`)
+    if (seen > maxObjectBytes) throw invalid(key, tooLarge(maxObjectBytes))
     if (chunk.byteLength > 0) yield chunk
   }
   if (size !== undefined && seen < size) {
@@ -57,7 +69,7 @@ async function* readSource(
   } catch (error) {
     throw failed(error)
   }
-  // Not `try { yield }`: an error of the consumer must not be taken for one of the source.
+  // Not `try { yield }`: an error of the consumer is not one of the source.
   let ended = false
   try {
     while (true) {
@@ -74,23 +86,10 @@ async function* readSource(
   }
 }
 
-/** All bytes of a body in one array. For bodies that are known to be small. */
-export async function readAll(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = []
-  for await (const chunk of body) chunks.push(chunk.slice())
-  return joinChunks(chunks)
-}
-
-export function joinChunks(chunks: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0))
-  let at = 0
-  for (const chunk of chunks) {
-    all.set(chunk, at)
-    at += chunk.byteLength
-  }
-  return all
-}
-
 function invalid(key: string, problem: string): StoreError {
   return new StoreError('InvalidArgument', `The body of ${key} ${problem}.`, { op: 'put', key })
+}
+
+function tooLarge(maxObjectBytes: number): string {
+  return `is larger than the ${maxObjectBytes} bytes that the store takes`
 }

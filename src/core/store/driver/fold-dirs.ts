@@ -1,6 +1,6 @@
-import type { DirEntry, ObjectInfo } from './object-store.ts'
+import type { DirEntry, ObjectInfo } from '../object-store.ts'
 
-/** Folds an ascending listing of `prefix` into one level, for stores without a delimiter of their own. */
+/** Folds an ascending listing of `prefix` into one level, for services that list without a delimiter. */
 export async function* foldDirs(
   objects: AsyncIterable<ObjectInfo>,
   prefix: string,

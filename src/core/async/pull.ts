@@ -1,6 +1,6 @@
-import { abortable } from './call-scope.ts'
+import { abortable } from './signals.ts'
 
-/** The values of a caller's iterable one by one; a source that stalls does not hold up an abort. */
+/** Yields the values of an iterable one by one. A source that stalls does not delay an abort. */
 export async function* pull<T>(
   source: Iterable<T> | AsyncIterable<T>,
   signal: AbortSignal,
@@ -17,7 +17,7 @@ export async function* pull<T>(
     }
     ended = true
   } finally {
-    // Not awaited after an abort: a stalled generator answers `return` only when its await ends.
+    // Not awaited after an abort: a stalled generator answers `return` only once its own await has ended.
     if (!ended) {
       const closing = Promise.resolve(iterator.return?.()).catch(() => {})
       if (!signal.aborted) await closing

@@ -1,0 +1,142 @@
+import {
+  type DirEntry,
+  type DriverBody,
+  type DriverCall,
+  type DriverDeleteOptions,
+  type DriverGetOptions,
+  type DriverGetResult,
+  type DriverListOptions,
+  type DriverOptions,
+  type DriverPutOptions,
+  isStoreError,
+  MAX_KEY_BYTES,
+  type ObjectInfo,
+  type PutResult,
+  type StoreCapabilities,
+  type StoreDriver,
+  StoreError,
+  type Version,
+} from '../../core/store/index.ts'
+import { assertBucket } from './gcs-bucket.ts'
+import type { GcsClient } from './gcs-client.ts'
+import { mapGcsError } from './gcs-errors.ts'
+import { getGcs } from './gcs-get.ts'
+import { listDirGcs, listGcs } from './gcs-list.ts'
+import { putGcs } from './gcs-put.ts'
+import { type GcsResource, RESOURCE_FIELDS, resourceInfo } from './gcs-resource.ts'
+
+/** Requests to a bucket of Google Cloud Storage. */
+export class GcsDriver implements StoreDriver {
+  readonly description: string
+  readonly capabilities: StoreCapabilities
+  readonly #client: GcsClient
+
+  constructor(client: GcsClient) {
+    const { bucket, prefix, endpoint, emulator } = client.options
+    const at = endpoint.host === 'storage.googleapis.com' ? '' : ` at ${endpoint.host}`
+    this.#client = client
+    this.description = `gs://${bucket}${prefix === '' ? '' : `/${prefix}`}${at}`
+    this.capabilities = {
+      ifAbsent: 'atomic',
+      ifMatch: 'atomic',
+      // fake-gcs-server ignores preconditions on a delete.
+      deleteIfMatch: emulator ? 'none' : 'atomic',
+      consistency: 'strong',
+      flatNamespace: true,
+      listsCreatedAt: true,
+      maxObjectBytes: 5 * 1024 ** 4,
+      maxKeyBytes: MAX_KEY_BYTES,
+    }
+  }
+
+  check({ signal }: DriverOptions): Promise<void> {
+    return assertBucket(this.#client, 'check', undefined, signal)
+  }
+
+  async put(key: string, body: DriverBody, options: DriverPutOptions): Promise<PutResult> {
+    assertGeneration('put', key, options.ifMatch)
+    return await putGcs(this.#client, key, body, options)
+  }
+
+  async get(key: string, options: DriverGetOptions): Promise<DriverGetResult> {
+    assertGeneration('get', key, options.ifMatch)
+    try {
+      return await getGcs(this.#client, key, options)
+    } catch (error) {
+      throw await this.#objectError(key, 'get', error, options.signal)
+    }
+  }
+
+  async head(key: string, { signal }: DriverOptions): Promise<ObjectInfo | undefined> {
+    try {
+      const resource = await this.#client.sendJson<GcsResource>({
+        method: 'GET',
+        path: this.#client.objectPath(key),
+        query: { fields: RESOURCE_FIELDS },
+        signal,
+      })
+      return resourceInfo(key, resource)
+    } catch (error) {
+      const mapped = await this.#objectError(key, 'head', error, signal)
+      if (mapped.code !== 'NotFound') throw mapped
+      return undefined
+    }
+  }
+
+  list(options: DriverListOptions): AsyncIterable<ObjectInfo> {
+    return listGcs(this.#client, options)
+  }
+
+  listDir(options: DriverListOptions): AsyncIterable<DirEntry> {
+    return listDirGcs(this.#client, options)
+  }
+
+  async delete(key: string, { ifMatch, signal }: DriverDeleteOptions): Promise<void> {
+    assertGeneration('delete', key, ifMatch)
+    try {
+      const answer = await this.#client.send({
+        method: 'DELETE',
+        path: this.#client.objectPath(key),
+        query: { ifGenerationMatch: ifMatch },
+        signal,
+      })
+      answer.resume()
+    } catch (error) {
+      const condition = ifMatch === undefined ? undefined : 'ifMatch'
+      const mapped = await this.#objectError(key, 'delete', error, signal, condition)
+      if (mapped.code !== 'NotFound') throw mapped
+    }
+  }
+
+  mapError(error: unknown, call: DriverCall): StoreError {
+    if (isStoreError(error)) return error
+    return mapGcsError(error, { ...call, bucket: this.#client.options.bucket })
+  }
+
+  async close(): Promise<void> {
+    this.#client.destroy()
+  }
+
+  /** The error of a call on one object, once it is sure that "not found" does not mean the bucket. */
+  async #objectError(
+    key: string,
+    op: DriverCall['op'],
+    error: unknown,
+    signal: AbortSignal,
+    condition?: DriverCall['condition'],
+  ): Promise<StoreError> {
+    signal.throwIfAborted()
+    const mapped = this.mapError(error, { op, key, condition })
+    if (mapped.code === 'NotFound') await assertBucket(this.#client, op, key, signal)
+    return mapped
+  }
+}
+
+/** A version that is not a generation cannot match anything, and GCS would call it a bad request. */
+function assertGeneration(op: string, key: string, version: Version | undefined): void {
+  if (version === undefined || /^\d+$/.test(version)) return
+  throw new StoreError('PreconditionFailed', `The object ${key} is not the expected version.`, {
+    op,
+    key,
+  })
+}
