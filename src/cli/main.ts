@@ -1,6 +1,6 @@
 import { commandOf, refuseMissingChild, splitChildCommand } from './args/child-command.ts'
 import { parseCommandLine } from './args/program.ts'
-import { drain, noteLoss } from './output/drain.ts'
+import { flush, trackWriteError } from './output/flush-stdio.ts'
 import { jsonLine } from './output/json-line.ts'
 import { errorReport, errorText } from './output/report-error.ts'
 import { packageVersion } from './package-version.ts'
@@ -15,7 +15,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   process.on('uncaughtException', (error) => process.exit(fail(error, argv)))
   const signal = endSignals((exitCode) => process.exit(exitCode))
   parentLink(process.env)
-  const lossOfOutput = noteLoss(process.stdout)
+  const outputError = trackWriteError(process.stdout)
   let exitCode: number
   try {
     exitCode = await run(argv, signal)
@@ -23,8 +23,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     exitCode = fail(error, argv)
   }
   const until = patience(argv, signal)
-  await Promise.all([process.stdout, process.stderr].map((stream) => drain(stream, until)))
-  const loss = lossOfOutput()
+  await Promise.all([process.stdout, process.stderr].map((stream) => flush(stream, until)))
+  const loss = outputError()
   if (exitCode === 0 && loss !== undefined) exitCode = fail(loss, argv)
   // Not a natural end: open SQLite connections must not be closed on the way out (the last close
   // deletes the WAL, and the next start could not prove that it continues here).

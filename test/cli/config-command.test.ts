@@ -59,7 +59,11 @@ describe('walsync config check', () => {
       config: join(cwd, 'walsync.yml'),
       databases: [
         { path: join(cwd, 'later.db'), settings: { syncIntervalMs: 5000, retention: 'none' } },
-        { name: 'all/a', state: 'ready', settings: { syncIntervalMs: 5000, lease: 'newest' } },
+        {
+          name: 'all/a',
+          state: 'ready',
+          settings: { syncIntervalMs: 5000, singleWriter: 'newest' },
+        },
         { name: 'all/b' },
       ],
       refused: [],

@@ -116,7 +116,7 @@ spool-dir: spool
         minObjectAgeMs: 60_000,
       },
       verifyIntervalMs: 86_400_000,
-      lease: 'strict',
+      singleWriter: 'strict',
       maxWalBytes: 64 << 20,
       spoolDir: '/etc/walsync/spool',
       maxSpoolBytes: 1_000_000_000,
@@ -140,7 +140,7 @@ databases:
     expect(of(0)).toMatchObject({ snapshots: { intervalMs: 43_200_000, atStart: true } })
     expect(of(0).retention).toBe('none')
     expect(of(1).retention).toMatchObject({ keepLast: 2, minObjectAgeMs: 300_000 })
-    expect(of(2).lease).toBe('none')
+    expect(of(2).singleWriter).toBe('none')
   })
 
   it('takes anchors and merges, also of a database that has them from another', () => {

@@ -99,7 +99,7 @@ function wanted(
 }
 
 const want = (databases: WantedDatabase[], ms: number, refused: RefusedFile[] = []): FleetChanges =>
-  fleet.want({ databases, refused }, ms)
+  fleet.setWanted({ databases, refused }, ms)
 const told = (type: string) => events.filter((event) => event.type === type)
 const stateOf = (name: string) => fleet.status().find((status) => status.name === name)?.state
 

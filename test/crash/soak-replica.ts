@@ -5,7 +5,7 @@ import { provider } from '../../src/backends/file/index.ts'
 import { ReplicaClient } from '../../src/core/replica/replica-client.ts'
 import { restoreReplica } from '../../src/core/restore/restore.ts'
 import type { RestoreTarget } from '../../src/core/restore/restore-target.ts'
-import { restorablePoints } from '../../src/core/retention/restore-points.ts'
+import { findRestorePoints } from '../../src/core/retention/restore-points.ts'
 import { checkChain } from '../support/chain.ts'
 import { contents } from '../support/replica-rig.ts'
 import { pick } from './soak-processes.ts'
@@ -71,7 +71,7 @@ export class SoakReplica {
 
   /** Some of the states that the listing promises, by TXID and by time. Nobody may write to the replica. */
   async checkPoints(count: number): Promise<void> {
-    const points = restorablePoints(await (await this.#client()).list())
+    const points = findRestorePoints(await (await this.#client()).list())
     if (points.length === 0) return this.#problem('nothing can be restored')
     const chosen = Array.from({ length: count }, () => pick(points))
     let before = 0

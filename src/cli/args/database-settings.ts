@@ -58,7 +58,7 @@ export function databaseSettings(...said: readonly RawSettings[]): DatabaseSetti
     levels: flags.levels,
     retention: flags.prune ? retentionPolicy(flags) : 'none',
     verifyIntervalMs: flags.verifyInterval,
-    lease: flags.fencing ? flags.singleWriter : 'none',
+    singleWriter: flags.fencing ? flags.singleWriter : 'none',
     maxWalBytes: flags.maxWalSize,
     spoolDir: flags.spoolDir,
     maxSpoolBytes: flags.maxSpoolSize,

@@ -15,7 +15,7 @@ export function pruneText(pruned: PrunedReplica, policy: RetentionPolicy): strin
   const gone = dryRun ? plan.remove : deleted
   const lines = [`${name}: ${headline(gone, dryRun)}`]
   if (gone.length > 0) lines.push(levelTable(gone, plan.keep))
-  lines.push(stays(plan.points))
+  lines.push(stays(plan.restorePoints))
   if (!limitsAge(policy)) {
     lines.push(
       'No --keep-for, --keep-last, --keep-hourly … was given: history is thinned out, and its beginning stays.',

@@ -74,7 +74,7 @@ async function pruneOne(
 }
 
 function jsonOf({ name, dryRun, plan, deleted, failures }: PrunedReplica): object {
-  const { keep, remove, points, blocked } = plan
+  const { keep, remove, restorePoints, blocked } = plan
   return {
     name,
     dryRun,
@@ -83,6 +83,6 @@ function jsonOf({ name, dryRun, plan, deleted, failures }: PrunedReplica): objec
     deleted: deleted.length,
     failures: failures.map(({ key, error }) => ({ key, message: error.message })),
     kept: keep.length,
-    points: points.map(({ txid, time, why }) => ({ txid, time: new Date(time), why })),
+    points: restorePoints.map(({ txid, time, why }) => ({ txid, time: new Date(time), why })),
   }
 }

@@ -49,7 +49,12 @@ export async function checkConfig(
   const rows = databases.map(({ name, path, replica, state }) => [name, path, replica, state])
   const refused = resolved.refused.map(({ path, reason }) => ({ path, reason }))
   const isComplete = refused.length === 0
-  const lists = { databases, refused, unmatched: empty, unreadable: unreadable.map(inWords) }
+  const lists = {
+    databases,
+    refused,
+    unmatched: empty,
+    unreadable: unreadable.map(describeFailure),
+  }
   return {
     isComplete,
     json: { config: config.path, ...lists },
@@ -61,7 +66,7 @@ export async function checkConfig(
       ...new Set(refused.map(({ reason }) => `Not replicated: ${reason}`)),
       ...empty.map((at) => `${at}: nothing is there now.`),
       ...unjudged.map((scheme) => `${scheme}:// URLs are for a plugin to judge; none was loaded.`),
-      ...unreadable.map((failure) => `Cannot be read: ${inWords(failure)}`),
+      ...unreadable.map((failure) => `Cannot be read: ${describeFailure(failure)}`),
     ].join('\n'),
   }
 }
@@ -88,6 +93,12 @@ async function validateStores(
   return [...schemes]
 }
 
-function inWords({ folder, error }: { readonly folder: string; readonly error: Error }): string {
+function describeFailure({
+  folder,
+  error,
+}: {
+  readonly folder: string
+  readonly error: Error
+}): string {
   return `${folder}: ${error.message}`
 }

@@ -12,7 +12,7 @@ export type LogLevelOfEvent = 'debug' | 'info' | 'warn' | 'error'
 type Words = readonly [LogLevelOfEvent, string]
 
 /** An event in words, and the level at which an operator wants it. */
-export function inWords(event: FleetEvent): Words {
+export function describeEvent(event: FleetEvent): Words {
   switch (event.type) {
     case 'waiting':
       return ['warn', `waiting: ${event.reason}`]

@@ -23,12 +23,12 @@ export function logEnd(
 }
 
 function listed(databases: readonly FleetStatus[]): string {
-  const named = databases.slice(0, MAX_NAMED).map(inWords)
+  const named = databases.slice(0, MAX_NAMED).map(describeDatabase)
   const more = databases.length - named.length
   return more > 0 ? `${named.join(', ')} and ${more} more` : named.join(', ')
 }
 
-function inWords({ name, engine }: FleetStatus): string {
+function describeDatabase({ name, engine }: FleetStatus): string {
   const { txid, pendingFiles = 0 } = engine ?? {}
   const end = txid === undefined ? 'nothing' : `up to TXID ${txid}`
   return pendingFiles > 0

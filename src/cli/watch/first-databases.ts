@@ -131,14 +131,14 @@ export class FirstDatabases {
     const { name, path, settings } = wanted.database
     const backoff = new Backoff({ patient: true })
     let error = first
-    let told: string | undefined
+    let reported: string | undefined
     try {
       for (;;) {
         const { hint } = error as { hint?: unknown }
         const reason = typeof hint === 'string' ? `${messageOf(error)} ${hint}` : messageOf(error)
         fleet.hold(name, reason)
-        if (reason !== told) tell({ type: 'waiting', database: name, reason })
-        told = reason
+        if (reason !== reported) tell({ type: 'waiting', database: name, reason })
+        reported = reason
         if (isStoreError(error)) await this.#sleep(backoff.next())
         else while (isAbsent(path)) await this.#sleep(settings.pollIntervalMs)
         try {

@@ -74,7 +74,7 @@ export class Fleet {
   }
 
   /** Takes over what the engine was started with. */
-  adopt(wanted: readonly WantedDatabase[]): void {
+  setRunning(wanted: readonly WantedDatabase[]): void {
     for (const { database } of wanted) {
       this.#members.set(database.name, new FleetMember(database, 'running'))
       this.#parts.handOver?.announce(database.name, 'ready')
@@ -101,7 +101,7 @@ export class Fleet {
    *
    * @param endMs the most that the final sync of one that is let go may take
    */
-  want({ databases: wanted, refused }: ResolvedDatabases, endMs: number): FleetChanges {
+  setWanted({ databases: wanted, refused }: ResolvedDatabases, endMs: number): FleetChanges {
     this.#endMs = endMs
     this.#refused = refused
     const before = new Map(this.#wanted.map(({ database }) => [database.name, database]))
@@ -110,7 +110,9 @@ export class Fleet {
       return { database: isDeepStrictEqual(member, database) && member ? member : database, kind }
     })
     const after = new Map(wanted.map(({ database }) => [database.name, database]))
-    const removed = [...before.keys()].filter((name) => !after.has(name) && !this.#isStray(name))
+    const removed = [...before.keys()].filter(
+      (name) => !after.has(name) && !this.#isUnrelatedFile(name),
+    )
     for (const name of removed) {
       this.#standingBy.delete(name)
       if (!this.#members.has(name)) this.#parts.handOver?.release(name)
@@ -122,7 +124,7 @@ export class Fleet {
     const changes: FleetChanges = { added: [], changed: [], unchanged: [], removed }
     for (const { database } of wanted) {
       const known = before.get(database.name)
-      if (this.#isStray(database.name)) continue
+      if (this.#isUnrelatedFile(database.name)) continue
       if (known === undefined) changes.added.push(database.name)
       else if (isDeepStrictEqual(known, database)) changes.unchanged.push(database.name)
       else changes.changed.push(database.name)
@@ -243,8 +245,8 @@ export class Fleet {
     })
   }
 
-  #isStray(name: string): boolean {
-    return this.#waiting.get(name)?.isStray === true
+  #isUnrelatedFile(name: string): boolean {
+    return this.#waiting.get(name)?.isUnrelatedFile === true
   }
 
   async #stopEngine(timeoutMs: number): Promise<string[]> {
@@ -276,7 +278,7 @@ export class Fleet {
         for (const identity of this.#start(database, waiting).identities) held.add(identity)
       }
       if (waiting.isNotWal && database.settings.enableWal) enableWal(database.path)
-      const reason = waiting.news()
+      const reason = waiting.takeStatusChange()
       if (reason === undefined) continue
       this.#parts.onEvent({ type: 'waiting', database: database.name, reason })
     }
@@ -410,7 +412,7 @@ export class Fleet {
   #checkFenced(): void {
     const members = [...this.#members.values()]
     const isOpen = ({ database: { name } }: WantedDatabase) =>
-      !this.#members.has(name) && !this.#isStray(name)
+      !this.#members.has(name) && !this.#isUnrelatedFile(name)
     if (members.length === 0 || this.#wanted.some(isOpen)) return
     if (members.every(({ phase }) => phase === 'fenced')) this.#fenced.reject(members[0]?.fenced)
   }

@@ -1,7 +1,7 @@
 import type { EngineEvent } from '../../core/engine/events.ts'
 import { failureIn, successIn, WORKS, type Work } from '../../core/engine/events.ts'
 import { isStoreError } from '../../core/store/index.ts'
-import { fieldsOf, inWords, type LogLevelOfEvent, messageOf } from '../output/event-log.ts'
+import { describeEvent, fieldsOf, type LogLevelOfEvent, messageOf } from '../output/event-log.ts'
 import type { Logger } from '../output/logger.ts'
 import { formatSpan } from '../status/render-status.ts'
 import type { FleetEvent } from './fleet-event.ts'
@@ -110,13 +110,13 @@ export class OutageLog {
   }
 
   #writeFirst(event: FleetEvent, error: unknown, store: string | undefined): void {
-    const [level, text] = inWords(event)
+    const [level, text] = describeEvent(event)
     const fields = store === undefined ? fieldsOf(event) : { store, ...fieldsOf(event) }
     this.#logger[level](fields, `${text}${tryOf(error)}`)
   }
 
   #write(event: FleetEvent, as?: LogLevelOfEvent): void {
-    const [level, text] = inWords(event)
+    const [level, text] = describeEvent(event)
     this.#logger[as ?? level](fieldsOf(event), text)
   }
 }

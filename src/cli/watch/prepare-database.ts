@@ -80,7 +80,7 @@ async function findReplica(
   { prefix, bucket, settings }: WatchedDatabase,
 ): Promise<Found | undefined> {
   // As the replication will use it: a replica in the other layout is refused before it is restored.
-  const store = replicaStore(opened, prefix, settings.lease !== 'none')
+  const store = replicaStore(opened, prefix, settings.singleWriter !== 'none')
   const client = new ReplicaClient(store, opened.layout)
   const files = await client.list({ signal: context.signal })
   if (files.length > 0) return { kind: 'ltx', client }

@@ -7,8 +7,8 @@ import {
 } from '../../core/store/index.ts'
 import type { CommandContext } from '../command-context.ts'
 
-/** What a start-up probe tells through. */
-type Told = Pick<CommandContext, 'logger' | 'output'>
+/** Where a start-up probe reports its findings. */
+type Reporter = Pick<CommandContext, 'logger' | 'output'>
 
 /**
  * The probe of a starting `watch`, beside the opening of its databases. A store that is out of reach
@@ -17,13 +17,13 @@ type Told = Pick<CommandContext, 'logger' | 'output'>
  */
 export class StartProbe {
   readonly #store: ObjectStore
-  readonly #told: Told
+  readonly #reporter: Reporter
   readonly #abort = new AbortController()
   #running: Promise<void> | undefined
 
-  constructor(store: ObjectStore, told: Told) {
+  constructor(store: ObjectStore, reporter: Reporter) {
     this.#store = store
-    this.#told = told
+    this.#reporter = reporter
   }
 
   /**
@@ -52,17 +52,17 @@ export class StartProbe {
     } catch (error) {
       if (signal.aborted) return
       const { message, code } = error as { message?: unknown; code?: unknown }
-      this.#told.logger.warn({ code }, `the store could not be probed: ${message ?? error}`)
+      this.#reporter.logger.warn({ code }, `the store could not be probed: ${message ?? error}`)
       return
     }
-    tellProbe(report, this.#store, this.#told)
+    tellProbe(report, this.#store, this.#reporter)
     const unfit = unfitStore(report, this.#store.description)
     if (unfit !== undefined) throw unfit
   }
 }
 
 /** At most one warning about what the store does and is not refused for, and one about what the credentials may not. */
-function tellProbe(report: ProbeReport, store: ObjectStore, { logger, output }: Told): void {
+function tellProbe(report: ProbeReport, store: ObjectStore, { logger, output }: Reporter): void {
   const { checks, denied, leftBehind, latencyMs } = report
   const lacking = checks.filter(
     ({ name, status, fatal }) =>
@@ -84,7 +84,10 @@ function tellProbe(report: ProbeReport, store: ObjectStore, { logger, output }: 
 }
 
 /** Once at start; Tigris's Global buckets are the case. */
-export function warnOfRegions({ capabilities, description }: ObjectStore, { logger }: Told): void {
+export function warnOfRegions(
+  { capabilities, description }: ObjectStore,
+  { logger }: Reporter,
+): void {
   if (capabilities.consistency !== 'same-region') return
   logger.warn(
     { store: description },

@@ -85,7 +85,7 @@ export class StorePool {
   prepare({ name, path, prefix, bucket, replica, settings }: WatchedDatabase): EngineDatabase {
     const { opened, proof } = this.#pooled(bucket)
     this.#bucketOf.set(name, bucket)
-    const store = replicaStore(opened, prefix, settings.lease !== 'none')
+    const store = replicaStore(opened, prefix, settings.singleWriter !== 'none')
     const handOverLock = new HandOverLock(path, replica).name
     const { layout } = opened
     return { ...settings, name, path, store, layout, createOnlyCheck: proof, handOverLock }

@@ -3,7 +3,7 @@ import type { DatabasePlace } from '../config/config.ts'
 import { type FileState, type InspectedFile, inspectFile } from './inspect-file.ts'
 
 /** Files that come and go in a folder pass through these; only who stays in them is told of. */
-const PASSING: ReadonlySet<FileState> = new Set(['empty', 'not-wal', 'held', 'unreadable'])
+const TRANSIENT_STATES: ReadonlySet<FileState> = new Set(['empty', 'not-wal', 'held', 'unreadable'])
 
 /** A database that is to be replicated and is not: no fit file yet, or it could not be opened and is tried again. */
 export class WaitingDatabase {
@@ -12,7 +12,7 @@ export class WaitingDatabase {
   readonly #backoff = new Backoff()
   #file: InspectedFile | undefined
   #sightings = 0
-  #told: string | undefined
+  #reported: string | undefined
   #error: unknown
   #retryAt = 0
 
@@ -22,14 +22,14 @@ export class WaitingDatabase {
   }
 
   /** A file that is no database and that nobody named: a README in a folder of databases. */
-  get isStray(): boolean {
+  get isUnrelatedFile(): boolean {
     return this.#kind !== 'path' && this.#file?.state === 'not-sqlite'
   }
 
   /** Why it is not replicated; nothing for a stray file. */
   get reason(): string | undefined {
     if (this.#error !== undefined) return messageOf(this.#error)
-    return this.#file === undefined || this.isStray ? undefined : inWords(this.#file)
+    return this.#file === undefined || this.isUnrelatedFile ? undefined : describeFile(this.#file)
   }
 
   /** Not merely absent: someone has to do something. */
@@ -53,14 +53,15 @@ export class WaitingDatabase {
   }
 
   /** What is new to tell about the file, once for each state that lasts. */
-  news(): string | undefined {
+  takeStatusChange(): string | undefined {
     const state = this.#file?.state
     if (this.#file === undefined || state === undefined || state === 'ready') return undefined
-    if (this.#told === state || (PASSING.has(state) && this.#sightings < 2)) return undefined
+    if (this.#reported === state || (TRANSIENT_STATES.has(state) && this.#sightings < 2))
+      return undefined
     const isUsual = state === 'empty' || (state === 'not-sqlite' && this.#kind === 'folder')
     if (this.#kind !== 'path' && isUsual) return undefined
-    this.#told = state
-    return inWords(this.#file)
+    this.#reported = state
+    return describeFile(this.#file)
   }
 
   /**
@@ -77,7 +78,7 @@ export class WaitingDatabase {
   }
 }
 
-function inWords({ state, error }: InspectedFile): string {
+function describeFile({ state, error }: InspectedFile): string {
   switch (state) {
     case 'ready':
       return 'it is about to start'

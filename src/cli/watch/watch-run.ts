@@ -7,11 +7,11 @@ import type { CommandContext } from '../command-context.ts'
 import type { Config } from '../config/config.ts'
 import { eventLine } from '../output/event-log.ts'
 import { errorReport } from '../output/report-error.ts'
+import { DatabaseDiscovery } from './database-discovery.ts'
 import { FirstDatabases } from './first-databases.ts'
 import { Fleet } from './fleet.ts'
 import type { FleetEvent } from './fleet-event.ts'
 import { HandOver } from './hand-over.ts'
-import { Lookout } from './lookout.ts'
 import { OutageLog } from './outage-log.ts'
 import { refuseConflicts, resolveDatabases, type WantedDatabase } from './resolve-databases.ts'
 import { StorePool } from './store-pool.ts'
@@ -30,7 +30,7 @@ export class WatchRun {
   readonly #request: Omit<WatchRequest, 'config'>
   readonly #stores: StorePool
   readonly #engine: Engine
-  readonly #lookout: Lookout
+  readonly #discovery: DatabaseDiscovery
   readonly #log: OutageLog
   readonly #listeners = new Set<(event: FleetEvent, now: Date) => void>()
   readonly #handOver: HandOver
@@ -98,7 +98,7 @@ export class WatchRun {
       fleet: this.fleet,
       tell: (event) => this.#tell(event),
     })
-    this.#lookout = new Lookout(plan, this.fleet, cwd, {
+    this.#discovery = new DatabaseDiscovery(plan, this.fleet, cwd, {
       refused: (path, reason) => logger.error({ path }, `not replicated: ${reason}`),
       unreadable: (folder, error) =>
         logger.warn({ folder }, `this folder cannot be read, its databases stay: ${error.message}`),
@@ -145,12 +145,12 @@ export class WatchRun {
     const starting = this.#engine.start(ready.map(({ database }) => this.#stores.prepare(database)))
     if (ready.length > 0) this.#probe()
     await starting
-    this.fleet.adopt(ready)
+    this.fleet.setRunning(ready)
     if (this.#plan.config !== undefined || ready.length < this.#named.length) {
       this.#isLooking = true
-      await this.#lookout.take(this.#plan)
+      await this.#discovery.take(this.#plan)
       await this.fleet.settled()
-      this.#lookout.start()
+      this.#discovery.start()
     }
     // A watcher that stands by sends no request.
     const states = this.fleet.status().map(({ state }) => state)
@@ -172,7 +172,7 @@ export class WatchRun {
     if (!this.#isLooking) return
     const timeout = new AbortController()
     const timer = setTimeout(() => timeout.abort(), this.#plan.shutdownTimeoutMs)
-    const looked = this.#lookout.lookNow().then(() => this.fleet.settled())
+    const looked = this.#discovery.lookNow().then(() => this.fleet.settled())
     const late = new Promise<void>((resolve) =>
       timeout.signal.addEventListener('abort', () => resolve()),
     )
@@ -206,7 +206,7 @@ export class WatchRun {
    * @returns names of the databases that could not be shipped in full
    */
   async stop(): Promise<string[]> {
-    this.#lookout.stop()
+    this.#discovery.stop()
     this.#first.stop()
     const [unshipped] = await Promise.all([
       this.fleet.stop(this.#plan.shutdownTimeoutMs),
@@ -228,7 +228,7 @@ export class WatchRun {
       )
     }
     await this.#stores.open(plan.sources.map(({ bucket }) => bucket))
-    const changes = await this.#lookout.take(plan)
+    const changes = await this.#discovery.take(plan)
     this.#plan = plan
     if (plan.probe) this.#stores.probe().catch((error) => this.#tellRefused(error))
     const { given, flags } = this.#request

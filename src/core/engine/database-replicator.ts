@@ -335,7 +335,7 @@ export class DatabaseReplicator {
       return 'ready'
     } catch (error) {
       if (!isStoreError(error) || error.code !== 'AlreadyExists') throw error
-      // Either an earlier try landed without an answer, or another writer is at work: look again.
+      // Either an earlier attempt succeeded and its response was lost, or another writer is active: list again.
       this.#collisions += 1
       this.#phase = unlocated()
       if (this.#collisions <= MAX_COLLISIONS) return 'again'

@@ -8,7 +8,7 @@ export {
   type Work,
 } from './events.ts'
 export type { TrackerOptions } from './options.ts'
-export type { DatabaseStatus, RestorablePoint } from './replication-status.ts'
+export type { DatabaseStatus, DatedRestorePoint } from './replication-status.ts'
 export {
   DEFAULT_SNAPSHOT_TRIGGERS,
   SnapshotPolicy,

@@ -33,7 +33,7 @@ export interface TrackerOptions {
    * another claim is unreleased; `none`: no claims, for stores without conditional writes. Default
    * `newest`.
    */
-  readonly lease?: 'newest' | 'strict' | 'none' | undefined
+  readonly singleWriter?: 'newest' | 'strict' | 'none' | undefined
   /** Name of the lock by which writers of this very file hand over (`HandOverLock`). Default: none. */
   readonly handOverLock?: string | undefined
   /** Upper bound for the WAL, as long as the application does not hold a transaction open. Default 64 MiB. */

@@ -1,5 +1,6 @@
 import { Backoff } from '../async/backoff.ts'
 import type { TXID } from '../ltx/index.ts'
+import type { RestorePoint } from '../restore/restore-error.ts'
 import {
   CHAIN_BROKEN,
   type EngineEvent,
@@ -38,11 +39,12 @@ export interface DatabaseStatus {
   readonly replicaFiles: number
   readonly replicaBytes: number
   /** First and last state that can be restored; `undefined` before the replica has been listed, or if nothing can be restored. */
-  readonly restorable: { readonly from: RestorablePoint; readonly to: RestorablePoint } | undefined
+  readonly restorable:
+    | { readonly from: DatedRestorePoint; readonly to: DatedRestorePoint }
+    | undefined
 }
 
-export interface RestorablePoint {
-  readonly txid: TXID
+export interface DatedRestorePoint extends RestorePoint {
   readonly time: Date
 }
 

@@ -61,7 +61,7 @@ export class WalTracker {
     const {
       name,
       path,
-      lease = 'newest',
+      singleWriter = 'newest',
       syncIntervalMs: syncMs = 1000,
       handOverLock: lock,
     } = options
@@ -87,9 +87,9 @@ export class WalTracker {
 
     this.#status = new ReplicationStatus(name, context.onEvent, failing, now)
     this.#catalogue = new ReplicaCatalogue(layout)
-    if (lease !== 'none') {
+    if (singleWriter !== 'none') {
       const file = () => this.#fileOnThisBoot
-      const claim = { lease, random: Number(nodeId), createOnlyCheck, file, lock, clock }
+      const claim = { singleWriter, random: Number(nodeId), createOnlyCheck, file, lock, clock }
       this.#claim = new EpochClaim(name, store, claim)
     }
     const triggers = options.snapshots ?? DEFAULT_SNAPSHOT_TRIGGERS

@@ -1,11 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { Backoff } from '../async/backoff.ts'
 import { type LtxFileInfo, type ReplicaClient, ReplicaError } from '../replica/replica-client.ts'
 import { type ByteRange, isStoreError, type StoreError } from '../store/index.ts'
 
 /** Bytes of one ranged read; times `parallelism` it bounds the memory of a restore. */
 export const SEGMENT_BYTES = 2 * 1024 * 1024
 
-/** Tries of one segment. Backends retry requests by themselves; this covers a body that breaks off. */
+/**
+ * Attempts to read one segment. The store retries requests and resumes bodies; only a new read helps
+ * if all bytes arrived and were damaged, or if the object was replaced while it was being read.
+ */
 const ATTEMPTS = 3
 const FIRST_DELAY_MS = 100
 
@@ -81,6 +85,7 @@ async function readPiece(
   piece: Piece,
   signal: AbortSignal,
 ): Promise<Segment> {
+  const backoff = new Backoff({ firstMs: FIRST_DELAY_MS, jitter: false })
   for (let attempt = 1; ; attempt++) {
     try {
       return await readOnce(client, piece, signal)
@@ -88,7 +93,7 @@ async function readPiece(
       signal.throwIfAborted()
       if (attempt === ATTEMPTS && isCorrupted(error)) throw damaged(piece.file, error)
       if (attempt === ATTEMPTS || !isTransient(error)) throw error
-      await delay(FIRST_DELAY_MS * 2 ** (attempt - 1), undefined, { signal })
+      await delay(backoff.next(), undefined, { signal })
     }
   }
 }

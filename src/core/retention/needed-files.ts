@@ -1,7 +1,7 @@
 import type { LtxFileInfo } from '../replica/replica-client.ts'
 import { reachableTxids } from '../restore/reachable-states.ts'
 import type { ChainStep } from '../restore/restore-plan.ts'
-import { fileTime, type RestorablePoint } from './restore-points.ts'
+import { fileTime, type RetentionPoint } from './restore-points.ts'
 import type { RetentionPolicy } from './retention-policy.ts'
 import { periodOf, periodRules } from './retention-policy.ts'
 
@@ -13,7 +13,7 @@ import { periodOf, periodRules } from './retention-policy.ts'
  */
 export function neededFiles(
   files: readonly LtxFileInfo[],
-  wanted: Iterable<RestorablePoint>,
+  wanted: Iterable<RetentionPoint>,
 ): Set<LtxFileInfo> {
   const needed = new Set<LtxFileInfo>()
   const newest = newestOfLevel0(files)
@@ -45,7 +45,7 @@ function newestOfLevel0(files: readonly LtxFileInfo[]): LtxFileInfo | undefined 
  */
 export function stabilizeTimes(
   listing: readonly LtxFileInfo[],
-  points: readonly RestorablePoint[],
+  points: readonly RetentionPoint[],
   keep: Set<LtxFileInfo>,
   policy: RetentionPolicy,
   now: number,

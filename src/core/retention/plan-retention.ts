@@ -4,7 +4,7 @@ import { summarizeReplica } from '../replica/summarize-replica.ts'
 import { lastTxid } from '../restore/reachable-states.ts'
 import { filesInGrace, listingsInGrace, nextGraceEnd } from './grace-period.ts'
 import { neededFiles, stabilizeTimes } from './needed-files.ts'
-import { type RestorablePoint, restorablePoints } from './restore-points.ts'
+import { findRestorePoints, type RetentionPoint } from './restore-points.ts'
 import type { RetentionPolicy } from './retention-policy.ts'
 import { type KeepReason, nextExpiry, wantedPoints } from './wanted-points.ts'
 
@@ -35,7 +35,7 @@ export interface RetentionPlan {
   readonly keep: readonly LtxFileInfo[]
   readonly remove: readonly LtxFileInfo[]
   /** By ascending TXID. */
-  readonly points: readonly KeptPoint[]
+  readonly restorePoints: readonly KeptPoint[]
   readonly blocked: RetentionBlock | undefined
   /**
    * When more files can become removable by the passing of time alone, in milliseconds; `undefined`
@@ -60,18 +60,18 @@ export function planRetention(
 ): RetentionPlan {
   const { damaged = new Set<string>(), protectedSlots = [] } = options
   const sound = files.filter((file) => !damaged.has(file.key))
-  const points = restorablePoints(sound)
+  const points = findRestorePoints(sound)
   const blocked = blockOf(files, points)
   if (blocked !== undefined) {
     const kept = points.map(({ txid, time }) => ({ txid, time, why: [] }))
-    return { keep: files, remove: [], points: kept, blocked, nextAt: undefined }
+    return { keep: files, remove: [], restorePoints: kept, blocked, nextAt: undefined }
   }
   const slots = new Set<bigint>(protectedSlots)
   const wanted = wantedPoints(points, policy, now)
   const keep = neededFiles(sound, wanted.keys())
   const earlier = listingsInGrace(sound, policy.minObjectAgeMs, now).map((listing) => ({
     listing,
-    points: restorablePoints(listing),
+    points: findRestorePoints(listing),
   }))
   for (const { listing, points } of earlier) {
     const needed = neededFiles(listing, wantedPoints(points, policy, now).keys())
@@ -83,14 +83,14 @@ export function planRetention(
   for (const { listing, points } of earlier) stabilizeTimes(listing, points, keep, policy, now)
   stabilizeTimes(sound, points, keep, policy, now)
   const kept = files.filter((file) => keep.has(file))
-  const left = restorablePoints(kept)
+  const left = findRestorePoints(kept)
   const expiries = [left, ...earlier.map(({ points }) => points)].map((points) =>
     nextExpiry(points, policy, now),
   )
   return {
     keep: kept,
     remove: files.filter((file) => !keep.has(file)),
-    points: keptPoints(left, wanted),
+    restorePoints: keptPoints(left, wanted),
     blocked: undefined,
     nextAt: earliest([...expiries, nextGraceEnd(kept, policy.minObjectAgeMs, now)]),
   }
@@ -99,7 +99,7 @@ export function planRetention(
 /** Without a gap, a chain always reaches the last TXID, unless it needs a damaged object. */
 function blockOf(
   files: readonly LtxFileInfo[],
-  points: readonly RestorablePoint[],
+  points: readonly RetentionPoint[],
 ): RetentionBlock | undefined {
   if (summarizeReplica(files).gaps.length > 0) return 'gap'
   const reached = points.at(-1)?.txid ?? 0n
@@ -107,14 +107,14 @@ function blockOf(
 }
 
 /** Files that end where no chain of sound files ends, including the damaged ones: they are evidence, and may become useful again. */
-function cutOff(files: readonly LtxFileInfo[], points: readonly RestorablePoint[]): LtxFileInfo[] {
+function cutOff(files: readonly LtxFileInfo[], points: readonly RetentionPoint[]): LtxFileInfo[] {
   const reached = new Set(points.flatMap((point) => point.files))
   return files.filter((file) => !reached.has(file))
 }
 
 function keptPoints(
-  left: readonly RestorablePoint[],
-  wanted: ReadonlyMap<RestorablePoint, readonly KeepReason[]>,
+  left: readonly RetentionPoint[],
+  wanted: ReadonlyMap<RetentionPoint, readonly KeepReason[]>,
 ): KeptPoint[] {
   const reasons = new Map([...wanted].map(([{ txid }, why]) => [txid, why]))
   return left.map(({ txid, time }) => ({ txid, time, why: reasons.get(txid) ?? [] }))

@@ -4,8 +4,8 @@ import { SNAPSHOT_LEVEL } from '../replica/replica-layout.ts'
 import { byEnd } from '../restore/reachable-states.ts'
 import { type ChainStep, cheapestSteps } from '../restore/restore-plan.ts'
 
-/** A state that a restore reaches. */
-export interface RestorablePoint {
+/** A restore point, with what retention needs to know to keep it or let it expire. */
+export interface RetentionPoint {
   readonly txid: TXID
   /** Files that end with the TXID, by level and then by first TXID. */
   readonly files: readonly [LtxFileInfo, ...LtxFileInfo[]]
@@ -23,10 +23,10 @@ export interface RestorablePoint {
 }
 
 /** All states that a restore can reach with these files, by ascending TXID. */
-export function restorablePoints(files: readonly LtxFileInfo[]): RestorablePoint[] {
+export function findRestorePoints(files: readonly LtxFileInfo[]): RetentionPoint[] {
   const ends = new Map(byEnd(files).map((group) => [group[0]?.maxTxid as TXID, group]))
   const firstTxids = new Map<number, TXID>()
-  const points: RestorablePoint[] = []
+  const points: RetentionPoint[] = []
   // From the end, so that all files that end after a point have been seen before it.
   for (const step of cheapestSteps(files).reverse()) {
     const txid = step.file.maxTxid

@@ -1,5 +1,5 @@
 import { SNAPSHOT_LEVEL } from '../replica/replica-layout.ts'
-import { fileTime, type RestorablePoint } from './restore-points.ts'
+import { fileTime, type RetentionPoint } from './restore-points.ts'
 import {
   limitsAge,
   type PeriodKind,
@@ -27,12 +27,12 @@ export type KeepReason =
  * @param now in milliseconds
  */
 export function wantedPoints(
-  points: readonly RestorablePoint[],
+  points: readonly RetentionPoint[],
   policy: RetentionPolicy,
   now: number,
-): Map<RestorablePoint, KeepReason[]> {
-  const wanted = new Map<RestorablePoint, KeepReason[]>()
-  const want = (point: RestorablePoint | undefined, reason: KeepReason): void => {
+): Map<RetentionPoint, KeepReason[]> {
+  const wanted = new Map<RetentionPoint, KeepReason[]>()
+  const want = (point: RetentionPoint | undefined, reason: KeepReason): void => {
     if (point === undefined) return
     const reasons = wanted.get(point)
     if (reasons === undefined) wanted.set(point, [reason])
@@ -62,7 +62,7 @@ export function wantedPoints(
  * `undefined` if none will.
  */
 export function nextExpiry(
-  points: readonly RestorablePoint[],
+  points: readonly RetentionPoint[],
   policy: RetentionPolicy,
   now: number,
 ): number | undefined {
@@ -85,7 +85,7 @@ export function nextExpiry(
 
 /** A coarser point is never dropped before a finer one, whatever the list says. */
 function keptByLevelUntil(
-  { time, granularity }: RestorablePoint,
+  { time, granularity }: RetentionPoint,
   { levelKeepMs }: RetentionPolicy,
 ): number {
   if (granularity >= levelKeepMs.length) return Number.POSITIVE_INFINITY
@@ -99,12 +99,12 @@ function keptByAgeUntil(time: number, policy: RetentionPolicy): number {
 
 /** The last in TXID order, since that is what a restore to the end of the period gives. */
 function newestOfPeriods(
-  points: readonly RestorablePoint[],
+  points: readonly RetentionPoint[],
   kind: PeriodKind,
   count: number,
-): RestorablePoint[] {
-  const newest = new Map<number, RestorablePoint>()
+): RetentionPoint[] {
+  const newest = new Map<number, RetentionPoint>()
   for (const point of points) newest.set(periodOf(kind, point.time), point)
   const periods = [...newest.keys()].sort((a, b) => b - a).slice(0, count)
-  return periods.map((period) => newest.get(period) as RestorablePoint)
+  return periods.map((period) => newest.get(period) as RetentionPoint)
 }

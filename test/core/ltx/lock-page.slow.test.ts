@@ -47,16 +47,16 @@ describe('lock page', () => {
     const encoder = new LtxEncoder(makeHeader({ flags: 0, pageSize, commit }))
     const decoder = new LtxDecoder()
     let count = 0
-    const pump = () => {
+    const writeNext = () => {
       for (const chunk of encoder.drain()) count += decoder.write(chunk).length
     }
     for (let pgno = 1; pgno <= commit; pgno++) {
       if (pgno === 262145) continue
       encoder.encodePage(pgno, data)
-      pump()
+      writeNext()
     }
     encoder.finish(0xc19b668c376662c7n)
-    pump()
+    writeNext()
     expect(decoder.end().postApplyChecksum).toBe(0xc19b668c376662c7n)
     expect(count).toBe(commit - 1)
     expect(decoder.header?.flags).not.toBe(FLAG_NO_CHECKSUM)

@@ -93,7 +93,7 @@ describe('planRetention on any set of files', () => {
         expect([...wanted].filter((state) => !left.has(state))).toEqual([])
         expect([...wanted].filter((state) => !interrupted.has(state))).toEqual([])
         expect(names(planRetention(plan.keep, rules, at).remove)).toEqual([])
-        const points = plan.points.map(({ txid }) => txid)
+        const points = plan.restorePoints.map(({ txid }) => txid)
         expect(points).toEqual([...left].sort((a, b) => (a < b ? -1 : 1)))
       }),
       { numRuns: 9000 },
@@ -107,7 +107,7 @@ describe('planRetention on any set of files', () => {
       fc.property(replica, policy, now, (files, rules, at) => {
         const plan = planRetention(files, rules, at)
         const kept = new Set(plan.keep)
-        for (const { txid, why } of plan.points) {
+        for (const { txid, why } of plan.restorePoints) {
           if (why.length === 0) continue
           const chain = planRestore(files, { kind: 'txid', txid }).files
           expect(chain.every((file) => kept.has(file))).toBe(true)

@@ -36,8 +36,10 @@ function removed(
   return names(planRetention(files, { ...POLICY, ...policy }, now, options).remove)
 }
 
-function txids({ points }: RetentionPlan, why?: string): number[] {
-  return points.filter((p) => !why || p.why.includes(why as never)).map((p) => Number(p.txid))
+function txids({ restorePoints }: RetentionPlan, why?: string): number[] {
+  return restorePoints
+    .filter((p) => !why || p.why.includes(why as never))
+    .map((p) => Number(p.txid))
 }
 
 describe('granularity', () => {
@@ -171,7 +173,7 @@ describe('what never goes', () => {
     expect(planRetention([], POLICY, now)).toEqual({
       keep: [],
       remove: [],
-      points: [],
+      restorePoints: [],
       blocked: undefined,
       nextAt: undefined,
     })
@@ -246,7 +248,7 @@ it('plans 4,000 files with 3,000 points', () => {
   }
   const policy = { ...POLICY, keepForMs: 7 * DAY, keepHourly: 24, keepDaily: 30, keepMonthly: 12 }
   const plan = planRetention(files, policy, START + DAY)
-  expect(plan.points.length).toBeGreaterThan(990)
+  expect(plan.restorePoints.length).toBeGreaterThan(990)
   expect(plan.remove.length).toBeGreaterThan(1900)
 })
 

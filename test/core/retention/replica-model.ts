@@ -77,8 +77,8 @@ export class ReplicaModel {
 
   /** Begins a restore of the newest state, or of one that the policy wants. */
   restore(nth: number): void {
-    const { points } = planRetention(this.files, this.#options.policy, this.now)
-    const wanted = points.filter(({ why }) => why.length > 0)
+    const { restorePoints } = planRetention(this.files, this.#options.policy, this.now)
+    const wanted = restorePoints.filter(({ why }) => why.length > 0)
     const txid = nth === 0 ? lastTxid(this.files) : wanted[nth % wanted.length]?.txid
     if (txid === undefined) return
     const { files } = planRestore(this.files, { kind: 'txid', txid })

@@ -25,7 +25,7 @@ it('A database without fencing is replicated into a store that refuses condition
   await using rig = new ReplicaRig(withoutConditions(service))
   const db = rig.open()
   db.exec('CREATE TABLE t (a); INSERT INTO t VALUES (1)')
-  await rig.start({ lease: 'none' })
+  await rig.start({ singleWriter: 'none' })
   db.exec('INSERT INTO t VALUES (2)')
   await rig.synced()
   await rig.stop()
@@ -37,7 +37,7 @@ it('A database without fencing is replicated into a store that refuses condition
 
 it('A claim that a store refuses as unsupported names the flag that does without.', async () => {
   const service = new NoConditions()
-  const claim = new EpochClaim('app', service, { lease: 'newest', random: 1 })
+  const claim = new EpochClaim('app', service, { singleWriter: 'newest', random: 1 })
   const head = await readReplicaHead(new ReplicaClient(service, 'ltx'), {})
   await expect(claim.acquire(head, claim.now())).rejects.toMatchObject({
     code: 'Unsupported',

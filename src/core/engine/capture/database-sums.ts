@@ -53,11 +53,11 @@ export class DatabaseSums {
     const staged: [number, bigint][] = []
     for (const { pgno, data } of pages) {
       const sum = pageChecksum(pgno, data)
-      value = toggleChecksum(toggleChecksum(value, this.#sumOf(pgno)), sum)
+      value = toggleChecksum(toggleChecksum(value, this.#pageChecksumOf(pgno)), sum)
       staged.push([pgno, sum])
     }
     for (let pgno = commit + 1; pgno <= this.#commit; pgno++) {
-      value = toggleChecksum(value, this.#sumOf(pgno))
+      value = toggleChecksum(value, this.#pageChecksumOf(pgno))
     }
     return { commit, value, pages: staged }
   }
@@ -71,7 +71,7 @@ export class DatabaseSums {
   }
 
   /** 0 for pages that are not there, and the lock page. */
-  #sumOf(pgno: number): bigint {
+  #pageChecksumOf(pgno: number): bigint {
     return pgno <= this.#commit ? this.#sums[pgno - 1]! : 0n
   }
 

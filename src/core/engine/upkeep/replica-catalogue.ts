@@ -2,7 +2,7 @@ import type { TXID } from '../../ltx/index.ts'
 import type { LtxFileInfo } from '../../replica/replica-client.ts'
 import type { ReplicaLayout } from '../../replica/replica-layout.ts'
 import { type ReplicaSummary, summarizeReplica } from '../../replica/summarize-replica.ts'
-import type { DatabaseStatus, RestorablePoint } from '../replication-status.ts'
+import type { DatabaseStatus, DatedRestorePoint } from '../replication-status.ts'
 import { FileTable } from './file-table.ts'
 
 /**
@@ -88,7 +88,7 @@ export class ReplicaCatalogue {
 export function restorableOf({ summary, files }: ReplicaCatalogue): DatabaseStatus['restorable'] {
   const { restorable } = summary
   if (restorable === undefined) return undefined
-  const at = (txid: TXID): RestorablePoint | undefined => {
+  const at = (txid: TXID): DatedRestorePoint | undefined => {
     const file = files.find(({ maxTxid }) => maxTxid === txid)
     return file && { txid, time: file.createdAt ?? file.lastModified }
   }

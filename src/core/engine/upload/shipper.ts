@@ -125,7 +125,7 @@ export class Shipper {
     await this.#hooks.onShipped(file, bytes, signal)
   }
 
-  /** An earlier try may have landed although its answer was lost; then the object is ours to the byte. */
+  /** An earlier attempt may have succeeded although its response was lost; the stored object then has exactly our bytes. */
   async #slotTaken(file: PendingFile, signal: AbortSignal): Promise<void> {
     try {
       const found = await this.#client.head(0, file.txid, file.txid, { signal })

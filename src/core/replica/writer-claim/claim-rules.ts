@@ -6,8 +6,8 @@ import type { EndRecord, EpochObject } from './claim-records.ts'
  * interleavings of the code that runs (test/core/engine/fencing-model.slow.test.ts).
  */
 
-/** `newest`: the newest writer takes over; `strict`: refuses to start while another claim is locked. */
-export type Lease = 'newest' | 'strict'
+/** What a starting writer does about another writer's claim: `newest` takes over; `strict` refuses to start while that claim is locked. */
+export type SingleWriter = 'newest' | 'strict'
 
 /** For how long a checked claim counts as current, in milliseconds. Must be shorter than any grace period of deletions. */
 export const FRESH_MS = 60_000
@@ -70,10 +70,10 @@ export type StartDecision =
 export function decideStart(
   { newest, locked }: ClaimState,
   headEpoch: number,
-  lease: Lease,
+  singleWriter: SingleWriter,
 ): StartDecision {
   const holder = locked.at(-1)
-  if (lease === 'strict' && holder !== undefined) return { kind: 'refuse', epoch: holder }
+  if (singleWriter === 'strict' && holder !== undefined) return { kind: 'refuse', epoch: holder }
   const seen = headEpoch <= PLAUSIBLE ? Math.max(newest, headEpoch) : newest
   return { kind: 'claim', epoch: seen + 1 }
 }

@@ -76,8 +76,7 @@ export async function readClaim(
   epoch: number,
   options: CallOptions,
 ): Promise<ClaimRecord | undefined> {
-  const bytes = await readSmall(store, epochKey(epoch, 'claim'), options)
-  return bytes && decodeClaim(bytes)
+  return await readRecord(store, epochKey(epoch, 'claim'), decodeClaim, options)
 }
 
 /** Who claimed an epoch, for messages: `undefined` also where the store does not answer. */
@@ -100,8 +99,7 @@ export async function readEnd(
   epoch: number,
   options: CallOptions,
 ): Promise<EndRecord | undefined> {
-  const bytes = await readSmall(store, epochKey(epoch, 'end'), options)
-  return bytes && decodeEnd(bytes)
+  return await readRecord(store, epochKey(epoch, 'end'), decodeEnd, options)
 }
 
 /** Ends an epoch, unless it has ended already. @throws StoreError */
@@ -167,16 +165,17 @@ async function createOnce(
   }
 }
 
-async function readSmall(
+async function readRecord<T>(
   store: ObjectStore,
   key: string,
+  decode: (bytes: Uint8Array) => T | undefined,
   options: CallOptions,
-): Promise<Uint8Array | undefined> {
+): Promise<T | undefined> {
   try {
     const { body } = await store.get(key, options)
     const chunks: Uint8Array[] = []
     for await (const chunk of body) chunks.push(chunk)
-    return Buffer.concat(chunks)
+    return decode(Buffer.concat(chunks))
   } catch (error) {
     if (isStoreError(error) && error.code === 'NotFound') return undefined
     throw error

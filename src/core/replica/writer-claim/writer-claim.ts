@@ -17,9 +17,9 @@ import {
   expiredEpochs,
   freshnessCheck,
   isCurrent,
-  type Lease,
   nodeIdOf,
   protectedSlots,
+  type SingleWriter,
 } from './claim-rules.ts'
 import {
   findHolder,
@@ -35,7 +35,7 @@ import { claimHeld, FencedError, takenOver } from './fenced-error.ts'
 import { type SeenHead, type TakenOver, TakeOver } from './take-over.ts'
 
 export interface EpochClaimOptions {
-  readonly lease: Lease
+  readonly singleWriter: SingleWriter
   /** 32 bits that tell this writer from others, not 0. */
   readonly random: number
   /** Default: one for this claim alone. */
@@ -240,9 +240,9 @@ export class EpochClaim {
   }
 
   async #putClaim(head: ClaimedHead, signal: AbortSignal | undefined): Promise<number | undefined> {
-    const { lease, random } = this.#options
+    const { singleWriter, random } = this.#options
     const headEpoch = head.header === undefined ? 0 : epochOf(head.header.nodeId)
-    const { kind, epoch } = decideStart(claimState(head.epochs), headEpoch, lease)
+    const { kind, epoch } = decideStart(claimState(head.epochs), headEpoch, singleWriter)
     if (kind === 'refuse') {
       throw claimHeld(this.#database, epoch, await findHolder(this.#store, epoch, signal))
     }

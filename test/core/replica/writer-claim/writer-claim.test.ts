@@ -41,7 +41,7 @@ class Replica {
     const clock = { wall: START, monotonic: 1000 }
     const random = 1 + Math.floor(Math.random() * 0xffff_fffe)
     const claim = new EpochClaim('app', this.store, {
-      lease: 'newest',
+      singleWriter: 'newest',
       random,
       clock: () => ({ ...clock }),
       ...options,
@@ -134,14 +134,14 @@ describe('EpochClaim.acquire', () => {
   })
 
   it('recognises its own claim after a lost response, also for a strict writer', async () => {
-    for (const lease of ['newest', 'strict'] as const) {
+    for (const singleWriter of ['newest', 'strict'] as const) {
       const replica = new Replica()
       replica.hooks.put = async (_key, go) => {
         await go()
         replica.hooks.put = undefined
         throw new StoreError('Timeout', 'no answer', { op: 'put', outcome: 'unknown' })
       }
-      const { claim } = replica.writer({ lease })
+      const { claim } = replica.writer({ singleWriter })
       await expect(claim.acquire(await replica.look(), claim.now())).rejects.toMatchObject({
         code: 'Timeout',
       })
@@ -209,8 +209,8 @@ describe('EpochClaim.acquire', () => {
 describe('a strict writer', () => {
   it('refuses to start over a claim, says whose it is, and starts once it is released or unlocked', async () => {
     const replica = new Replica()
-    const { claim: first } = await replica.claimed({ lease: 'strict' })
-    const { claim: second } = replica.writer({ lease: 'strict' })
+    const { claim: first } = await replica.claimed({ singleWriter: 'strict' })
+    const { claim: second } = replica.writer({ singleWriter: 'strict' })
     await expect(second.acquire(await replica.look(), second.now())).rejects.toMatchObject({
       name: 'FencedError',
       code: 'ClaimHeld',
@@ -224,7 +224,7 @@ describe('a strict writer', () => {
     expect(await second.acquire(await replica.look(), second.now())).toBe(true)
     expect(second.unfenced).toBe(0)
 
-    const { claim: third } = replica.writer({ lease: 'strict' })
+    const { claim: third } = replica.writer({ singleWriter: 'strict' })
     await expect(third.acquire(await replica.look(), third.now())).rejects.toMatchObject({
       code: 'ClaimHeld',
     })
@@ -238,7 +238,7 @@ describe('a strict writer', () => {
     for (let i = 0; i < 20; i++) {
       const replica = new Replica()
       const start = async (): Promise<string> => {
-        const { claim } = replica.writer({ lease: 'strict' })
+        const { claim } = replica.writer({ singleWriter: 'strict' })
         try {
           while (!(await claim.acquire(await replica.look(), claim.now())));
           return 'began'
@@ -453,7 +453,7 @@ describe('a store without enforced create-only puts', () => {
       { length: 5 },
       (_, i) =>
         new EpochClaim(`app${i}`, replica.store, {
-          lease: 'newest',
+          singleWriter: 'newest',
           random: i + 1,
           createOnlyCheck,
         }),

@@ -12,7 +12,7 @@ import {
 import type { WatchPlan, WatchSource } from './watch-plan.ts'
 
 /** What was found beside the databases themselves. */
-export interface LookoutTold {
+export interface DiscoveryListener {
   /** A file that matches and is not watched; once as long as that stays so. */
   refused(path: string, reason: string): void
   /** A folder that cannot be read: what was found in it before stays watched. */
@@ -20,10 +20,10 @@ export interface LookoutTold {
 }
 
 /** Looks at the files that a plan means, and tells the fleet. */
-export class Lookout {
+export class DatabaseDiscovery {
   readonly #fleet: Fleet
   readonly #cwd: string
-  readonly #told: LookoutTold
+  readonly #listener: DiscoveryListener
   readonly #abort = new AbortController()
   #plan: WatchPlan
   #found: readonly SourceFiles[] = []
@@ -32,11 +32,11 @@ export class Lookout {
   #timer: NodeJS.Timeout | undefined
   #looking: Promise<void> = Promise.resolve()
 
-  constructor(plan: WatchPlan, fleet: Fleet, cwd: string, told: LookoutTold) {
+  constructor(plan: WatchPlan, fleet: Fleet, cwd: string, listener: DiscoveryListener) {
     this.#plan = plan
     this.#fleet = fleet
     this.#cwd = cwd
-    this.#told = told
+    this.#listener = listener
   }
 
   /**
@@ -104,7 +104,7 @@ export class Lookout {
         if (failure === undefined) return { source, files }
         unreadable.add(failure.folder)
         if (!this.#unreadable.has(failure.folder)) {
-          this.#told.unreadable(failure.folder, failure.error)
+          this.#listener.unreadable(failure.folder, failure.error)
         }
         // What cannot be looked at is not gone.
         return { source, files: [...new Set([...files, ...this.#filesBefore(source)])] }
@@ -128,14 +128,14 @@ export class Lookout {
   #put(found: readonly SourceFiles[], resolved: ResolvedDatabases): FleetChanges {
     this.#found = found
     this.#tellRefused(resolved.refused)
-    return this.#fleet.want(resolved, this.#plan.shutdownTimeoutMs)
+    return this.#fleet.setWanted(resolved, this.#plan.shutdownTimeoutMs)
   }
 
   #tellRefused(refused: readonly Omit<RefusedFile, 'kind'>[]): void {
     const before = this.#refused
     this.#refused = new Set(refused.map(({ reason }) => reason))
     for (const { path, reason } of refused) {
-      if (!before.has(reason)) this.#told.refused(path, reason)
+      if (!before.has(reason)) this.#listener.refused(path, reason)
     }
   }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, expect, it } from 'vitest'
-import { drain } from '../../src/cli/output/drain.ts'
+import { flush } from '../../src/cli/output/flush-stdio.ts'
 import { BIN, scratchFolder } from './run-cli.ts'
 import { addRows, sampleDatabase } from './sample-database.ts'
 
@@ -73,8 +73,8 @@ it('a reader that has gone, or that patience ended for, is not waited for', asyn
   }
   const never = new AbortController().signal
   const gone = stuck()
-  const waiting = drain(gone, never)
+  const waiting = flush(gone, never)
   gone.destroy()
   await waiting
-  await drain(stuck(), AbortSignal.timeout(20))
+  await flush(stuck(), AbortSignal.timeout(20))
 })

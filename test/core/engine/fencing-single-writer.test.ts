@@ -5,9 +5,9 @@ import { StoreError } from '../../../src/core/store/index.ts'
 import { expectLatest, fill, open, Shared } from '../../support/fencing-rig.ts'
 import type { ReplicaRig } from '../../support/replica-rig.ts'
 
-describe('a lease', () => {
-  const started = async (rig: ReplicaRig, lease: EngineDatabase['lease']) =>
-    await rig.start({ lease }).then(
+describe('the single-writer option', () => {
+  const started = async (rig: ReplicaRig, singleWriter: EngineDatabase['singleWriter']) =>
+    await rig.start({ singleWriter }).then(
       () => 'began',
       (error: { code: string }) => error.code,
     )
