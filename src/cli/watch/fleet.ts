@@ -12,6 +12,7 @@ import { FleetMember } from './fleet-member.ts'
 import { type FleetStatus, fleetStatus } from './fleet-status.ts'
 import type { HandOver } from './hand-over.ts'
 import type { RefusedFile, ResolvedDatabases, WantedDatabase } from './resolve-databases.ts'
+import { StandbyQueue } from './standby-queue.ts'
 import { WaitingDatabase } from './waiting-database.ts'
 import type { WatchedDatabase } from './watched-database.ts'
 
@@ -23,13 +24,6 @@ export interface FleetParts {
   /** Default: nothing is handed over. */
   readonly handOver?: HandOver | undefined
 }
-
-/** How often a process that stands by looks whether the other one has ended, in milliseconds. */
-const STANDBY_TICK_MS = 50
-/** The same for each database that stands by, where they are many. */
-const STANDBY_SHARE_MS = 0.5
-/** A writer that was fenced leaves the lock to the newer one for at least this long, in milliseconds. */
-const STAND_DOWN_MS = 2000
 
 /** Names, by what another set of wanted databases means for them. */
 export interface FleetChanges {
@@ -53,10 +47,8 @@ export class Fleet {
   readonly #waiting = new Map<string, WaitingDatabase>()
   /** What the engine last said of databases whose file it waits for. */
   readonly #reasons = new Map<string, string>()
-  /** Databases that another process replicates, by name. */
-  readonly #standingBy = new Map<string, WatchedDatabase>()
-  /** Names that are not started before this time, in milliseconds. */
-  readonly #notBefore = new Map<string, number>()
+  /** Databases that another process replicates. */
+  readonly #standbys: StandbyQueue
   /** Why a database is kept back, by name. */
   readonly #held = new Map<string, string>()
   readonly #fenced = Promise.withResolvers<never>()
@@ -65,11 +57,12 @@ export class Fleet {
   #endMs = 0
   #isStopping = false
   #soon: NodeJS.Immediate | undefined
-  #tick: NodeJS.Timeout | undefined
   #fencedAtEnd: FencedError | undefined
 
   constructor(parts: FleetParts) {
     this.#parts = parts
+    const { handOver, onEvent } = parts
+    this.#standbys = new StandbyQueue({ handOver, onEvent, onFree: (now) => this.reconcile(now) })
     this.#fenced.promise.catch(() => undefined)
   }
 
@@ -114,7 +107,7 @@ export class Fleet {
       (name) => !after.has(name) && !this.#isUnrelatedFile(name),
     )
     for (const name of removed) {
-      this.#standingBy.delete(name)
+      this.#standbys.remove(name)
       if (!this.#members.has(name)) this.#parts.handOver?.release(name)
     }
     for (const name of this.#waiting.keys()) {
@@ -189,7 +182,7 @@ export class Fleet {
   async stop(timeoutMs: number): Promise<string[]> {
     this.#isStopping = true
     clearImmediate(this.#soon)
-    clearTimeout(this.#tick)
+    this.#standbys.stop()
     const ending = [...this.#members.values()].filter(({ phase }) => phase === 'ending')
     const [unshipped] = await Promise.all([
       this.#stopEngine(timeoutMs),
@@ -271,7 +264,7 @@ export class Fleet {
     const replicas = new Set(members.map(({ database }) => database.replica))
     for (const { database, kind } of missing) {
       if (paths.has(database.path) || replicas.has(database.replica)) continue
-      if (this.#held.has(database.name) || !this.#mayReplicate(database, now)) continue
+      if (this.#held.has(database.name) || !this.#standbys.mayReplicate(database, now)) continue
       const waiting = this.#waiting.get(database.name) ?? new WaitingDatabase(database.path, kind)
       this.#waiting.set(database.name, waiting)
       if (waiting.isReady(now, (identity) => held.has(identity))) {
@@ -284,59 +277,15 @@ export class Fleet {
     }
   }
 
-  /** Is no other process on this file system at it? Waits for its end if there is one. */
-  #mayReplicate(database: WatchedDatabase, now: number): boolean {
-    const { handOver, onEvent } = this.#parts
-    const { name, path } = database
-    if (handOver === undefined) return true
-    if (now < (this.#notBefore.get(name) ?? 0) || !handOver.take(database, now)) {
-      if (!this.#standingBy.has(name)) {
-        const { pid, host, since } = handOver.standby(name)?.holder ?? {}
-        onEvent({ type: 'standby', database: name, path, pid, host, since })
-      }
-      this.#standingBy.set(name, database)
-      this.#lookForLocks()
-      return false
-    }
-    const waitedMs = handOver.endStandby(name, now)
-    const isForced = handOver.isForced(name)
-    this.#notBefore.delete(name)
-    if (this.#standingBy.delete(name) || waitedMs !== undefined) {
-      onEvent({ type: 'handed-over', database: name, path, waitedMs: waitedMs ?? 0, isForced })
-    }
-    if (isForced) this.#lookForLocks()
-    return true
-  }
-
-  #lookForLocks(): void {
-    const { handOver } = this.#parts
-    if (handOver === undefined || this.#tick !== undefined || this.#isStopping) return
-    const waitMs = Math.max(STANDBY_TICK_MS, this.#standingBy.size * STANDBY_SHARE_MS)
-    this.#tick = setTimeout(() => {
-      this.#tick = undefined
-      const now = Date.now()
-      handOver.takeForced()
-      const isFree = [...this.#standingBy.values()].some(
-        (database) =>
-          now >= (this.#notBefore.get(database.name) ?? 0) && handOver.take(database, now),
-      )
-      if (isFree) this.reconcile(now)
-      if (this.#standingBy.size > 0 || handOver.isForcing) this.#lookForLocks()
-    }, waitMs)
-  }
-
   /**
    * A newer writer of the very same file has taken over by force: gives it the lock, and stands by.
    * One that does not want this lock would be fenced in its turn, and so on for ever.
    */
   #standDown(member: FleetMember): void {
-    const { handOver, engine } = this.#parts
     const { name } = member.database
-    if (handOver === undefined || !handOver.isLocked(name)) return
+    if (!this.#standbys.yieldLock(name, Date.now())) return
     member.phase = 'ending'
-    this.#notBefore.set(name, Date.now() + STAND_DOWN_MS)
-    handOver.release(name)
-    member.work = engine
+    member.work = this.#parts.engine
       .remove(name, 0)
       .catch(() => false)
       .then(() => {

@@ -1,4 +1,4 @@
-import { setTimeout as delay, setImmediate as yieldToEventLoop } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   isSameRun,
   startOfRun,
@@ -6,7 +6,6 @@ import {
   type WalHeader,
   WalScanner,
   walFrameOffset,
-  walFrameSize,
 } from '../wal/index.ts'
 import { type Continuity, proveContinuity, type ReplicatedEnd } from './continuity.ts'
 import { DatabaseError } from './database-error.ts'
@@ -14,6 +13,7 @@ import type { ReadGuard, WalIndexState } from './read-guard.ts'
 import type { CapturePosition, CommittedEnd, DatabaseView, WalChange } from './read-view.ts'
 import type { WalFile } from './wal-file.ts'
 import type { WalIndexFile } from './wal-index-file.ts'
+import { WalRangeReader } from './wal-range-reader.ts'
 
 /** A change stops growing at this many bytes of distinct pages, so that one file stays moderate. */
 const CHANGE_BYTES = 64 << 20
@@ -363,48 +363,5 @@ export class WalCapture {
       this.#path,
       `Continuity of ${this.#path} is lost: ${reason}.`,
     )
-  }
-}
-
-/**
- * WAL read between two turns of the event loop. One for all databases: what is read is scanned
- * before anything else runs.
- */
-const CHUNK = new Uint8Array(1 << 20)
-
-/** Feeds frames from a WAL file to a scanner, in chunks, so that a long stretch does not keep other databases waiting. */
-class WalRangeReader {
-  readonly #wal: WalFile
-  readonly #frameSize: number
-
-  /** @param pageSize in bytes */
-  constructor(wal: WalFile, pageSize: number) {
-    this.#wal = wal
-    this.#frameSize = walFrameSize(pageSize)
-  }
-
-  /**
-   * Reads on until `published` frames of the run have been seen, one does not verify, or the scanner
-   * holds `maxPages` distinct pages and has reached a commit.
-   */
-  async read(
-    run: WalHeader,
-    scanner: WalScanner,
-    published: number,
-    maxPages: number,
-  ): Promise<WalScanner> {
-    const size = this.#frameSize
-    const perChunk = Math.floor(CHUNK.length / size)
-    while (scanner.frame < published && !scanner.ended) {
-      const frames = Math.min(perChunk, published - scanner.frame)
-      const chunk = CHUNK.subarray(0, frames * size)
-      const read = this.#wal.read(chunk, walFrameOffset(scanner.frame, run.pageSize))
-      const whole = Math.floor(read / size) * size
-      if (whole === 0) break
-      scanner.scan(chunk.subarray(0, whole))
-      if (scanner.pages.size >= maxPages && scanner.position.frame > 0) break
-      if (frames === perChunk) await yieldToEventLoop()
-    }
-    return scanner
   }
 }
