@@ -74,6 +74,8 @@ export {
 
 // Inspect: what is in a store, and what it is worth.
 
+export type { AssertionResult } from './drill/assertions.ts'
+export { type Drill, drillFailures } from './drill/drill-replica.ts'
 export { type Comparison, type TrialRestore, trialRestore } from './repair/trial-restore.ts'
 export { listReplicas } from './replica/list-replicas.ts'
 export {

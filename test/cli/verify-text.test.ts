@@ -24,7 +24,8 @@ const GOOD: VerifyReport = {
 }
 
 const compared = (comparison: Comparison | undefined): TrialRestore => {
-  return { restored: true, txid: txid(3), time, bytes: 5000, durationMs: 7, comparison }
+  const drill = { ageMs: 3000, maxAgeMs: undefined, assertions: [] }
+  return { restored: true, txid: txid(3), time, bytes: 5000, durationMs: 7, ...drill, comparison }
 }
 
 function replica(report: Partial<VerifyReport> = {}, trial?: TrialRestore): VerifiedReplica {

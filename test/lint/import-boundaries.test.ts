@@ -42,6 +42,8 @@ const FORBIDDEN: readonly (readonly [string, string])[] = [
   ['src/core/compaction/x.ts', '../db/index.ts'],
   ['src/core/verify/x.ts', '../engine/engine.ts'],
   ['src/core/verify/x.ts', '../repair/index.ts'],
+  ['src/core/drill/x.ts', '../engine/engine.ts'],
+  ['src/core/drill/x.ts', '../db/index.ts'],
   ['src/core/repair/x.ts', '../../legacy/legacy-keys.ts'],
   ['src/legacy/x.ts', '../core/engine/engine.ts'],
   ['src/legacy/x.ts', '@aws-sdk/client-s3'],

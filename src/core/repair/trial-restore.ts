@@ -1,11 +1,14 @@
 import { SourceDatabase } from '../db/index.ts'
-import type { TXID } from '../ltx/index.ts'
+import {
+  type DrillOptions,
+  drillReplica,
+  type RefusedDrill,
+  type RestoredDrill,
+} from '../drill/index.ts'
 import type { ReplicaClient } from '../replica/replica-client.ts'
 import type { RestoreResult } from '../restore/restore.ts'
-import { RestoreError, type RestoreErrorCode } from '../restore/restore-error.ts'
 import { comparePages, type PageDifference } from './compare-pages.ts'
 import { type LiveView, liveView } from './live-view.ts'
-import { type ScratchOptions, withScratchRestore } from './scratch-restore.ts'
 
 /** How a restored state compares with the live database. */
 export type Comparison =
@@ -15,46 +18,22 @@ export type Comparison =
 
 /** What came of restoring the newest state. */
 export type TrialRestore =
-  | {
-      readonly restored: true
-      readonly txid: TXID
-      readonly time: Date | undefined
-      /** Size of the database. */
-      readonly bytes: number
-      readonly durationMs: number
+  | (RestoredDrill & {
       /** `undefined` if there was no live database to compare with. */
       readonly comparison: Comparison | undefined
-    }
-  | {
-      readonly restored: false
-      readonly code: RestoreErrorCode
-      readonly message: string
-      readonly hint: string | undefined
-    }
+    })
+  | RefusedDrill
 
-export interface TrialOptions extends ScratchOptions {
+export interface TrialOptions extends Omit<DrillOptions, 'target'> {
   /** The live database of the replica. */
   readonly database?: string | undefined
   /** How long a running watcher gets to ship what the replica lacks, in milliseconds. Default 5000. */
   readonly patienceMs?: number | undefined
 }
 
-/** Refusals that say something about the replica; others are about this machine, and are thrown. */
-const ABOUT_REPLICA: ReadonlySet<RestoreErrorCode> = new Set<RestoreErrorCode>([
-  'Gap',
-  'TargetNotReachable',
-  'MissingObject',
-  'DamagedObject',
-  'MissingPage',
-  'PageSizeMismatch',
-  'ChecksumMismatch',
-  'IntegrityCheckFailed',
-  'IntegrityCheckIncomplete',
-])
-
 /**
- * Restores the newest state to a scratch file, has SQLite check it, and with `database` compares it
- * page for page with the live one. The live database is held by a read mark meanwhile, so that its WAL
+ * Restores the newest state to a scratch file, has SQLite check it, asks it the assertions, and with
+ * `database` compares it page for page with the live one. The live database is held by a read mark meanwhile, so that its WAL
  * cannot be restarted; it goes on taking commits. Its SQLite connections stay open until the process
  * ends: the last one to close would delete the WAL.
  *
@@ -74,16 +53,10 @@ export async function trialRestore(
       live?.txid === undefined
         ? ({ kind: 'latest' } as const)
         : ({ kind: 'txid', txid: live.txid } as const)
-    return await withScratchRestore(client, target, options, async (path, result) => {
-      const { plan, time, bytes, durationMs } = result
-      const comparison =
-        source && live ? await compare(source, live, path, result, signal) : emptySource(database)
-      return { restored: true, txid: plan.txid, time, bytes, durationMs, comparison }
-    })
-  } catch (error) {
-    if (!(error instanceof RestoreError) || !ABOUT_REPLICA.has(error.code)) throw error
-    const { code, message, hint } = error
-    return { restored: false, code, message, hint }
+    return await drillReplica(client, { ...options, target }, async (path, result) => ({
+      comparison:
+        source && live ? await compare(source, live, path, result, signal) : emptySource(database),
+    }))
   } finally {
     source?.guard.release()
   }

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
 import { ReplicaError } from '../replica/replica-error.ts'
-import type { RestoreProgress } from '../restore/apply-plan.ts'
-import { type RestoreResult, restoreReplica } from '../restore/restore.ts'
-import { planFor } from '../restore/restore-attempts.ts'
-import { RestoreError } from '../restore/restore-error.ts'
-import type { RestoreTarget } from '../restore/restore-target.ts'
+import type { RestoreProgress } from './apply-plan.ts'
+import { type RestoreResult, restoreReplica } from './restore.ts'
+import { planFor } from './restore-attempts.ts'
+import { RestoreError } from './restore-error.ts'
+import type { RestoreTarget } from './restore-target.ts'
 
 export interface ScratchOptions {
   readonly parallelism?: number | undefined
