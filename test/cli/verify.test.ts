@@ -174,3 +174,102 @@ describe('verify --restore', () => {
     expect(readdirSync(scratch)).toEqual([])
   })
 })
+
+describe('verify as a drill', () => {
+  const read = (file: string) => readFileSync(join(cwd, file), 'utf8')
+  const ROWS = 'SELECT count(*) = 240 FROM t'
+
+  it('passes what is true of the restored copy, and says how long it took and how old the state is', async () => {
+    const { code, stdout, stderr } = await verify('app', '--assert', ROWS, '--max-age', '1h')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout.split('\n').slice(2)).toEqual([
+      'app:',
+      expect.stringMatching(/^ {2}restore: TXID 3, [\d.]+ kB in \d+ ms, full integrity check ok$/),
+      expect.stringMatching(/^ {2}age: .* when the restore began, at most 1 h allowed$/),
+      `  assertion: ok: ${ROWS}`,
+      '',
+    ])
+  })
+
+  it('fails with 5 for what is not true, and for a state that is too old, and writes each report', async () => {
+    const wrong = "SELECT count(*) > 500 FROM t WHERE text <> '<b>'"
+    const { code, stdout, stderr } = await verify(
+      ...['app', '--assert', ROWS, '--assert', wrong, '--assert', 'SELECT * FROM nope'],
+      ...['--max-age', '1ms', '--report', 'out/drill.json', '--report', 'drill.html'],
+      ...['--report', 'drill.xml'],
+    )
+    expect({ code, stderr }).toEqual({ code: 5, stderr: '' })
+    expect(stdout).toMatch(/^ {2}age: TOO OLD: .*, at most 1 ms allowed$/m)
+    expect(stdout).toContain(`  assertion: FAILED: ${wrong}: found 0\n`)
+    expect(stdout).toContain('  assertion: FAILED: SELECT * FROM nope: no such table: nope\n')
+
+    const report = JSON.parse(read('out/drill.json'))
+    expect(report).toMatchObject({
+      version: 1,
+      store: './replica',
+      passed: false,
+      databases: [
+        {
+          name: 'app',
+          passed: false,
+          failures: [
+            expect.stringMatching(/^The newest state is .* old, and at most 1 ms is allowed\.$/),
+            `Assertion failed: ${wrong}: found 0`,
+            'Assertion failed: SELECT * FROM nope: no such table: nope',
+          ],
+          verdict: 'good',
+          restore: {
+            restored: true,
+            txid: '0000000000000003',
+            maxAgeMs: 1,
+            assertions: [
+              { sql: ROWS, passed: true, value: '1' },
+              { sql: wrong, passed: false, value: '0' },
+              { sql: 'SELECT * FROM nope', passed: false, error: 'no such table: nope' },
+            ],
+          },
+        },
+      ],
+    })
+    const junit = read('drill.xml')
+    expect(junit).toContain('<testsuite name="app" tests="6" failures="3" errors="0"')
+    expect(junit).toContain("WHERE text &lt;&gt; '&lt;b&gt;'")
+    const page = read('drill.html')
+    expect(page).toContain('&lt;&gt; &#39;&lt;b&gt;&#39;')
+    expect(page).not.toMatch(/<b>|<script|(?:src|href)=/)
+    expect(readdirSync(cwd).filter((name) => name.includes('.tmp'))).toEqual([])
+  })
+
+  it('reports a replica that does not come out', async () => {
+    damage(THIRD)
+    const { code } = await verify('app', '--assert', ROWS, '--report', 'damaged.xml')
+    expect(code).toBe(5)
+    expect(read('damaged.xml')).toMatch(
+      /tests="2" failures="2" errors="0"[\s\S]*"the objects are intact"[\s\S]*<failure message="Damaged: The[\s\S]*"the newest state is restored"[\s\S]*<failure message="DamagedObject: /,
+    )
+  })
+
+  it('reports what kept it from running, with the exit code of that error', async () => {
+    const { code, stderr } = await verify('app', 'nope', '--report', 'part.json')
+    expect(code).toBe(6)
+    expect(stderr).toContain('There is no database "nope"')
+    expect(JSON.parse(read('part.json'))).toMatchObject({
+      passed: false,
+      databases: [{ name: 'app', passed: true, restore: { restored: true } }],
+      error: { code: 'NoReplica', message: expect.stringContaining('nope') },
+    })
+  })
+
+  it('refuses a report of a kind that it cannot write with 2, and writes none', async () => {
+    const { code, stderr } = await verify('app', '--report', 'drill.pdf')
+    expect(code).toBe(2)
+    expect(stderr).toContain('which is not a file that ends with .html, .json or .xml')
+    expect(readdirSync(cwd)).not.toContain('drill.pdf')
+  })
+
+  it('ends with 1 for a report that cannot be written', async () => {
+    const { code, stderr } = await verify('app', '--report', 'app.db/drill.json')
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^error: The file .*app\.db\/drill\.json was not written: /)
+  })
+})

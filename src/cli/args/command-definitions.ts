@@ -119,6 +119,7 @@ function verify(): Command {
     examples: [
       'walsync verify app -b s3://bucket/backups',
       'walsync verify --all --restore -b ./replica',
+      "walsync verify app -b ./replica --assert 'SELECT count(*) > 0 FROM users' --report drill.html",
     ],
     own: (command) =>
       command
@@ -126,7 +127,18 @@ function verify(): Command {
         .option('--all', ALL)
         .option('--quick', 'Check names and sizes only; read no object.')
         .option('--restore', 'Restore the newest state to a scratch file, and check that as well.')
-        .option('--database <file>', 'Compare the restored pages with the live database.'),
+        .option('--database <file>', 'Compare the restored pages with the live database.')
+        .option(
+          '--assert <sql>',
+          'SQL that must be true in the restored copy; may be repeated.',
+          repeated,
+        )
+        .option('--max-age <duration>', 'Fail if the newest state is older than this.')
+        .option(
+          '--report <file>',
+          'Write a report: .html, .json, or .xml for JUnit; may be repeated.',
+          repeated,
+        ),
   })
 }
 
@@ -240,7 +252,9 @@ export function settingOption(name: SettingName): Option {
   const option = new Option(flags.filter((part) => part !== undefined).join(' '), help)
   if (typeof standard === 'string') option.default(standard, standard)
   option.helpGroup(`${group}:`)
-  return kind.isRepeatable
-    ? option.argParser((value: string, earlier: string[] = []) => [...earlier, value])
-    : option
+  return kind.isRepeatable ? option.argParser(repeated) : option
+}
+
+function repeated(value: string, earlier: readonly string[] = []): string[] {
+  return [...earlier, value]
 }

@@ -149,6 +149,16 @@ export function list(expected: string, name: string): Kind<readonly string[]> {
   }
 }
 
+/** A file whose ending says how a report is written. */
+export function reportFile(): Kind<string> {
+  return {
+    expected: 'a file that ends with .html, .json or .xml',
+    placeholder: '<file>',
+    inFile: [],
+    parse: (text) => (/[^/]\.(?:html|json|xml)$/i.test(text) ? text : undefined),
+  }
+}
+
 /** Permission bits as chmod takes them: `640`, `0640`. */
 export function fileMode(): Kind<number> {
   return {

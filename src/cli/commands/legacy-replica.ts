@@ -13,6 +13,7 @@ import {
   listLegacy,
   restoreLegacy,
 } from '../../legacy/index.ts'
+import { flagOf } from '../args/setting-lookup.ts'
 import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
 import { replicaStore } from '../composition/open-store.ts'
@@ -31,7 +32,9 @@ export interface LegacyRestoreFlags
 }
 
 /** Flags of `verify` that apply to LTX files only: each that is given is refused. */
-export type LegacyVerifyFlags = Readonly<Record<'quick' | 'restore' | 'database', unknown>>
+export type LegacyVerifyFlags = Readonly<
+  Record<'quick' | 'restore' | 'database' | 'assert' | 'maxAge' | 'report', unknown>
+>
 
 /** A replica of walsync 0.1, as `list --json` prints it: the fields that every database has, and its own. */
 export interface ListedLegacy extends ReplicaSummary {
@@ -169,8 +172,8 @@ export class LegacyReplica implements OtherReplica {
     for (const [flag, value] of Object.entries(flags)) {
       if (value === undefined) continue
       throw new UsageError(
-        `--${flag} does not apply to "${name}", a replica of walsync 0.1: its log is always read, and no database is made.`,
-        `Leave --${flag} out. walsync restore makes the database and grades it in the same way.`,
+        `${flagOf(flag)} does not apply to "${name}", a replica of walsync 0.1: its log is always read, and no database is made.`,
+        `Leave ${flagOf(flag)} out. walsync restore makes the database and grades it in the same way.`,
       )
     }
     const { signal, terminal } = context

@@ -1,6 +1,8 @@
-import type { TrialRestore } from '../../core/repair/index.ts'
+import { type AssertionResult, isTooOld, type RestoredDrill } from '../../core/drill/index.ts'
+import type { Comparison, TrialRestore } from '../../core/repair/index.ts'
 import type { Defect, StateSpan, VerifyReport } from '../../core/verify/index.ts'
 import { formatBytes, formatTable, plural, shellWord } from '../output/format.ts'
+import { formatSpan } from '../status/render-status.ts'
 
 /** One replica, as `verify` has found it. */
 export interface VerifiedReplica {
@@ -119,15 +121,36 @@ function trialLines(trial: TrialRestore): string[] {
   if (!trial.restored) return [`  restore: ${trial.code}: ${trial.message}`]
   const { txid, bytes, durationMs, comparison } = trial
   const restored = `  restore: TXID ${txid}, ${formatBytes(bytes)} in ${Math.round(durationMs)} ms, full integrity check ok`
-  if (comparison === undefined) return [restored]
-  if (comparison.outcome === 'not-compared') {
-    return [restored, `  database: NOT COMPARED: ${comparison.reason}`]
-  }
-  const { outcome, pages, differing, first } = comparison
-  if (outcome === 'identical') return [restored, `  database: identical in all ${pages} pages`]
-  const more = differing > first.length ? ', …' : ''
   return [
     restored,
-    `  database: DIFFERENT in ${differing} of ${pages} pages: ${first.join(', ')}${more}`,
+    ageLine(trial),
+    ...trial.assertions.map(assertionLine),
+    ...(comparison === undefined ? [] : [comparisonLine(comparison)]),
   ]
+}
+
+function ageLine(drill: RestoredDrill): string {
+  const { ageMs, maxAgeMs } = drill
+  const age =
+    ageMs === undefined
+      ? 'the time of that state is not known'
+      : `${formatSpan(ageMs)} when the restore began`
+  const limit = maxAgeMs === undefined ? '' : `, at most ${formatSpan(maxAgeMs)} allowed`
+  return `  age: ${isTooOld(drill) ? 'TOO OLD: ' : ''}${age}${limit}`
+}
+
+function assertionLine({ sql, passed, value, error }: AssertionResult): string {
+  const statement = sql.trim().replaceAll(/\s+/g, ' ')
+  if (passed) return `  assertion: ok: ${statement}`
+  return `  assertion: FAILED: ${statement}: ${error ?? `found ${value}`}`
+}
+
+function comparisonLine(comparison: Comparison): string {
+  if (comparison.outcome === 'not-compared') {
+    return `  database: NOT COMPARED: ${comparison.reason}`
+  }
+  const { outcome, pages, differing, first } = comparison
+  if (outcome === 'identical') return `  database: identical in all ${pages} pages`
+  const more = differing > first.length ? ', …' : ''
+  return `  database: DIFFERENT in ${differing} of ${pages} pages: ${first.join(', ')}${more}`
 }

@@ -1,13 +1,16 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { drillFailures } from '../../core/drill/index.ts'
 import { trialRestore } from '../../core/repair/index.ts'
 import { verifyReplica } from '../../core/verify/index.ts'
 import { flag, parseFlags, required } from '../args/flags.ts'
-import { text } from '../args/kinds.ts'
+import { longDuration, reportFile, text } from '../args/kinds.ts'
 import { type NamedReplica, selectReplicas } from '../args/select-replicas.ts'
 import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
 import { type OpenedStore, replicaClient } from '../composition/open-store.ts'
+import { drillReport } from '../drill/drill-report.ts'
+import { writeReports } from '../drill/write-reports.ts'
 import { ExitCode } from '../output/exit-code.ts'
 import { createProgress } from '../output/progress.ts'
 import { OtherFormats, type OtherVerdict } from './other-formats.ts'
@@ -19,13 +22,19 @@ const verifyFlags = z.object({
   quick: z.boolean().optional(),
   restore: z.boolean().optional(),
   database: flag(text('a file', 'file')).optional(),
+  assert: z.array(flag(text('an SQL statement', 'sql'))).optional(),
+  maxAge: flag(longDuration()).optional(),
+  report: z.array(flag(reportFile())).optional(),
 })
 type VerifyFlags = z.output<typeof verifyFlags>
 
 /**
- * `walsync verify`: is each replica good, and what cannot be restored from it?
+ * `walsync verify`: is each replica good, and what cannot be restored from it? With what is asked of
+ * a restored copy, a restore drill; its report is written whatever comes of it.
  *
- * @returns 0 if all is good; 5 for any defect; 1 if only a comparison asked for was not possible
+ * @returns 0 if all is good; 5 for any defect, and for a failed drill; 1 if only a comparison asked
+ *   for was not possible
+ * @throws DurableWriteError if a report could not be written
  */
 export async function verify(
   context: CommandContext,
@@ -33,8 +42,35 @@ export async function verify(
   rawFlags: Readonly<Record<string, unknown>>,
 ): Promise<number> {
   const flags = parseFlags(verifyFlags, rawFlags)
+  const verified: VerifiedReplica[] = []
+  const { report } = flags
+  if (report === undefined) return await verifyAll(context, names, flags, verified)
+  const { version: walsync, cwd, logger } = context
+  const startedAt = new Date()
+  const write = async (error?: unknown): Promise<void> => {
+    const run = { walsync, store: flags.bucket, startedAt, verified, error }
+    await writeReports(drillReport(run), report, cwd)
+  }
+  let exitCode: number
+  try {
+    exitCode = await verifyAll(context, names, flags, verified)
+  } catch (error) {
+    await write(error).catch((failed: Error) => logger.error(failed.message))
+    throw error
+  }
+  await write()
+  return exitCode
+}
+
+/** @param verified where each replica is added as soon as it has been looked at */
+async function verifyAll(
+  context: CommandContext,
+  names: readonly string[],
+  flags: VerifyFlags,
+  verified: VerifiedReplica[],
+): Promise<number> {
   const { output, signal } = context
-  const { quick, restore, database } = flags
+  const { quick, restore, database, assert, maxAge, report } = flags
   if (flags.database !== undefined && (flags.all === true || names.length > 1)) {
     throw new UsageError(
       '--database is the database of one replica, and more than one is verified.',
@@ -44,7 +80,6 @@ export async function verify(
   const opened = await context.openStore(flags.bucket, { signal, create: false })
   const replicas = await selectReplicas(names, flags.all === true, opened, signal)
   const otherFormats = new OtherFormats(context, flags.bucket, opened)
-  const verified: VerifiedReplica[] = []
   const others: OtherVerdict[] = []
   try {
     for (const replica of replicas) {
@@ -52,12 +87,18 @@ export async function verify(
         replica.name,
         async () => {
           const each = await verifyOne(context, opened, replica, flags)
-          const { name, report, trial } = each
-          output.event({ name, ...report, restore: trial })
+          output.event({ name: each.name, ...each.report, restore: each.trial })
           verified.push(each)
         },
         async (other) => {
-          const verdict = await other.verify(context, { quick, restore, database })
+          const verdict = await other.verify(context, {
+            quick,
+            restore,
+            database,
+            assert,
+            maxAge,
+            report,
+          })
           output.event(verdict.event)
           others.push(verdict)
         },
@@ -88,20 +129,26 @@ async function verifyOne(
   try {
     const depth = flags.quick === true ? 'quick' : 'full'
     const report = await verifyReplica(client, { depth, signal, onProgress })
-    if (flags.restore !== true && flags.database === undefined) {
-      return { name, report, trial: undefined }
-    }
+    if (!asksToRestore(flags)) return { name, report, trial: undefined }
     const database = flags.database && resolve(context.cwd, flags.database)
-    return { name, report, trial: await trialRestore(client, { database, signal, onProgress }) }
+    const { assert: assertions, maxAge: maxAgeMs } = flags
+    const asked = { database, assertions, maxAgeMs }
+    return { name, report, trial: await trialRestore(client, { ...asked, signal, onProgress }) }
   } finally {
     progress.stop()
   }
 }
 
+/** Each flag that says something about a restored copy asks for one. */
+function asksToRestore({ restore, database, assert, maxAge, report }: VerifyFlags): boolean {
+  return restore === true || [database, assert, maxAge, report].some((flag) => flag !== undefined)
+}
+
 /** Every defect counts, even one that costs no state yet: it removes a way to restore. */
 export function verifyExitCode({ report, trial }: VerifiedReplica): number {
-  if (report.verdict !== 'good' || trial?.restored === false) return ExitCode.integrity
-  const outcome = trial?.comparison?.outcome
+  if (report.verdict !== 'good') return ExitCode.integrity
+  if (trial !== undefined && drillFailures(trial).length > 0) return ExitCode.integrity
+  const outcome = trial?.restored === true ? trial.comparison?.outcome : undefined
   if (outcome === 'different') return ExitCode.integrity
   return outcome === 'not-compared' ? ExitCode.other : ExitCode.ok
 }

@@ -104,7 +104,7 @@ export function drillFailures(drill: Drill): string[] {
   const age =
     ageMs === undefined
       ? 'The time of the newest state is not known, so its age cannot be shown to be allowed.'
-      : `The newest state is ${seconds(ageMs)} old, and ${seconds(maxAgeMs ?? 0)} are allowed.`
+      : `The newest state is ${span(ageMs)} old, and at most ${span(maxAgeMs ?? 0)} is allowed.`
   return [
     ...(isTooOld(drill) ? [age] : []),
     ...assertions.filter(({ passed }) => !passed).map(assertionFailure),
@@ -112,9 +112,9 @@ export function drillFailures(drill: Drill): string[] {
 }
 
 function assertionFailure({ sql, value, error }: AssertionResult): string {
-  return `The assertion ${sql} ${error === undefined ? `found ${value}` : `failed: ${error}`}.`
+  return `Assertion failed: ${sql.trim().replaceAll(/\s+/g, ' ')}: ${error ?? `found ${value}`}`
 }
 
-function seconds(ms: number): string {
-  return `${Math.round(ms / 100) / 10} s`
+function span(ms: number): string {
+  return ms < 1000 ? `${ms} ms` : `${Math.round(ms / 100) / 10} s`
 }

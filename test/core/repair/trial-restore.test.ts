@@ -71,6 +71,9 @@ describe('a trial restore', () => {
       time: newest.createdAt,
       bytes: expect.any(Number),
       durationMs: expect.any(Number),
+      ageMs: expect.any(Number),
+      maxAgeMs: undefined,
+      assertions: [],
       comparison: undefined,
     })
   })
