@@ -126,7 +126,7 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 .dim, dt { color: var(--dim); }
 .good { color: var(--good); }
 .bad { color: var(--bad); }
-.mark { display: inline-block; border: 1px solid currentColor; border-radius: 6px; padding: 0 6px; font-size: 13px; font-weight: 600; vertical-align: middle; }
+.mark { display: inline-block; border: 1px solid currentColor; border-radius: 6px; padding: 0 6px; font-size: 13px; font-weight: 600; vertical-align: middle; white-space: nowrap; }
 dl { display: grid; grid-template-columns: minmax(140px, auto) 1fr; gap: 2px 14px; margin: 0; }
 dd { margin: 0; }
 .wide { overflow-x: auto; }
