@@ -76,7 +76,7 @@ const WRONG: readonly (readonly [string, readonly string[], RegExp])[] = [
     ['watch', 'a.db', '-b', '.', '--keep-daily', '-1'],
     /^error: --keep-daily got "-1"/,
   ],
-  ['no -o', ['restore', 'app', '-b', '.'], /^error: Required option '-o, --output <file>'/],
+  ['no -o', ['restore', 'app', '-b', '.'], /^error: Required option '-o, --output <path>'/],
   ['a word too many', ['list', 'app', '-b', '.'], /^error: Too many arguments for 'list'/],
   [
     'a bad log level',

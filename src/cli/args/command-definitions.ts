@@ -50,21 +50,23 @@ function snapshot(): Command {
 
 function restore(): Command {
   return define('restore', {
-    does: 'Restore a database from a replica.',
-    usage: 'NAME -b URL -o FILE [options]',
+    does: 'Restore a database from a replica, or every database of a store.',
+    usage: 'NAME -b URL -o FILE | --all -b URL -o FOLDER',
     examples: [
       'walsync restore app -b s3://bucket/backups -o app.db',
       'walsync restore app -b ./replica -o old.db --timestamp "10m ago"',
       'walsync restore app -b ./replica -o old.db --txid 42 --dry-run',
       'walsync restore app -b ./replica -o app.db --if-missing --if-replica-exists',
+      'walsync restore --all -b s3://bucket/backups -o /srv/databases',
     ],
     own: (command) =>
       command
-        .argument('<name>', ONE_REPLICA)
+        .argument('[name]', ONE_REPLICA)
         .requiredOption(
-          '-o, --output <file>',
-          'Output file. Must not exist unless --force is given.',
+          '-o, --output <path>',
+          'Output file, or with --all a folder. Files must not exist unless --force is given.',
         )
+        .option('--all', 'Restore every replica of the store: each to NAME.db in the folder.')
         .option(
           '--point-in-time <time>',
           'Restore the state at a time: RFC 3339, or like "10m ago" or "yesterday 14:00".',

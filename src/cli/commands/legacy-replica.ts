@@ -7,6 +7,7 @@ import {
   gradeSentence,
   LegacyError,
   type LegacyPlan,
+  type LegacyReadOptions,
   type LegacyReport,
   type LegacyRestoreOptions,
   type LegacyRestoreResult,
@@ -105,7 +106,6 @@ export class LegacyReplica implements OtherReplica {
   ): Promise<number> {
     const { signal, terminal, output, logger } = context
     const located = this.#located
-    const { store } = located.opened
     const progress = createProgress('restore', terminal)
     const options = {
       ...flags,
@@ -115,12 +115,12 @@ export class LegacyReplica implements OtherReplica {
     }
     try {
       if (flags.dryRun === true) {
-        const { plan } = await gradeLegacy(store, located.prefix, target, options)
+        const plan = await this.plan(target, options)
         output.result(planJson(located, target, plan), planText(located, target, plan))
         return ExitCode.ok
       }
       const path = resolve(context.cwd, flags.output)
-      const result = await restoreLegacy(store, located.prefix, target, path, options)
+      const result = await this.restoreTo(path, target, options)
       const { plan } = result
       for (const { plan: rejected, error } of result.rejected) {
         logger.warn({ base: rejected.base?.key }, `not from the newest objects: ${error.message}`)
@@ -136,11 +136,24 @@ export class LegacyReplica implements OtherReplica {
     }
   }
 
-  async restoreComplete(path: string, options: LegacyRestoreOptions): Promise<LegacyRestoreResult> {
+  async plan(target: RestoreTarget, options: LegacyReadOptions): Promise<LegacyPlan> {
     const { opened, prefix } = this.#located
+    return (await gradeLegacy(opened.store, prefix, target, options)).plan
+  }
+
+  async restoreTo(
+    path: string,
+    target: RestoreTarget,
+    options: LegacyRestoreOptions,
+  ): Promise<LegacyRestoreResult> {
+    const { opened, prefix } = this.#located
+    return await restoreLegacy(opened.store, prefix, target, path, options)
+  }
+
+  async restoreComplete(path: string, options: LegacyRestoreOptions): Promise<LegacyRestoreResult> {
     const target: RestoreTarget = { kind: 'latest' }
-    this.#assertComplete((await gradeLegacy(opened.store, prefix, target, options)).plan)
-    const result = await restoreLegacy(opened.store, prefix, target, path, options)
+    this.#assertComplete(await this.plan(target, options))
+    const result = await this.restoreTo(path, target, options)
     try {
       this.#assertComplete(result.plan)
     } catch (error) {

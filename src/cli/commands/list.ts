@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { mapParallel } from '../../core/async/map-parallel.ts'
 import type { TXID } from '../../core/ltx/index.ts'
-import { listReplicas } from '../../core/replica/list-replicas.ts'
 import type { LtxFileInfo, ReplicaClient } from '../../core/replica/replica-client.ts'
 import {
   type ReplicaSummary,
@@ -9,15 +8,14 @@ import {
   type TxidRange,
 } from '../../core/replica/summarize-replica.ts'
 import { findStateTime } from '../../core/restore/restore-time.ts'
-import { isStoreError } from '../../core/store/index.ts'
 import { parseFlags, required } from '../args/flags.ts'
 import { displayName } from '../args/replica-names.ts'
 import type { CommandContext } from '../command-context.ts'
-import { type OpenedStore, replicaClient } from '../composition/open-store.ts'
+import { replicaClient } from '../composition/open-store.ts'
 import { ExitCode } from '../output/exit-code.ts'
 import { formatBytes, formatTable } from '../output/format.ts'
+import { findReplicas } from './find-replicas.ts'
 import type { ListedLegacy } from './legacy-replica.ts'
-import { OtherFormats, type OtherReplica } from './other-formats.ts'
 
 const listFlags = z.object({ bucket: required('bucket') })
 
@@ -45,8 +43,7 @@ export async function list(
   const { signal } = context
   const opened = await context.openStore(bucket, { signal, create: false })
   const { store } = opened
-  const others = await new OtherFormats(context, bucket, opened).list()
-  const prefixes = await replicasIn(opened, others, signal)
+  const { prefixes, others } = await findReplicas(context, bucket, opened)
   const replicas = await mapParallel(prefixes, PARALLEL_LISTINGS, async (prefix) => {
     const client = replicaClient(opened, prefix)
     const files = await client.list({ signal })
@@ -63,21 +60,6 @@ export async function list(
   const text = none ? `No databases in ${store.description}.` : table(databases, notes)
   context.output.result({ store: store.description, databases, unreadable }, text)
   return ExitCode.ok
-}
-
-/** Replicas of LTX files. A missing folder is an error, unless there are databases of walsync 0.1 next to it. */
-async function replicasIn(
-  { store, layout }: OpenedStore,
-  others: readonly OtherReplica[],
-  signal: AbortSignal,
-): Promise<string[]> {
-  try {
-    return await listReplicas(store, layout, { signal })
-  } catch (error) {
-    const isMissing = isStoreError(error) && error.code === 'ContainerNotFound'
-    if (isMissing && others.length > 0) return []
-    throw error
-  }
 }
 
 async function describe(

@@ -7,6 +7,8 @@ import {
   detectConcatenated,
   detectFormats,
 } from '../../legacy/detect-formats.ts'
+import type { LegacyReadOptions } from '../../legacy/open-legacy.ts'
+import type { LegacyPlan } from '../../legacy/plan-legacy.ts'
 import type { LegacyRestoreOptions, LegacyRestoreResult } from '../../legacy/restore-legacy.ts'
 import { ROOT_NAME } from '../args/replica-names.ts'
 import type { CommandContext } from '../command-context.ts'
@@ -30,6 +32,18 @@ export interface OtherReplica {
     target: RestoreTarget,
     flags: LegacyRestoreFlags,
   ): Promise<number>
+  /** What `restoreTo` would do. Writes nothing. @throws LegacyError, StoreError */
+  plan(target: RestoreTarget, options: LegacyReadOptions): Promise<LegacyPlan>
+  /**
+   * Restores to a file, whatever the grade, and prints nothing.
+   *
+   * @throws LegacyError, RestoreError, StoreError; nothing is left at `path`
+   */
+  restoreTo(
+    path: string,
+    target: RestoreTarget,
+    options: LegacyRestoreOptions,
+  ): Promise<LegacyRestoreResult>
   /**
    * Restores the latest state to a file, but only one that is shown to be complete: an application
    * will go on from it without anybody looking.

@@ -1,18 +1,11 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { z } from 'zod'
 import type { ReplicaClient } from '../../core/replica/replica-client.ts'
 import { type RestoreResult, restoreReplica } from '../../core/restore/restore.ts'
 import { planFor } from '../../core/restore/restore-attempts.ts'
 import { RestoreError } from '../../core/restore/restore-error.ts'
 import { planToJson, renderPlan } from '../../core/restore/restore-plan.ts'
-import {
-  parsePointInTime,
-  parseTxidTarget,
-  type RestoreTarget,
-} from '../../core/restore/restore-target.ts'
-import { flag, parseFlags, required, settings } from '../args/flags.ts'
-import { fileMode, owner, text } from '../args/kinds.ts'
+import type { RestoreTarget } from '../../core/restore/restore-target.ts'
 import { prefixOf } from '../args/replica-names.ts'
 import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
@@ -21,43 +14,43 @@ import { ExitCode } from '../output/exit-code.ts'
 import { formatBytes, plural } from '../output/format.ts'
 import { createProgress } from '../output/progress.ts'
 import { OtherFormats } from './other-formats.ts'
-
-const restoreFlags = z.object({
-  bucket: required('bucket'),
-  ...settings('integrityCheck', 'parallelism'),
-  output: flag(text('a file', 'file')),
-  pointInTime: flag(text('a time', 'time')).optional(),
-  timestamp: flag(text('a time', 'time')).optional(),
-  txid: flag(text('a TXID', 'txid')).optional(),
-  force: z.boolean().optional(),
-  ifMissing: z.boolean().optional(),
-  ifReplicaExists: z.boolean().optional(),
-  mode: flag(fileMode()).optional(),
-  owner: flag(owner()).optional(),
-  dryRun: z.boolean().optional(),
-})
-type RestoreFlags = z.output<typeof restoreFlags>
+import { restoreAll } from './restore-all.ts'
+import { parseRestoreFlags, type RestoreFlags } from './restore-flags.ts'
 
 /**
  * `walsync restore`: restores a database to the latest state, a time or a TXID, from LTX files or
  * else from a replica of walsync 0.1.
  *
  * Before an application starts, `--if-missing` and `--if-replica-exists` make it one line that is
- * right on each start; whatever else goes wrong stays an error.
+ * right on each start; whatever else goes wrong stays an error. `--all` restores every replica into
+ * a folder.
  *
  * @returns 0; 5 for a replica of walsync 0.1 that is not shown to be complete
  */
 export async function restore(
   context: CommandContext,
-  [name = '']: readonly string[],
+  [name]: readonly string[],
   rawFlags: Readonly<Record<string, unknown>>,
 ): Promise<number> {
-  const flags = parseFlags(restoreFlags, rawFlags)
-  const target = targetOf(flags)
+  const flags = parseRestoreFlags(rawFlags)
+  if (flags.all === true) {
+    if (name === undefined) return await restoreAll(context, flags)
+    throw new UsageError('--all means every replica, and a name was given too.', 'Leave one out.')
+  }
+  if (name !== undefined) return await restoreOne(context, name, flags)
+  throw new UsageError('No replica was named.', 'Give a name, or --all for every replica.')
+}
+
+async function restoreOne(
+  context: CommandContext,
+  name: string,
+  flags: RestoreFlags,
+): Promise<number> {
+  const { target } = flags
   const prefix = prefixOf(name)
   const { signal } = context
   const path = resolve(context.cwd, flags.output)
-  if (flags.ifMissing === true && isThere(path, flags))
+  if (flags.ifMissing === true && existsSync(path))
     return nothingToDo(context, name, path, 'present')
   const opened = await context.openStore(flags.bucket, { signal, create: false })
   const client = replicaClient(opened, prefix)
@@ -78,16 +71,6 @@ export async function restore(
     if (flags.ifReplicaExists !== true || !isAbsent) throw error
     return nothingToDo(context, name, path, 'no-replica')
   }
-}
-
-function isThere(path: string, { force }: RestoreFlags): boolean {
-  if (force === true) {
-    throw new UsageError(
-      '--force and --if-missing contradict each other.',
-      'Give --force to replace the file, or --if-missing to keep it.',
-    )
-  }
-  return existsSync(path)
 }
 
 function nothingToDo(
@@ -161,19 +144,4 @@ function resultText(name: string, path: string, result: RestoreResult): string {
     `  database: ${formatBytes(bytes)}, ${checked}`,
     `  read: ${formatBytes(bytesRead)} from ${plural(filesRead, 'file')} in ${Math.round(durationMs)} ms`,
   ].join('\n')
-}
-
-function targetOf({ pointInTime, timestamp, txid }: RestoreFlags): RestoreTarget {
-  const given = Object.entries({
-    '--point-in-time': pointInTime,
-    '--timestamp': timestamp,
-    '--txid': txid,
-  })
-  const [first, second] = given.flatMap(([name, value]) => (value === undefined ? [] : [name]))
-  if (second !== undefined) {
-    throw new UsageError(`${first} and ${second} name two targets.`, 'Give one of them.')
-  }
-  const time = pointInTime ?? timestamp
-  if (time !== undefined) return parsePointInTime(time)
-  return txid === undefined ? { kind: 'latest' } : parseTxidTarget(txid)
 }

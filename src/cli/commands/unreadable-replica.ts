@@ -43,6 +43,14 @@ export class UnreadableReplica implements OtherReplica {
     throw this.#unreadable()
   }
 
+  async plan(): Promise<never> {
+    throw this.#unreadable()
+  }
+
+  async restoreTo(): Promise<never> {
+    throw this.#unreadable()
+  }
+
   async restoreComplete(): Promise<never> {
     throw this.#unreadable()
   }

@@ -83,7 +83,7 @@ function inColumns(rows: readonly string[][]): string {
   const widths = heading.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)))
   const right = heading.map((_, i) => {
     const cells = rows.slice(1).flatMap((row) => row[i] || [])
-    return cells.length > 0 && cells.every((cell) => /^[\d.]+( \w+)?$/.test(cell))
+    return cells.length > 0 && cells.every((cell) => /^\d[\d.]*( \w+)?$/.test(cell))
   })
   return rows
     .map((row) => {

@@ -5,7 +5,10 @@ import type {
   ObjectStoreProvider,
 } from '../../../src/core/store/index.ts'
 
-/** `stuck:///folder`: a folder that takes full copies, never finishes to store a change, and gives no object back. */
+/**
+ * `stuck:///folder`: a folder that takes full copies, never finishes to store a change, and gives no object back.
+ * With `?only=late` it gives back every object but those of the replica `late`.
+ */
 export const provider: ObjectStoreProvider = {
   apiVersion: 2,
   name: 'stuck-store',
@@ -13,12 +16,14 @@ export const provider: ObjectStoreProvider = {
   layout: 'ltx',
   async open(url) {
     const root = decodeURIComponent(url.pathname)
+    const only = url.searchParams.get('only') ?? ''
     const store = new FileObjectStore({ root, create: true })
     return new Proxy<ObjectStore>(store, {
       get(target, name) {
         if (name === 'put') return put
         if (name === 'get')
-          return (...[, options]: Parameters<ObjectStore['get']>) => never(options)
+          return (...[key, options]: Parameters<ObjectStore['get']>) =>
+            key.startsWith(only) ? never(options) : store.get(key, options)
         const value = Reflect.get(target, name, target)
         return typeof value === 'function' ? value.bind(target) : value
       },
