@@ -9,7 +9,7 @@ interface Connections {
 
 /** Connections kept open at once; the longest unused are closed. */
 const MAX_OPEN = 16
-/** A write lock is never held longer than this, whatever happens to the main thread. In milliseconds. */
+/** Longest time to hold a write lock, whatever happens to the main thread, in milliseconds. */
 const MAX_LOCK_MS = 1000
 
 const open = new Map<string, Connections>()
@@ -43,13 +43,13 @@ function perform(request: CheckpointRequest): Omit<CheckpointReply, 'id'> {
   }
 }
 
-/** Waits for a checkpoint of the application's own, which it runs outside its transactions. */
+/** Waits for a checkpoint that the application itself runs, outside its transactions. */
 function checkpoint(path: string, timeoutMs: number): boolean {
   const passive = connections(path).checkpointer.prepare('PRAGMA wal_checkpoint(PASSIVE)')
   return tryUntil(timeoutMs, 1, () => (passive.get() as { busy: number }).busy === 0)
 }
 
-/** Tries often, because a busy writer leaves the lock free for microseconds only. */
+/** Retries often, because a busy writer leaves the lock free only for microseconds. */
 function lock(path: string, timeoutMs: number): boolean {
   const { writer } = connections(path)
   const locked = tryUntil(timeoutMs, 0.2, () => {

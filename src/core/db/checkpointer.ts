@@ -32,8 +32,8 @@ export class Checkpointer {
   }
 
   /**
-   * Keeps other writers out by an open `BEGIN IMMEDIATE`; nothing is written. The lock ends by itself after a second.
-   * False if it was not free within `timeoutMs`.
+   * Keeps other writers out with an open `BEGIN IMMEDIATE`; nothing is written. The lock is
+   * released automatically after a second. False if it was not free within `timeoutMs`.
    */
   async lock(path: string, timeoutMs: number): Promise<boolean> {
     return !(await this.#call({ op: 'lock', path, timeoutMs })).busy
@@ -48,7 +48,10 @@ export class Checkpointer {
     if (this.#worker !== undefined) await this.#call({ op: 'forget', path })
   }
 
-  /** Ends the thread. Its connections go with the process, so that a last close cannot delete a WAL. */
+  /**
+   * Ends the thread. Its connections are left to the end of the process, because the last close
+   * would delete the WAL.
+   */
   async close(): Promise<void> {
     await this.#worker?.terminate()
     this.#worker = undefined

@@ -15,12 +15,12 @@ export interface ReplicatedEnd {
   readonly sequence: number
   readonly salt1: number
   readonly salt2: number
-  /** Frames of that run that lie before the end. */
+  /** Number of frames of that run before the end. */
   readonly frame: number
   /** Running checksum of the last of them; of the WAL header if there is none. */
   readonly checksum1: number
   readonly checksum2: number
-  /** Tells one boot of the machine from another; 0 where unknown. */
+  /** Identifies the boot of the machine; 0 if unknown. */
   readonly bootId: number
 }
 
@@ -41,12 +41,12 @@ export type Continuity =
 /**
  * Decides whether everything that was committed after `end` can still be read from the WAL.
  *
- * Same run: the last consumed frame must stand where it stood, with its checksum, which covers all
- * frames before it. One restart since: the run must be the very next one (salt-1 grown by one) and the old run must be proven to have ended at the end: the bytes behind it are still
- * of an older time and do not continue it. If the new run has reached them, if the file was cut off
- * there, or if they do continue the old run, commits may be missing for good, and the answer is no.
- * A machine that has been booted in between may have lost frames that were never synced, so a
- * restart counts only within one boot.
+ * Same run: the last consumed frame must be where it was, with the same checksum, which covers all
+ * frames before it. One restart since: the run must be the very next one (salt-1 is one higher),
+ * and the old run must be proven to have ended at `end`: the bytes after it are older and do not
+ * continue it. If the new run has overwritten those bytes, if the file was truncated there, or if
+ * they do continue the old run, commits may be lost for good, and the answer is no. A reboot may
+ * have lost frames that were never synced, so a restart counts only within one boot.
  */
 export function proveContinuity(end: ReplicatedEnd, wal: WalView): Continuity {
   const { header } = wal
@@ -59,10 +59,10 @@ export function proveContinuity(end: ReplicatedEnd, wal: WalView): Continuity {
 }
 
 /**
- * SQLite adds one to salt-1, which all connections share, and to the sequence, which each counts for
- * itself: only the former tells. A connection that has never restarted the log or recovered it may
- * begin with random salts instead; then nothing can be told (`walRestartHdr` and
- * `sqlite3WalFrames` in wal.c).
+ * SQLite increments salt-1, which all connections share, and the sequence number, which each
+ * connection counts for itself: only the former proves anything. A connection that has never
+ * restarted or recovered the log may begin with random salts; then nothing can be proven
+ * (`walRestartHdr` and `sqlite3WalFrames` in wal.c).
  */
 function isRestartedOnce(run: WalHeader, next: WalHeader): boolean {
   return next.salt1 === (run.salt1 + 1) >>> 0 && next.pageSize === run.pageSize
@@ -102,7 +102,10 @@ function nextRun(end: ReplicatedEnd, header: WalHeader, wal: WalView): Continuit
   return { proven: true, header, position: startOfRun(header) }
 }
 
-/** Does the frame before the end still stand there? Only its header is read: the checksum in it covers the rest. */
+/**
+ * Is the frame before the end still there? Only its header is read: the checksum in it covers the
+ * rest.
+ */
 function holdsLastFrame(end: ReplicatedEnd, header: WalHeader, wal: WalView): boolean {
   if (end.frame === 0) {
     return header.checksum1 === end.checksum1 && header.checksum2 === end.checksum2

@@ -4,9 +4,9 @@ import { ExitCode, WalsyncError, type WalsyncErrorOptions } from '../errors.ts'
  * `NotADatabase`: the file does not start with SQLite's header string (or is encrypted).
  * `NotWalMode`: a rollback-journal database. `MissingFile`, `Unreadable`, `NotAFile`: the path.
  * `Unsupported`: a page size or WAL version that walsync does not read, or too old an SQLite.
- * `Busy`: another connection holds the database exclusively. `Replaced`: another file stands at the path.
- * `Stopped`: replication ended before what was asked for was in the store.
- * `ContinuityLost`: the WAL does not continue from the last position; a new base is needed.
+ * `Busy`: another connection holds the database exclusively. `Replaced`: another file is at the
+ * path. `Stopped`: replication ended before the requested state was in the store. `ContinuityLost`:
+ * the WAL does not continue from the last position; a new base is needed.
  */
 export type DatabaseErrorCode =
   | 'NotADatabase'
@@ -21,7 +21,7 @@ export type DatabaseErrorCode =
   | 'Damaged'
   | 'Stopped'
 
-/** Something is wrong with the source database or its WAL. */
+/** A problem with the source database or its WAL. */
 export class DatabaseError extends WalsyncError<DatabaseErrorCode> {
   override readonly name = 'DatabaseError'
   readonly path: string

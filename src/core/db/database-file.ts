@@ -27,7 +27,7 @@ const HEADER_STRING = 'SQLite format 3\0'
  * drop the locks of every SQLite connection in this process.
  */
 export class DatabaseFile {
-  /** Links resolved: two spellings of one file are one path. */
+  /** With links resolved, so that two spellings of one file give one path. */
   readonly path: string
   /** As it was given: a link in it may lead elsewhere later. */
   readonly given: string
@@ -74,7 +74,7 @@ export class DatabaseFile {
   }
 
   /**
-   * Reads page 1's header. `undefined` for a file of no bytes, which SQLite takes for an empty database.
+   * Reads page 1's header. `undefined` for an empty file, which SQLite treats as an empty database.
    *
    * @throws DatabaseError `NotADatabase`
    */
@@ -137,7 +137,7 @@ export class DatabaseFile {
   }
 }
 
-/** Why an application may keep its log where we do not look for it. */
+/** Why an application may keep its log somewhere else than we expect it. */
 function logIsElsewhere(real: string, fd: number): string | undefined {
   const { nlink } = fstatSync(fd)
   if (nlink > 1) return `has ${nlink} hard links`

@@ -1,12 +1,18 @@
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { DatabaseError } from './database-error.ts'
 
-/** What one database takes while it is open: its file, and file, `-wal` and `-shm` of each of three connections. */
+/**
+ * Descriptors that one open database uses: its file, and for each of three connections the file,
+ * `-wal` and `-shm`.
+ */
 const DESCRIPTORS_EACH = 10
-/** Read now: later no descriptor may be left to read it with. */
+/** Read early: later there may be no descriptor left to read it with. */
 const LIMIT = limitOfProcess()
 
-/** The error for a file that was not opened for want of descriptors; nothing for another cause. */
+/**
+ * The error for a file that could not be opened because descriptors ran out; `undefined` for any
+ * other cause.
+ */
 export function fewDescriptors(path: string, cause: unknown): DatabaseError | undefined {
   const { code } = cause as NodeJS.ErrnoException
   if (code !== 'EMFILE' && code !== 'ENFILE') return undefined
@@ -24,7 +30,10 @@ export function fewDescriptors(path: string, cause: unknown): DatabaseError | un
   )
 }
 
-/** The same for an error of SQLite, which does not say why a file could not be opened: are descriptors scarce now? */
+/**
+ * The same for an error from SQLite, which does not say why a file could not be opened: checks
+ * whether descriptors are scarce now.
+ */
 export function scarceDescriptors(path: string): DatabaseError | undefined {
   const opened: number[] = []
   try {

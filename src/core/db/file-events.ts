@@ -2,15 +2,15 @@ import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
 
 /**
- * File events of many databases at the price of one watch a folder: told by name, for a file that
- * may not exist yet.
+ * File events for many databases with one watch per folder. Events are matched by name, so a file
+ * need not exist yet.
  */
 export class FolderWatch {
   readonly #folders = new Map<string, Folder>()
 
   /**
    * Calls `onEvent` for every event of the database or its WAL until the returned function is
-   * called. `undefined` where events are not to be had: the caller must look by itself.
+   * called. `undefined` if events are not available: the caller has to poll.
    */
   subscribe(path: string, onEvent: () => void): (() => void) | undefined {
     const name = dirname(path)
@@ -56,8 +56,9 @@ interface Folder {
 }
 
 /**
- * File events of one WAL while its database is quiet. A busy database needs none: arm it when
- * nothing is left to read, and look once more after arming, for a commit may have come before.
+ * File events of one WAL while its database is quiet. A busy database needs none: arm the watch
+ * when there is nothing left to read, and check once more after arming it, because a commit may
+ * have come in between.
  */
 export class WalWatcher {
   readonly #path: string
@@ -73,7 +74,10 @@ export class WalWatcher {
     return this.#watcher !== undefined
   }
 
-  /** False where events are not to be had (no WAL file yet, or the system's limit of watches): polling goes on alone. */
+  /**
+   * False if events are not available (no WAL file yet, or too many watches on the system): polling
+   * continues on its own.
+   */
   arm(): boolean {
     if (this.#watcher !== undefined) return true
     try {

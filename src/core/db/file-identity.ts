@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
 
-/** Device and inode of the file at `path`; `undefined` if there is none, or it cannot be looked at. */
+/** Device and inode of the file at `path`; `undefined` if there is none or it is not accessible. */
 export function identityAt(path: string): string | undefined {
   try {
     const { dev, ino } = statSync(path)
@@ -11,8 +11,8 @@ export function identityAt(path: string): string | undefined {
 }
 
 /**
- * Is this file a mount point of its own, as `docker run -v app.db:/data/app.db` makes it? Always
- * false where the system has no `/proc/self/mountinfo` (proc(5), field 5, octal escapes).
+ * Is this file itself a mount point, as with `docker run -v app.db:/data/app.db`? Always false on
+ * systems without `/proc/self/mountinfo` (proc(5), field 5, octal escapes).
  *
  * @param path absolute, with links resolved
  */

@@ -29,24 +29,24 @@ export interface LockHolder {
 
 export type LockPhase = 'preparing' | 'ready'
 
-/** The lock cannot be had here: the folder is read-only, or the file system has no locks. */
+/** Locking is not possible here: the folder is read-only, or the file system has no locks. */
 export class LockUnavailableError extends Error {
   override readonly name = 'LockUnavailableError'
 }
 
 /** SQLITE_BUSY and SQLITE_LOCKED. */
 const BUSY: ReadonlySet<number> = new Set([5, 6])
-/** Links to a file that does not exist (yet) are followed this far. */
+/** How many links to a file that does not exist (yet) are followed. */
 const MAX_LINKS = 40
 
 /**
  * Decides which of several processes on one file system replicates a database file into a replica.
  * The kernel frees the lock when its holder ends, however it ends.
  *
- * It is an exclusive SQLite transaction on an empty file of its own beside the database, which works
- * between containers that share a volume. Nothing is ever written through it. Closing any other
- * descriptor of that file would drop the lock (POSIX locks belong to the process and inode), so
- * what the holder says about itself is in a second file.
+ * The lock is an exclusive SQLite transaction on a separate empty file next to the database, which
+ * also works between containers that share a volume. Nothing is ever written to that file. Closing
+ * any other descriptor of it would drop the lock (POSIX locks belong to the process and inode), so
+ * the holder describes itself in a second file.
  */
 export class HandOverLock {
   readonly path: string
@@ -54,14 +54,14 @@ export class HandOverLock {
   readonly name: string
   readonly #database: string
   #connection: DatabaseSync | undefined
-  /** Of the lock file that is open: it may be deleted, and made again by another process. */
+  /** Identity of the open lock file, which another process may delete and create again. */
   #identity: string | undefined
   #isHeld = false
   #since = new Date(0)
 
   /**
    * @param database path of the database, which need not exist
-   * @param replica what tells the replica from others: processes with different ones do not compete
+   * @param replica identifies the replica: processes with different replicas do not compete
    */
   constructor(database: string, replica: string) {
     this.#database = fileBehind(database)
@@ -85,7 +85,7 @@ export class HandOverLock {
     try {
       if (identityAt(this.path) !== this.#identity) this.#close()
       const connection = this.#open()
-      // Small pages, and no journal file: a fleet has one of these for each database.
+      // Small pages and no journal file, because every watched database has such a lock.
       connection.exec('PRAGMA page_size = 512; PRAGMA journal_mode = memory; BEGIN EXCLUSIVE')
     } catch (cause) {
       const { errcode = 0 } = cause as { errcode?: number }
@@ -95,7 +95,8 @@ export class HandOverLock {
       throw new LockUnavailableError(`${this.path} cannot be locked: ${message}`, { cause })
     }
     if (identityAt(this.path) !== this.#identity) {
-      // Deleted since it was opened: what another process locks now is another file.
+      // The file was deleted after it had been opened, so other processes lock a different file
+      // now.
       this.#close()
       return false
     }
@@ -104,7 +105,7 @@ export class HandOverLock {
     return true
   }
 
-  /** Tells the processes that wait who holds the lock. Best effort: they wait all the same. */
+  /** Shows waiting processes who holds the lock. Best effort: they wait in any case. */
   announce(phase: LockPhase): void {
     if (!this.#isHeld) return
     const holder = { pid: process.pid, host: hostname(), since: this.#since.toISOString(), phase }
@@ -117,7 +118,10 @@ export class HandOverLock {
     }
   }
 
-  /** What the last holder said; `undefined` if it said nothing, or the lock has been given back. */
+  /**
+   * What the last holder announced; `undefined` if it announced nothing, or if the lock has been
+   * released.
+   */
   holder(): LockHolder | undefined {
     try {
       const found = JSON.parse(readFileSync(this.#holderPath, 'utf8')) as Record<string, unknown>
@@ -132,8 +136,9 @@ export class HandOverLock {
   }
 
   /**
-   * Gives the lock back, and closes the file. The file stays for the next holder, unless there is no
-   * database: whoever has opened it meanwhile finds that it is gone, and makes it anew (`tryTake`).
+   * Releases the lock and closes the file. The file stays for the next holder, unless there is no
+   * database: a process that has opened it in the meantime notices that it is gone and creates it
+   * again (`tryTake`).
    */
   release(): void {
     if (this.#isHeld) {
@@ -156,7 +161,9 @@ export class HandOverLock {
     return this.#connection
   }
 
-  /** As accessible as the database is: the other process may run as another user. */
+  /**
+   * With the same permissions as the database, because the other process may run as another user.
+   */
   #create(): void {
     try {
       closeSync(openSync(this.path, 'wx'))
@@ -174,7 +181,7 @@ export class HandOverLock {
   }
 }
 
-/** The file that a path names with all links resolved, also where it does not exist yet. */
+/** The path with all links resolved, even if the file does not exist yet. */
 export function fileBehind(path: string): string {
   let current = resolve(path)
   for (let links = 0; links < MAX_LINKS; links++) {
@@ -197,7 +204,7 @@ function linkTarget(path: string): string | undefined {
   try {
     return readlinkSync(path)
   } catch {
-    // No link, nothing at all, or out of reach.
+    // Not a link, missing, or not accessible.
     return undefined
   }
 }

@@ -2,29 +2,32 @@ import { readFileSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { identityAt } from './file-identity.ts'
 
-/** SQLite's shared lock lies in these bytes of the main file (SHARED_FIRST and SHARED_SIZE in os.h). */
+/**
+ * SQLite's shared lock is on these bytes of the main file (SHARED_FIRST and SHARED_SIZE in os.h).
+ */
 const SHARED_FIRST = 0x40000002
 const SHARED_LAST = SHARED_FIRST + 509
 
 const path = process.argv[2] as string
 const db = new DatabaseSync(path, { timeout: 1000 })
 db.exec('PRAGMA wal_autocheckpoint = 0; BEGIN')
-// The first read takes the shared lock, which stays until this process is killed, also when the
-// parent is gone: it never closes the database, because that could be the last close.
+// The first read takes the shared lock, which is held until this process is killed, even after its
+// parent has ended. The process never closes the database, because that could be the last close.
 try {
   db.prepare('SELECT count(*) FROM sqlite_schema').get()
 } catch (error) {
-  // A log that is missing, cut off or another one makes the read fail, mostly when the lock has been taken.
+  // If the log is missing, truncated or another one, the read fails, usually after the lock has
+  // been taken.
   if (!holdsSharedLock(path)) throw error
 }
 process.stdout.write(`${identityAt(path)}\n`)
 process.stdin.on('end', () => {
-  // Named here, so that it cannot be collected as garbage, which would close it and drop the lock.
+  // This reference keeps it from being garbage-collected, which would close it and drop the lock.
   if (db.isOpen) process.kill(process.pid, 'SIGKILL')
 })
 process.stdin.resume()
 
-/** By `/proc/locks` (proc(5)); false where there is none. */
+/** According to `/proc/locks` (proc(5)); false on systems without it. */
 function holdsSharedLock(file: string): boolean {
   let locks: string
   try {

@@ -1,24 +1,26 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-/** How long the other process may take, in milliseconds: it has to start and to read one page. */
+/** Time limit for the other process, which has to start and read one page, in milliseconds. */
 const START_MS = 10_000
 
 /**
- * Has another process open the database at `path`, so that no connection of this one can be the last
- * to close. SQLite checkpoints and deletes a log when a connection closes and gets the exclusive
- * lock on the main file (`sqlite3WalClose` in wal.c); with a log that is no longer the database's
- * that would write old pages over newer ones. It must be another process: within one, connections
- * to a file share their WAL index, so a guard here would keep the stale index in use.
+ * Has another process open the database at `path`, so that no connection of this process can be the
+ * last to close. When a connection closes and gets the exclusive lock on the main file, SQLite
+ * checkpoints and deletes the log (`sqlite3WalClose` in wal.c); if the log is no longer the
+ * database's own, that would overwrite newer pages with old ones. It has to be another process:
+ * connections of one process to a file share their WAL index, so a guard in this process would keep
+ * the stale index in use.
  *
  * @param identity device and inode that must be held, as `identityAt` gives them
- * @returns ends the hold without a checkpoint, and resolves when it has ended; `undefined` if the file cannot be held
+ * @returns a function that ends the hold without a checkpoint and resolves when it has ended;
+ *   `undefined` if the file cannot be held
  */
 export async function holdOpen(
   path: string,
   identity: string,
 ): Promise<(() => Promise<void>) | undefined> {
-  // The compiled file has another extension; both lie beside this one.
+  // The compiled file has another extension; both are next to this file.
   const script = fileURLToPath(import.meta.url).replace(/hold-open(\.\w+)$/, 'hold-open-child$1')
   const child = spawn(process.execPath, ['--no-warnings', script, path], {
     stdio: ['pipe', 'pipe', 'ignore'],
@@ -29,7 +31,8 @@ export async function holdOpen(
     child.on('error', () => resolve())
     child.on('exit', () => resolve())
   })
-  // Until it has ended it keeps the WAL index in use that the next to open should make anew.
+  // Until it has ended it keeps the WAL index in use, which the next process to open the database
+  // should rebuild.
   const release = async (): Promise<void> => {
     child.kill('SIGKILL')
     await ended

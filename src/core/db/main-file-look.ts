@@ -18,11 +18,11 @@ export interface MainFileLook {
 }
 
 /**
- * Does a checkpoint of this log explain how the main file changed between two looks? Nothing else
- * writes to the main file of a WAL database. `never`: everything up to the held mark had been
- * copied, so nobody could copy anything, and the file was written by somebody who does not follow
- * the log: a copy put over it, or an application whose log lies elsewhere. `perhaps`: a checkpoint
- * may be at work that has not counted its frames yet, or was killed.
+ * Does a checkpoint of this log explain how the main file changed between two observations? Nothing
+ * else writes to the main file of a WAL database. `never`: everything up to the held mark had been
+ * copied already, so no checkpoint could copy anything, and the file was written by something that
+ * does not use the log: a copy was put over it, or an application keeps its log elsewhere.
+ * `perhaps`: a checkpoint may be running that has not counted its frames yet, or it was killed.
  */
 export function explain(before: MainFileLook, now: MainFileLook): 'yes' | 'perhaps' | 'never' {
   if (before.size === now.size && before.mtimeNs === now.mtimeNs) return 'yes'
@@ -31,7 +31,7 @@ export function explain(before: MainFileLook, now: MainFileLook): 'yes' | 'perha
   return mayCopy && now.size > 0 ? 'perhaps' : 'never'
 }
 
-/** Is `page` a version of page 1 that stands in the first `frames` frames of the log? */
+/** Is `page` a version of page 1 from the first `frames` frames of the log? */
 export function isPageOneOf(wal: WalFile, page: Uint8Array, frames: number): boolean {
   const header = new Uint8Array(WAL_FRAME_HEADER_SIZE)
   const version = new Uint8Array(page.length)

@@ -2,7 +2,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { DatabaseError } from './database-error.ts'
 import { scarceDescriptors } from './few-descriptors.ts'
 
-/** What the WAL index says. Both counts are frames of the present run. */
+/** State of the WAL index. Both counts are frames of the current run. */
 export interface WalIndexState {
   /** Frames committed and visible to other connections (mxFrame). */
   readonly published: number
@@ -11,8 +11,9 @@ export interface WalIndexState {
 }
 
 /**
- * Connections that have not been closed. A connection that nothing names is closed by the garbage collector, and
- * the last close writes the log over the main file, also a log that was kept open because it must not be.
+ * Connections that have not been closed. The garbage collector closes connections that nothing
+ * refers to, and the last close copies the log into the main file, even a log that was kept open to
+ * prevent just that.
  */
 const unclosed = new Set<DatabaseSync>()
 
@@ -23,13 +24,13 @@ interface Hand {
 }
 
 /**
- * Two connections that keep the WAL from being restarted unseen: one holds a read transaction at
- * any time, and the other opens its own before the first lets go.
+ * Two connections that keep the WAL from being restarted unnoticed: one of them holds a read
+ * transaction at any time, and the other begins its own before the first one ends.
  *
- * A read mark of 1 or more stops writers from restarting the log, and checkpoints copy no further
- * than the mark. A transaction begun when everything has been copied takes mark 0: the next writer
- * then restarts the log once, and mark 0 blocks all copying, so that it cannot restart a second
- * time. SQLite, "WAL-mode file format", sections 2.3 and 2.4.
+ * A read mark of 1 or more keeps writers from restarting the log, and checkpoints copy no further
+ * than the mark. A transaction that begins when everything has been copied takes mark 0: the next
+ * writer then restarts the log once, and mark 0 blocks all copying, so that the log cannot be
+ * restarted a second time. SQLite, "WAL-mode file format", sections 2.3 and 2.4.
  */
 export class ReadGuard {
   readonly #hands: readonly [Hand, Hand]
@@ -38,7 +39,8 @@ export class ReadGuard {
   /**
    * Opens both connections; no transaction yet.
    *
-   * @param failed gets connections that are left when the second step fails; without it they are closed
+   * @param failed receives connections that are left open when the second step fails; by default
+   *   they are closed
    * @throws DatabaseError `NotWalMode`, `NotADatabase`, `Busy`, `Unreadable`
    */
   constructor(path: string, failed: (db: DatabaseSync) => void = (db) => db.close()) {
@@ -51,7 +53,10 @@ export class ReadGuard {
     }
   }
 
-  /** Begins a read transaction on the free connection, then ends the one held before. On failure the old one stays. */
+  /**
+   * Begins a read transaction on the free connection, then ends the one on the other. On failure
+   * the old one is kept.
+   */
   take(): void {
     const next = this.#held === 0 ? 1 : 0
     const { db } = this.#hands[next]

@@ -8,14 +8,20 @@ import { DatabaseError } from './database-error.ts'
 import type { DatabaseFile } from './database-file.ts'
 import type { WalFile } from './wal-file.ts'
 
-/** A place in the history of a database: a run of the WAL (none yet: `undefined`), a position in it, and the database size there in pages. */
+/**
+ * A point in the history of a database: a run of the WAL (`undefined` before the first), a position
+ * in it, and the size of the database there in pages.
+ */
 export interface CapturePosition {
   readonly run: WalHeader | undefined
   readonly wal: WalPosition
   readonly commit: number
 }
 
-/** Whole transactions behind a position, not yet read into memory: `pages` says which WAL frame holds each changed page's newest content. */
+/**
+ * Whole transactions after a position, not yet read into memory: `pages` says which WAL frame holds
+ * the newest content of each changed page.
+ */
 export interface WalChange {
   readonly run: WalHeader
   readonly from: WalPosition
@@ -27,15 +33,18 @@ export interface WalChange {
   readonly pages: ReadonlyMap<number, number>
 }
 
-/** The whole database at one position: its pages stand in the WAL where `pages` says so, else in the file. */
+/**
+ * The whole database at one position: the pages that `pages` lists are in the WAL, all others in
+ * the file.
+ */
 export interface DatabaseView extends CapturePosition {
   /** Newest frame index of each page that must be read from the WAL; `undefined` if none must. */
   readonly pages: ReadonlyMap<number, number> | undefined
 }
 
-/** The end of what was committed at one moment, as the WAL index told it. */
+/** The end of what was committed at one moment, according to the WAL index. */
 export interface CommittedEnd {
-  /** The log that the index was of; `undefined` if nothing was in it. */
+  /** The log that the index belonged to; `undefined` if it was empty. */
   readonly run: WalHeader | undefined
   /** Frames published in it. */
   readonly frame: number
@@ -43,7 +52,7 @@ export interface CommittedEnd {
   readonly capturing: WalHeader | undefined
 }
 
-/** One page. `data` is valid until the next page is asked for. */
+/** One page. `data` is valid until the next page is read. */
 export interface PageImage {
   readonly pgno: number
   readonly data: Uint8Array
@@ -60,12 +69,12 @@ export interface PageSource {
 const BATCH_BYTES = 1 << 20
 
 /**
- * All pages of a database as one held read transaction sees it (`WalCapture.pinFullView`), in ascending
- * order, without the lock page: from the WAL where it has them, else from the file. While the mark
- * is held no checkpoint copies anything newer into the file.
+ * All pages of a database as one held read transaction sees it (`WalCapture.pinFullView`), in
+ * ascending order, without the lock page: from the WAL if they are there, otherwise from the file.
+ * While the mark is held, no checkpoint copies anything newer into the file.
  *
- * If the log is restarted meanwhile, the held mark is 0: all of the view has been copied into the
- * file and stays there, so the WAL is not needed any more.
+ * If the log is restarted in the meantime, the held mark is 0: the whole view has been copied into
+ * the file and stays there, so the WAL is no longer needed.
  *
  * @throws DatabaseError `Damaged` if the file ends before the page count says so
  */
@@ -145,7 +154,10 @@ function overlayWal(
   return !overlaid || !wal.isRestarted(overlay.run)
 }
 
-/** Fills `into` with the page of a frame. False if the frame went with a restart of the log that cut the file off. */
+/**
+ * Fills `into` with the page of a frame. False if the frame is gone because a restart of the log
+ * truncated the file.
+ */
 function readFrame(
   wal: WalFile,
   { run }: { readonly run: WalHeader },

@@ -9,23 +9,29 @@ import { WalCapture } from './wal-capture.ts'
 import { WalFile } from './wal-file.ts'
 import { WalIndexFile } from './wal-index-file.ts'
 
-/** SQLite before this has the WAL-reset bug, which a second connection that checkpoints can trigger (sqlite.org/wal.html). */
+/**
+ * Older versions of SQLite have the WAL-reset bug, which a second connection that checkpoints can
+ * trigger (sqlite.org/wal.html).
+ */
 const MIN_SQLITE = [3, 51, 3] as const
 
 /** SQLITE_BUSY and SQLITE_LOCKED. */
 const BUSY: ReadonlySet<number> = new Set([5, 6])
 const SIDECARS = ['-wal', '-shm'] as const
-/** A checkpoint that writes nothing for so long was killed, or was none, in milliseconds. */
+/**
+ * If nothing is written for this long, in milliseconds, a suspected checkpoint was killed, or was
+ * none.
+ */
 const STALLED_COPY_MS = 30_000
 
 /** How the files differ from what is open. */
 export interface FileMismatch {
   readonly reason: string
   /**
-   * `replaced`: the path names another database or another log, and what is open must be let go.
-   * `removed`: the log or its index has lost its name, and nothing has taken it yet. An application
-   * that still runs goes on in the files without a name, so they are followed, but nothing is
-   * checkpointed: the next application to start begins another log.
+   * `replaced`: the path leads to another database or another log, so what is open must be closed.
+   * `removed`: the log or its index has been deleted, and nothing has taken its name yet. An
+   * application that is still running continues to use the deleted files, so they are still
+   * captured, but not checkpointed: the next application to start begins another log.
    */
   readonly kind: 'replaced' | 'removed'
 }
@@ -36,11 +42,11 @@ interface Closable {
 
 /** Connections of an open that failed. */
 export interface HalfOpen {
-  /** Closes them without a checkpoint. False while that cannot be had. */
+  /** Closes them without a checkpoint. False while that is not possible. */
   close(): Promise<boolean>
 }
 
-/** One live database as walsync holds it: the file, its WAL, the read guard and the place reached. */
+/** One live database as walsync has it open: the file, its WAL, the read guard and the capture. */
 export class SourceDatabase {
   readonly file: DatabaseFile
   readonly wal: WalFile
@@ -52,9 +58,9 @@ export class SourceDatabase {
   /** Identities of `-wal` and `-shm` when the connections had opened them. */
   readonly #sidecars: ReadonlyMap<string, string | undefined>
   #lastLook: MainFileLook | undefined
-  /** Page 1 of the main file at that look. */
+  /** Page 1 of the main file at that moment. */
   #pageOne: Uint8Array | undefined
-  /** The main file changed, and the log has not said why yet. */
+  /** The main file has changed, and the log does not explain it yet. */
   #copying: { readonly mtimeNs: bigint; readonly since: number } | undefined
   readonly #mustKeepLog: boolean
 
@@ -83,11 +89,11 @@ export class SourceDatabase {
   }
 
   /**
-   * Opens a database in WAL mode; takes no lock yet. `undefined` for a file of no bytes: an empty
-   * database whose journal mode is not decided yet.
+   * Opens a database in WAL mode; takes no lock yet. `undefined` for an empty file: a database
+   * whose journal mode is still undecided.
    *
-   * @param foreignLog the log may be another database's: no close may checkpoint it. What a failed open
-   *   leaves behind is handed to this, to be closed under protection
+   * @param foreignLog for a log that may belong to another database, so that no close may
+   *   checkpoint it: receives what a failed open leaves open, to be closed under protection
    * @throws DatabaseError `MissingFile`, `NotAFile`, `Unreadable`, `NotADatabase`, `NotWalMode`, `Busy`, `Unsupported`
    */
   static open(path: string, foreignLog?: (left: HalfOpen) => void): SourceDatabase | undefined {
@@ -95,7 +101,8 @@ export class SourceDatabase {
     const file = DatabaseFile.open(path)
     const left: Closable[] = []
     const failed = (connection: Closable): void => {
-      // Nothing can be checkpointed of an empty log, and no application can start while its index is held.
+      // An empty log has nothing to checkpoint, and no application can start while its index is
+      // held open.
       if (foreignLog === undefined || bytesOf(`${file.path}-wal`) === 0) connection.close()
       else left.push(connection)
     }
@@ -121,10 +128,10 @@ export class SourceDatabase {
   }
 
   /**
-   * Looks at the header alone, without a connection. No connection of this process to the file may
-   * be open: the descriptor's close would drop its locks.
+   * Reads only the header, without a connection. No connection of this process to the file may be
+   * open: closing the descriptor would drop its locks.
    *
-   * @throws DatabaseError as `open`, but `Busy`
+   * @throws DatabaseError as `open`, except `Busy`
    */
   static check(path: string): void {
     assertSqliteVersion(path)
@@ -137,16 +144,18 @@ export class SourceDatabase {
   }
 
   /**
-   * Why what is open is no longer the database that the path names; `undefined` if it is. A database
+   * Why what is open is no longer the database at the path; `undefined` if it still is. A database
    * is a path and three files: the path may lead elsewhere, each of the files may have been removed
-   * or replaced, and the main file may have been written to by somebody who does not follow this log.
+   * or replaced, and the main file may have been written to by something that does not use this
+   * log.
    */
   mismatch(): FileMismatch | undefined {
     const reason = this.#whatWasReplaced()
     if (reason !== undefined) return { reason, kind: 'replaced' }
     const removed = SIDECARS.find((suffix) => identityAt(this.file.path + suffix) === undefined)
     if (removed === undefined) return undefined
-    // Under an index without its log no application can start: it is let go, so that the next one makes both anew.
+    // No application can start with an index that has no log: it is closed, so that the next
+    // application creates both again.
     const kind = identityAt(`${this.file.path}-shm`) === undefined ? 'removed' : 'replaced'
     return {
       reason: `${this.file.path}${removed} was removed while it was in use`,
@@ -166,13 +175,13 @@ export class SourceDatabase {
       if (now !== undefined && now !== identity)
         return `another file has taken the place of ${file.path}${suffix}`
     }
-    // A log without its name is followed, and the index with it, as long as both are one.
+    // A deleted log is still captured, together with its index, as long as the two belong together.
     if (!this.#index.isOfLog()) return `${file.path}-wal was overwritten or cut off`
     return this.#lookAtMainFile()
   }
 
   /**
-   * To be called before anything that relies on the files being the database's.
+   * Call this before anything that relies on the files belonging to the database.
    *
    * @throws DatabaseError `Replaced`
    */
@@ -184,11 +193,12 @@ export class SourceDatabase {
 
   /**
    * Closes the connections, then the descriptor. If no other connection is open, SQLite checkpoints
-   * and deletes the WAL, so a log that is no longer the database's is closed under the protection of
-   * another process (`holdOpen`); a main file that was moved away SQLite leaves alone by itself.
+   * and deletes the WAL, so a log that no longer belongs to the database is closed under the
+   * protection of another process (`holdOpen`). SQLite does not touch a main file that was moved
+   * away.
    *
-   * @param keepLog protect a log that is the database's, too
-   * @returns false if that protection could not be had: everything stays open
+   * @param keepLog also protect a log that does belong to the database
+   * @returns false if that protection is not available: everything stays open
    */
   async close(keepLog = this.#mustKeepLog): Promise<boolean> {
     const mismatch = this.mismatch()
@@ -233,7 +243,7 @@ export class SourceDatabase {
     return undefined
   }
 
-  /** A checkpoint puts page 1 first and from the log, and it goes on, or ends. */
+  /** A checkpoint writes page 1 first, from the log, and then either continues or ends. */
   #mayBeCopying({ mtimeNs }: MainFileLook, published: number): boolean {
     const page = this.#readPageOne()
     const isKnown = this.#pageOne !== undefined && Buffer.compare(page, this.#pageOne) === 0
@@ -249,7 +259,7 @@ export class SourceDatabase {
   }
 }
 
-/** 32 bits that tell this boot of the machine from others; 0 where the system does not say. */
+/** 32 bits that identify this boot of the machine; 0 on systems that do not provide them. */
 export function currentBootId(): number {
   try {
     const text = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1')
@@ -263,9 +273,12 @@ function bytesOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0
 }
 
-/** Closes connections so that none of them can be the last one on the main file. False if that cannot be had. */
+/**
+ * Closes connections so that none of them is the last one on the main file. False if that is not
+ * possible.
+ */
 async function closeProtected(file: DatabaseFile, parts: readonly Closable[]): Promise<boolean> {
-  // Opening an empty file would delete the log beside it.
+  // Opening an empty file would delete the log next to it.
   if (file.isCurrent() && file.size() === 0) return false
   const release = file.isCurrent() ? await holdOpen(file.path, file.identity) : async () => {}
   if (release === undefined) return false
@@ -277,7 +290,7 @@ async function closeProtected(file: DatabaseFile, parts: readonly Closable[]): P
   return true
 }
 
-/** With a capital; a path keeps its own first letter. */
+/** Capitalizes the first letter, except that of a path. */
 function sentence(reason: string): string {
   return /^[a-z]/.test(reason) ? reason[0]!.toUpperCase() + reason.slice(1) : reason
 }

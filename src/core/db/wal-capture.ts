@@ -15,15 +15,18 @@ import type { WalFile } from './wal-file.ts'
 import type { WalIndexFile } from './wal-index-file.ts'
 import { WalRangeReader } from './wal-range-reader.ts'
 
-/** A change stops growing at this many bytes of distinct pages, so that one file stays moderate. */
+/**
+ * A change ends at the first commit after this many bytes of distinct pages, so that files stay
+ * moderate in size.
+ */
 const CHANGE_BYTES = 64 << 20
 const NO_INDEX: WalIndexState = { published: -1, backfilled: -1 }
-/** How long to look for a consistent view, in milliseconds. */
+/** How long to try to get a consistent view, in milliseconds. */
 const VIEW_TIMEOUT_MS = 60_000
 /** How long published frames may stay unreadable before continuity is given up, in milliseconds. */
 const UNREADABLE_MS = 5000
 
-/** Where a capture is before it has found its place. */
+/** Position of a capture before `resume` or `pinFullView`. */
 const NOWHERE: CapturePosition = {
   run: undefined,
   wal: { frame: 0, checksum1: 0, checksum2: 0 },
@@ -33,8 +36,8 @@ const NOWHERE: CapturePosition = {
 /**
  * Follows one database's WAL from commit to commit, guarded by a read mark.
  *
- * Frames beyond what the WAL index has published are never read: they may be of a transaction that
- * is being written, or whose writer died before it counted.
+ * Frames that the WAL index has not published are never read: they may belong to a transaction that
+ * is still being written, or whose writer died before the commit.
  */
 export class WalCapture {
   readonly #wal: WalFile
@@ -44,13 +47,16 @@ export class WalCapture {
   readonly #path: string
   readonly #reader: WalRangeReader
   #position = NOWHERE
-  /** Upper bound of the held read mark, in frames of the present run. */
+  /** Upper bound of the held read mark, in frames of the current run. */
   #mark = 0
-  /** False after a restart, until the mark is taken anew: a second restart would mean that the guard was lost. */
+  /**
+   * False after a restart until a new mark is taken: a second restart would mean that the guard was
+   * lost.
+   */
   #mayRestart = true
   #unreadableSince: number | undefined
   #isGuarding = false
-  /** The WAL index when the mark was taken last. */
+  /** The WAL index when the mark was last taken. */
   #indexAtMark: WalIndexState = NO_INDEX
 
   constructor(path: string, wal: WalFile, index: WalIndexFile, guard: ReadGuard, pageSize: number) {
@@ -63,9 +69,9 @@ export class WalCapture {
   }
 
   /**
-   * Lets checkpoints of others go as far as they can while nothing is left to capture. Cheap, and
-   * does nothing if nothing has changed; without it a FULL, RESTART or TRUNCATE checkpoint of the
-   * application would wait for walsync until its busy timeout.
+   * Lets other connections' checkpoints copy as much as they can while there is nothing left to
+   * capture. Cheap, and a no-op if nothing has changed. Without it a FULL, RESTART or TRUNCATE
+   * checkpoint of the application would wait for walsync until its busy timeout.
    */
   releaseIdleMark(): void {
     const { published, backfilled } = this.#guard.state()
@@ -76,8 +82,9 @@ export class WalCapture {
   }
 
   /**
-   * After a restart of the log, takes a mark in the new run. Under mark 0 every commit of an application beyond
-   * its autocheckpoint limit would sort all frames of the WAL, only to find that nothing may be copied.
+   * After a restart of the log, takes a mark in the new run. Under mark 0, every commit of an
+   * application beyond its autocheckpoint limit would sort all frames of the WAL, only to find that
+   * nothing may be copied.
    */
   retakeMarkAfterRestart(): void {
     const header = this.#wal.readHeader()
@@ -92,14 +99,17 @@ export class WalCapture {
     return this.#position
   }
 
-  /** Upper bound of the held read mark, in frames of the present run; `undefined` before one was taken. */
+  /**
+   * Upper bound of the held read mark, in frames of the current run; `undefined` before one was
+   * taken.
+   */
   get mark(): number | undefined {
     return this.#isGuarding ? this.#mark : undefined
   }
 
   /**
-   * Are there frames of the present run behind those that the WAL index has published? Then a
-   * transaction is being written, or its commit waits for an fsync.
+   * Are there frames of the current run after those that the WAL index has published? Then a
+   * transaction is being written, or its commit is waiting for an fsync.
    */
   get hasUnpublished(): boolean {
     const { published } = this.#guard.state()
@@ -114,12 +124,14 @@ export class WalCapture {
     return view.getUint32(8) === header.salt1 && view.getUint32(12) === header.salt2
   }
 
-  /** Has everything under the held read mark been captured? A view of the database needs that. */
+  /** Has everything under the held read mark been captured? `view` requires it. */
   get isFullyCaptured(): boolean {
     return this.#position.wal.frame >= this.#mark
   }
 
-  /** What has been committed until now; `undefined` while a writer is restarting the log. */
+  /**
+   * The end of what has been committed so far; `undefined` while a writer is restarting the log.
+   */
   committedEnd(): CommittedEnd | undefined {
     const capturing = this.#position.run
     let { published } = this.#guard.state()
@@ -127,14 +139,17 @@ export class WalCapture {
     if (run === undefined) {
       return published === 0 ? { run, frame: 0, capturing } : undefined
     }
-    // The count may be of the run before this header: asked again, it is of this one.
+    // The count may belong to the run before this header. Read again, it belongs to this one.
     if (capturing === undefined || !isSameRun(capturing, run)) {
       published = this.#guard.state().published
     }
     return { run, frame: published, capturing }
   }
 
-  /** Has everything up to there been captured? A later run of the log begins only when that is so, or after a new base. */
+  /**
+   * Has everything up to that end been captured? A later run of the log begins only after that, or
+   * after a new base.
+   */
   hasCaptured({ run: of, frame, capturing }: CommittedEnd): boolean {
     const { run, wal } = this.#position
     if (of === undefined || frame === 0) return true
@@ -143,15 +158,18 @@ export class WalCapture {
     return capturing === undefined || !isSameRun(run, capturing)
   }
 
-  /** Published frames of the present run, in bytes of WAL: what a restart of the log would give back. */
+  /**
+   * Size of the published frames of the current run in the WAL, in bytes: what a restart of the log
+   * would free.
+   */
   walBytes(): number {
     return walFrameOffset(this.#guard.state().published, this.#pageSize)
   }
 
   /**
-   * Takes the guard, and starts where a replica ends if that place is proven to be continued by the WAL.
+   * Takes a read mark, and starts where a replica ends if the WAL is proven to continue from there.
    *
-   * @param commit Database size in pages at the end.
+   * @param commit size of the database in pages at that end
    */
   resume(end: ReplicatedEnd, commit: number, bootId: number): Continuity {
     this.#guard.take()
@@ -166,8 +184,8 @@ export class WalCapture {
   }
 
   /**
-   * Finds a position at which the held read transaction sees the database exactly: the place for a
-   * copy of the whole database. The view can be read (`readView`) until `advanceReadMark` is called the next time.
+   * Moves to a position that exactly matches what the held read transaction sees, for a copy of the
+   * whole database. The view can be read (`readView`) until the next call of `advanceReadMark`.
    */
   async pinFullView(signal?: AbortSignal): Promise<DatabaseView> {
     const deadline = Date.now() + VIEW_TIMEOUT_MS
@@ -186,7 +204,8 @@ export class WalCapture {
         await this.#reader.read(run, scanner, published, Number.POSITIVE_INFINITY)
       }
       if ((scanner?.position.frame ?? 0) !== published) {
-        if (!this.#index.isOfLog()) throw this.#damaged('it is not the log that its index tells of')
+        if (!this.#index.isOfLog())
+          throw this.#damaged('it is not the log that its index describes')
         await delay(1)
         continue
       }
@@ -200,14 +219,17 @@ export class WalCapture {
     throw this.#damaged(`no consistent view in ${VIEW_TIMEOUT_MS / 1000} s`)
   }
 
-  /** Reads what was committed since the position. `undefined`: nothing that can be read now. The position stays until `advance`. */
+  /**
+   * Reads what was committed since the position; `undefined` if there is nothing that can be read
+   * now. Only `advance` changes the position.
+   */
   async scan(): Promise<WalChange | undefined> {
     let { published } = this.#guard.state()
     const header = this.#wal.readHeader()
     if (header === undefined) return this.#unreadable(published)
     const { run } = this.#position
     if (run === undefined || !isSameRun(run, header)) {
-      // Asked again: the first answer may have been of the run before this header.
+      // Read again, because the first count may belong to the run before this header.
       published = this.#guard.state().published
       if (published === 0) return undefined
       this.#acceptRestart(run, header)
@@ -237,8 +259,8 @@ export class WalCapture {
   }
 
   /**
-   * The whole database as it is at the position, for a copy of it while capturing goes on; good
-   * until the next `advanceReadMark`. If the log was restarted in between, all of the view is in the file.
+   * The whole database at the position, to be copied while capturing continues. Valid until the
+   * next `advanceReadMark`. If the log was restarted in between, all of the view is in the file.
    */
   async view(): Promise<DatabaseView> {
     const position = this.#position
@@ -260,7 +282,10 @@ export class WalCapture {
     return { ...position, pages: scanner.pages }
   }
 
-  /** Moves to another file's end if that is proven to lie in the guarded run: this database's own history, written by another process. */
+  /**
+   * Moves to the end of a file that another process wrote, if that end is proven to be in the
+   * guarded run and so part of this database's own history.
+   */
   adopt(end: ReplicatedEnd, commit: number): Continuity {
     const result = this.#prove(end, this.#guard.state().published, 0)
     if (!result.proven) return result
@@ -268,15 +293,18 @@ export class WalCapture {
     return result
   }
 
-  /** Counts a change as captured: its bytes are in a store, a spool or memory, so its frames may go. */
+  /**
+   * Records a change as captured: its bytes are in a store, a spool or memory, so its frames are no
+   * longer needed.
+   */
   advance(change: WalChange): void {
     this.#position = { run: change.run, wal: change.to, commit: change.commit }
   }
 
   /**
-   * Moves the read mark up to the present end of the log, so that checkpoints may copy that far;
-   * where all has been copied, the next writer may restart the log. Returns false, and changes
-   * nothing, while frames under the held mark have not been captured.
+   * Moves the read mark to the current end of the log, so that checkpoints may copy up to there. If
+   * everything has been copied, the next writer may restart the log. Returns false and changes
+   * nothing if frames under the held mark have not been captured yet.
    */
   advanceReadMark(): boolean {
     const before = this.#guard.state()
@@ -315,11 +343,12 @@ export class WalCapture {
   }
 
   /**
-   * A restart means that the held mark is 0: the old run ended where the mark was taken, and what
-   * lies before that must have been captured. Under mark 0 nothing is copied, so a run with frames
-   * cannot be restarted: runs in between, as repeated TRUNCATE checkpoints make them, were empty.
-   * The new salts say nothing more: each connection counts restarts for itself, and one that has not
-   * restarted this log begins with random salts (`walRestartHdr` and `walFrames` in SQLite's wal.c).
+   * A restart means that the held mark was 0: the old run ended where the mark was taken, and
+   * everything before that must have been captured. Under mark 0 nothing is copied, so a run with
+   * frames cannot be restarted: any runs in between, such as those of repeated TRUNCATE
+   * checkpoints, were empty. The new salts prove nothing more: each connection counts restarts for
+   * itself, and one that has not restarted this log begins with random salts (`walRestartHdr` and
+   * `walFrames` in SQLite's wal.c).
    */
   #acceptRestart(run: WalHeader | undefined, header: WalHeader): void {
     this.#assertIndexed()
@@ -333,7 +362,10 @@ export class WalCapture {
     this.#mayRestart = false
   }
 
-  /** Another log may have been written over this one: its frames verify, and are of another database. */
+  /**
+   * Another log may have been written over this one: its frames verify, but belong to another
+   * database.
+   */
   #assertIndexed(): void {
     if (this.#index.isOfLog()) return
     const reason = `${this.#path}-wal was overwritten or cut off.`

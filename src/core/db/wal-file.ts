@@ -3,7 +3,7 @@ import { decodeWalHeader, isSameRun, WAL_HEADER_SIZE, type WalHeader } from '../
 import { fewDescriptors } from './few-descriptors.ts'
 
 /**
- * The `-wal` file beside a database. SQLite takes no locks on it, so it may be opened and closed
+ * The `-wal` file of a database. SQLite takes no locks on it, so it may be opened and closed
  * freely, unlike the main file and the `-shm`.
  */
 export class WalFile {
@@ -15,7 +15,7 @@ export class WalFile {
     this.path = `${databasePath}-wal`
   }
 
-  /** The header of the present run; `undefined` where there is no (valid) header. */
+  /** The header of the current run; `undefined` if there is no valid header. */
   readHeader(): WalHeader | undefined {
     return this.read(this.#headerBytes, 0) < WAL_HEADER_SIZE
       ? undefined
@@ -35,13 +35,16 @@ export class WalFile {
     return fd === undefined ? 0 : readSync(fd, into, 0, into.length, offset)
   }
 
-  /** In bytes; 0 if there is no file. Says nothing about content: older frames stay behind newer ones. */
+  /**
+   * In bytes; 0 if there is no file. Says nothing about the content: older frames remain after
+   * newer ones.
+   */
   size(): number {
     const fd = this.#open()
     return fd === undefined ? 0 : fstatSync(fd).size
   }
 
-  /** Opens the file that SQLite has open, too: what takes its name later is another log. */
+  /** Opens the file that SQLite also has open: a file that takes its name later is another log. */
   pin(): void {
     this.#open()
   }

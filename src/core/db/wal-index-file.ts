@@ -8,18 +8,19 @@ const VERSION = 3007000
 
 interface IndexHeader {
   readonly published: number
-  /** As they stand in the log. */
+  /** As in the log. */
   readonly salts: Buffer
   /** Of the last published frame. */
   readonly checksums: readonly [number, number]
 }
 
 /**
- * The `-shm` file, read beside SQLite: it says which log the index is of. SQLite itself compares the two only
- * when the first connection opens the database, so a log that is overwritten in place later is
- * followed under an index that tells of other frames.
+ * The `-shm` file, read independently of SQLite to find out which log the index belongs to. SQLite
+ * itself compares the two only when the first connection opens the database. If a log is
+ * overwritten in place later, SQLite keeps using it with an index that describes other frames.
  *
- * The descriptor stays open until the connections are closed: the close of any would drop their locks.
+ * The descriptor stays open until the connections are closed: closing any descriptor would drop
+ * their locks.
  */
 export class WalIndexFile {
   readonly #wal: WalFile
@@ -32,11 +33,14 @@ export class WalIndexFile {
     try {
       this.#fd = openSync(`${databasePath}-shm`, 'r')
     } catch {
-      // Removed already: that is noticed by its name.
+      // Removed already, which is noticed by its missing name.
     }
   }
 
-  /** Does the log hold the last frame that the index tells of? True where nothing is published, or it changes just now. */
+  /**
+   * Does the log hold the last frame that the index describes? Also true if nothing is published,
+   * or if the index is changing right now.
+   */
   isOfLog(): boolean {
     const before = this.#readHeader()
     if (before === undefined || before.published === 0) return true
@@ -52,7 +56,7 @@ export class WalIndexFile {
     this.#fd = undefined
   }
 
-  /** `undefined` while a writer is at it: the copies differ. */
+  /** `undefined` while a writer is changing it, when the two copies differ. */
   #readHeader(): IndexHeader | undefined {
     const bytes = Buffer.alloc(2 * HEADER_SIZE)
     if (this.#fd === undefined) return undefined

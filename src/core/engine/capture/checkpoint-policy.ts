@@ -6,48 +6,60 @@ import { type WalPosition, walFrameOffset } from '../../wal/index.ts'
 const MIN_PAGES = 1000
 /** How long to wait for the write lock, in milliseconds. */
 const LOCK_TIMEOUT_MS = 200
-/** How long to wait for a checkpoint of the application's own to end, in milliseconds. */
+/** How long to wait for the application's own checkpoint to end, in milliseconds. */
 const PASSIVE_TIMEOUT_MS = 200
-/** What writers may have committed meanwhile and be waited for under the lock, in bytes of WAL: a few milliseconds' work. */
+/**
+ * How much WAL may be left to capture when the write lock is taken, in bytes: a few milliseconds'
+ * work.
+ */
 const LOCKED_TAIL_BYTES = 1 << 20
-/** More than this is taken before the lock once more, in bytes of WAL: what is left is then what was written in a moment. */
+/**
+ * If more WAL than this is left, one more round captures it before the lock, in bytes. What remains
+ * then was written within moments.
+ */
 const SHORT_TAIL_BYTES = 256 << 10
-/** Rounds in which the tail is taken before the lock; each leaves what was written during the last. */
+/**
+ * Most rounds that capture the rest of the WAL before the lock; each leaves what was written
+ * meanwhile.
+ */
 const MAX_ROUNDS = 8
 const RETRY = { firstMs: 250, maxMs: 10_000, patient: true, jitter: false }
 
 export interface CheckpointOutcome {
   readonly walBytes: number
-  /** All of the WAL was copied and the read mark let go: the next writer restarts it. */
+  /** All of the WAL was copied and the read mark released, so that the next writer restarts it. */
   readonly complete: boolean
-  /** Were writers kept out for the last step? */
+  /** Whether writers were kept out for the last step. */
   readonly guarded: boolean
 }
 
 /**
- * Keeps the WAL bounded. Below half of the limit it takes what it can get between two commits;
- * above, it keeps writers out for the few milliseconds that the last step needs, because under
- * constant writes that step is never reached otherwise. A process that is frozen in these
- * milliseconds keeps the lock, so there should be few of them.
+ * Keeps the WAL bounded. Below half of the limit it does what is possible between two commits.
+ * Above that, it keeps writers out for the few milliseconds that the last step takes, because under
+ * constant writes there would never be room for that step. If the process is frozen in these
+ * milliseconds it keeps the lock, so they should be few.
  */
 export class CheckpointPolicy {
   readonly #source: SourceDatabase
   readonly #checkpointer: Checkpointer
   readonly #maxWalBytes: number
-  /** A pause after a fruitless try: one for each way, so that a busy database below the pressure line does not delay the guarded way. */
+  /**
+   * The pause after an attempt without success. Guarded and unguarded attempts have separate
+   * pauses, so that a busy database does not delay its first guarded attempt.
+   */
   readonly #easy = new RetryPause(RETRY)
-  /** Where the log may already be restarted: nothing is left to do there. */
+  /** Position at which the log may already be restarted, so that there is nothing left to do. */
   #doneAt: WalPosition | undefined
   readonly #hard = new RetryPause(RETRY)
 
-  /** @param maxWalBytes the limit that the WAL should stay under */
+  /** @param maxWalBytes the size that the WAL should not exceed */
   constructor(source: SourceDatabase, checkpointer: Checkpointer, maxWalBytes: number) {
     this.#source = source
     this.#checkpointer = checkpointer
     this.#maxWalBytes = maxWalBytes
   }
 
-  /** WAL size from which syncs are brought forward so that a checkpoint can follow. */
+  /** WAL size from which syncs happen early, so that a checkpoint can follow. */
   get pressureBytes(): number {
     return this.#maxWalBytes / 4
   }
@@ -57,34 +69,36 @@ export class CheckpointPolicy {
     return this.#maxWalBytes / 2
   }
 
-  /** Is the WAL so long that it must be shipped and checkpointed now? */
+  /** Is the WAL so large that it must be shipped and checkpointed now? */
   isPressing(now: number, walBytes: number): boolean {
     if (this.#source.capture.position.wal === this.#doneAt) return false
     return walBytes >= this.pressureBytes && this.#pauseFor(walBytes).left(now) === 0
   }
 
-  /** Is a checkpoint worth while? */
+  /** Is a checkpoint worthwhile? */
   due(now: number, walBytes: number): boolean {
     if (this.#source.capture.position.wal === this.#doneAt) return false
     const enough = Math.min(this.pressureBytes, walFrameOffset(MIN_PAGES, this.#source.pageSize))
     return walBytes >= enough && this.#pauseFor(walBytes).left(now) === 0
   }
 
-  /** WAL that is committed and not captured, in bytes. */
+  /** Size of the WAL that is committed but not captured, in bytes. */
   tailBytes(): number {
     const { capture, pageSize } = this.#source
     const walBytes = capture.walBytes()
     const captured = walFrameOffset(capture.position.wal.frame, pageSize)
-    // Shorter than what was captured: a new run of the log.
+    // Smaller than what was captured: a new run of the log.
     return walBytes < captured ? walBytes : walBytes - captured
   }
 
   /**
-   * Copies the WAL into the database as far as read marks allow, and lets it restart if all was
-   * copied and captured. Everything up to the capture's position must be out of the WAL.
+   * Copies the WAL into the database as far as read marks allow, and lets it restart if everything
+   * was copied and captured. Nothing before the capture's position may still be needed from the
+   * WAL.
    *
-   * @param keep takes what was committed since, out of the WAL at once, and advances the capture
-   * @param maxTailBytes how much WAL `keep` may be given; with more to take the log stays as it is
+   * @param keep stores a further change outside the WAL at once, and advances the capture
+   * @param maxTailBytes how much WAL `keep` may be given; if there is more, the log is not
+   *   restarted
    */
   async run(
     now: number,
@@ -118,7 +132,8 @@ export class CheckpointPolicy {
     maxTailBytes: number,
   ): Promise<boolean> {
     const { capture, path } = this.#source
-    // The bulk is synced and copied while writers go on, so that the lock is held for the rest only.
+    // Most of it is synced and copied while writers continue, so that the lock is held only for the
+    // rest.
     capture.advanceReadMark()
     await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
     // Nothing was committed in between: no lock is needed.

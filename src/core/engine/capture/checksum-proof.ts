@@ -4,10 +4,12 @@ import type { ReplicaHead } from '../../replica/replica-head.ts'
 import { type DatabaseSums, readSums } from './database-sums.ts'
 
 /**
- * Is the database now what the replica ends with, by the checksum of all its pages? That proves what
- * no WAL can after its application has closed it. The capture then stands at the state that was read.
+ * Compares the database with the end of the replica by the checksum of all pages. That proves
+ * continuity where no WAL can, after the application has closed and deleted it. The capture is then
+ * at the state that was read.
  *
- * @returns checksums of its pages, or `undefined` if it is another one or the replica does not say
+ * @returns checksums of its pages, or `undefined` if the states differ or the replica has no
+ *   checksum
  * @throws StoreError, DatabaseError; the signal's reason
  */
 export async function proveByChecksum(
@@ -26,16 +28,16 @@ export async function proveByChecksum(
   return sums.value === after ? sums : undefined
 }
 
-/** What a start that its WAL has proven finds in the main file. */
+/** Whether the main file belongs to a WAL that continues the replica. */
 export type MainFileFinding =
   | { readonly belongs: true; readonly sums: DatabaseSums }
-  /** The replica's newest file does not say what the database was. */
+  /** The replica's newest file has no checksum of the database. */
   | { readonly belongs: undefined; readonly sums: DatabaseSums }
   | { readonly belongs: false }
 
 /**
- * The WAL proves that it goes on where the replica ends, and says nothing of the pages under it: the
- * main file may have been replaced meanwhile, beside a log that was kept. The capture must stand at
+ * The WAL can prove that it continues where the replica ends, but says nothing about the pages
+ * below it: the main file may have been replaced while the log was kept. The capture must be at
  * that end, with everything under its mark captured.
  *
  * @throws StoreError, DatabaseError; the signal's reason
@@ -52,7 +54,7 @@ export async function checkMainFile(
   return sums.value === after ? { belongs: true, sums } : { belongs: false }
 }
 
-/** A newest file that has gone or changed meanwhile proves nothing. */
+/** If the newest file has been deleted or changed in the meantime, it proves nothing. */
 async function checksumOf(
   client: ReplicaClient,
   newest: NonNullable<ReplicaHead['newest']>,

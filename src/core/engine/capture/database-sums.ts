@@ -2,12 +2,12 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { type DatabaseView, type PageImage, readView, type SourceDatabase } from '../../db/index.ts'
 import { EMPTY_DATABASE_CHECKSUM, lockPage, pageChecksum, toggleChecksum } from '../../ltx/index.ts'
 
-/** Larger databases are followed without checksums: this many pages take 64 MiB. */
+/** Larger databases are replicated without checksums: those of this many pages take 64 MiB. */
 const MAX_PAGES = 8 << 20
-/** Read between two looks at the rest of the process, in bytes. */
+/** How much to read between two turns of the event loop, in bytes. */
 const SLICE_BYTES = 4 << 20
 
-/** What a change makes of the checksums, before it counts. */
+/** The checksums after a change that has not been applied yet. */
 export interface StagedSums {
   readonly commit: number
   readonly value: bigint
@@ -15,8 +15,9 @@ export interface StagedSums {
 }
 
 /**
- * Checksums of all pages of one state, 8 bytes a page. With them a change needs no look at what it
- * replaces: the database file may already hold newer pages, or half of one, where a checkpoint runs.
+ * Checksums of all pages of one state, 8 bytes per page. With them a change need not read the pages
+ * that it replaces: during a checkpoint the database file may already hold newer pages, or half of
+ * one.
  */
 export class DatabaseSums {
   #sums = new BigUint64Array(256)
@@ -32,12 +33,12 @@ export class DatabaseSums {
     return this.#commit
   }
 
-  /** Few enough pages to be kept? */
+  /** Are there few enough pages to keep their checksums? */
   get canBeKept(): boolean {
     return this.#commit <= MAX_PAGES
   }
 
-  /** The next page of a whole database, ascending. */
+  /** Adds the next page of a whole database; pages must come in ascending order. */
   append(pgno: number, data: Uint8Array): void {
     const sum = pageChecksum(pgno, data)
     this.#value = toggleChecksum(this.#value, sum)
@@ -47,7 +48,7 @@ export class DatabaseSums {
     this.#sums[pgno - 1] = sum
   }
 
-  /** What `pages` of a change make of this; `commit` is the database's size with them. */
+  /** The checksums after a change. `commit` is the size of the database after it, in pages. */
   stage(commit: number, pages: Iterable<PageImage>): StagedSums {
     let value = this.#value
     const staged: [number, bigint][] = []
@@ -70,7 +71,7 @@ export class DatabaseSums {
     this.#value = value
   }
 
-  /** 0 for pages that are not there, and the lock page. */
+  /** 0 for the lock page and for pages beyond the end. */
   #pageChecksumOf(pgno: number): bigint {
     return pgno <= this.#commit ? this.#sums[pgno - 1]! : 0n
   }
@@ -84,7 +85,7 @@ export class DatabaseSums {
 }
 
 /**
- * Reads all of `view` once, with pauses; nothing may take a new read mark meanwhile.
+ * Reads all of `view` once, with pauses. The read mark must not move in the meantime.
  *
  * @throws DatabaseError; the signal's reason
  */

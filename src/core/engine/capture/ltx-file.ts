@@ -23,22 +23,25 @@ import { DatabaseSums } from './database-sums.ts'
 
 /** Who wrote a file, and when. */
 export interface Stamp {
-  /** The time that the file stands for, in milliseconds. */
+  /** Time of the state that the file ends with, in milliseconds. */
   readonly timestamp: number
   /** Identifies the writing process. */
   readonly nodeId: bigint
-  /** Tells one boot of the machine from another; 0 where unknown. */
+  /** Identifies the boot of the machine; 0 if unknown. */
   readonly bootId: number
 }
 
-/** An LTX file that can be encoded any number of times to the same bytes, while its frames stand in the WAL. */
+/**
+ * An LTX file that can be encoded any number of times to the same bytes, as long as its frames are
+ * in the WAL.
+ */
 export interface LtxFile extends PutSource {
   readonly header: LtxHeader
-  /** Pages that it holds, at most. */
+  /** Most pages that it can hold. */
   readonly pages: number
 }
 
-/** A file of the whole database: its checksums are known once it has been encoded. */
+/** A file of the whole database. Its checksums are known once it has been encoded. */
 export interface FullFile extends LtxFile {
   /** Of the last encoding. */
   sums(): DatabaseSums | undefined
@@ -97,8 +100,9 @@ export function fullFile(
 }
 
 /**
- * All pages of a view. The files are held against the database before the first page and after the
- * last: a copy of two databases, of which one took the other's place meanwhile, must not count.
+ * All pages of a view. Before the first page and after the last, it checks that the files still
+ * belong to the database: if another database took its place in the meantime, the copy would mix
+ * the two.
  */
 function* wholeView(source: SourceDatabase, view: DatabaseView): Generator<PageImage> {
   source.assertCurrent()
@@ -106,7 +110,7 @@ function* wholeView(source: SourceDatabase, view: DatabaseView): Generator<PageI
   source.assertCurrent()
 }
 
-/** A file of some pages of `view`, ascending: what makes another state of the database this one. */
+/** A file of some pages of `view`, ascending: the difference from another state of the database. */
 export function pagesFile(
   source: SourceDatabase,
   view: DatabaseView,
@@ -126,7 +130,10 @@ export function fileBytes(file: LtxFile): Uint8Array {
   return Buffer.concat([...(file.open() as Iterable<Uint8Array>)])
 }
 
-/** Where a file ends in the WAL; `undefined` if its header does not say so exactly enough to go on from there. */
+/**
+ * Where a file ends in the WAL; `undefined` if its header is not exact enough to continue from
+ * there.
+ */
 export function endOfHeader(header: LtxHeader): ReplicatedEnd | undefined {
   const { walMark, walOffset, walSize, pageSize } = header
   if (walMark === undefined || walOffset === 0) return undefined
@@ -135,7 +142,7 @@ export function endOfHeader(header: LtxHeader): ReplicatedEnd | undefined {
   return { pageSize, salt1: header.walSalt1, salt2: header.walSalt2, frame, ...walMark }
 }
 
-/** The same for a position that was kept; `undefined` for one without a WAL. */
+/** The same for a remembered position; `undefined` for one without a WAL. */
 export function endAtPosition(
   { run, wal }: CapturePosition,
   pageSize: number,
@@ -151,7 +158,7 @@ function startOf() {
   return { frame: 0, checksum1: 0, checksum2: 0 }
 }
 
-/** A stretch of one run of the WAL; no run: the database had no WAL yet. */
+/** A range of one run of the WAL; without a run, the database had no WAL yet. */
 type Span = Pick<WalChange, 'from' | 'to' | 'commit'> & { readonly run: WalHeader | undefined }
 
 function headerOf(

@@ -1,28 +1,36 @@
 import { TokenBucket } from '../../async/token-bucket.ts'
 import { WalWatcher } from '../../db/index.ts'
 
-/** How often a busy database is looked at between two syncs, in milliseconds: its WAL may fill quickly. */
+/**
+ * How often to check a busy database between two syncs, in milliseconds: its WAL may fill quickly.
+ */
 export const BUSY_TICK_MS = 25
-/** After a file event the commit may not be published yet: looked for again after 1, 2, 4 … ms, up to this. */
+/**
+ * After a file event the commit may not be published yet: check again after 1, 2, 4 … ms, up to
+ * this.
+ */
 const LAST_PROBE_MS = 256
-/** A database that has become quiet is looked at again after 8, 16, 32 … ms: a checkpoint of the application may be waiting for the read mark. */
+/**
+ * Check a database that has become quiet again after 8, 16, 32 … ms: a checkpoint of the
+ * application may be waiting for the read mark.
+ */
 const FIRST_QUIET_PROBE_MS = 8
 
 export interface SyncPaceOptions {
   readonly walPath: string
-  /** In which one credit comes back, in milliseconds. */
+  /** One credit is regained in this time, in milliseconds. */
   readonly syncMs: number
-  /** The most credits. */
+  /** Maximum number of credits. */
   readonly syncBurst: number
   readonly pollMs: number
   readonly wake: () => void
 }
 
 /**
- * When to look at one database's WAL: at once on a file event while it has credits, once per sync
- * interval when it has spent them, and every poll interval when no event comes. One credit comes
- * back each sync interval, so that sparse commits never wait and steady writes cost one object an
- * interval. A database without credits is not watched.
+ * When to check the WAL of one database: immediately on a file event while it has credits, once per
+ * sync interval when it has spent them, and every poll interval when no event arrives. One credit
+ * is regained per sync interval, so that sparse commits never wait and steady writes cost one
+ * object per interval. A database without credits is not watched for file events.
  */
 export class SyncPace {
   readonly #pollMs: number
@@ -41,18 +49,18 @@ export class SyncPace {
     })
   }
 
-  /** Something happened to the files: a commit may follow. */
+  /** Something happened to the files, so a commit may follow. */
   expect(): void {
     this.#noticedAt ??= Date.now()
     this.#probeMs = 1
   }
 
-  /** When something was captured last, in milliseconds; 0 if nothing was. */
+  /** Time of the last capture, in milliseconds; 0 if there was none. */
   get capturedAt(): number {
     return this.#capturedAt
   }
 
-  /** How long until the next sync has a credit, in milliseconds. */
+  /** Time until there is a credit for the next sync, in milliseconds. */
   untilSync(now: number): number {
     return this.#credits.untilCredit(now)
   }
@@ -62,7 +70,7 @@ export class SyncPace {
     return this.#noticedAt ?? now
   }
 
-  /** A change was captured, for which a credit is spent. */
+  /** Spends a credit on a captured change. */
   captured(now: number): void {
     this.#noticedAt = undefined
     this.#probeMs = FIRST_QUIET_PROBE_MS
@@ -72,15 +80,15 @@ export class SyncPace {
   }
 
   /**
-   * Nothing was there to capture. Returns how long to wait, in milliseconds; `armed` if file events
-   * have just been asked for, so that one more look is due: a commit may have come before; `isCalm`
+   * There was nothing to capture. Returns how long to wait, in milliseconds; `armed` if file events
+   * were just enabled, so that one more check is due for a commit that came before that; `isCalm`
    * if nothing is expected either.
    */
   quiet(): { readonly waitMs: number; readonly armed: boolean; readonly isCalm: boolean } {
     const probing = this.#probeMs <= LAST_PROBE_MS
     const waitMs = probing ? this.#probeMs : untilNext(this.#pollMs)
     if (probing) this.#probeMs *= 2
-    // A large transaction spills frames for a long time before it commits: not each is worth a look.
+    // A large transaction spills frames long before it commits: not every event is worth a check.
     if (probing && this.#noticedAt !== undefined) return { waitMs, armed: false, isCalm: false }
     this.#noticedAt = undefined
     const armed = !this.#watcher.isArmed && this.#watcher.arm()
@@ -93,7 +101,10 @@ export class SyncPace {
   }
 }
 
-/** Until a moment that all databases with this interval share: one wake-up of the process for all of them. */
+/**
+ * Time until a moment that all databases with this interval share, so that the process wakes up
+ * once for all of them.
+ */
 function untilNext(intervalMs: number): number {
   return intervalMs - (Date.now() % intervalMs)
 }

@@ -2,14 +2,17 @@ import type { CommittedEnd, WalCapture } from '../../db/index.ts'
 import type { TXID } from '../../ltx/index.ts'
 
 export interface SyncRequest {
-  /** `now`: ship at once, whatever the sync interval; `paced`: with the next upload that is due. */
+  /**
+   * `now`: ship immediately, regardless of the sync interval; `paced`: with the next upload that is
+   * due.
+   */
   readonly when: 'now' | 'paced'
   readonly signal?: AbortSignal | undefined
 }
 
 interface Waiter {
   readonly isUrgent: boolean
-  /** What had been committed when it asked; `undefined` until that is known. */
+  /** What had been committed when the caller asked; `undefined` until that is known. */
   end: CommittedEnd | undefined
   /** The file that completes it; `undefined` until everything up to `end` is in a file. */
   txid: TXID | undefined
@@ -19,8 +22,8 @@ interface Waiter {
 }
 
 /**
- * Callers that wait until everything that was committed before they asked is in the store. All that
- * wait while an upload runs are served by the next one together.
+ * Callers that wait until everything that was committed before they asked is in the store. The next
+ * upload serves all that came while an upload was running.
  */
 export class SyncWaiters {
   readonly #waiters = new Set<Waiter>()
@@ -29,7 +32,7 @@ export class SyncWaiters {
   /**
    * Resolves with the newest TXID in the store.
    *
-   * @param capture of the open database, where it can be asked now
+   * @param capture of the open database, if it can be used now
    */
   add({ when, signal }: SyncRequest, capture: WalCapture | undefined): Promise<TXID | undefined> {
     return new Promise((resolve, reject) => {
@@ -52,25 +55,26 @@ export class SyncWaiters {
     })
   }
 
-  /** Does someone who cannot wait for the sync interval wait for commits that are in no file yet? */
+  /** Is there an urgent request for commits that are not in any file yet? */
   get isUrgent(): boolean {
     for (const { isUrgent, txid } of this.#waiters) if (isUrgent && txid === undefined) return true
     return false
   }
 
   /**
-   * Answers those whose commits are in the store.
+   * Answers the callers whose commits are in the store.
    *
    * @param capture of the open database
-   * @param captured newest TXID that was given to a file
+   * @param captured newest TXID that was assigned to a file
    * @param shipped newest TXID in the store
    */
   answer(capture: WalCapture, captured: TXID | undefined, shipped: TXID | undefined): void {
     for (const waiter of this.#waiters) {
       waiter.end ??= capture.committedEnd()
-      // Asked each time: pending files are given up when another writer's take their place.
+      // Checked each time, because pending files are dropped when another writer's files take their
+      // place.
       const isCaptured = waiter.end !== undefined && capture.hasCaptured(waiter.end)
-      // Less than before if another process's file, which ends there, took the place of ours.
+      // Lower than before if a file of another process, which ends there, took the place of ours.
       const isLess = captured !== undefined && waiter.txid !== undefined && captured < waiter.txid
       if (!isCaptured) waiter.txid = undefined
       else if (isLess) waiter.txid = captured
@@ -85,7 +89,7 @@ export class SyncWaiters {
     for (const waiter of this.#waiters) waiter.settle({ txid: shipped })
   }
 
-  /** Nothing more is shipped: those who wait, and all who come later, get this error. */
+  /** Nothing more is shipped: all current and later callers get this error. */
   end(error: unknown): void {
     this.#ended = { error }
     for (const waiter of this.#waiters) waiter.settle({ error })

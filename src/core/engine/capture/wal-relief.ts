@@ -7,16 +7,25 @@ import type { ReplicaWriter } from '../upload/replica-writer.ts'
 import type { Spool } from '../upload/spool.ts'
 import type { CheckpointPolicy } from './checkpoint-policy.ts'
 
-/** An upload that takes longer than this while the WAL is half full moves to the spool, in milliseconds. */
+/**
+ * If an upload takes longer than this while the WAL is half full, it moves to the spool, in
+ * milliseconds.
+ */
 const STUCK_MS = 1000
-/** What a checkpoint may take into memory, in bytes of WAL. More is shipped first, straight from the WAL. */
+/**
+ * How much WAL a checkpoint may read into memory, in bytes. More is first shipped straight from the
+ * WAL.
+ */
 const MEMORY_TAIL_BYTES = 8 << 20
-/** So often it is shipped first; a writer that is faster than the store would keep the WAL from ever being short. */
+/**
+ * How often to ship it first: if a writer is faster than the store, the WAL would never become
+ * small enough.
+ */
 const MAX_PUT_OFF = 3
 
 /**
- * Keeps the WAL of one database short: by checkpoints, and by the spool while the store is away. A
- * disk that takes neither keeps nothing from being captured and shipped.
+ * Keeps the WAL of one database small, with checkpoints, and with the spool while the store is
+ * unreachable. If the disk allows neither, changes are still captured and shipped.
  */
 export class WalRelief {
   readonly #source: SourceDatabase
@@ -53,11 +62,11 @@ export class WalRelief {
     )
   }
 
-  /** Checkpoints if that is due. Everything captured must have been shipped. */
+  /** Runs a checkpoint if one is due. Everything captured must have been shipped. */
   async checkpoint(now: number): Promise<void> {
     if (this.#checkpointing.left(now) > 0) return
     if (!this.#checkpoints.due(now, this.#source.capture.walBytes())) return
-    // A log that is no longer the database's must not reach the main file.
+    // A log that no longer belongs to the database must not be copied into the main file.
     if (this.#source.mismatch() !== undefined) return
     if (this.#checkpoints.tailBytes() <= MEMORY_TAIL_BYTES) {
       this.#putOff = 0
@@ -69,7 +78,10 @@ export class WalRelief {
     await this.#spoolAhead(now, async () => {})
   }
 
-  /** The store does not keep up: moves what waits, and the WAL behind it, to the spool, so that the WAL can restart. */
+  /**
+   * The store does not keep up: moves pending files and the rest of the WAL to the spool, so that
+   * the WAL can restart.
+   */
   async relieve(now: number, mayCheckpoint: boolean): Promise<void> {
     const writer = this.#writer
     const walBytes = this.#source.capture.walBytes()
@@ -89,13 +101,14 @@ export class WalRelief {
   async #spoolAhead(now: number, first: () => Promise<void>): Promise<void> {
     try {
       await first()
-      // Once: a busy writer would never let the last frame be reached. The guarded checkpoint takes the rest.
+      // Only once: with a busy writer there would always be another frame. The guarded checkpoint
+      // captures the rest.
       const change = await this.#source.capture.scan()
       if (change !== undefined) await this.#spool(change, now)
       await this.#run(now, (change) => this.#spool(change, now), Number.POSITIVE_INFINITY)
       this.#spooling.succeeded(this.#now())
     } catch (error) {
-      // The queue is the WAL and memory as before, and uploads go on.
+      // Changes stay queued in the WAL and in memory as before, and uploads continue.
       if (!(error instanceof DurableWriteError)) throw error
       this.#spooling.failed(this.#now(), error)
     }
@@ -121,7 +134,10 @@ export class WalRelief {
   }
 }
 
-/** Tells once, not at every look, that the WAL or the spool of a database has outgrown its bound. */
+/**
+ * Reports only once, not at every check, that the WAL or the spool of a database has exceeded its
+ * limit.
+ */
 class LimitReports {
   readonly #emit: Emit
   #overLimit = false
@@ -144,7 +160,7 @@ class LimitReports {
     this.#emit({ type: 'wal-over-limit', walBytes, reason })
   }
 
-  /** Has the spool no room for so many bytes more? */
+  /** Is there no room in the spool for this many more bytes? */
   isSpoolFull(spool: Spool, walBytes: number): boolean {
     const full = spool.bytes + walBytes > spool.maxBytes
     if (full && !this.#spoolFull) {
@@ -155,7 +171,10 @@ class LimitReports {
   }
 }
 
-/** A step that may fail for hours, as a write to a full disk does: its failure is reported once until it succeeds. */
+/**
+ * A step that may fail for hours, such as a write to a full disk: its failure is reported once
+ * until it succeeds.
+ */
 class FailingStep {
   readonly #retry = new RetryPause()
   readonly #report: (error: unknown, retryInMs: number) => void
@@ -164,7 +183,7 @@ class FailingStep {
     this.#report = report
   }
 
-  /** How long not to try, in milliseconds. */
+  /** Time until the next attempt, in milliseconds. */
   left(now: number): number {
     return this.#retry.left(now)
   }
