@@ -17,7 +17,8 @@ import { dockerStages, dockerVariables, execForm } from '../support/dockerfile.t
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const DOCKERFILE = join(root, 'deploy/Dockerfile')
-const FILES = [DOCKERFILE]
+const EXAMPLE = join(root, 'deploy/example-app/Dockerfile')
+const FILES = [DOCKERFILE, EXAMPLE, join(root, 'deploy/fly/Dockerfile')]
 const folder = mkdtempSync(join(tmpdir(), 'walsync-image-'))
 const [build, image] = dockerStages(DOCKERFILE)
 
@@ -42,11 +43,17 @@ describe('the Dockerfile, step by step without a daemon', () => {
     expect(stdout).toBe(`${version}\n`)
   }, 600_000)
 
-  it('runs as a user who is not root and checks its health', () => {
-    const user = image!.instructions.find(({ verb }) => verb === 'USER')
-    expect(user?.rest).toMatch(/^[1-9]\d*$/)
-    expect(execForm(image!, 'HEALTHCHECK')).toEqual(['walsync', 'status'])
-  })
+  it.each([DOCKERFILE, EXAMPLE])(
+    '%s runs as a user who is not root and checks its health',
+    (path) => {
+      const stage = dockerStages(path).at(-1)!
+      const rest = (verb: string) => stage.instructions.find((one) => one.verb === verb)?.rest
+      expect(rest('USER')).toMatch(/^[1-9]\d*$/)
+      // A new volume takes the owner of the folder that it is mounted over.
+      expect(rest('RUN')).toContain(`chown ${rest('USER')}:${rest('USER')} /data`)
+      expect(execForm(stage, 'HEALTHCHECK')).toEqual(['walsync', 'status'])
+    },
+  )
 
   it.skipIf(spawnSync('hadolint', ['--version']).error !== undefined)(
     'has no finding of hadolint (skipped where that is not installed)',

@@ -1,15 +1,24 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { startMinio } from '../servers/s3-servers.ts'
 import { serverPath } from '../servers/server-path.ts'
 import { type DocsBlock, neededBucket, shellBlocks } from '../support/docs-blocks.ts'
 import { BUILT_CLI } from '../support/e2e-cli.ts'
+import { groupsBelow } from '../support/process-groups.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const pages = [
@@ -18,45 +27,22 @@ const pages = [
   ...readdirSync(`${root}docs/guides`).map((name) => `docs/guides/${name}`),
 ].filter((page) => shellBlocks(root + page).some(({ mode }) => mode === 'run'))
 
-let folder: string
-let env: Record<string, string>
-let background: Background[]
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'walsync-docs-'))
-  const bin = join(folder, '.bin')
-  mkdirSync(bin)
-  writeFileSync(join(bin, 'walsync'), `#!/bin/sh\nexec ${process.execPath} ${BUILT_CLI} "$@"\n`)
-  execFileSync('chmod', ['+x', join(bin, 'walsync')])
-  symlinkSync(join(root, 'deploy'), join(folder, 'deploy'))
-  env = {
-    PATH: `${bin}:${dirname(process.execPath)}:${process.env.PATH}`,
-    HOME: folder,
-    WALSYNC_RUN_DIR: join(folder, '.run'),
-  }
-  background = []
-})
-
-afterEach(async () => {
-  for (const process of background) await process.stop('SIGKILL')
-  rmSync(folder, { recursive: true, force: true })
-})
-
 describe.skipIf(!hasSqlite())('the shell blocks of the documentation (needs sqlite3)', () => {
   for (const page of pages) {
     const bucket = neededBucket(root + page)
-    it.skipIf(bucket !== undefined && serverPath('minio') === undefined)(
+    const isSkipped = bucket !== undefined && serverPath('minio') === undefined
+    // Most of the time is waiting, so the pages share it. Each has ports of its own.
+    it.skipIf(isSkipped).concurrent(
       `${page} does what it says when it is typed from top to bottom${bucket ? ' (needs minio)' : ''}`,
       async () => {
         const server = bucket === undefined ? undefined : await startMinio()
+        const terminal = new Terminal(page, server?.env())
         try {
-          if (server !== undefined) {
-            Object.assign(env, server.env())
-            await createBucket(server, bucket!)
-          }
-          for (const block of shellBlocks(root + page)) await perform(page, block)
-          for (const process of background) expect(await process.stop('SIGTERM')).toBe(0)
+          if (server !== undefined) await createBucket(server, bucket!)
+          for (const block of shellBlocks(root + page)) await terminal.perform(block)
+          await terminal.stopBackground()
         } finally {
+          await terminal.close()
           await server?.stop()
         }
       },
@@ -65,21 +51,59 @@ describe.skipIf(!hasSqlite())('the shell blocks of the documentation (needs sqli
   }
 })
 
-async function perform(page: string, block: DocsBlock): Promise<void> {
-  const where = `${page}:${block.line}`
-  if (block.mode === 'background') {
-    const started = new Background(block.code)
-    background.push(started)
-    await started.printed(block.until, where)
-  } else if (block.mode === 'kill') {
-    for (const process of background.splice(0)) await process.stop('SIGKILL')
-  } else if (block.mode === 'run') {
-    await delay(block.afterSeconds * 1000)
-    const run = new Background(block.code)
-    const code = await run.ended
-    expect(`${where} exited with ${code}\n${code === block.exitCode ? '' : run.output}`).toBe(
-      `${where} exited with ${block.exitCode}\n`,
-    )
+/** The reader of one page, in an empty folder with `walsync` on the path. */
+class Terminal {
+  readonly #page: string
+  readonly #folder = mkdtempSync(join(tmpdir(), 'walsync-docs-'))
+  readonly #env: Record<string, string>
+  #background: Background[] = []
+
+  constructor(page: string, serverEnv: Record<string, string> = {}) {
+    this.#page = page
+    const bin = join(this.#folder, '.bin')
+    mkdirSync(bin)
+    writeFileSync(join(bin, 'walsync'), `#!/bin/sh\nexec ${process.execPath} ${BUILT_CLI} "$@"\n`)
+    chmodSync(join(bin, 'walsync'), 0o755)
+    symlinkSync(join(root, 'deploy'), join(this.#folder, 'deploy'))
+    this.#env = {
+      PATH: `${bin}:${dirname(process.execPath)}:${process.env.PATH}`,
+      HOME: this.#folder,
+      WALSYNC_RUN_DIR: join(this.#folder, '.run'),
+      ...serverEnv,
+    }
+  }
+
+  async perform(block: DocsBlock): Promise<void> {
+    const where = `${this.#page}:${block.line}`
+    if (block.mode === 'background') {
+      const started = this.#start(block.code)
+      this.#background.push(started)
+      await started.printed(block.until, where)
+    } else if (block.mode === 'kill') {
+      for (const process of this.#background.splice(0)) await process.stop('SIGKILL')
+    } else if (block.mode === 'stop-oldest') {
+      expect(await this.#background.shift()?.stop('SIGTERM')).toBe(0)
+    } else if (block.mode === 'run') {
+      await delay(block.afterSeconds * 1000)
+      const run = this.#start(block.code)
+      const code = await run.ended
+      expect(`${where} exited with ${code}\n${code === block.exitCode ? '' : run.output}`).toBe(
+        `${where} exited with ${block.exitCode}\n`,
+      )
+    }
+  }
+
+  async stopBackground(): Promise<void> {
+    for (const process of this.#background) expect(await process.stop('SIGTERM')).toBe(0)
+  }
+
+  async close(): Promise<void> {
+    for (const process of this.#background) await process.stop('SIGKILL')
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  #start(code: string): Background {
+    return new Background(code, this.#folder, this.#env)
   }
 }
 
@@ -88,9 +112,9 @@ class Background {
   output = ''
   readonly #child: ChildProcess
 
-  constructor(code: string) {
+  constructor(code: string, cwd: string, env: Record<string, string>) {
     this.#child = spawn('bash', ['-euo', 'pipefail', '-c', code], {
-      cwd: folder,
+      cwd,
       env,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -121,25 +145,6 @@ class Background {
     }
     return await this.ended
   }
-}
-
-/** The process groups that were begun below a process. */
-function groupsBelow(pid: number): number[] {
-  const table = execFileSync('ps', ['-eo', 'pid=,ppid=,pgid='], { encoding: 'utf8' })
-  const rows = table
-    .trim()
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/).map(Number))
-  const groups: number[] = []
-  const visit = (parent: number) => {
-    for (const [child = 0, of = 0, group = 0] of rows) {
-      if (of !== parent) continue
-      if (group === child) groups.push(group)
-      visit(child)
-    }
-  }
-  visit(pid)
-  return groups
 }
 
 async function createBucket(server: Awaited<ReturnType<typeof startMinio>>, name: string) {

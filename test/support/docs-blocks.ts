@@ -5,22 +5,26 @@ export type DocsBlock = { readonly line: number; readonly code: string } & (
   | { readonly mode: 'run'; readonly exitCode: number; readonly afterSeconds: number }
   | { readonly mode: 'background'; readonly until: string }
   | { readonly mode: 'kill' }
+  | { readonly mode: 'stop-oldest' }
   | { readonly mode: 'not-run'; readonly reason: string }
   | { readonly mode: 'unmarked' }
 )
 
-const BLOCK = /(?:<!-- ([^>]*?) -->\n)?```sh\n([\s\S]*?)```|<!-- (kill the background) -->/g
+const BLOCK =
+  /(?:<!-- ([^>]*?) -->\n)?```sh\n([\s\S]*?)```|<!-- (kill the background|stop the oldest in the background) -->/g
 
 /**
  * The `sh` blocks of a page, in order. The comment directly above a block is one of
  * `run`, `run after 11 s`, `run, exits 6`, `run in background until "text"` and `not run: reason`.
- * `<!-- kill the background -->` by itself ends what runs in the background with SIGKILL.
+ * `<!-- kill the background -->` by itself ends what runs in the background with SIGKILL,
+ * `<!-- stop the oldest in the background -->` the first of it with SIGTERM.
  */
 export function shellBlocks(path: string): DocsBlock[] {
   const text = readFileSync(path, 'utf8')
-  return [...text.matchAll(BLOCK)].map(({ 1: marker, 2: code = '', 3: kill, index }) => {
+  return [...text.matchAll(BLOCK)].map(({ 1: marker, 2: code = '', 3: end, index }) => {
     const at = { line: text.slice(0, index).split('\n').length, code }
-    return kill === undefined ? { ...at, ...modeOf(marker) } : { ...at, mode: 'kill' }
+    if (end === undefined) return { ...at, ...modeOf(marker) }
+    return { ...at, mode: end.startsWith('kill') ? 'kill' : 'stop-oldest' }
   })
 }
 
