@@ -98,7 +98,7 @@ export class DatabaseLifecycle {
   open(): boolean {
     const { path, syncMs, syncBurst, pollMs, idlePool, wake, replicate } = this.#options
     if (this.#replicator !== undefined) return true
-    // A file that replaced the database may lie next to a log that is not its own.
+    // A file that replaced the database may be next to a log that is not its own.
     const source = SourceDatabase.open(path, this.#mustKeepLog ? this.#keepHalfOpen : undefined)
     if (source === undefined) return false
     idlePool.opened()

@@ -17,10 +17,13 @@ import type { SnapshotPolicy } from './snapshots/snapshot-policy.ts'
 import { SnapshotRun } from './snapshots/snapshot-run.ts'
 import type { ReplicaWriter } from './upload/replica-writer.ts'
 
-/** Databases up to this size are read whole after a start, to know their checksum: half a second at most. */
+/**
+ * Databases up to this size are read completely after a start to get their checksum, which takes
+ * half a second at most.
+ */
 const MAX_LEARNED_BYTES = 256 << 20
 const NO_REPLICA = 'the replica is empty'
-/** Bases that may meet a taken slot, one after the other, before a pause. */
+/** How many bases in a row may find their slot taken before a pause. */
 const MAX_COLLISIONS = 3
 
 export interface ReplicatorParts {
@@ -34,7 +37,7 @@ export interface ReplicatorParts {
   readonly onEvent: (event: EngineEvent) => void
   /** In milliseconds since 1970. */
   readonly now: () => number
-  /** Told of every listing of the replica. */
+  /** Called with every listing of the replica. */
   readonly onListed?: ((files: readonly LtxFileInfo[]) => void) | undefined
 }
 
@@ -52,14 +55,13 @@ export type Known =
     }
 
 /**
- * Where an opened database is on its way to being followed. `prepare` moves it forward; whatever
- * breaks continuity moves it back.
+ * How far an opened database is on the way to being replicated. `prepare` moves it forward;
+ * whatever breaks continuity moves it back.
  *
- * `unlocated`: the end of the replica is not known. With `baseReason` it is settled that a base
- * follows, whatever the replica ends with.
- * `needsBase`: the end is known, and the database cannot be proven to continue it.
- * `reopened`: the end is known to be the state that an idle database had; its pages are compared.
- * `following`: everything up to the capture's position is in the replica or in a pending file.
+ * `unlocated`: the end of the replica is not known. With `baseReason`, a base follows in any case.
+ * `needsBase`: the end is known, and the database cannot be proven to continue it. `reopened`: the
+ * end is known to be the state that an idle database had; its pages are compared. `following`:
+ * everything up to the capture's position is in the replica or in a pending file.
  */
 type Phase =
   | { readonly kind: 'unlocated'; readonly baseReason?: string | undefined }
@@ -69,7 +71,7 @@ type Phase =
 
 const FOLLOWING: Phase = { kind: 'following' }
 
-/** One opened database on its way into its replica: the steps, of which `WalTracker` says when. */
+/** The steps that replicate one opened database. `ReplicationLoop` decides when to take them. */
 export class DatabaseReplicator {
   readonly source: SourceDatabase
   readonly checkpoints: CheckpointPolicy
@@ -79,7 +81,7 @@ export class DatabaseReplicator {
   readonly #relief: WalRelief
   readonly #known: Known
   #phase: Phase
-  /** Bases in a row that met a taken slot. */
+  /** Number of bases in a row that found their slot taken. */
   #collisions = 0
 
   constructor(source: SourceDatabase, parts: ReplicatorParts, known: Known = { kind: 'nothing' }) {
@@ -105,7 +107,10 @@ export class DatabaseReplicator {
     return this.#phase.kind !== 'following' || this.#parts.writer.mustFence
   }
 
-  /** Continuity is lost: the next `prepare` takes a base. Pending files that need the WAL are given up. */
+  /**
+   * Continuity is lost: the next `prepare` takes a base. Pending files that need the WAL are
+   * dropped.
+   */
   async loseContinuity(reason: string): Promise<void> {
     const { shipper } = this.#parts.writer
     const isLocated = this.#phase.kind !== 'unlocated'
@@ -119,11 +124,12 @@ export class DatabaseReplicator {
   }
 
   /**
-   * Finds the replica's end and goes on from there, or takes a new base; takes the next slot at once
-   * where an older writer may want it. `empty`: the database has no page yet, so that there is
-   * nothing to take. `again`: the replica has moved on meanwhile, or something must be shipped first.
+   * Finds the replica's end and continues from there, or takes a new base. If an older writer may
+   * still be running, claims the next slot immediately, so that its next write fails. `empty`: the
+   * database has no page yet, so there is nothing to store. `again`: the replica has changed in the
+   * meantime, or something must be shipped first.
    *
-   * @param options `patient`: takes no base onto a replica that has files, but answers `again`
+   * @param options `patient`: if the replica has files, returns `again` instead of taking a base
    * @throws StoreError, FencedError
    */
   async prepare(
@@ -133,7 +139,7 @@ export class DatabaseReplicator {
     const { writer } = this.#parts
     if (this.#phase.kind === 'reopened') this.#phase = await this.#compare(this.#phase.sums, signal)
     if (this.#phase.kind === 'unlocated') {
-      // Assigned last: when the store fails half way, nothing is proven, and nothing may be captured.
+      // Assigned last: if the store fails halfway, nothing is proven and nothing may be captured.
       this.#phase = await this.#locate(this.#phase.baseReason, signal)
     }
     const phase = this.#phase
@@ -142,7 +148,7 @@ export class DatabaseReplicator {
     if (first === 'none') return 'ready'
     if (first === 'fence') return await this.#fence()
     if (options.patient === true && writer.captured !== undefined) return 'again'
-    // Files of a spool come before it: their slots would stay empty for ever.
+    // Files of a spool go first: otherwise their slots would stay empty forever.
     if (writer.shipper.pending.length > 0) return 'again'
     await this.snapshots.ended()
     return await this.#takeBase(phase.kind === 'needsBase' ? phase.reason : NO_REPLICA, signal)
@@ -153,7 +159,7 @@ export class DatabaseReplicator {
     this.#phase = unlocated()
   }
 
-  /** Queues what has been committed since. False if there is nothing. */
+  /** Queues what has been committed since the last capture. False if there is nothing. */
   async capture(noticedAt: number): Promise<boolean> {
     if (this.snapshots.fenced !== undefined) throw this.snapshots.fenced
     const change = await this.source.capture.scan()
@@ -162,33 +168,43 @@ export class DatabaseReplicator {
     return true
   }
 
-  /** Lets other connections' checkpoints pass, while nothing is left to capture. */
+  /** Lets other connections' checkpoints complete while there is nothing left to capture. */
   releaseIdleMark(): void {
     if (this.snapshots.isRunning) return
     this.source.capture.retakeMarkAfterRestart()
     this.source.capture.releaseIdleMark()
   }
 
-  /** Checkpoints if that is due and nothing forbids it. Everything captured must have been shipped. */
+  /**
+   * Runs a checkpoint if one is due and nothing prevents it. Everything captured must have been
+   * shipped.
+   */
   async checkpoint(now: number, signal: AbortSignal): Promise<void> {
-    // After a start with commits that were still to be shipped, their end is the first state that can be read.
+    // If a start found commits that had not been shipped, their end is the first state that can be
+    // read.
     await this.#learnSums(signal)
     if (!this.snapshots.isRunning) await this.#relief.checkpoint(now)
   }
 
-  /** The store does not keep up: moves what waits, and the WAL behind it, to the spool, so that the WAL can restart. */
+  /**
+   * The store does not keep up: moves pending files and the rest of the WAL to the spool, so that
+   * the WAL can restart.
+   */
   async relieve(now: number): Promise<void> {
     await this.#relief.relieve(now, !this.snapshots.isRunning)
   }
 
-  /** Starts a snapshot if the policy asks for one; it goes on beside later captures. Everything captured must have been shipped. */
+  /**
+   * Starts a snapshot if the policy asks for one; later captures continue while it runs. Everything
+   * captured must have been shipped.
+   */
   startSnapshot(now: number, signal: AbortSignal, onEnd: () => void): void {
     this.snapshots.start(now, signal, onEnd)
   }
 
   /**
-   * Another process wrote the next file. If it is of this database's own history, goes on behind it;
-   * if not, and its writer is older than this one, a new base follows.
+   * Another process wrote the next file. If that file is part of this database's own history,
+   * continues after it. If not, and if its writer is older than this one, a new base follows.
    *
    * @throws FencedError
    */
@@ -205,13 +221,13 @@ export class DatabaseReplicator {
     const reopened = result?.proven === true ? undefined : await this.#endsAsIdle(head, signal)
     if (result?.proven === true || reopened !== undefined) {
       if (reopened !== undefined) this.#phase = reopened
-      // First, because whoever waits for the adopted TXID is answered at that event.
+      // Done first, because the event answers those who wait for the adopted TXID.
       await writer.forgetPending()
       this.#emit({ type: 'adopted', txid: head.txid! })
       return
     }
     const reason = result === undefined ? 'it was not written from a WAL' : result.reason
-    const words = `${key} is not of this database's history (${reason})`
+    const words = `${key} is not part of this database's history (${reason})`
     if (decision !== 'prove-or-base') {
       const message = `Another writer has taken over the replica of ${name}: ${words}.`
       throw new FencedError('TakenOver', name, key, message)
@@ -225,8 +241,8 @@ export class DatabaseReplicator {
   }
 
   /**
-   * What the database is now, so that it can be let go. `undefined` while it cannot: it is large, is
-   * being copied, or has something that is not in the replica.
+   * The state of the database, so that it can be closed while it is idle. `undefined` while it
+   * cannot be closed: it is large, is being copied, or has changes that are not in the replica.
    */
   async readIdleState(): Promise<PageChecksums | undefined> {
     const { capture, file } = this.source
@@ -240,13 +256,16 @@ export class DatabaseReplicator {
     return captured && readPageChecksums(this.source, await capture.view(), captured)
   }
 
-  /** Ends the connections. The spool and the replica stay. False while they cannot be closed safely (`SourceDatabase.close`). */
+  /**
+   * Closes the connections. The spool and the replica stay. False while they cannot be closed
+   * safely (`SourceDatabase.close`).
+   */
   async close(keepLog?: boolean): Promise<boolean> {
     await this.#parts.checkpointer.forget(this.source.path)
     return await this.source.close(keepLog)
   }
 
-  /** Compares the pages of a database that was idle with what they were. */
+  /** Compares the pages of a database that was idle with its remembered state. */
   async #compare(sums: PageChecksums, signal: AbortSignal): Promise<Phase> {
     const { writer, bootId } = this.#parts
     const isMainFileChanged = this.#known.kind === 'idle' && this.#known.isMainFileChanged
@@ -256,7 +275,7 @@ export class DatabaseReplicator {
     return reason === undefined ? FOLLOWING : { kind: 'needsBase', reason }
   }
 
-  /** Has another process stored a copy of this database behind its idle state, and nothing else? */
+  /** Has another process stored a copy of this database after its idle state, and nothing else? */
   async #endsAsIdle(head: ReplicaHead, signal: AbortSignal): Promise<Phase | undefined> {
     if (this.#known.kind !== 'idle') return undefined
     const { sums } = this.#known
@@ -302,7 +321,10 @@ export class DatabaseReplicator {
     return undefined
   }
 
-  /** Is the database at the capture's position as it can be read now, small enough, and the newest state of the writer? */
+  /**
+   * Can the database be read at the capture's position now, is it small enough, and is that the
+   * writer's newest state?
+   */
   get #canLearnSums(): boolean {
     const { shipper } = this.#parts.writer
     const { capture, file } = this.source
@@ -310,7 +332,9 @@ export class DatabaseReplicator {
     return capture.isFullyCaptured && file.size() <= MAX_LEARNED_BYTES
   }
 
-  /** One look at all pages where their checksums are not known, so that the next file carries them. */
+  /**
+   * Reads all pages once if their checksums are not known, so that the next file can carry them.
+   */
   async #learnSums(signal: AbortSignal): Promise<void> {
     const { writer, limits } = this.#parts
     const { capture } = this.source
@@ -344,7 +368,10 @@ export class DatabaseReplicator {
     }
   }
 
-  /** An older writer may be alive: what was committed since goes into the slot that it would take next, or else a file that changes nothing. */
+  /**
+   * An older writer may still be running: what was committed since, or else a file that changes
+   * nothing, goes into the slot that it would write next.
+   */
   async #fence(): Promise<'ready' | 'again'> {
     if (await this.capture(this.#parts.now())) return 'ready'
     if (!this.source.capture.isFullyCaptured) return 'again'
@@ -363,9 +390,9 @@ function unlocated(baseReason?: string): Phase {
 }
 
 /**
- * The error of a base that has met other writers' files too often. A writer with a claim may try
- * again: those that are older find out within a minute that they are, and a newer one would have
- * fenced it.
+ * The error of a base that has found its slot taken too often. A writer with a claim may retry:
+ * older writers notice within a minute that they are fenced, and a newer one would have fenced this
+ * one.
  */
 function contentionError(database: string, isClaimed: boolean, cause: StoreError): Error {
   const message = `Another writer keeps writing to the replica of ${database}.`

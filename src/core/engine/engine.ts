@@ -40,7 +40,10 @@ const FULL_COPIES_AT_ONCE = 4
 const STARTS_AT_ONCE = 32
 /** Replicas that may be compacted or pruned at once. */
 const MAINTENANCE_AT_ONCE = 2
-/** Databases opened before anything is written, to learn whether they can be replicated. Of the others only the header is read. */
+/**
+ * How many databases are opened before anything is written, to find out whether they can be
+ * replicated. Of the others only the header is read.
+ */
 const OPENED_FIRST = 32
 const HOUR_MS = 3_600_000
 
@@ -126,7 +129,7 @@ export class Engine {
     try {
       return await tracker.stop(timeoutMs)
     } finally {
-      // A reload may start it again, and with its log in place it needs no new base.
+      // A reload may start it again, and as long as its log is in place it needs no new base.
       await tracker.close(true)
     }
   }
@@ -152,14 +155,17 @@ export class Engine {
     }
   }
 
-  /** Ships without delay. Resolves when everything committed before the call is in the stores, with each replica's TXID in the order of the databases. */
+  /**
+   * Ships immediately. Resolves when everything committed before the call is in the stores, with
+   * each replica's TXID in the order of the databases.
+   */
   sync(): Promise<(TXID | undefined)[]> {
     return Promise.all(this.#trackers.map((tracker) => tracker.sync()))
   }
 
   /**
-   * Resolves with the replica's TXID when everything that one database had committed before the call
-   * is in the store. `undefined` for a name that is not there.
+   * Resolves with the replica's TXID when everything that one database had committed before the
+   * call is in the store. `undefined` for an unknown name.
    *
    * @throws FencedError, DatabaseError `Stopped`, or the reason of the signal
    */
@@ -194,7 +200,9 @@ export class Engine {
     await this.#checkpointer.close()
   }
 
-  /** Files of one database's replica, as this process knows them. `undefined` for a name that is not there. */
+  /**
+   * Files of one database's replica, as this process knows them. `undefined` for an unknown name.
+   */
   files(name: string): readonly LtxFileInfo[] | undefined {
     return this.#trackers.find((tracker) => tracker.name === name)?.files()
   }

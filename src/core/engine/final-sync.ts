@@ -38,7 +38,7 @@ export async function finalSync(
           database === undefined ||
           (await isDone(database, startedAt, startedAt > until, signal))
         ) {
-          // The last upload may still be removing its file from the spool.
+          // The last upload may not have removed its file from the spool yet.
           await shipper.uploadEnded()
           return true
         }

@@ -6,7 +6,7 @@ import type { EngineEvent } from './events.ts'
 import type { IdlePool } from './idle/idle-pool.ts'
 import type { SnapshotTriggers } from './snapshots/snapshot-policy.ts'
 
-/** Enough for a person's clicks, and for a request that commits several times. */
+/** Enough for a user's clicks, and for a request that commits several times. */
 export const DEFAULT_SYNC_BURST = 10
 
 /** One database and how to replicate it. Times in milliseconds, sizes in bytes. */
@@ -14,9 +14,12 @@ export interface TrackerOptions {
   /** Name of the replica, for events and errors. */
   readonly name: string
   readonly path: string
-  /** While writes go on, one object per interval. Default 1000. */
+  /** Under continuous writes, one object is stored per interval. Default 1000. */
   readonly syncIntervalMs?: number | undefined
-  /** After a pause so many objects may follow each other at once; each is saved up in one interval. Default `DEFAULT_SYNC_BURST`. */
+  /**
+   * How many objects may be stored in quick succession after a pause; one more is allowed for each
+   * interval that passes. Default `DEFAULT_SYNC_BURST`.
+   */
   readonly syncBurst?: number | undefined
   /** How often to look for commits when no file event arrives. Default 1000. */
   readonly pollIntervalMs?: number | undefined
@@ -54,10 +57,10 @@ export interface EngineLimits {
   readonly verify: Limiter
 }
 
-/** What the trackers of one process share. */
+/** Shared by the trackers of one process. */
 export interface EngineContext {
   readonly checkpointer: Checkpointer
-  /** How many databases may do the same costly work at once. */
+  /** How many databases may do the same expensive work at once. */
   readonly limits: EngineLimits
   readonly idlePool: IdlePool
   readonly folders: FolderWatch

@@ -48,7 +48,7 @@ export interface DatedRestorePoint extends RestorePoint {
   readonly time: Date
 }
 
-/** What the other parts of a tracker know at one moment. */
+/** What the other parts of a tracker measure at one moment. */
 export type Measurements = Omit<
   DatabaseStatus,
   'name' | 'txid' | 'lastSyncAt' | 'lastError' | 'errorSince' | 'waitingSince' | 'state'
@@ -61,8 +61,8 @@ interface Failure {
 }
 
 /**
- * The state of one database's replication. It has one owner: every event passes through here, and
- * `status`, exit codes and monitors read what the events have made of it.
+ * The state of one database's replication, kept in one place: every event passes through here, and
+ * `status`, exit codes and monitors read the result.
  */
 export class ReplicationStatus {
   readonly #database: string

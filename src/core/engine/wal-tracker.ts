@@ -188,10 +188,10 @@ export class WalTracker {
   }
 
   /**
-   * Resolves with the newest TXID in the store when everything that was committed before the call is
-   * in the store; waits as long as the store is away, or the database.
+   * Resolves with the newest TXID in the store when everything that was committed before the call
+   * is in the store. Waits while the store is unreachable or the database is missing.
    *
-   * @throws FencedError, or a DatabaseError `Stopped` if replication ends before
+   * @throws FencedError, or a DatabaseError `Stopped` if replication ends before that
    */
   sync(request: SyncRequest = { when: 'now' }): Promise<TXID | undefined> {
     const { replicator, pace } = this.#lifecycle
@@ -325,9 +325,9 @@ export class WalTracker {
   }
 
   #stopped(): DatabaseError {
-    const message = `The replication of ${this.name} has ended, and not all of it is in the store.`
+    const message = `Replication of ${this.name} has ended before everything was in the store.`
     return new DatabaseError('Stopped', this.#path, message, {
-      hint: 'The next start ships what is left.',
+      hint: 'The next start ships the rest.',
     })
   }
 }

@@ -4,20 +4,26 @@ import type { FolderWatch } from '../../db/index.ts'
 import { lockPage } from '../../ltx/index.ts'
 import { contentChecksum, type PageChecksums } from './page-checksums.ts'
 
-/** How often a resting database is looked at where file events are to be had, in milliseconds. */
+/** How often to check an idle database despite file events, in milliseconds. */
 const BACKSTOP_MS = 10_000
-/** Two writes within one tick of the system's clock leave the same time on a file; a tick is at most 10 ms. */
+/**
+ * Two writes within one tick of the system clock give a file the same time; a tick is at most 10
+ * ms.
+ */
 const TICK_MS = 40
-/** The same where a file system keeps whole seconds (ext4 with small inodes) or two of them (FAT). */
+/**
+ * The same on file systems with a resolution of one second (ext4 with small inodes) or two (FAT).
+ */
 const COARSE_TICK_MS = 2100
 
 /**
- * A database that is not held open: all of it is in the replica, and what its pages were is
- * remembered. Only file events and, behind them, the times of its files are looked at.
+ * A database that is not kept open: all of it is in the replica, and the checksums of its pages are
+ * remembered. It is watched only by file events and, in case one is missed, by the times of its
+ * files.
  */
 export class IdleDatabase {
   readonly sums: PageChecksums
-  /** How long to wait for the next look, in milliseconds. */
+  /** Time until the next check, in milliseconds. */
   readonly waitMs: number
   readonly #paths: DatabasePaths
   readonly #unsubscribe: (() => void) | undefined
@@ -35,7 +41,7 @@ export class IdleDatabase {
     this.#paths = paths
     this.sums = sums
     this.#unsubscribe = watch.subscribe(paths.real, () => {
-      // Times may be too coarse to show what the event tells.
+      // Times may be too coarse to show a change that caused an event.
       this.#isTouched = true
       if (this.#times !== undefined) wake()
     })
@@ -43,17 +49,17 @@ export class IdleDatabase {
   }
 
   /**
-   * To be called when the connections are closed. If the files' times have changed since `before`,
-   * our own last close may have checkpointed and deleted the WAL, or another writer was at work:
-   * then the file itself is held against the remembered state.
+   * Call this after the connections have been closed. If the times of the files have changed since
+   * `before`, our own last close may have checkpointed and deleted the WAL, or another process may
+   * have written: then the file itself is compared with the remembered state.
    *
-   * @param before the times when everything had been captured
+   * @param before the times at the moment when everything had been captured
    * @returns false if the database may have been written to since it was remembered
    */
   async confirm(before: FileTimes): Promise<boolean> {
     this.#mainFile = before.mainText
     await delay(2 * TICK_MS)
-    // Events of our own close are told before the next immediate.
+    // Events of our own close are delivered before the next immediate.
     await nextTurn()
     const now = fileTimes(this.#paths)
     const untouched = before.isOldEnough && now.text === before.text && !this.#isTouched
@@ -68,25 +74,28 @@ export class IdleDatabase {
     return true
   }
 
-  /** Did anything happen to the files? */
+  /** Has anything happened to the files? */
   hasChanged(): boolean {
     return this.#isTouched || fileTimes(this.#paths).text !== this.#times
   }
 
-  /** Was the main file written to, or replaced? */
+  /** Was the main file written to or replaced? */
   isMainFileChanged(): boolean {
     return fileTimes(this.#paths).mainText !== this.#mainFile
   }
 
-  /** Ends the file events. */
+  /** Stops watching file events. */
   unwatch(): void {
     this.#unsubscribe?.()
   }
 }
 
-/** Where a database is found, and where that leads: SQLite puts the WAL beside the latter. */
+/**
+ * The path of a database as it was given and with links resolved: SQLite puts the WAL next to the
+ * latter.
+ */
 export interface DatabasePaths {
-  /** As it was given: a link may lead elsewhere later. */
+  /** As given: a link may lead elsewhere later. */
   readonly given: string
   /** With links resolved. */
   readonly real: string
@@ -96,12 +105,12 @@ function hasMoved({ given, real }: DatabasePaths): boolean {
   return !existsSync(given) || realpathSync(given) !== real
 }
 
-/** Identity, size and time of a database and its WAL: what any write would change. */
+/** Identity, size and time of a database and its WAL. Any write changes at least one of them. */
 export interface FileTimes {
   readonly text: string
   /** Of the main file alone. */
   readonly mainText: string
-  /** False just after a write: another one could leave the very same times. */
+  /** False shortly after a write: another write could leave the same times. */
   readonly isOldEnough: boolean
   readonly walBytes: number
 }
@@ -119,7 +128,7 @@ export function fileTimes({ given, real }: DatabasePaths): FileTimes {
 
 const NOTHING = { text: 'none', tickMs: TICK_MS, changedMs: 0, bytes: 0 }
 
-/** A file that cannot be looked at has changed: what is wrong with it shows when it is opened. */
+/** An inaccessible file counts as changed: opening it will show what is wrong. */
 function look(file: string) {
   try {
     const stat = statSync(file, { bigint: true, throwIfNoEntry: false })
@@ -132,7 +141,10 @@ function look(file: string) {
   }
 }
 
-/** Is the main file, without a WAL, the remembered state? No connection of this process may be open. */
+/**
+ * Does the main file without a WAL hold the remembered state? No connection of this process may be
+ * open.
+ */
 function isStill(path: string, { sums, pageSize }: PageChecksums): boolean {
   const fd = openSync(path, 'r')
   try {

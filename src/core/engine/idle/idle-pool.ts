@@ -1,10 +1,10 @@
 /**
- * Bounds how many databases of a process are held open: each costs about 350 kB and 8 file
- * descriptors. Beyond the bound one that has nothing to do lets go of its connections.
+ * Limits how many databases a process keeps open: each costs about 350 kB and 8 file descriptors.
+ * Beyond the limit, idle databases are closed until they change.
  */
 export class IdlePool {
   readonly #maxOpen: number
-  /** A database must have been quiet for this long before it is let go, in milliseconds. */
+  /** A database must have been quiet for this long before it is closed, in milliseconds. */
   readonly idleAfterMs: number
   #open = 0
 
@@ -13,7 +13,7 @@ export class IdlePool {
     this.idleAfterMs = idleAfterMs
   }
 
-  /** More are open than should be: who can rest should. */
+  /** Are more databases open than the limit allows? Then idle ones should be closed. */
   get isCrowded(): boolean {
     return this.#open > this.#maxOpen
   }

@@ -3,17 +3,17 @@ import { type PageImage, readView, type SourceDatabase } from '../../db/index.ts
 import { Crc64, lockPage, type TXID } from '../../ltx/index.ts'
 
 /**
- * One state of a small database, remembered as a checksum of each page: 8 bytes a page. It tells
+ * One state of a small database, remembered as a checksum of each page, 8 bytes per page. It shows
  * later which pages have changed, whatever happened to the WAL in between.
  */
 export interface PageChecksums {
   /** Newest TXID of the replica, which holds the state. */
   readonly txid: TXID
-  /** Where the state stands in the WAL. */
+  /** Position of the state in the WAL. */
   readonly position: CapturePosition
   /** In bytes. */
   readonly pageSize: number
-  /** By page number, from 1 on; 0 for the lock page. */
+  /** By page number, starting at 1; 0 for the lock page. */
   readonly sums: BigUint64Array
 }
 
@@ -33,10 +33,10 @@ export function readPageChecksums(
 }
 
 /**
- * Pages of `view` that differ from the remembered state, with content of their own, ascending; page
- * 1 also where only the database's size differs. None: nothing has changed.
+ * Copies of the pages of `view` that differ from the remembered state, ascending. Includes page 1
+ * if only the size of the database differs. Empty if nothing has changed.
  *
- * @param maxBytes how much may be held in memory
+ * @param maxBytes how much to hold in memory
  * @returns `undefined` if it is more
  */
 export function changedPages(
@@ -55,7 +55,7 @@ export function changedPages(
   return changed
 }
 
-/** Content of one page. */
+/** Checksum of the content of one page. */
 export function contentChecksum(data: Uint8Array): bigint {
   return new Crc64().update(data).digest()
 }

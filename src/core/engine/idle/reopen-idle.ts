@@ -6,23 +6,26 @@ import { endAtPosition } from '../capture/ltx-file.ts'
 import type { ReplicaWriter } from '../upload/replica-writer.ts'
 import { changedPages, contentChecksum, type PageChecksums } from './page-checksums.ts'
 
-/** A database up to this size may be let go: waking it may mean to read it whole, on the event loop. More changes than this make a new base. */
+/**
+ * Only databases up to this size are closed while idle, because opening them again may mean reading
+ * them completely on the event loop. More changes than this lead to a new base.
+ */
 export const MAX_IDLE_BYTES = 16 << 20
 
-/** How a database goes on that was let go. */
+/** How a database continues that was idle. */
 export interface AfterRest {
-  /** The WAL continues what was remembered. */
+  /** The WAL continues the remembered state. */
   readonly proven: boolean
-  /** Pages that differ from what was remembered, and are queued. */
+  /** Number of pages that differ from the remembered state and were queued. */
   readonly pages: number
-  /** Why only a new base will do. */
+  /** Why a new base is needed. */
   readonly baseReason: string | undefined
 }
 
 /**
- * Goes on after a rest: where the WAL does not prove that it continues what was remembered, all
- * pages are compared, and those that differ are the next change. The replica must end with the
- * remembered state, and nothing may be pending.
+ * Continues the replication of a database that was idle. If the WAL does not prove that it
+ * continues the remembered state, all pages are compared, and those that differ become the next
+ * change. The replica must end with the remembered state, and nothing may be pending.
  */
 export async function reopenIdle(
   source: SourceDatabase,
@@ -34,7 +37,7 @@ export async function reopenIdle(
 ): Promise<AfterRest> {
   const { position, pageSize } = rested
   const { capture } = source
-  // The log says nothing of a main file that was replaced while nobody looked.
+  // The log does not show whether the main file was replaced while the database was idle.
   const end = isMainFileChanged ? undefined : endAtPosition(position, pageSize, bootId)
   if (end && capture.resume(end, position.commit, bootId).proven) {
     return { proven: true, pages: 0, baseReason: undefined }
@@ -43,15 +46,15 @@ export async function reopenIdle(
   if (pageSize !== source.pageSize) return needsBase('the page size has changed')
   const view = await capture.pinFullView(signal)
   const changed = changedPages(source, view, rested, MAX_IDLE_BYTES)
-  if (changed === undefined) return needsBase('much has changed while the database was at rest')
+  if (changed === undefined) return needsBase('too much has changed while the database was idle')
   if (changed.length > 0) writer.queuePages(source, view, changed)
   return { proven: false, pages: changed.length, baseReason: undefined }
 }
 
 /**
- * Is the replica's newest file the remembered state in full? Then whoever wrote it copied this very
- * database while it was at rest: a one-shot snapshot that could prove nothing by the WAL, for a
- * database at rest has none.
+ * Is the replica's newest file a full copy of the remembered state? Then its writer copied this
+ * very database while it was idle: a one-shot snapshot that could not prove continuity by the WAL,
+ * because an idle database has none.
  *
  * @throws StoreError; ReplicaError `MissingObject`, `ObjectChanged`
  */

@@ -9,9 +9,12 @@ import type { ObjectStore } from '../../store/index.ts'
 import { isStoreError } from '../../store/index.ts'
 import { fullFile, type Stamp } from '../capture/ltx-file.ts'
 
-/** When a replica gets a further full copy of its database. A copy that would add nothing is never taken. */
+/** When to take another full copy of a database. A copy that would add nothing is never taken. */
 export interface SnapshotTriggers {
-  /** Least time between two snapshots, in milliseconds, if anything changed; 0: not by time. Default 24 hours. */
+  /**
+   * Time between two snapshots, in milliseconds, if anything has changed; 0 disables this trigger.
+   * Default 24 hours.
+   */
   readonly intervalMs: number
   /** After this many pages were shipped since the newest snapshot. */
   readonly afterPages?: number | undefined
@@ -28,7 +31,7 @@ export const DEFAULT_SNAPSHOT_TRIGGERS: SnapshotTriggers = { intervalMs: 24 * 3_
 export interface SnapshotResult {
   readonly txid: TXID
   readonly pages: number
-  /** Size of the object; 0 if the snapshot was there already. */
+  /** Size of the object; 0 if the snapshot already existed. */
   readonly bytes: number
 }
 
@@ -42,19 +45,22 @@ export interface TakeOptions {
   readonly onProgress?: ((progress: SnapshotProgress) => void) | undefined
 }
 
-/** Clocks of machines that write to one replica may differ by this, in milliseconds. */
+/** How much the clocks of machines that write to one replica may differ, in milliseconds. */
 const CLOCK_SLACK_MS = 1000
 
 /**
- * When a replica gets a full copy of its database (level 9), and the taking of it. A snapshot that
- * would add nothing is not taken: the interval counts from the newest one, and something must have
- * been replicated since.
+ * Decides when a replica gets a snapshot, a full copy of its database at level 9, and takes it. A
+ * snapshot that would add nothing is not taken: the interval starts at the newest one, and
+ * something must have been replicated since.
  */
 export class SnapshotPolicy {
   readonly #client: ReplicaClient
   readonly #triggers: SnapshotTriggers
   #newest: { readonly txid: TXID; at: number } | undefined
-  /** Shipped since the newest snapshot, as far as that is known: pages count from the start of the process. */
+  /**
+   * Shipped since the newest snapshot, as far as known: pages are counted from the start of the
+   * process.
+   */
   #pages = 0
   #bytes = 0
   #shippedAt: number
@@ -92,9 +98,9 @@ export class SnapshotPolicy {
   }
 
   /**
-   * Without a chain to its newest TXID a replica restores nothing of late: the next snapshot is due
-   * at once. True if this was not known yet. A replica without files is a new one or was emptied:
-   * `isWritten` says which.
+   * Without a chain to its newest TXID a replica cannot restore its newest states, so a snapshot is
+   * due immediately. Returns true if this was not known yet. A replica without files is new, or was
+   * emptied if `isWritten`.
    */
   checkChain(files: readonly LtxFileInfo[], isWritten: boolean): boolean {
     const { newestTxid, restorable } = summarizeReplica(files)
@@ -104,14 +110,14 @@ export class SnapshotPolicy {
     return isNews
   }
 
-  /** Counts a change that is in the store. */
+  /** Records a change that is in the store. */
   shipped(pages: number, bytes: number, now: number): void {
     this.#pages += pages
     this.#bytes += bytes
     this.#shippedAt = now
   }
 
-  /** TXID of the newest snapshot known. */
+  /** TXID of the newest known snapshot. */
   get newest(): TXID | undefined {
     return this.#newest?.txid
   }
@@ -127,7 +133,7 @@ export class SnapshotPolicy {
     if (txid === undefined || newest === undefined || txid <= newest.txid) {
       return NEVER
     }
-    // Taken while the clock was ahead: the interval counts from now, not from a time to come.
+    // It was taken while the clock was ahead: the interval starts now, not in the future.
     if (newest.at > now + CLOCK_SLACK_MS) newest.at = now
     const { intervalMs, afterPages, afterBytes, onIdleMs } = this.#triggers
     if (this.#atStart || reached(this.#pages, afterPages) || reached(this.#bytes, afterBytes)) {
@@ -140,8 +146,8 @@ export class SnapshotPolicy {
   }
 
   /**
-   * Stores `view`, which must be what the replica has at `txid`. Writers go on meanwhile; only
-   * `advanceReadMark` must wait until the promise settles.
+   * Stores `view`, which must be the replica's state at `txid`. Writers continue in the meantime;
+   * only `advanceReadMark` must wait until the promise settles.
    *
    * @throws StoreError
    */
@@ -164,7 +170,7 @@ export class SnapshotPolicy {
     return { txid, pages: file.pages, bytes }
   }
 
-  /** Counts a snapshot stored by other means. */
+  /** Records a snapshot that was stored in another way. */
   recordSnapshot(txid: TXID, at: number): void {
     this.#newest = { txid, at }
     this.#pages = 0

@@ -15,14 +15,17 @@ export interface SnapshotRunParts {
   readonly now: () => number
 }
 
-/** The snapshots of one opened database, one at a time, beside its captures. */
+/** Takes the snapshots of one opened database, one at a time, while captures continue. */
 export class SnapshotRun {
   readonly #source: SourceDatabase
   readonly #parts: SnapshotRunParts
   readonly #emit: Emit
   readonly #retry = new RetryPause({ patient: true })
   #running: Promise<void> | undefined
-  /** No snapshot can be the beginning of a restore to the latest state: one is needed, whatever the policy says. */
+  /**
+   * No existing snapshot can begin a restore to the latest state, so one is needed whatever the
+   * policy says.
+   */
   #isNeeded = false
   #fenced: FencedError | undefined
 
@@ -32,30 +35,31 @@ export class SnapshotRun {
     this.#emit = emit
   }
 
-  /** A running snapshot reads the WAL: the read mark must stay. */
+  /** A running snapshot reads the WAL, so the read mark must not move. */
   get isRunning(): boolean {
     return this.#running !== undefined
   }
 
-  /** A newer writer was found when a snapshot was to be stored. */
+  /** The newer writer that was found when a snapshot was about to be stored. */
   get fenced(): FencedError | undefined {
     return this.#fenced
   }
 
-  /** The store was away and is back: one that failed meanwhile need not wait. */
+  /** The store is reachable again: a snapshot that failed in the meantime need not wait. */
   retryNow(): void {
     this.#retry.retryNow()
   }
 
-  /** Resolves when none runs. */
+  /** Resolves when no snapshot is running. */
   async ended(): Promise<void> {
     await this.#running
   }
 
   /**
-   * Learns from a listing when the last one was, and whether one is needed at once: a snapshot of
-   * another page size is no beginning for the files behind it, for Litestream and for compactions. A
-   * base took its place then, and its writer ended before the snapshot that belongs to it.
+   * Finds out from a listing when the last snapshot was taken, and whether one is needed
+   * immediately: Litestream and compaction cannot use a snapshot of another page size for the files
+   * that follow it. In that case a base took its place, and the writer ended before it took the
+   * snapshot that goes with it.
    *
    * @throws StoreError
    */
@@ -75,7 +79,10 @@ export class SnapshotRun {
     }
   }
 
-  /** Starts one if it is needed or the policy asks for it. Everything captured must have been shipped. */
+  /**
+   * Starts a snapshot if one is needed or the policy asks for it. Everything captured must have
+   * been shipped.
+   */
   start(now: number, signal: AbortSignal, onEnd: () => void): void {
     const { policy, writer } = this.#parts
     if (this.isRunning || this.#retry.left(now) > 0 || !this.#source.capture.isFullyCaptured) return
@@ -93,7 +100,7 @@ export class SnapshotRun {
     const { now } = this.#parts
     const startedAt = now()
     try {
-      // All three at one moment: later captures go on while the snapshot waits for its turn.
+      // All three are taken at one moment: captures continue while the snapshot waits for its turn.
       const [txid, stamp, viewing] = [writer.captured!, writer.stamp(), source.capture.view()]
       const view = await viewing
       const result = await limits.fullCopy.run(async () => {

@@ -13,9 +13,15 @@ import { SnapshotPolicy, type SnapshotProgress } from './snapshot-policy.ts'
 
 export interface TakeSnapshotOptions {
   readonly signal?: AbortSignal | undefined
-  /** How long a running watcher gets to ship what the replica lacks, in milliseconds. Default 3000. */
+  /**
+   * How long to wait for a running watcher to ship what the replica lacks, in milliseconds. Default
+   * 3000.
+   */
   readonly patienceMs?: number | undefined
-  /** Take the next TXID for a new base first, so that the snapshot's slot is free whatever stands in that of the newest TXID. Default false. */
+  /**
+   * First store a new base under the next TXID, so that the snapshot's slot is free whatever is
+   * stored under the newest TXID. Default false.
+   */
   readonly forceBase?: boolean | undefined
   readonly onProgress?: ((progress: SnapshotProgress) => void) | undefined
 }
@@ -26,16 +32,16 @@ export interface TakenSnapshot {
   readonly pages: number
   /** Size of the object; 0 if nothing was written. */
   readonly bytes: number
-  /** The replica has a snapshot of exactly this state already. */
+  /** The replica already has a snapshot of exactly this state. */
   readonly skipped: boolean
 }
 
 /**
- * Stores one full copy of a database in its replica, also beside a running watcher: the snapshot
- * stands for the TXID at which the replica has the very state that is read. Commits that the
- * replica lacks, and that no watcher ships in time, are shipped first; where the WAL does not prove
- * that it continues the replica, a new base goes in as the next TXID. It claims nothing: a watcher
- * that meets its files goes on behind them.
+ * Stores one full copy of a database in its replica, even while a watcher is running. The snapshot
+ * gets the TXID at which the replica has exactly the state that is read. Commits that the replica
+ * lacks and that no watcher ships in time are shipped first. If the WAL does not prove that it
+ * continues the replica, a new base is stored under the next TXID. It takes no claim: a watcher
+ * that finds its files continues after them.
  *
  * The SQLite connections stay open until the process ends: the last one to close would delete the
  * WAL, and with it that proof.
@@ -72,7 +78,7 @@ class OneShot {
     this.#source = source
     this.#policy = new SnapshotPolicy(store, layout, { intervalMs: 0 })
     const ignore = () => undefined
-    // A watcher's spool is its own; a bound of 0 never writes one.
+    // The spool belongs to the watcher; with a limit of 0, none is written here.
     const spool = new Spool(`${source.path}-no-spool`, 0)
     this.#writer = new ReplicaWriter(
       name,
@@ -109,7 +115,7 @@ class OneShot {
     const signal = options.signal ?? new AbortController().signal
     const { forceBase = false, patienceMs = 3000 } = options
     if (forceBase) await this.#database.loseContinuity('a new base was asked for')
-    // No watcher ships a base for us: waiting for one would only forget that it is needed.
+    // No watcher ships a base for us, so waiting would only lose the fact that one is needed.
     await this.#catchUp(path, forceBase ? 0 : patienceMs, signal)
     const txid = this.#writer.captured!
     const { commit: pages } = this.#source.capture.position
@@ -126,15 +132,15 @@ class OneShot {
     return { txid, pages, bytes, skipped: false }
   }
 
-  /** Brings capture and replica to one state. */
+  /** Brings the capture and the replica to the same state. */
   async #catchUp(path: string, patienceMs: number, signal: AbortSignal): Promise<void> {
     const deadline = Date.now() + patienceMs
     for (;;) {
       signal.throwIfAborted()
       const patient = Date.now() < deadline
-      const standing = await this.#database.prepare(signal, { patient })
-      if (standing === 'empty') throw emptyDatabase(path)
-      if (standing === 'ready') {
+      const outcome = await this.#database.prepare(signal, { patient })
+      if (outcome === 'empty') throw emptyDatabase(path)
+      if (outcome === 'ready') {
         const change = await this.#source.capture.scan()
         if (change === undefined && this.#source.capture.isFullyCaptured) return
         if (!patient && (await this.#database.capture(Date.now()))) await this.#ship(signal)
@@ -161,6 +167,6 @@ function emptyDatabase(path: string): DatabaseError {
   return new DatabaseError(
     'Unsupported',
     path,
-    `${path} is an empty database: there is nothing to take.`,
+    `${path} is an empty database, so there is nothing to copy.`,
   )
 }

@@ -8,14 +8,14 @@ const FIRST_ROWS = 4
 
 /**
  * The files of one level, by first and then last TXID, in 40 bytes each: a process that watches a
- * thousand databases keeps the listing of each for as long as it runs.
+ * thousand databases keeps all their listings in memory as long as it runs.
  */
 export class FileTable {
   readonly #layout: ReplicaLayout
   readonly #level: number
   #length = 0
   #numbers = new Float64Array(FIRST_ROWS * FIELDS)
-  /** The same bytes: TXIDs do not fit into a double. */
+  /** The same bytes as 64-bit integers, because TXIDs do not fit into a double. */
   #txids = new BigUint64Array(this.#numbers.buffer)
 
   constructor(layout: ReplicaLayout, level: number) {
@@ -42,7 +42,7 @@ export class FileTable {
     }
   }
 
-  /** Adds a file, or replaces what is known of it. Returns the size that it had before, in bytes. */
+  /** Adds or replaces a file. Returns its size before that, in bytes. */
   set(file: LtxFileInfo): number | undefined {
     const { row, found } = this.#find(file.minTxid, file.maxTxid)
     const before = found ? this.#numbers[row * FIELDS + 2] : undefined
@@ -56,7 +56,7 @@ export class FileTable {
     return before
   }
 
-  /** Returns the size of the file that went, in bytes. */
+  /** Returns the size of the removed file, in bytes. */
   delete(minTxid: TXID, maxTxid: TXID): number | undefined {
     const { row, found } = this.#find(minTxid, maxTxid)
     if (!found) return undefined

@@ -6,8 +6,8 @@ import type { DatabaseStatus, DatedRestorePoint } from '../replication-status.ts
 import { FileTable } from './file-table.ts'
 
 /**
- * What a replica's one writer knows of it, without asking again: one listing, and since then its own
- * puts and deletions. What others do to the replica does not show.
+ * The files of a replica as its only writer knows them, without asking the store again: one
+ * listing, and since then its own puts and deletions. Changes by other processes do not show.
  */
 export class ReplicaCatalogue {
   readonly #layout: ReplicaLayout
@@ -21,7 +21,7 @@ export class ReplicaCatalogue {
     this.#layout = layout
   }
 
-  /** Grows with every change, so that others can tell whether what they worked out still holds. */
+  /** Increases with every change, so that others can see whether their results are still valid. */
   get version(): number {
     return this.#version
   }
@@ -35,7 +35,9 @@ export class ReplicaCatalogue {
     return this.#count
   }
 
-  /** All files as a listing would give them: by level, first and last TXID. Made anew by each call. */
+  /**
+   * All files in the order of a listing: by level, first and last TXID. A new array with each call.
+   */
   get files(): LtxFileInfo[] {
     const levels = [...this.#tables.keys()].sort((a, b) => a - b)
     return levels.flatMap((level) => {
@@ -52,7 +54,7 @@ export class ReplicaCatalogue {
     return this.#summary.value
   }
 
-  /** Replaces everything known by a complete listing. */
+  /** Replaces everything with a complete listing. */
   loadListing(files: readonly LtxFileInfo[]): void {
     this.#tables.clear()
     this.#bytes = 0
@@ -84,7 +86,7 @@ export class ReplicaCatalogue {
   }
 }
 
-/** First and last state that can be restored, by what the catalogue knows. */
+/** First and last state that can be restored according to the catalogue. */
 export function restorableOf({ summary, files }: ReplicaCatalogue): DatabaseStatus['restorable'] {
   const { restorable } = summary
   if (restorable === undefined) return undefined

@@ -28,7 +28,10 @@ export interface MaintenanceOptions {
   readonly onListed?: (() => void) | undefined
 }
 
-/** Least time between two runs of retention, in milliseconds; two intervals of level 1 if that is less. */
+/**
+ * Minimum time between two runs of retention, in milliseconds; two intervals of level 1 if that is
+ * less.
+ */
 const RETENTION_PAUSE_MS = 60_000
 const RETRY = { firstMs: 1000, maxMs: 10 * 60_000, patient: true, jitter: false }
 
@@ -47,11 +50,14 @@ export class ReplicaMaintenance implements Schedule {
   readonly #avoided = new Set<string>()
   readonly #damaged = new Set<string>()
   #next = NEVER
-  /** Version of the catalogue that `#next` takes account of. */
+  /** Version of the catalogue on which `#next` is based. */
   #seen = -1
   #retentionNotBefore = Number.NEGATIVE_INFINITY
   #protectedSlots: readonly TXID[] = []
-  /** Keys of files that are kept only for their slots: retention would delete what merging them makes. */
+  /**
+   * Keys of files that are kept only for their slots. They are not merged, because retention would
+   * delete the result.
+   */
   #leftovers: ReadonlySet<string> = new Set()
   #blocked: RetentionPlan['blocked']
   readonly #retry = new RetryPause(RETRY)
@@ -59,7 +65,7 @@ export class ReplicaMaintenance implements Schedule {
   #isFailing = false
   #running: Promise<void> | undefined
 
-  /** @throws RangeError for levels that are too many or do not ascend */
+  /** @throws RangeError if there are too many levels, or if they do not ascend */
   constructor(
     client: ReplicaClient,
     catalogue: ReplicaCatalogue,
@@ -76,13 +82,14 @@ export class ReplicaMaintenance implements Schedule {
     this.#deleteRetry = new RetryPause({ ...RETRY, firstMs: this.#pauseMs })
   }
 
-  /** When `run` is to be called next. Costs next to nothing. */
+  /** When `run` should be called next. Cheap. */
   dueAt(now: number): number {
     const { levels, retention } = this.#options
     if (levels.length === 0 && retention === 'none') return NEVER
     if (this.#seen !== this.#catalogue.version) {
       this.#seen = this.#catalogue.version
-      // A change makes nothing due before the end of level 1's interval; `run` finds out then.
+      // A change makes nothing due before the end of level 1's interval; `run` then finds out what
+      // is.
       const intervalMs = levels[0] ?? this.#pauseMs
       const boundary = (Math.floor(now / intervalMs) + 1) * intervalMs
       this.#next = Math.min(this.#next, boundary)
@@ -102,7 +109,7 @@ export class ReplicaMaintenance implements Schedule {
     this.#seen = -1
   }
 
-  /** What failed because the store was away is due at once: the store is back. */
+  /** The store is reachable again, so anything that failed because of it is due immediately. */
   retryNow(): void {
     if (this.#retry.failingSince === undefined) return
     this.#retry.retryNow()
@@ -110,8 +117,8 @@ export class ReplicaMaintenance implements Schedule {
   }
 
   /**
-   * Does what is due: compaction from level 1 up, then retention, at most once a minute. A concurrent
-   * call waits for the running one.
+   * Does whatever is due: compaction from level 1 up, then retention, at most once a minute. A
+   * concurrent call waits for the running one.
    *
    * @param now in milliseconds
    * @throws the signal's reason
@@ -154,7 +161,8 @@ export class ReplicaMaintenance implements Schedule {
       const due = this.#steps(this.#catalogue.files, level, now).filter(({ dueAt }) => dueAt <= now)
       const obstacle = await this.#runSteps(due, signal)
       if (obstacle === undefined) {
-        // Nothing else reads the base again: without a listing it could be missing for months unnoticed.
+        // Nothing else reads the base again, so without a listing it could be missing for months
+        // without anyone noticing.
         if (due.length > 0 && level === this.#options.levels.length) await this.#relist(signal)
         return
       }
@@ -182,7 +190,7 @@ export class ReplicaMaintenance implements Schedule {
   async #merge(step: CompactionStep, signal: AbortSignal): Promise<void> {
     const { nodeId } = this.#options
     const stored = await runCompaction(this.#client, step, { signal, nodeId })
-    // Page sizes that change from file to file: otherwise the same step would stay due.
+    // The page size changes between these files; otherwise the same step would stay due.
     if (stored.length === 0) this.#avoided.add(step.files.at(-1)!.key)
     for (const file of stored) {
       this.#catalogue.add(file)
@@ -196,7 +204,10 @@ export class ReplicaMaintenance implements Schedule {
     }
   }
 
-  /** Avoids an object from now on. If it is really gone, another process works on this replica: lists it again. */
+  /**
+   * Avoids an object from now on. If it is really gone, another process is working on this replica,
+   * so the replica is listed again.
+   */
   async #avoid(error: CompactionError, signal: AbortSignal): Promise<void> {
     if (error.code === 'MissingObject') {
       const file = this.#catalogue.files.find(({ key }) => key === error.key)
@@ -204,7 +215,7 @@ export class ReplicaMaintenance implements Schedule {
       const { level, minTxid, maxTxid } = file
       if ((await this.#client.head(level, minTxid, maxTxid, { signal })) !== undefined) throw error
       await this.#relist(signal)
-      // The listing lags behind: without a pause the same step would fail again at once.
+      // The listing is out of date; without a pause the same step would fail again immediately.
       if (this.#catalogue.files.some(({ key }) => key === error.key)) throw error
     } else {
       this.#avoided.add(error.key)
@@ -304,7 +315,7 @@ export class ReplicaMaintenance implements Schedule {
   }
 }
 
-/** @throws RangeError for levels that are too many or do not ascend */
+/** @throws RangeError if there are too many levels, or if they do not ascend */
 function assertLevels(levels: readonly number[]): void {
   const ascending = levels.every((interval, i) => interval > (levels[i - 1] ?? 0))
   if (levels.length <= MAX_LEVEL && ascending) return

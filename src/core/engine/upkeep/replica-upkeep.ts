@@ -16,17 +16,17 @@ export interface UpkeepParts {
   readonly onEvent: (event: EngineEvent) => void
   readonly client: ReplicaClient
   readonly catalogue: ReplicaCatalogue
-  /** Without one, files carry the process's NodeID, and nothing is asked before a deletion. */
+  /** Without one, files carry the process's NodeID, and nothing is checked before a deletion. */
   readonly claim: EpochClaim | undefined
   readonly stored: () => TXID | undefined
-  /** Told of what is there after a listing in the course of the upkeep. */
+  /** Called with all files after upkeep has listed the replica. */
   readonly onListed: (files: readonly LtxFileInfo[]) => void
   readonly wake: () => void
 }
 
 /**
- * What a replica needs beside new files: compaction, retention, verification. It runs beside the
- * replication and never holds it up; of many replicas a few are at work at a time.
+ * What a replica needs apart from new files: compaction, retention and verification. Runs
+ * concurrently with replication and never blocks it; only a few replicas are worked on at a time.
  */
 export class ReplicaUpkeep implements Schedule {
   readonly #catalogue: ReplicaCatalogue
@@ -36,9 +36,9 @@ export class ReplicaUpkeep implements Schedule {
   readonly #abort = new AbortController()
   #listed = false
   #running: Promise<void> | undefined
-  /** What has got its turn among the process's replicas. */
+  /** The work of this replica that has begun after waiting for its turn. */
   #working: Promise<unknown> | undefined
-  /** Why this writer must end, or what nobody expected: for the next question. */
+  /** The reason why this writer must end, or an unexpected error, for the next call of `dueAt`. */
   #failure: unknown
 
   constructor(parts: UpkeepParts) {
@@ -52,7 +52,7 @@ export class ReplicaUpkeep implements Schedule {
       {
         levels: options.levels ?? DEFAULT_LEVELS,
         retention: options.retention ?? DEFAULT_RETENTION,
-        // The epoch is claimed after this: the NodeID is the one at the time of a merge.
+        // The epoch is claimed later, so the NodeID is read at the time of a merge.
         get nodeId() {
           return claim?.nodeId ?? context.nodeId
         },
@@ -67,7 +67,7 @@ export class ReplicaUpkeep implements Schedule {
       run: <T>(work: () => Promise<T>) => context.limits.verify.run(() => this.#begin(work)),
     }
     this.#verification = new VerifySchedule(client, { intervalMs, limiter, stored }, (event) => {
-      // A listing does not show damage: what retention counts on must be what can be read.
+      // A listing does not show damage, and retention must only rely on files that can be read.
       if (event.type === 'damage-found') {
         this.#maintenance.noteDamage(event.defects.flatMap(({ key }) => key ?? []))
       }
@@ -75,7 +75,7 @@ export class ReplicaUpkeep implements Schedule {
     })
   }
 
-  /** Learns the whole replica from a listing. */
+  /** Takes over a complete listing of the replica. */
   loadListing(files: readonly LtxFileInfo[]): void {
     this.#catalogue.loadListing(files)
     this.#listed = true
@@ -90,12 +90,12 @@ export class ReplicaUpkeep implements Schedule {
     return Math.min(this.#maintenance.dueAt(now), this.#verification.dueAt(now))
   }
 
-  /** The store was away and is back: what failed meanwhile need not wait. */
+  /** The store is reachable again: what failed in the meantime need not wait. */
   retryNow(): void {
     this.#maintenance.retryNow()
   }
 
-  /** Begins what is due, if nothing is running. */
+  /** Starts whatever is due, if nothing is running. */
   runDue(now: number): void {
     if (this.dueAt(now) > now) return
     this.#running = this.#run().finally(() => {
@@ -104,7 +104,7 @@ export class ReplicaUpkeep implements Schedule {
     })
   }
 
-  /** Ends what is running; what still waits for its turn behind other replicas will not begin. */
+  /** Aborts what is running; work that is still waiting for its turn will not begin. */
   async stop(): Promise<void> {
     this.#abort.abort(new Error('replication ends'))
     await this.#working?.catch(() => undefined)

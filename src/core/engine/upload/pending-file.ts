@@ -4,7 +4,7 @@ import type { LtxHeader, TXID } from '../../ltx/index.ts'
 import type { PutBody } from '../../store/index.ts'
 import { fileBytes, type LtxFile } from '../capture/ltx-file.ts'
 
-/** A level-0 file that has a TXID and is not in the store yet. */
+/** A level-0 file that has a TXID but is not in the store yet. */
 export interface PendingFile {
   readonly txid: TXID
   readonly header: LtxHeader
@@ -12,7 +12,10 @@ export interface PendingFile {
   /** When the change was noticed, in milliseconds. */
   readonly noticedAt: number
   body: PutBody
-  /** Set while the bytes are read from the WAL: its frames must stay until then. */
+  /**
+   * Set if the bytes are still to be read from the WAL, whose frames must stay until the upload is
+   * done.
+   */
   uncaptured?: WalChange | undefined
   spooled?: SpooledFile | undefined
 }
@@ -35,10 +38,16 @@ export function setSpooled(file: PendingFile, spooled: SpooledFile): void {
   file.body = { size: spooled.bytes, open: () => createReadStream(spooled.path) }
 }
 
-/** Files up to this many bytes of pages are encoded into memory at once; larger ones are read from the WAL as they are sent. */
+/**
+ * Files with up to this many bytes of pages are encoded in memory immediately; larger ones are read
+ * from the WAL while they are sent.
+ */
 const MEMORY_BYTES = 16 << 20
 
-/** Makes a pending file of a change; says by `uncaptured` whether the WAL must stay until it is shipped. */
+/**
+ * Creates the pending file of a change. `uncaptured` says whether the WAL must stay until it has
+ * been shipped.
+ */
 export function toPendingFile(file: LtxFile, change: WalChange, noticedAt: number): PendingFile {
   const { header, pages } = file
   const base = { txid: header.maxTxid, header, pages, noticedAt }

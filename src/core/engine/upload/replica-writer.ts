@@ -39,15 +39,15 @@ import {
 import { Shipper, type ShipperHooks } from './shipper.ts'
 import { recoverSpool, type Spool } from './spool.ts'
 
-/** Whole databases up to this many bytes are encoded in memory: one plain put. */
+/** Databases up to this many bytes are encoded in memory and stored with one plain put. */
 const MEMORY_BASE_BYTES = 8 << 20
 
-/** Who writes. */
+/** Identity of the writer. */
 export interface WriterIdentity {
-  /** 32 bits that tell this process from others: the NodeID of a writer without a claim. */
+  /** 32 bits that identify this process: the NodeID of a writer without a claim. */
   readonly nodeId: bigint
   readonly bootId: number
-  /** Without one this writer fences nobody and is told apart by the history that it writes. */
+  /** Without one this writer fences nobody and is recognised only by the history that it writes. */
   readonly claim?: EpochClaim | undefined
 }
 
@@ -58,8 +58,8 @@ export interface BaseResult {
 }
 
 /**
- * Numbers, stamps and queues what goes into one replica. Knows which TXID comes next, in the store
- * and behind it; every file gets a slot of its own, create-only.
+ * Numbers, stamps and queues the files of one replica. Knows the newest TXID in the store and the
+ * newest one assigned; every file is stored create-only in its own slot.
  */
 export class ReplicaWriter {
   readonly client: ReplicaClient
@@ -72,7 +72,7 @@ export class ReplicaWriter {
   readonly #now: () => number
   #captured: TXID | undefined
   #lastTimestamp = 0
-  /** Of the state at `#captured`; `undefined` while unknown: files then carry no checksum. */
+  /** Checksums of the state at `#captured`; while `undefined`, files carry no checksum. */
   #sums: DatabaseSums | undefined
   /** Page size of the newest file, in bytes. */
   #pageSize: number | undefined
@@ -92,7 +92,8 @@ export class ReplicaWriter {
     this.client = new ReplicaClient(store, layout, { onStored })
     const onShipped: ShipperHooks['onShipped'] = async (file, bytes, signal) => {
       await hooks.onShipped(file, bytes, signal)
-      // One that stays, on a disk gone read-only, is behind the replica's end: the next start removes it.
+      // If it cannot be removed because the disk has become read-only, the next start removes it:
+      // its TXID is already in the replica.
       if (file.spooled !== undefined) await spool.remove(file.spooled).catch(() => {})
       await this.#recordStored(file.header, signal)
     }
@@ -102,7 +103,7 @@ export class ReplicaWriter {
     this.#now = hooks.now
   }
 
-  /** Newest TXID given out, shipped or pending. */
+  /** Newest assigned TXID, shipped or pending. */
   get captured(): TXID | undefined {
     return this.#captured
   }
@@ -112,7 +113,7 @@ export class ReplicaWriter {
     return this.#sums !== undefined
   }
 
-  /** The database at `captured` was read by other means. */
+  /** Sets the checksums of the database at `captured` after it was read in another way. */
   learnSums(sums: DatabaseSums): void {
     this.#sums = sums.canBeKept ? sums : undefined
   }
@@ -124,26 +125,26 @@ export class ReplicaWriter {
     return shipped > 0n ? toTxid(shipped) : undefined
   }
 
-  /** Older writers may be alive and nothing of this one stands or waits in their way. */
+  /** Older writers may be running, and no stored or pending file of this writer fences them. */
   get mustFence(): boolean {
     return (this.claim?.unfenced ?? 0) > 0 && this.shipper.pending.length === 0
   }
 
-  /** A time for the next file: now, but never before the last file's. */
+  /** Time of the next file: now, but never before the last file. */
   stamp(): Stamp {
     this.#lastTimestamp = Math.max(this.#lastTimestamp + 1, this.#now())
     const { bootId, nodeId } = this.#writer
     return { timestamp: this.#lastTimestamp, nodeId: this.claim?.nodeId ?? nodeId, bootId }
   }
 
-  /** What to do where another writer's file stands in the next slot. */
+  /** What to do about another writer's file in the next slot. */
   decideContention({ nodeId }: LtxHeader): ContentionDecision {
     return decideContention(this.claim?.epoch ?? 0, epochOf(nodeId))
   }
 
   /**
-   * Learns where the replica ends: its newest file, or the newest file of an earlier process's spool
-   * that continues it. The first time, claims the replica.
+   * Finds the end of the replica: its newest file, or the newest file in the spool of an earlier
+   * process that continues it. Claims the replica the first time.
    *
    * @throws StoreError, FencedError
    */
@@ -158,7 +159,9 @@ export class ReplicaWriter {
     return newest
   }
 
-  /** Gives a change its TXID and queues it; a large one stays in the WAL until it is shipped. */
+  /**
+   * Assigns a TXID to a change and queues it; a large change stays in the WAL until it is shipped.
+   */
   queue(source: SourceDatabase, change: WalChange, noticedAt: number): PendingFile {
     const staged = this.#stage(source, change)
     const pending = toPendingFile(this.#changeFile(source, change, staged), change, noticedAt)
@@ -167,7 +170,7 @@ export class ReplicaWriter {
     return pending
   }
 
-  /** Gives a change its TXID and takes it out of the WAL into memory. */
+  /** Assigns a TXID to a change and moves it from the WAL into memory. */
   queueInMemory(source: SourceDatabase, change: WalChange, noticedAt: number): void {
     const staged = this.#stage(source, change)
     const file = this.#changeFile(source, change, staged)
@@ -176,7 +179,7 @@ export class ReplicaWriter {
     source.capture.advance(change)
   }
 
-  /** Gives pages that were found changed their TXID and queues them. */
+  /** Assigns a TXID to pages that were found to have changed and queues them. */
   queuePages(source: SourceDatabase, view: DatabaseView, changed: readonly PageImage[]): void {
     if (this.#captured === undefined) throw new TypeError('a change needs a base before it')
     const txid = nextTxid(this.#captured)
@@ -188,20 +191,20 @@ export class ReplicaWriter {
   }
 
   /**
-   * Queues a file that changes nothing: page 1 as it is. It takes the slot that an older writer
-   * would take next, and a later start can resume from its header as from any other. Everything
+   * Queues a file that changes nothing: page 1 as it is. It occupies the slot that an older writer
+   * would write next, and a later start can resume from its header as from any other. Everything
    * under the read mark must have been captured.
    */
   async queueFenceFile(source: SourceDatabase): Promise<void> {
     const view = await source.capture.view()
     for (const { pgno, data } of readView(source, view, lockPage(source.pageSize))) {
-      // A copy: the bytes of a view are valid until the next page is read.
+      // Copied because the bytes of a view are only valid until the next page is read.
       return this.queuePages(source, view, [{ pgno, data: data.slice() }])
     }
     throw new TypeError('a replica that was resumed has at least one page')
   }
 
-  /** Gives a change its TXID and takes it out of the WAL into the spool. */
+  /** Assigns a TXID to a change and moves it from the WAL into the spool. */
   async queueInSpool(source: SourceDatabase, change: WalChange, noticedAt: number): Promise<void> {
     const staged = this.#stage(source, change)
     const file = this.#changeFile(source, change, staged)
@@ -215,8 +218,9 @@ export class ReplicaWriter {
   }
 
   /**
-   * Moves all pending files into the spool. Uploads go on meanwhile: a spool that cannot be written
-   * must not keep them from the store. One that reads from the WAL is begun anew from the spool.
+   * Moves all pending files into the spool. Uploads continue in the meantime, because a spool that
+   * cannot be written must not block them. An upload that reads from the WAL is restarted from the
+   * spool.
    *
    * @throws DurableWriteError
    */
@@ -237,8 +241,8 @@ export class ReplicaWriter {
   }
 
   /**
-   * Forgets all pending files: the replica goes on without them. A file left in the spool would be
-   * taken for the next one by a later start, and put older pages over newer ones.
+   * Drops all pending files: the replica continues without them. A later start would mistake a file
+   * left in the spool for the next one, and overwrite newer pages with older ones.
    */
   async forgetPending(): Promise<void> {
     for (const { spooled } of this.shipper.pending) {
@@ -248,15 +252,15 @@ export class ReplicaWriter {
   }
 
   /**
-   * Takes pending files out of the WAL before that is let go: into the spool, since only large ones
-   * are still there, and into memory where the spool cannot take them.
+   * Moves pending files out of the WAL before it is closed: into the spool, because only large ones
+   * are still there, or into memory if the spool cannot take them.
    */
   async releaseWal(source: SourceDatabase): Promise<void> {
     for (const file of [...this.shipper.pending]) {
       if (file.uncaptured === undefined) continue
-      await this.shipper.interrupt(new Error('the WAL is let go'))
+      await this.shipper.interrupt(new Error('the WAL is being closed'))
       const { uncaptured } = file
-      // The upload was done before it could be interrupted.
+      // The upload ended before it could be interrupted.
       if (uncaptured === undefined || !this.shipper.pending.includes(file)) continue
       const spooled = await this.#spooled(file)
       if (spooled !== undefined) setSpooled(file, spooled)
@@ -267,9 +271,10 @@ export class ReplicaWriter {
   }
 
   /**
-   * Stores the database at the capture's freshly pinned view: the first file of a replica as a snapshot,
-   * a later base as the next level-0 file, in the slot that any other writer would need too.
-   * A page size other than the replica's gets a snapshot as well, for one restore cannot mix two.
+   * Stores the database at the view that the capture has just pinned: as a snapshot if it is the
+   * first file of the replica, otherwise as the next level-0 file, in the slot that any other
+   * writer would need too. If the page size differs from the replica's, also stores a snapshot,
+   * because one restore cannot mix two page sizes.
    *
    * @throws StoreError `AlreadyExists` if the slot is taken
    * @throws FencedError
@@ -320,7 +325,7 @@ export class ReplicaWriter {
     }
   }
 
-  /** A file stands in the store. The first one of this writer's own fences the older ones. */
+  /** A file is in the store. This writer's first file fences the older writers. */
   async #recordStored(
     { nodeId, maxTxid }: LtxHeader,
     signal: AbortSignal | undefined,
@@ -336,7 +341,7 @@ export class ReplicaWriter {
     this.#onEvent({ type: 'took-over', database: this.#database, txid, epoch, ...who })
   }
 
-  /** Puts a file into the spool; `undefined` where that is full or cannot be written. */
+  /** Adds a file to the spool; `undefined` if the spool is full or cannot be written. */
   async #spooled(file: PendingFile): Promise<SpooledFile | undefined> {
     const { bytes, maxBytes } = this.spool
     if (bytes + file.pages * file.header.pageSize > maxBytes) return undefined
@@ -348,7 +353,10 @@ export class ReplicaWriter {
     }
   }
 
-  /** Reads the change once more than shipping it does: what it leaves must be known before the next one. */
+  /**
+   * Reads the change once in addition to shipping it, because the checksums after it must be known
+   * before the next change.
+   */
   #stage(source: SourceDatabase, change: WalChange): StagedSums | undefined {
     const { wal, pageSize } = source
     return this.#sums?.stage(change.commit, readChange(change, wal, pageSize, lockPage(pageSize)))
@@ -364,7 +372,10 @@ export class ReplicaWriter {
     return changeFile(source, change, txid, this.stamp(), this.#checksums(staged))
   }
 
-  /** The TXID counts as given out only with its file in the queue: one lost to a full disk would be a gap that no restore can cross. */
+  /**
+   * A TXID counts as assigned only once its file is in the queue: one lost to a full disk would be
+   * a gap that no restore can cross.
+   */
   #add(file: PendingFile, staged: StagedSums | undefined): void {
     this.shipper.add(file)
     if (staged !== undefined) this.#sums?.apply(staged)

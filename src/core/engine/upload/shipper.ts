@@ -13,20 +13,23 @@ export interface ShipperHooks {
     bytes: number,
     signal: AbortSignal,
   ) => Promise<void> | void
-  /** The slot holds another writer's file. Resolves if this writer can go on behind it; else throws `FencedError`. */
+  /**
+   * The slot holds another writer's file. Resolves if this writer can continue after it; throws
+   * `FencedError` otherwise.
+   */
   readonly onSlotTaken: (file: PendingFile, found: LtxHeader, signal: AbortSignal) => Promise<void>
   readonly onEvent: (event: EngineEvent) => void
   /** In milliseconds since 1970. */
   readonly now: () => number
-  /** Something has changed; look again. */
+  /** Something has changed, so the loop should take its next turn. */
   readonly wake: () => void
-  /** How many databases fail at the same time. */
+  /** How many databases are failing at the moment. */
   readonly failing?: (() => number) | undefined
 }
 
 /**
- * Puts pending files into the store, in order, one at a time. While the store fails it tries again
- * without end, with growing, jittered pauses: the queue is the WAL, and then the spool.
+ * Stores pending files in order, one at a time. While the store fails it retries indefinitely with
+ * exponential backoff: the WAL, and then the spool, is the queue.
  */
 export class Shipper {
   readonly #database: string
@@ -40,7 +43,7 @@ export class Shipper {
   readonly #retry: RetryPause
   #fatal: unknown
 
-  /** @param claim without one, whoever has the slot first has it */
+  /** @param claim without one, whoever writes a slot first keeps it */
   constructor(database: string, client: ReplicaClient, hooks: ShipperHooks, claim?: EpochClaim) {
     this.#database = database
     this.#client = client
@@ -53,12 +56,12 @@ export class Shipper {
     return this.#queue
   }
 
-  /** How long no next try is allowed, in milliseconds. */
+  /** Time until the next attempt is allowed, in milliseconds. */
   untilRetry(now: number): number {
     return this.#retry.left(now)
   }
 
-  /** For how long the store has not taken the first pending file, in milliseconds. */
+  /** How long the first pending file has been waiting for the store, in milliseconds. */
   stuckFor(now: number): number {
     const { failingSince } = this.#retry
     if (failingSince !== undefined) return now - failingSince
@@ -69,7 +72,10 @@ export class Shipper {
     this.#queue.push(file)
   }
 
-  /** Starts the next upload if none runs and no pause is due. @throws what ended the last one for good */
+  /**
+   * Starts the next upload if none is running and the pause is over. @throws what ended the last
+   * upload for good
+   */
   startNext(now: number): void {
     if (this.#fatal !== undefined) throw this.#fatal
     const file = this.#queue[0]
@@ -82,7 +88,7 @@ export class Shipper {
     })
   }
 
-  /** Resolves when no upload runs. @throws what ended it for good */
+  /** Resolves when no upload is running. @throws what ended it for good */
   async uploadEnded(): Promise<void> {
     await this.#uploading
     if (this.#fatal !== undefined) throw this.#fatal
@@ -94,7 +100,7 @@ export class Shipper {
     await this.#uploading
   }
 
-  /** Forgets all pending files. */
+  /** Drops all pending files. */
   drop(): void {
     this.#queue.length = 0
     this.#retry.succeeded(this.#hooks.now())

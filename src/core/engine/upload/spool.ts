@@ -13,7 +13,7 @@ import type { ReplicaHead } from '../../replica/replica-head.ts'
 import type { TrackerOptions } from '../options.ts'
 import { type PendingFile, type SpooledFile, setSpooled } from './pending-file.ts'
 
-/** The spool that a database's options ask for. */
+/** The spool according to a database's options. */
 export function createSpool({ path, spoolDir, maxSpoolBytes }: TrackerOptions): Spool {
   const beside = join(dirname(path), `.${basename(path)}-walsync`)
   return new Spool(spoolDir ?? beside, maxSpoolBytes ?? 1 << 30)
@@ -22,8 +22,8 @@ export function createSpool({ path, spoolDir, maxSpoolBytes }: TrackerOptions): 
 const NAME = /^([0-9a-f]{16})\.ltx$/
 
 /**
- * A bounded folder of LTX files that wait for a store which cannot be reached, so that the WAL need
- * not grow without end. Written only then; in the steady state the folder does not exist.
+ * A bounded folder of LTX files that wait for an unreachable store, so that the WAL does not grow
+ * without limit. It is used only then: normally the folder does not exist.
  */
 export class Spool {
   readonly path: string
@@ -31,7 +31,7 @@ export class Spool {
   #bytes = 0
   #files = 0
 
-  /** @param maxBytes bound of all files together */
+  /** @param maxBytes limit for all files together */
   constructor(path: string, maxBytes: number) {
     this.path = path
     this.maxBytes = maxBytes
@@ -43,7 +43,8 @@ export class Spool {
   }
 
   /**
-   * Stores one file durably. Nothing of it is left if that fails, so that a full disk gets its room back.
+   * Stores one file durably. If that fails, nothing of it is left, so that it takes no room on a
+   * full disk.
    *
    * @throws DurableWriteError; what `chunks` throws
    */
@@ -65,7 +66,7 @@ export class Spool {
     }
   }
 
-  /** Removes a file that has been stored elsewhere, and the folder with the last one. */
+  /** Removes a file that is in the store, and with the last file the folder. */
   async remove(file: SpooledFile): Promise<void> {
     await rm(file.path, { force: true })
     this.#bytes = Math.max(0, this.#bytes - file.bytes)
@@ -80,7 +81,10 @@ export class Spool {
     await rmdir(this.path).catch(() => {})
   }
 
-  /** Files left by an earlier process, ascending, and their headers; each verified whole. Half-written ones are removed. @throws LtxError */
+  /**
+   * Files of an earlier process, ascending, with their headers; each file is verified completely.
+   * Half-written ones are removed. @throws LtxError
+   */
   async load(): Promise<{ readonly file: SpooledFile; readonly header: LtxHeader }[]> {
     const found: { file: SpooledFile; header: LtxHeader }[] = []
     this.#bytes = 0
@@ -89,7 +93,8 @@ export class Spool {
       const path = join(this.path, name)
       const match = NAME.exec(name)
       if (match === null) {
-        // One that stays takes room and nothing else: a read-only disk keeps no start from going on.
+        // A file that cannot be removed only takes space: a read-only disk must not prevent a
+        // start.
         if (name.endsWith('.tmp')) await rm(path, { force: true }).catch(() => {})
         continue
       }
@@ -102,7 +107,9 @@ export class Spool {
     return found
   }
 
-  /** Moves the folder aside, for files that the replica can no longer take. Returns the new path. */
+  /**
+   * Moves the folder aside because the replica cannot use its files any more. Returns the new path.
+   */
   async setAside(now: number): Promise<string> {
     const aside = `${this.path}.unused-${now}`
     await rename(this.path, aside)
@@ -111,7 +118,7 @@ export class Spool {
     return aside
   }
 
-  /** Removes the folder and all in it. */
+  /** Removes the folder and everything in it. */
   async clear(): Promise<void> {
     await rm(this.path, { recursive: true, force: true })
     this.#bytes = 0
@@ -123,13 +130,13 @@ export class Spool {
 export interface RecoveredSpool {
   /** To be shipped next, in order. */
   readonly files: readonly PendingFile[]
-  /** Why what is there is of no use; `undefined` if all of it is, or nothing is there. */
+  /** Why the files cannot be used; `undefined` if all of them can, or if there are none. */
   readonly unused: string | undefined
 }
 
 /**
- * Files of the spool count if they follow the replica's end without a gap and the same process wrote
- * that end. Those that the replica has already are removed.
+ * Files of the spool can be used if they follow the replica's end without a gap and if the same
+ * process wrote that end. Those that the replica already has are removed.
  */
 export async function recoverSpool(spool: Spool, head: ReplicaHead): Promise<RecoveredSpool> {
   let found: Awaited<ReturnType<Spool['load']>>
