@@ -32,7 +32,7 @@ const BLOCK = 1
 type Candidate = () => (page: Buffer, block: Uint8Array) => unknown
 
 const CANDIDATES: Readonly<Record<string, Candidate>> = {
-  'compress, TypeScript': () => {
+  'compress, walsync': () => {
     const target = new Uint8Array(compressBound(PAGE_SIZE))
     return (page) => compressBlock(page, target, 0)
   },
@@ -40,7 +40,7 @@ const CANDIDATES: Readonly<Record<string, Candidate>> = {
     const target = new Uint8Array(compressBound(PAGE_SIZE))
     return (page) => target.set(compressSync(page).subarray(PREFIX))
   },
-  'decompress, TypeScript': () => {
+  'decompress, walsync': () => {
     const target = new Uint8Array(PAGE_SIZE)
     return (_, block) => decompressBlock(block, target)
   },
