@@ -133,7 +133,7 @@ describe('restore --all', () => {
     const { code, stdout, stderr } = await restoreAll(store, 'damaged-out', '--parallelism', '1')
     expect({ code, stderr }).toEqual({ code: 5, stderr: '' })
     expect(stdout).toMatch(/^nested\/three +failed/m)
-    expect(stdout).toMatch(/^nested\/three: .*ltx\/9\/.*\n {2}try: Bring the object back/m)
+    expect(stdout).toMatch(/^nested\/three: .*ltx\/9\/.*\n {2}try: Copy the object back/m)
     expect(stdout).toContain('restored 4 of 5 databases')
     expect(filesIn('damaged-out')).toEqual(['five.db', 'four.db', 'one.db', 'two.db'])
     expect(existsSync(join(cwd, 'damaged-out/nested'))).toBe(false)

@@ -93,8 +93,8 @@ describe('list', () => {
       const { code, stdout, stderr } = await runCli([...words, ...more], { cwd })
       const { txid, time, warnings } = JSON.parse(stdout)
       expect({ code, txid, time }).toMatchObject({ txid: '0000000000000001', code: 0 })
-      expect(warnings).toEqual([expect.stringMatching(/TXID 0{15}2, .*still to come.*--txid/)])
-      expect(stderr).toContain('still to come')
+      expect(warnings).toEqual([expect.stringMatching(/TXID 0{15}2, .*in the future.*--txid/)])
+      expect(stderr).toContain('in the future')
     }
     expect(rowsOf(join(cwd, 'before.db'))).toEqual(rows)
   })

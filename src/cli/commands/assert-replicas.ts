@@ -23,6 +23,6 @@ export async function assertReplicas(
   )
   const missing = replicas[found.indexOf(false)]
   if (missing === undefined) return
-  const cause = new RestoreError('NoReplica', `There is no LTX file under ${missing.prefix}.`)
+  const cause = new RestoreError('NoReplica', `There are no LTX files under ${missing.prefix}.`)
   throw await noReplica(cause, missing.name, opened, signal)
 }

@@ -2,13 +2,16 @@ import { mapParallel } from '../async/map-parallel.ts'
 import type { LtxHeader } from '../ltx/index.ts'
 import { decodeHeaderOf, type LtxFileInfo, type ReplicaClient } from '../replica/replica-client.ts'
 
-/** What all inputs of one merge may hold of their files at a time, in bytes, and of pages decoded from them. */
+/**
+ * Memory for all inputs of one merge, in bytes: once for pieces of files, and once for pages
+ * decoded from them.
+ */
 const BUDGET_BYTES = 16 * 1024 * 1024
 const DECODED_BUDGET_BYTES = 32 * 1024 * 1024
-/** Bounds of one read: so much where memory is no question, so little where it is. */
+/** Upper and lower bound of one read, depending on how much memory is left for it. */
 const MAX_PIECE_BYTES = 4 * 1024 * 1024
 const MIN_PIECE_BYTES = 64 * 1024
-/** LZ4 makes at most so many bytes of one. */
+/** LZ4 expands one byte to at most this many. */
 const MAX_RATIO = 255
 
 /** Reads in flight while the first pieces are fetched. */
@@ -18,14 +21,17 @@ const PARALLEL_READS = 8
 export interface CompactionInput {
   readonly file: LtxFileInfo
   readonly header: LtxHeader
-  /** The whole file; may be read again. Each piece is a request of its own, so that no connection waits for its turn. */
+  /**
+   * The whole file; may be read again. Each piece is a separate request, so that no connection is
+   * kept waiting.
+   */
   chunks(signal: AbortSignal): AsyncIterable<Uint8Array>
 }
 
 /**
- * Fetches the beginning of each file: of a small one all of it, by one request.
+ * Fetches the beginning of each file; a small file is fetched completely, with one request.
  *
- * @throws ReplicaError `DamagedObject` for a header that is none or contradicts the file's name
+ * @throws ReplicaError `DamagedObject` for a header that is invalid or contradicts the file's name
  * @throws ReplicaError `MissingObject`, `ObjectChanged`
  * @throws StoreError
  */
@@ -42,7 +48,7 @@ export async function openInputs(
     let kept: Uint8Array | undefined = first
     async function* pieces(signal: AbortSignal): AsyncGenerator<Uint8Array> {
       yield kept ?? (await readPiece(client, file, 0, pieceBytes, signal))
-      // A large file is read again if need be: the pieces in use count, and no others.
+      // A large file is read again if necessary, so only the pieces in use count.
       if (first.length < file.size) kept = undefined
       for (let at = first.length; at < file.size; at += pieceBytes) {
         yield await readPiece(client, file, at, pieceBytes, signal)

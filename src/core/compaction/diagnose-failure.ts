@@ -4,8 +4,8 @@ import { type LtxFileInfo, type ReplicaClient, ReplicaError } from '../replica/r
 import { isArchived, isStoreError } from '../store/index.ts'
 
 /**
- * Finds out which object made a merge fail, by reading each of them again on its own: what is
- * intact this time was only damaged on its way.
+ * Finds out which object made a merge fail, by reading each of them again separately: one that is
+ * intact this time was only damaged in transit.
  *
  * @returns a `CompactionError` that names the object, or the error itself if none is to blame
  * @throws StoreError for an object that cannot be read now; the signal's reason
@@ -33,13 +33,13 @@ export async function explainFailure(
   if (fault instanceof LtxError && fault.code === 'ChecksumMismatch') return mixed(files, error)
   if (empty !== undefined && fault instanceof LtxError && fault.code === 'Unencodable') {
     const { key } = empty
-    const message = `The database is empty at the end of ${key}, which no merged file can say.`
+    const message = `The database is empty at the end of ${key}, which a merged file cannot express.`
     return new CompactionError('Unmergeable', key, message, { cause: error })
   }
   return error
 }
 
-/** What is wrong with an input, somewhere among the causes: a put wraps the errors of its body. */
+/** The fault of an input, somewhere in the chain of causes: a put wraps the errors of its body. */
 function faultOf(error: unknown): LtxError | ReplicaError | Error | undefined {
   for (let at = error; at instanceof Error; at = at.cause) {
     if (at instanceof LtxError || at instanceof ReplicaError) return at
@@ -48,11 +48,11 @@ function faultOf(error: unknown): LtxError | ReplicaError | Error | undefined {
   return undefined
 }
 
-/** A sound object, and what the database is after it. */
+/** An intact object, and the state of the database after it. */
 interface Examined {
   readonly file: LtxFileInfo
   readonly commit: number
-  /** Checksum of the database, if the object notes it. */
+  /** Checksum of the database, if the object carries one. */
   readonly checksum: bigint | undefined
 }
 
@@ -92,13 +92,13 @@ async function examine(
     })
   }
   if (commit !== undefined && grown < growth(commit, header.commit, lockPage(header.pageSize))) {
-    const message = `By ${file.key} the database grew from ${commit} to ${header.commit} pages, and the object does not hold all of them.`
+    const message = `In ${file.key} the database grows from ${commit} to ${header.commit} pages, but the object does not hold all of them.`
     return new CompactionError('MissingPage', file.key, message)
   }
   const isWhole = held === growth(0, header.commit, lockPage(header.pageSize))
   const isNext = before !== undefined && before.file.maxTxid + 1n === file.minTxid
   if (isNext && !isWhole && differ(before.checksum, checksums?.before)) {
-    const message = `The object ${file.key} changes another state of the database than ${before.file.key} before it leaves.`
+    const message = `The object ${file.key} does not start from the state of the database that ${before.file.key}, the object before it, ends with.`
     return new CompactionError('ChecksumMismatch', file.key, message)
   }
   return { file, commit: header.commit, checksum: checksums?.after }
@@ -108,10 +108,13 @@ function differ(a: bigint | undefined, b: bigint | undefined): boolean {
   return a !== undefined && b !== undefined && a !== b
 }
 
-/** Neighbours agree as far as they say anything, and the result is another database than the last one notes. */
+/**
+ * Neighbouring objects agree as far as they have checksums, but the result has another checksum
+ * than the last one records.
+ */
 function mixed(files: readonly LtxFileInfo[], cause: unknown): CompactionError {
   const [first, last] = [files[0]!.key, files.at(-1)!.key]
-  const message = `The objects from ${first} to ${last} are sound one by one, and together make another database than the last one notes: one of them is of another history.`
+  const message = `Each of the objects from ${first} to ${last} is intact, but together they do not produce the checksum that the last one records: one of them belongs to another history.`
   return new CompactionError('ChecksumMismatch', last, message, { cause })
 }
 
@@ -120,7 +123,10 @@ function growth(before: number, after: number, lock: number): number {
   return Math.max(0, after - before) - (before < lock && lock <= after ? 1 : 0)
 }
 
-/** An object that keeps others from being merged, confirmed by a second read. Nothing was written or deleted. */
+/**
+ * An object that prevents others from being merged, confirmed by a second read. Nothing was written
+ * or deleted.
+ */
 export class CompactionError extends ReplicaError {
   override readonly name = 'CompactionError'
 }

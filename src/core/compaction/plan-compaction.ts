@@ -4,7 +4,7 @@ import { SNAPSHOT_LEVEL } from '../replica/replica-layout.ts'
 import { isFull } from '../retention/grace-period.ts'
 import { fileTime } from '../retention/restore-points.ts'
 
-/** Highest level that compaction fills; the one above is that of snapshots. */
+/** Highest level that compaction fills; the one above it holds snapshots. */
 export const MAX_LEVEL = SNAPSHOT_LEVEL - 1
 
 /** Files that one merge reads at a time, by default: each costs memory while the merge runs. */
@@ -15,7 +15,7 @@ export interface CompactionOptions {
   readonly intervalMs: number
   /** In milliseconds. */
   readonly now: number
-  /** The most that one merge reads; more become several files. Default 64. */
+  /** Most files that one merge reads; more are merged into several files. Default 64. */
   readonly maxInputs?: number | undefined
 }
 
@@ -26,20 +26,20 @@ export interface CompactionStep {
   readonly files: readonly LtxFileInfo[]
   readonly minTxid: TXID
   readonly maxTxid: TXID
-  /** Sum of the files' sizes: what the merge reads. */
+  /** Sum of the files' sizes, which is how much the merge reads. */
   readonly bytes: number
   /** When the interval of these files is over and nothing more can belong to them, in milliseconds. */
   readonly dueAt: number
 }
 
 /**
- * What is to be merged into one level, oldest first: the transactions behind the newest file of
- * that level and those above, as few files of the levels below as hold them, those of one interval
- * into one file. So each file of the level ends where its interval ended, however late it is made.
+ * What to merge into one level, oldest first: the transactions after the newest file of that level
+ * and those above, from as few files of the lower levels as possible, and one file for each
+ * interval. So each file of the level ends where its interval ended, however late it is made.
  *
- * A file that is alone in its interval is left for a higher level: a copy would gain nothing. Full
- * copies of the database are never merged, for the same reason. Nothing is merged across a gap; what
- * comes behind it is.
+ * A file that is alone in its interval is left for a higher level, because a copy would gain
+ * nothing. Full copies of the database are never merged, for the same reason. Nothing is merged
+ * across a gap, but files after it are.
  *
  * @param level 1 to 8
  */
@@ -68,7 +68,8 @@ export function planCompaction(
   return groups.flatMap(({ interval, files }, index) => {
     if (files.length < 2) return []
     const begins = interval * intervalMs
-    // By a clock that was set back an interval may not have begun: no file is awaited for it then.
+    // If the clock was set back, an interval may not have begun yet; then no file is expected for
+    // it.
     const open = index === groups.length - 1 && begins <= now
     const dueAt = open ? begins + intervalMs : Math.min(begins + intervalMs, now)
     return [stepOf(level, files, dueAt)]
@@ -92,10 +93,10 @@ function stepOf(level: number, files: readonly LtxFileInfo[], dueAt: number): Co
 }
 
 /**
- * Files of lower levels that hold what comes behind the level's newest file, each reaching further
- * than the one before. Where one starts exactly behind its predecessor, the longest of these; else
- * the one that reaches furthest of those that overlap it (two compactions at one time leave such);
- * else what comes after the gap.
+ * Files of lower levels with the transactions after the level's newest file, each reaching further
+ * than the one before. Prefers the longest file that starts right after its predecessor; otherwise
+ * the one that reaches furthest of those that overlap it (concurrent compactions leave such files);
+ * otherwise the one after the gap.
  */
 function* coverBehind(files: readonly LtxFileInfo[], level: number): Generator<LtxFileInfo> {
   const sources = files
@@ -129,7 +130,7 @@ function lastTxidAbove(files: readonly LtxFileInfo[], level: number): bigint {
   return last
 }
 
-/** The one that reaches further; of two that reach as far, the smaller one. */
+/** The one that reaches further; if they reach equally far, the smaller one. */
 function better(best: LtxFileInfo | undefined, file: LtxFileInfo): LtxFileInfo {
   if (best === undefined || file.maxTxid > best.maxTxid) return file
   return file.maxTxid === best.maxTxid && file.size < best.size ? file : best
@@ -138,13 +139,14 @@ function better(best: LtxFileInfo | undefined, file: LtxFileInfo): LtxFileInfo {
 /** What is to be merged into one level. */
 export interface LevelPlan {
   readonly level: number
-  /** Those whose interval is over. */
+  /** Merges whose interval is over. */
   readonly due: readonly CompactionStep[]
   readonly later: readonly CompactionStep[]
 }
 
 /**
- * What there is to merge in all levels, each going by what the levels below will have made by then.
+ * What to merge in all levels; each level takes into account what the lower levels will have
+ * produced.
  *
  * @param intervals of the levels 1, 2, 3 …, in milliseconds
  * @param now in milliseconds
@@ -164,7 +166,10 @@ export function planLevels(
   })
 }
 
-/** The file that a merge makes, as far as that can be told before: it is no larger than its inputs. */
+/**
+ * The file that a merge will create, as far as that is known in advance: it is no larger than its
+ * inputs.
+ */
 function resultOf({ level, files, minTxid, maxTxid, bytes }: CompactionStep): LtxFileInfo {
   return { ...(files.at(-1) as LtxFileInfo), level, minTxid, maxTxid, size: bytes }
 }

@@ -12,15 +12,15 @@ export interface RunCompactionOptions {
 }
 
 /**
- * Merges the files of a step and stores the result, create-only: if it is there already, someone
- * else has done the same. The inputs stay. Reads and writes at the same time; of each input only a
- * piece is in memory, 16 MiB of all together, and 32 MiB of pages at the very most.
+ * Merges the files of a step and stores the result, create-only: if it exists already, another
+ * process has done the same. The inputs stay. Reads and writes at the same time; only a piece of
+ * each input is in memory, 16 MiB in total, and at most 32 MiB of pages.
  *
- * Where the page size changes among the inputs (the database was replaced), the files on either
- * side are merged by themselves.
+ * If the page size changes between inputs because the database was replaced, the files on either
+ * side are merged separately.
  *
- * @returns the files that the store has now; none for inputs that cannot be put together in pairs
- * @throws CompactionError that names the object in the way
+ * @returns the files that are now in the store; empty if no two neighbouring inputs can be merged
+ * @throws CompactionError that names the object that prevents the merge
  * @throws StoreError; the signal's reason
  */
 export async function runCompaction(
@@ -52,7 +52,7 @@ function runsOfOnePageSize(inputs: readonly CompactionInput[]): CompactionInput[
   return runs
 }
 
-/** @returns `undefined` if someone else stored the file and it is gone again */
+/** @returns `undefined` if another process stored the file and it is gone again */
 async function merge(
   client: ReplicaClient,
   level: number,
@@ -80,6 +80,6 @@ async function merge(
 }
 
 function impossibleTime({ key }: LtxFileInfo): CompactionError {
-  const message = `The object ${key} stands for a time that no store can keep.`
+  const message = `The object ${key} has a time that no store can represent.`
   return new CompactionError('Unmergeable', key, message)
 }

@@ -125,7 +125,7 @@ function checkHistory(headers: readonly LtxHeader[], cursors: readonly InputCurs
     if (left === undefined || expected === undefined || left === expected) continue
     throw new LtxError(
       'ChecksumMismatch',
-      `${range(next)} changes another state of the database than ${range(previous)} leaves.`,
+      `${range(next)} does not start from the state of the database that ${range(previous)} ends with.`,
     )
   }
 }

@@ -3,9 +3,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type DatabaseView, type PageSource, readView } from '../db/index.ts'
 import { lockPage } from '../ltx/index.ts'
 
-/** In which pages two databases differ. A page that only one of them has counts. */
+/** The pages in which two databases differ, including pages that only one of them has. */
 export interface PageDifference {
-  /** Pages of the larger of the two, the lock page not counted. */
+  /** Number of pages of the larger one, without the lock page. */
   readonly pages: number
   readonly differing: number
   /** Lowest numbers of pages that differ, at most `MAX_NAMED`. */
@@ -16,11 +16,11 @@ export const MAX_NAMED = 10
 const BATCH_BYTES = 1 << 20
 
 /**
- * Compares a live database, as a held read transaction sees it, with a database file that nobody
- * has open. The lock page is left out.
+ * Compares a live database, as a held read transaction sees it, with a database file that is not
+ * open anywhere. The lock page is skipped.
  *
- * @param view good until the capture's next `advanceReadMark`
- * @throws DatabaseError `Damaged` if the live database is shorter than it says
+ * @param view valid until the capture's next `advanceReadMark`
+ * @throws DatabaseError `Damaged` if the live database is shorter than its page count
  */
 export async function comparePages(
   source: PageSource,
@@ -96,7 +96,7 @@ class FilePages {
     }
   }
 
-  /** Fewer bytes than a page where the file has ended. */
+  /** Less than a page at the end of the file. */
   page(pgno: number): Buffer {
     const at = (pgno - this.#from) * this.#pageSize
     return this.#buffer.subarray(at, Math.min(at + this.#pageSize, this.#length))

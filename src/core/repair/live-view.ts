@@ -10,9 +10,9 @@ import type { TXID } from '../ltx/index.ts'
 import type { ReplicaClient } from '../replica/replica-client.ts'
 import { readReplicaHead } from '../replica/replica-head.ts'
 
-/** A view of a live database, and whether it is known to be what the replica has. */
+/** A view of a live database, and whether it is known to equal the replica's state. */
 export interface LiveView {
-  /** Good until the capture's next `advanceReadMark`. */
+  /** Valid until the capture's next `advanceReadMark`. */
   readonly view: DatabaseView
   /** The replica has exactly this state at this TXID; `undefined` if that is not known. */
   readonly txid: TXID | undefined
@@ -21,18 +21,19 @@ export interface LiveView {
 }
 
 export interface LiveViewOptions {
-  /** How long to wait for a moment at which the replica has everything, in milliseconds. */
+  /** How long to wait for a moment when the replica has everything, in milliseconds. */
   readonly patienceMs: number
   readonly signal: AbortSignal
 }
 
-/** Between two looks, each of which is a listing and a read of 100 bytes, in milliseconds. */
+/** Time between two checks, in milliseconds; each is a listing and a read of 100 bytes. */
 const PAUSE_MS = 250
 
 /**
- * Waits for a moment at which a replica has all that its database has, and holds the database as it
- * is then. A running watcher brings such moments about; where writes never pause, or the WAL does not
- * prove the position, it ends with a view of no known TXID. Writes nothing to the replica.
+ * Waits for a moment when a replica has everything that is in its database, and holds that state of
+ * the database. A running watcher brings about such moments. If writes never pause, or if the WAL
+ * does not prove the position, the result is a view without a known TXID. Writes nothing to the
+ * replica.
  *
  * @throws StoreError, DatabaseError; the signal's reason
  */
@@ -52,7 +53,9 @@ export async function liveView(
   }
 }
 
-/** Takes the read mark at the replica's end, and says whether the database is there too. */
+/**
+ * Takes the read mark at the replica's end and returns whether the database is at that state, too.
+ */
 async function standing(
   source: SourceDatabase,
   client: ReplicaClient,
@@ -70,7 +73,7 @@ async function standing(
     const change = await capture.scan()
     if (change === undefined && capture.isFullyCaptured) return { txid, reason: '' }
   } catch (error) {
-    // The log was restarted between the two looks.
+    // The log was restarted in between.
     if (!(error instanceof DatabaseError) || error.code !== 'ContinuityLost') throw error
   }
   return 'the database changed meanwhile, or nobody ships its commits'

@@ -7,11 +7,14 @@ import { type VerifyMemory, type VerifyProgress, verifyReplica } from '../verify
 import type { VerifyReport } from '../verify/verify-report.ts'
 
 export interface RepairOptions {
-  /** Takes a copy also when the newest state can be restored. Default false. */
+  /** Take a copy even if the newest state can be restored. Default false. */
   readonly force?: boolean | undefined
   /** Objects read at one time. Default 8. */
   readonly parallelism?: number | undefined
-  /** How long a running watcher gets to ship what the replica lacks, in milliseconds. Default 3000. */
+  /**
+   * How long to wait for a running watcher to ship what the replica lacks, in milliseconds. Default
+   * 3000.
+   */
   readonly patienceMs?: number | undefined
   readonly onVerify?: ((progress: VerifyProgress) => void) | undefined
   readonly onSnapshot?: ((progress: SnapshotProgress) => void) | undefined
@@ -20,20 +23,20 @@ export interface RepairOptions {
 
 export interface Repair {
   readonly before: VerifyReport
-  /** What was written, last one last. Empty: nothing had to be. */
+  /** What was written, in order; empty if nothing had to be. */
   readonly taken: readonly TakenSnapshot[]
   /** `before` itself if nothing was written. */
   readonly after: VerifyReport
 }
 
 /**
- * Makes the newest state of a replica restorable again, from its live database, also beside a running
- * watcher. States that are lost stay lost: the database does not know them any more. Nothing is
- * deleted or replaced, so what is damaged can still be looked into.
+ * Makes the newest state of a replica restorable again from its live database, even while a watcher
+ * is running. Lost states stay lost, because the database no longer contains them. Nothing is
+ * deleted or replaced, so that damaged objects can still be examined.
  *
- * A snapshot of the newest TXID is enough wherever the damage lies before it. Where it is not (that
- * very snapshot is damaged, or the end cannot be read), a new base takes the next TXID, and a snapshot
- * of that one makes it reachable.
+ * A snapshot of the newest TXID is enough if all the damage is before it. If that very snapshot is
+ * damaged, or the end of the replica cannot be read, a new base is stored under the next TXID, and
+ * a snapshot of that state makes it reachable.
  *
  * @param store rooted at the replica's prefix
  * @throws RestoreError `NoReplica`; DatabaseError, StoreError, FencedError

@@ -16,7 +16,7 @@ export type Comparison =
   | ({ readonly outcome: 'different' } & PageDifference)
   | { readonly outcome: 'not-compared'; readonly reason: string }
 
-/** What came of restoring the newest state. */
+/** The result of restoring the newest state. */
 export type TrialRestore =
   | (RestoredDrill & {
       /** `undefined` if there was no live database to compare with. */
@@ -27,7 +27,10 @@ export type TrialRestore =
 export interface TrialOptions extends Omit<DrillOptions, 'target'> {
   /** The live database of the replica. */
   readonly database?: string | undefined
-  /** How long a running watcher gets to ship what the replica lacks, in milliseconds. Default 5000. */
+  /**
+   * How long to wait for a running watcher to ship what the replica lacks, in milliseconds. Default
+   * 5000.
+   */
   readonly patienceMs?: number | undefined
 }
 
@@ -62,7 +65,10 @@ export async function trialRestore(
   }
 }
 
-/** Equal pages prove themselves, whatever is known of the position; different ones do not. */
+/**
+ * Equal pages are proof in themselves, whatever is known about the position; different pages are
+ * not.
+ */
 async function compare(
   source: SourceDatabase,
   live: LiveView,

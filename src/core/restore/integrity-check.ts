@@ -4,19 +4,24 @@ import { fileURLToPath } from 'node:url'
 import type { IntegrityReport } from './integrity-child.ts'
 import { RestoreError } from './restore-error.ts'
 
-/** `full`: `PRAGMA integrity_check`; `quick`: `PRAGMA quick_check`, which leaves out that indexes match their tables. */
+/**
+ * `full`: `PRAGMA integrity_check`; `quick`: `PRAGMA quick_check`, which does not check that
+ * indexes match their tables.
+ */
 export type IntegrityCheck = 'full' | 'quick' | 'none'
 
 /**
- * Has SQLite check a database that nobody else has open. In a process of its own: a check of a
- * large database takes minutes and cannot be interrupted inside SQLite, and a database made to
- * crash SQLite must not take this process with it. The file and its folder are not written to.
+ * Has SQLite check a database that is not open anywhere else, in a separate process: checking a
+ * large database takes minutes and cannot be interrupted inside SQLite, and a database that was
+ * crafted to crash SQLite must not take this process down. The file and its folder are not written
+ * to.
  *
- * @param check `none` returns at once
- * @returns rows that break a constraint of their table, the first ones in words: the application had
- *   them so, and a restore is no place to refuse them
- * @throws RestoreError `IntegrityCheckFailed` if SQLite finds damage or crashes over it;
- *   `IntegrityCheckIncomplete` if it could not finish, for instance for a collation that only the app defines
+ * @param check `none` returns immediately
+ * @returns descriptions of the first rows that break a constraint of their table: they were in the
+ *   application's database, so a restore must not reject them
+ * @throws RestoreError `IntegrityCheckFailed` if SQLite finds damage or crashes;
+ *   `IntegrityCheckIncomplete` if it could not finish, for example because of a collation that only
+ *   the application defines
  * @throws the signal's reason
  */
 export async function checkIntegrity(
@@ -26,14 +31,15 @@ export async function checkIntegrity(
 ): Promise<readonly string[]> {
   signal?.throwIfAborted()
   if (check === 'none') return []
-  // The compiled file has another extension; both lie beside this one.
+  // The compiled file has another extension; both are next to this file.
   const script = fileURLToPath(import.meta.url).replace(
     /integrity-check(\.\w+)$/,
     'integrity-child$1',
   )
   const child = spawn(process.execPath, ['--no-warnings', script, path, check], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    // Nothing of ours, least of all credentials, for a process that opens a foreign database.
+    // No environment variables, least of all credentials, for a process that opens an untrusted
+    // database.
     env: {},
   })
   const kill = (): boolean => child.kill('SIGKILL')
@@ -72,9 +78,9 @@ async function outcomeOf(child: ChildProcess): Promise<Outcome> {
   }
 }
 
-/** @returns what does not stand in the way */
+/** @returns findings that do not fail the check */
 function judge({ killedBy, output, errors }: Outcome): readonly string[] {
-  if (killedBy !== null) throw failed(`SQLite crashed over it (${killedBy})`)
+  if (killedBy !== null) throw failed(`SQLite crashed (${killedBy})`)
   let report: IntegrityReport
   try {
     report = JSON.parse(output) as IntegrityReport
@@ -89,7 +95,7 @@ function judge({ killedBy, output, errors }: Outcome): readonly string[] {
 function failed(problems: string): RestoreError {
   const message = `The restored database fails its integrity check: ${problems}.`
   return new RestoreError('IntegrityCheckFailed', message, {
-    hint: 'Every checksum of the replica was right, so the source was probably damaged already: check it, and restore an older state.',
+    hint: 'All checksums of the replica are correct, so the source was probably damaged before it was replicated. Check it, and restore an older state.',
   })
 }
 

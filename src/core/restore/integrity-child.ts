@@ -9,16 +9,16 @@ export interface IntegrityReport {
   readonly warnings: readonly string[]
 }
 
-/** Findings of each kind listed at most; one problem is enough to refuse. */
+/** Most findings to list of each kind; a single problem is enough to reject the database. */
 const MAX_PROBLEMS = 10
 const MAX_INT = 2 ** 31 - 1
 /**
- * What a row says that breaks `NOT NULL`, `UNIQUE`, `CHECK` or the type of a column: a schema that was changed in
- * place, a `CHECK` that was written later, a `REPLACE` of another version. The file itself is sound.
+ * Messages about rows that break `NOT NULL`, `UNIQUE`, `CHECK` or the type of a column, for example
+ * after the schema was changed in place or a `CHECK` was added later. The file itself is intact.
  */
 const CONSTRAINT =
   /^(?:(?:NULL|TEXT|NUMERIC|non-[A-Z]+) value in |CHECK constraint failed in |non-unique entry in index )/
-/** Result codes that say that the file itself is bad (SQLITE_CORRUPT, SQLITE_NOTADB). */
+/** Result codes for a damaged file (SQLITE_CORRUPT, SQLITE_NOTADB). */
 const DAMAGE_CODES: ReadonlySet<number> = new Set([11, 26])
 
 const [path, check] = process.argv.slice(2)
@@ -26,14 +26,15 @@ process.stdout.write(`${JSON.stringify(report(path as string, check === 'quick')
 
 function report(file: string, quick: boolean): IntegrityReport {
   const url = pathToFileURL(file)
-  // No WAL is looked for and none is made, though the header says WAL mode.
+  // SQLite neither looks for a WAL nor creates one, although the header says WAL mode.
   url.searchParams.set('immutable', '1')
   try {
     using database = new DatabaseSync(url, { readOnly: true })
-    // A database from a store is foreign input: nothing in its schema may run more than the check needs.
+    // A database from a store is untrusted input: its schema must not run anything that the check
+    // does not need.
     database.exec('PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0')
     const pragma = quick ? 'quick_check' : 'integrity_check'
-    // Damage of the trees themselves comes first, so this bound also bounds what SQLite writes of it.
+    // SQLite reports damage to the trees first, so this limit applies to it as well.
     const first = findings(database, pragma, MAX_PROBLEMS)
     const isCut = first.problems.length === 0 && first.warnings.length === MAX_PROBLEMS
     const { problems, warnings } = isCut ? findings(database, pragma, MAX_INT) : first

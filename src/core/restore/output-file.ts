@@ -7,8 +7,8 @@ import { RestoreError } from './restore-error.ts'
 
 /**
  * Files that SQLite reads together with a database of this name. A stale one is fatal: SQLite
- * replays an old WAL into a new database without a word. `-shm` first, because it alone can always
- * be made again.
+ * silently replays an old WAL into a new database. `-shm` comes first because only that file can
+ * always be recreated.
  */
 const SIDECARS = ['-shm', '-wal', '-journal'] as const
 
@@ -16,11 +16,11 @@ const SIDECARS = ['-shm', '-wal', '-journal'] as const
  * Refuses a target that a restore may not write to.
  *
  * @throws RestoreError `TargetExists` and `StaleSidecar` without `force`; `NotAFile` for a link,
- *   folder or device, also with `force`; `ParentMissing`
+ *   folder or device, even with `force`; `ParentMissing`
  */
 export async function checkOutput(output: string, force: Force): Promise<void> {
   if (basename(output) === '' || output.endsWith('/') || output.includes('\0')) {
-    throw new RestoreError('NotAFile', `${JSON.stringify(output)} is no file name.`, {
+    throw new RestoreError('NotAFile', `${JSON.stringify(output)} is not a file name.`, {
       path: output,
     })
   }
@@ -29,7 +29,7 @@ export async function checkOutput(output: string, force: Force): Promise<void> {
   if (!folder?.isDirectory()) {
     throw new RestoreError('ParentMissing', `The folder ${parent} does not exist.`, {
       path: parent,
-      hint: 'Make it first, or choose another output.',
+      hint: 'Create it first, or choose another output.',
     })
   }
   const target = await entryAt(output)
@@ -43,14 +43,16 @@ export async function checkOutput(output: string, force: Force): Promise<void> {
   }
 }
 
-/** What of an existing target a restore may replace: nothing, an empty file, or any file and its sidecars. */
+/**
+ * What a restore may replace at the target: nothing, an empty file, or any file and its sidecars.
+ */
 export type Force = boolean | 'empty'
 
-/** A file under a random name beside the target, readable by its owner only. */
+/** A file with a random name next to the target, readable only by its owner. */
 export interface StagedFile {
   readonly path: string
   readonly handle: FileHandle
-  /** Of this very file: another may stand under its name by the time that it is put in place. */
+  /** Inode of this file: another file may have its name by the time it is moved into place. */
   readonly ino: number
 }
 
@@ -59,7 +61,8 @@ export interface InstallOptions extends OutputAccess {
 }
 
 /**
- * Makes the file that a restore writes into. First sweeps what killed restores left in the folder.
+ * Creates the file that a restore writes to, after it has removed what killed restores left in the
+ * folder.
  *
  * @throws RestoreError `NoSpace`, `NotWritable`, `WriteFailed`
  */
@@ -76,8 +79,8 @@ export async function stageOutput(output: string): Promise<StagedFile> {
 }
 
 /**
- * Closes and removes a staged file, if it is still there. Best effort, since the restore has its
- * own error or its result by then: a leftover is swept by the next restore into the folder.
+ * Closes and removes a staged file if it still exists. Best effort, since the restore already has
+ * its error or result by then: the next restore into the folder removes a leftover.
  */
 export async function discardStaged(staged: StagedFile): Promise<void> {
   await staged.handle.close().catch(() => {})
@@ -85,13 +88,13 @@ export async function discardStaged(staged: StagedFile): Promise<void> {
 }
 
 /**
- * Gives the staged file the owner and mode of the target that it replaces, or those that were asked
- * for, then the target's name. Without `force` by link(2), which fails if the name was
- * taken meanwhile. With it, stale sidecars are first moved aside, then the target is replaced, then
- * they are deleted: in no order of events does the new database meet an old WAL, and a crash
- * in between leaves the old database and its sidecars, under names that end in `.before-restore`.
+ * Gives the staged file the owner and mode of the target that it replaces, or those requested, and
+ * then the target's name. Without `force` this uses link(2), which fails if the name was taken in
+ * the meantime. With `force`, stale sidecars are moved aside, then the target is replaced, then the
+ * sidecars are deleted: the new database never meets an old WAL, and a crash in between leaves the
+ * old database and its sidecars, under names that end in `.before-restore`.
  *
- * @returns what could not be kept of the target's owner and mode
+ * @returns what could not be preserved of the target's owner and mode
  * @throws RestoreError `TargetExists`, `StaleSidecar`, `NoSpace`, `NotWritable`, `WriteFailed`
  */
 export async function installOutput(
@@ -131,7 +134,7 @@ async function openUp(
   try {
     const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
     try {
-      if ((await handle.stat()).ino !== ino) throw new Error(`${path} was replaced meanwhile`)
+      if ((await handle.stat()).ino !== ino) throw new Error(`${path} was replaced in the meantime`)
       const warnings = await giveAccess(handle, path, before, access)
       await handle.sync()
       return warnings
@@ -143,14 +146,14 @@ async function openUp(
   }
 }
 
-/** The file system's error as one that says what to do. */
+/** The file system's error with a hint about what to do. */
 export function writeError(output: string, cause: unknown): RestoreError {
   const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? ''
   if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {
     return new RestoreError('NoSpace', `There is no space for ${output}: ${text(cause)}.`, {
       path: output,
       cause,
-      hint: 'Make room in the folder of the output (the database is staged there), or choose another.',
+      hint: 'Free space in the folder of the output, where the database is staged, or choose another output.',
     })
   }
   const denied = code === 'EACCES' || code === 'EPERM' || code === 'EROFS'
@@ -193,13 +196,13 @@ async function moveBack(moved: readonly Moved[]): Promise<void> {
       await rename(to, from)
     } catch (cause) {
       const message = `The restore failed, and ${to} could not be renamed back to ${from}: ${text(cause)}.`
-      const hint = 'Rename it by hand before the old database is opened.'
+      const hint = 'Rename it manually before the old database is opened.'
       throw new RestoreError('WriteFailed', message, { path: to, cause, hint })
     }
   }
 }
 
-/** The name is then taken by link(2), which fails if somebody makes the file anew in between. */
+/** The name is then taken by link(2), which fails if the file is created again in between. */
 async function removeEmpty(output: string): Promise<void> {
   const target = await entryAt(output)
   if (target === undefined) return
@@ -213,7 +216,7 @@ async function linkNew(staged: string, output: string): Promise<void> {
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
     if (code === 'EEXIST') throw targetExists(output)
-    // No hard links here (FAT, some network shares): the check above is all there is.
+    // Hard links are not available here (FAT, some network shares), so the check above has to do.
     if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EOPNOTSUPP' && code !== 'ENOSYS') {
       throw cause
     }
@@ -223,7 +226,7 @@ async function linkNew(staged: string, output: string): Promise<void> {
   await unlink(staged)
 }
 
-/** Best effort: what cannot be removed does not stand in the way of a restore. */
+/** Best effort: a file that cannot be removed does not prevent a restore. */
 async function sweepStaged(folder: string): Promise<void> {
   const names = await readdir(folder).catch(() => [])
   for (const name of names) {
@@ -244,14 +247,14 @@ async function entryAt(path: string): Promise<Stats | undefined> {
 }
 
 function targetExists(output: string): RestoreError {
-  return new RestoreError('TargetExists', `The output ${output} exists already.`, {
+  return new RestoreError('TargetExists', `The output ${output} already exists.`, {
     path: output,
-    hint: 'Choose another output, or stop what uses it and add --force to replace it.',
+    hint: 'Choose another output, or stop the programs that use it and add --force to replace it.',
   })
 }
 
 function staleSidecar(path: string): RestoreError {
-  const message = `The file ${path} is left from another database: SQLite would replay it into the restored one.`
+  const message = `The file ${path} was left by another database, and SQLite would replay it into the restored one.`
   return new RestoreError('StaleSidecar', message, {
     path,
     hint: 'Choose another output, or add --force to remove it.',
@@ -261,7 +264,7 @@ function staleSidecar(path: string): RestoreError {
 function notAFile(path: string): RestoreError {
   return new RestoreError('NotAFile', `${path} is not a regular file.`, {
     path,
-    hint: 'Links, folders and devices are never replaced: choose another output.',
+    hint: 'Choose another output: links, folders and devices are never replaced.',
   })
 }
 
@@ -269,23 +272,26 @@ function text(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause)
 }
 
-/** Who may use a restored file. */
+/** Owner and permissions of a restored file. */
 export interface OutputAccess {
-  /** Permission bits. Default: those of the file that is replaced; for a new one what the folder and the umask give. */
+  /**
+   * Permission bits. Default: those of the replaced file; for a new file according to the folder
+   * and the umask.
+   */
   readonly mode?: number | undefined
-  /** Default: as the file that is replaced; for a new one ourselves. */
+  /** Default: the owner of the replaced file; for a new file, this process's user. */
   readonly owner?: { readonly uid: number; readonly gid: number } | undefined
 }
 
 const PERMISSION_BITS = 0o777
 
 /**
- * Gives a staged file, which is its owner's alone, the owner and mode that it is to have under its
- * name. The owner first: a mode for the wrong owner would open it to others.
+ * Gives a staged file, which only its owner can access, its final owner and mode. The owner is set
+ * first, because the mode would otherwise give the wrong owner access.
  *
- * @param before the file that is replaced
- * @returns what could not be kept, in words
- * @throws the file system's error if an owner or mode that was asked for cannot be given
+ * @param before the replaced file
+ * @returns descriptions of what could not be preserved
+ * @throws the file system's error if a requested owner or mode cannot be set
  */
 export async function giveAccess(
   handle: FileHandle,
@@ -300,14 +306,16 @@ export async function giveAccess(
     const { uid, gid } = await handle.stat()
     const rights = `${before.uid}:${before.gid} (it is ${uid}:${gid} now)`
     warnings.push(`the owner of the replaced file could not be kept: ${rights}`)
-    // What its group could do is not meant for another group.
+    // The permissions of its group are not meant for another group.
     if (mode === undefined && gid !== before.gid) bits = before.mode & ~0o070
   }
   await handle.chmod((bits ?? (await usualMode(dirname(staged)))) & PERMISSION_BITS)
   return warnings
 }
 
-/** Only root can give a file to another owner; a group of our own can always be given. */
+/**
+ * Only root can change the owner of a file; it can always be given to one of the user's own groups.
+ */
 async function keepOwner(handle: FileHandle, { uid, gid }: Stats): Promise<boolean> {
   const now = await handle.stat()
   if (now.uid === uid && now.gid === gid) return true
@@ -323,7 +331,10 @@ async function keepOwner(handle: FileHandle, { uid, gid }: Stats): Promise<boole
   }
 }
 
-/** What a new file here gets: by the umask, by the folder's default ACL, by the file system. Found out by making one. */
+/**
+ * Owner and mode of a new file here, by the umask, the folder's default ACL and the file system.
+ * Determined by creating one.
+ */
 async function usualMode(folder: string): Promise<number> {
   const probe = join(folder, tempName())
   const handle = await open(probe, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o666)

@@ -2,7 +2,10 @@ import type { TXID } from '../ltx/index.ts'
 import type { LtxFileInfo } from '../replica/replica-client.ts'
 import type { RestorePoint } from './restore-error.ts'
 
-/** The last state up to `limit` (default: the end) that the files give; `undefined` for none. */
+/**
+ * The last state up to `limit` (default: the end) that the files can restore; `undefined` if there
+ * is none.
+ */
 export function restorableTo(
   files: readonly LtxFileInfo[],
   limit?: TXID | undefined,
@@ -11,7 +14,10 @@ export function restorableTo(
   return reached === undefined ? undefined : { txid: reached, time: timeOf(files, reached) }
 }
 
-/** When the state of a TXID was made: the earliest `createdAt` of the files that end with it, since a snapshot comes later. */
+/**
+ * Time of the state of a TXID: the earliest `createdAt` of the files that end with it, since a
+ * snapshot is stored later.
+ */
 export function timeOf(files: readonly LtxFileInfo[], txid: TXID): Date | undefined {
   let earliest: Date | undefined
   for (const { maxTxid, createdAt } of files) {
@@ -21,7 +27,9 @@ export function timeOf(files: readonly LtxFileInfo[], txid: TXID): Date | undefi
   return earliest
 }
 
-/** Ascending TXIDs of the states that the files give: those at which a chain from TXID 1 ends. */
+/**
+ * Ascending TXIDs of the states that the files can restore: those where a chain from TXID 1 ends.
+ */
 export function reachableTxids(files: readonly LtxFileInfo[], limit?: TXID | undefined): TXID[] {
   const reached: TXID[] = []
   for (const group of byEnd(files.filter((file) => limit === undefined || file.maxTxid <= limit))) {
@@ -41,7 +49,7 @@ export function byEnd(files: readonly LtxFileInfo[]): LtxFileInfo[][] {
   )
 }
 
-/** Greatest TXID that any file holds; 0 for no files. */
+/** Highest TXID in any file; 0 if there are no files. */
 export function lastTxid(files: readonly LtxFileInfo[]): TXID {
   let last = 0n as TXID
   for (const { maxTxid } of files) if (maxTxid > last) last = maxTxid

@@ -18,16 +18,16 @@ import {
   timeWarnings,
 } from './restore-time.ts'
 
-/** An object that could not be used, and around which the other objects gave the same state. */
+/** An object that could not be used, although other objects gave the same state. */
 export interface AvoidedObject {
   readonly key: string
   readonly reason: string
 }
 
-/** Objects gone around before giving up: more of them is a replica to repair, not to guess at. */
+/** How many objects to avoid before giving up: a replica with more needs repair. */
 export const MAX_AVOIDED = 5
 
-/** What a restore knows about the replica, over all its attempts. */
+/** What a restore learns about the replica during all its attempts. */
 export class RestoreAttempts {
   readonly avoided: AvoidedObject[] = []
   readonly #client: ReplicaClient
@@ -58,7 +58,10 @@ export class RestoreAttempts {
     }
   }
 
-  /** Time of the planned state, where neither the listing nor the header of the plan's last file has it. */
+  /**
+   * Time of the planned state, if neither the listing nor the header of the plan's last file has
+   * it.
+   */
   async readTime(plan: RestorePlan): Promise<Date | undefined> {
     const ends = (this.#files ?? []).filter(({ maxTxid }) => maxTxid === plan.txid)
     if (plan.time !== undefined || firstOfEach(ends)[0]?.key === plan.files.at(-1)?.key) {
@@ -73,7 +76,7 @@ export class RestoreAttempts {
     }
   }
 
-  /** Returns if another attempt may succeed; throws what the caller should see if not. */
+  /** Returns if another attempt may succeed; otherwise throws the error for the caller. */
   async failed(error: unknown): Promise<void> {
     const bad = badObject(error)
     if (bad === undefined) throw error
@@ -93,12 +96,16 @@ export class RestoreAttempts {
     if (this.avoided.length === 0 || this.#plan === undefined) {
       return planFromListing(this.#client, files, this.#target, { signal: this.#signal })
     }
-    // Exactly the state of the plan before: without an object, "latest" would silently be an older one.
+    // Exactly the state of the previous plan: without an object, "latest" would silently mean an
+    // older one.
     const { txid, time, target, warnings } = this.#plan
     return { ...planRestore(files, { kind: 'txid', txid }), target, time, warnings }
   }
 
-  /** Lists again for an object that is gone or changed. `false` if the listing still says the same of it. */
+  /**
+   * Lists again because an object is gone or has changed. False if the listing still shows it as
+   * before.
+   */
   async #listsAnew(bad: BadObject): Promise<boolean> {
     if (this.#relists === MAX_RELISTS) return false
     this.#relists++
@@ -107,7 +114,7 @@ export class RestoreAttempts {
     this.#files = this.#usable(files)
     const now = files.find((file) => file.key === bad.key)
     if (now !== undefined && now.size === before?.size) return false
-    // Retention only takes what other files cover, so an end that is gone was not taken by it.
+    // Retention only deletes files that others cover, so a missing last file was not deleted by it.
     if (this.#plan !== undefined && lastTxid(this.#files) < this.#plan.txid) throw this.#giveUp(bad)
     this.#vanished = bad
     return true
@@ -130,7 +137,7 @@ export class RestoreAttempts {
       key: bad.key,
       cause: bad.cause,
       restorableTo: point,
-      hint: 'Bring the object back from another copy of the replica, or restore the state before it.',
+      hint: 'Copy the object back from another copy of the replica, or restore the state before it.',
     })
   }
 }
@@ -142,7 +149,7 @@ interface BadFile {
   readonly cause: Error
 }
 
-/** Whole, and out of reach until somebody brings it back. */
+/** Intact, but not accessible until it is restored from the archive tier. */
 interface ArchivedFile {
   readonly code: 'ArchivedObject'
   readonly key: string
@@ -166,12 +173,12 @@ function badObject(error: unknown): BadObject | undefined {
   return { code: error.code, key: error.key, message: error.message, cause: error }
 }
 
-/** Listings after the first, when files vanish between listing and reading. */
+/** Further listings if files vanish between listing and reading. */
 export const MAX_RELISTS = 2
 
 /**
- * Lists a replica and plans a restore from it; writes nothing. Reads headers of 100 bytes only
- * where the store does not list the files' times.
+ * Lists a replica and plans a restore from it; writes nothing. Reads headers of 100 bytes only if
+ * the store does not list the files' times.
  *
  * @throws RestoreError `NoReplica`, `Gap`, `TargetNotReachable`
  * @throws ReplicaError for a header that is needed and cannot be read
@@ -195,7 +202,7 @@ export async function planFor(
   }
 }
 
-/** `planRestore`, with the header reads that a target time takes on a store without times. */
+/** `planRestore`, with the header reads that a target time needs on a store without times. */
 export async function planFromListing(
   client: ReplicaClient,
   files: readonly LtxFileInfo[],

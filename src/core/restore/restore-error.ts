@@ -4,16 +4,15 @@ import { formatTxid, type TXID } from '../ltx/index.ts'
 /**
  * What went wrong, as a closed set. Callers branch on `code`, never on the message.
  *
- * What was asked for: `InvalidTarget` (a time or TXID that cannot be understood).
- * The replica has no such state: `NoReplica` (no LTX file at all), `Gap` (TXIDs that no file
- * holds), `TargetNotReachable` (before the first state, behind the last, or between two that files
- * end with), `MissingObject` (listed and not there).
- * Its contents are wrong: `DamagedObject`, `MissingPage` (no file of the plan holds the page),
- * `PageSizeMismatch`, `ChecksumMismatch` (the files together do not make the database that was
- * replicated), `IntegrityCheckFailed` (SQLite finds the result corrupt),
- * `IntegrityCheckIncomplete` (SQLite could not finish the check).
- * The place to write to: `TargetExists`, `StaleSidecar`, `NotAFile`, `ParentMissing`, `NoSpace`,
- * `NotWritable`, `WriteFailed`.
+ * The request: `InvalidTarget` (a time or TXID that is not recognised). The replica has no such
+ * state: `NoReplica` (no LTX file at all), `Gap` (TXIDs that no file holds), `TargetNotReachable`
+ * (before the first state, after the last, or between two that files end with), `MissingObject`
+ * (listed, but not there). The contents of the replica: `DamagedObject`, `MissingPage` (no file of
+ * the plan holds the page), `PageSizeMismatch`, `ChecksumMismatch` (the files together do not
+ * produce the database that was replicated), `IntegrityCheckFailed` (SQLite finds the result
+ * corrupt), `IntegrityCheckIncomplete` (SQLite could not finish the check). The output:
+ * `TargetExists`, `StaleSidecar`, `NotAFile`, `ParentMissing`, `NoSpace`, `NotWritable`,
+ * `WriteFailed`.
  */
 export type RestoreErrorCode =
   | 'InvalidTarget'
@@ -47,13 +46,16 @@ export interface RestoreErrorOptions extends WalsyncErrorOptions {
   readonly key?: string | undefined
   /** File concerned. */
   readonly path?: string | undefined
-  /** Last state before the problem that the other objects still give, going by the listing. */
+  /**
+   * Last state before the problem that the other objects can still restore, according to the
+   * listing.
+   */
   readonly restorableTo?: RestorePoint | undefined
 }
 
 /**
- * A state that is not there is 6. Damage and gaps are 5, so that nobody mistakes a damaged backup for
- * none. A target that was badly chosen is the caller's 2.
+ * A state that does not exist gives 6. Damage and gaps give 5, so that a damaged backup is not
+ * mistaken for a missing one. A bad target is a usage error: 2.
  */
 const EXIT_CODES: Readonly<Record<RestoreErrorCode, ExitCode>> = {
   InvalidTarget: ExitCode.usage,
@@ -76,7 +78,7 @@ const EXIT_CODES: Readonly<Record<RestoreErrorCode, ExitCode>> = {
   WriteFailed: ExitCode.other,
 }
 
-/** The restore was not done. The target is as it was. */
+/** The restore failed. The target is unchanged. */
 export class RestoreError extends WalsyncError<RestoreErrorCode> {
   override readonly name = 'RestoreError'
   readonly key: string | undefined
@@ -91,7 +93,7 @@ export class RestoreError extends WalsyncError<RestoreErrorCode> {
   }
 }
 
-/** Says in a sentence how far a restore gets. */
+/** A sentence that says how far a restore gets. */
 export function restorableSentence(point: RestorePoint | undefined): string {
   if (point === undefined) return 'Without it no state can be restored.'
   const time = point.time === undefined ? '' : ` (${point.time.toISOString()})`

@@ -4,38 +4,50 @@ import { byEnd, lastTxid, reachableTxids, restorableTo, timeOf } from './reachab
 import { RestoreError, restorableSentence } from './restore-error.ts'
 import { type RestoreTarget, renderTarget } from './restore-target.ts'
 
-/** LTX files that together make one state of the database. A value: planning reads no object. */
+/**
+ * LTX files that together make up one state of the database. A plain value: planning reads no
+ * object.
+ */
 export interface RestorePlan {
   readonly target: RestoreTarget
-  /** Oldest first. The first starts at TXID 1, each next one at most one TXID behind its predecessor's end. */
+  /**
+   * Oldest first. The first starts at TXID 1, each further one at most one TXID after its
+   * predecessor's end.
+   */
   readonly files: readonly LtxFileInfo[]
-  /** TXID of the state that the files make. */
+  /** TXID of the resulting state. */
   readonly txid: TXID
-  /** Time of that state; `undefined` where neither the store lists times nor a header was read. */
+  /** Time of that state; `undefined` if the store does not list times and no header was read. */
   readonly time: Date | undefined
-  /** Sum of the files' sizes: what a restore reads at most. */
+  /** Sum of the files' sizes, the most that a restore reads. */
   readonly bytes: number
-  /** Why the state may not be the one that was meant: times that disagree with the order of states. */
+  /**
+   * Reasons why the state may not be the intended one: times that disagree with the order of
+   * states.
+   */
   readonly warnings: readonly string[]
 }
 
-/** What one more object costs, in bytes that could be read in the time of its request. */
+/**
+ * Cost of one more object, as the number of bytes that could be read in the time of its request.
+ */
 const REQUEST_BYTES = 64 * 1024
 
 /**
- * Chooses the files that reach the target exactly with the fewest bytes and objects. Every file of
- * every level takes part; files may overlap. A base that was taken later than TXID 1 cannot be
- * told from a listing, so the chain always starts at TXID 1: the restore stops reading at the base.
+ * Chooses the files that reach exactly the target with the fewest bytes and objects. All files of
+ * all levels are considered; files may overlap. A listing does not show which file is a base that
+ * was taken after TXID 1, so the chain always starts at TXID 1, and the restore stops reading at
+ * the base.
  *
- * A target time means the newest TXID whose file's `createdAt` is not later than it.
+ * A target time means the newest TXID whose file's `createdAt` is not later.
  *
  * @throws RestoreError `NoReplica`, `Gap`, `TargetNotReachable`
- * @throws TypeError for a target time if a `createdAt` is missing: `resolveTime` comes first then
+ * @throws TypeError for a target time if a `createdAt` is missing: call `resolveTime` first
  */
 export function planRestore(files: readonly LtxFileInfo[], target: RestoreTarget): RestorePlan {
   if (files.length === 0) {
-    throw new RestoreError('NoReplica', 'There is no LTX file under this replica.', {
-      hint: 'Check the name and the store URL: `walsync list` shows what is there.',
+    throw new RestoreError('NoReplica', 'This replica has no LTX files.', {
+      hint: 'Check the name and the store URL. `walsync list` shows the replicas of a store.',
     })
   }
   const wanted = targetTxid(files, target)
@@ -71,9 +83,9 @@ export interface ChainStep {
 
 /**
  * For each TXID that a chain from TXID 1 ends with, the last step of the cheapest one, by ascending
- * TXID. A file leads from any TXID in [minTxid - 1, maxTxid) to maxTxid. Files are taken by
- * ascending end. `useful` keeps the steps that no later end undercuts: TXIDs and costs both ascend
- * along it, so a binary search finds the cheapest predecessor.
+ * TXID. A file leads from any TXID in [minTxid - 1, maxTxid) to maxTxid. Files are processed by
+ * ascending end. `useful` keeps the steps that no step with a later end undercuts: both TXIDs and
+ * costs ascend in it, so a binary search finds the cheapest predecessor.
  */
 export function cheapestSteps(files: readonly LtxFileInfo[]): ChainStep[] {
   const steps: ChainStep[] = []
@@ -104,7 +116,10 @@ function cheapestChain(files: readonly LtxFileInfo[], wanted: TXID): LtxFileInfo
   return chain.reverse()
 }
 
-/** Costs rise with the TXIDs along the steps, so the first one that is far enough is the cheapest. */
+/**
+ * Costs rise with the TXIDs of the steps, so the first step that reaches far enough is the
+ * cheapest.
+ */
 function firstReaching(steps: readonly ChainStep[], txid: bigint): ChainStep | undefined {
   let low = 0
   let high = steps.length
@@ -116,7 +131,7 @@ function firstReaching(steps: readonly ChainStep[], txid: bigint): ChainStep | u
   return steps[low]
 }
 
-/** The error that says why no chain of files ends with `wanted`, and how far one gets. */
+/** The error that explains why no chain of files ends with `wanted`, and how far one gets. */
 export function unreachable(
   files: readonly LtxFileInfo[],
   target: RestoreTarget,
@@ -130,13 +145,13 @@ export function unreachable(
     const hint =
       point === undefined
         ? 'Restore from another copy of the replica.'
-        : `Restore with --txid ${formatTxid(point.txid)}, or look for the missing files in another copy of the replica.`
+        : `Restore with --txid ${formatTxid(point.txid)}, or copy the missing files from another copy of the replica.`
     return new RestoreError('Gap', message, { hint, restorableTo: point })
   }
   const last = lastTxid(files)
   if (wanted > last) {
     const message = `The replica ends at TXID ${formatTxid(last)}, before ${renderTarget(target)}. ${restorableSentence(point)}`
-    const hint = 'Leave the target out for the latest state.'
+    const hint = 'Omit the target to restore the latest state.'
     return new RestoreError('TargetNotReachable', message, { hint, restorableTo: point })
   }
   if (point === undefined) return tooEarly(files, target)
@@ -147,7 +162,7 @@ export function unreachable(
   return new RestoreError('TargetNotReachable', message, { hint, restorableTo: point })
 }
 
-/** TXIDs behind `reached` and up to `wanted` that no file holds, if that is what stops the chain. */
+/** TXIDs after `reached`, up to `wanted`, that no file holds, if that is what breaks the chain. */
 function gapBefore(
   files: readonly LtxFileInfo[],
   wanted: TXID,
@@ -216,7 +231,7 @@ export function planToJson(plan: RestorePlan): PlanJson {
   }
 }
 
-/** A plan as text for a person: what will be restored, then one line a file, oldest first. */
+/** A plan as readable text: what will be restored, then one line per file, oldest first. */
 export function renderPlan(plan: RestorePlan): string {
   const time = plan.time === undefined ? '' : ` of ${plan.time.toISOString()}`
   const count = plan.files.length === 1 ? '1 file' : `${plan.files.length} files`

@@ -2,15 +2,17 @@ import { DateTime, type DateTimeMaybeValid } from 'luxon'
 import { formatTxid, type TXID, txid } from '../ltx/index.ts'
 import { RestoreError } from './restore-error.ts'
 
-/** Which state to restore. `time`: the last transaction not later than it. `txid`: exactly it. */
+/**
+ * Which state to restore. `time`: the last transaction that is not later. `txid`: exactly that one.
+ */
 export type RestoreTarget =
   | { readonly kind: 'latest' }
   | { readonly kind: 'txid'; readonly txid: TXID }
   | { readonly kind: 'time'; readonly time: Date }
 
 /**
- * Reads a TXID: 16 hexadecimal digits as file names have them, `0x` and up to 16 hexadecimal
- * digits, or up to 15 decimal digits. So 16 digits are always hexadecimal.
+ * Parses a TXID: 16 hexadecimal digits as in file names, `0x` and up to 16 hexadecimal digits, or
+ * up to 15 decimal digits. So 16 digits are always hexadecimal.
  *
  * @throws RestoreError `InvalidTarget`
  */
@@ -19,7 +21,7 @@ export function parseTxidTarget(text: string): RestoreTarget {
   const hex = /^(?:0x)?([0-9a-f]{16})$/i.exec(trimmed) ?? /^0x([0-9a-f]{1,16})$/i.exec(trimmed)
   const digits = hex === null ? /^[0-9]{1,15}$/.exec(trimmed)?.[0] : `0x${hex[1]}`
   if (digits === undefined || BigInt(digits) === 0n) {
-    throw new RestoreError('InvalidTarget', `${JSON.stringify(text)} is no TXID.`, {
+    throw new RestoreError('InvalidTarget', `${JSON.stringify(text)} is not a TXID.`, {
       hint: 'Give 16 hexadecimal digits (000000000000002a), hexadecimal with 0x (0x2a), or decimal (42); the first TXID is 1.',
     })
   }
@@ -34,9 +36,9 @@ export function renderTarget(target: RestoreTarget): string {
 }
 
 export interface PointInTimeOptions {
-  /** The present, for `ago`, `today` and the refusal of later times. Default: the clock. */
+  /** The current time, for `ago`, `today` and the rejection of later times. Default: the clock. */
   readonly now?: Date | undefined
-  /** IANA name of the zone of times without one. Default: the system's. */
+  /** IANA name of the time zone for times without one. Default: the system's. */
   readonly zone?: string | undefined
 }
 
@@ -61,13 +63,13 @@ const UNIT_NAMES: Readonly<Record<string, string>> = Object.fromEntries(
 )
 
 /**
- * Reads a point in time as a person writes it: RFC 3339 with a zone, `2026-11-24 18:00[:00[.000]]`
- * in local time, `today 14:00`, `yesterday 14:00`, `10m ago`, `2 hours ago`, `1h 30m ago`.
- * Digits below a millisecond are dropped; a day is 24 hours, a week 7 of them.
+ * Parses a point in time as people write it: RFC 3339 with a zone, `2026-11-24 18:00[:00[.000]]` in
+ * local time, `today 14:00`, `yesterday 14:00`, `10m ago`, `2 hours ago`, `1h 30m ago`. Digits
+ * below a millisecond are dropped; a day is 24 hours, a week is 7 days.
  *
- * Refused, because a guess would restore another state than the one meant: dates without a time of
- * day, `03/04/2026`, bare numbers, months and years ago, local times that a change of the clocks
- * skips or repeats, and times later than now.
+ * Rejected, because a guess could restore the wrong state: dates without a time of day,
+ * `03/04/2026`, bare numbers, months and years ago, local times that daylight saving time skips or
+ * repeats, and times in the future.
  *
  * @throws RestoreError `InvalidTarget`
  */
@@ -106,7 +108,10 @@ function parse(text: string, given: string, now: Date, zone: string): Date {
   return validDate(at, given)
 }
 
-/** Groups of `CLOCK` as `HH:MM:SS.mmm`. Hour 24 would be another day's midnight, so it is none. */
+/**
+ * Groups of `CLOCK` as `HH:MM:SS.mmm`. Hour 24 would be midnight of the next day, so it is not
+ * accepted.
+ */
 function clockOf([hour, minute, second, fraction]: readonly (string | undefined)[]): string {
   const ms = (fraction ?? '').slice(0, 3).padEnd(3, '0')
   return `${hour === '24' ? '99' : hour}:${minute}:${second ?? '00'}.${ms}`

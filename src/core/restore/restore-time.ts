@@ -5,22 +5,22 @@ import { byEnd, timeOf } from './reachable-states.ts'
 import type { RestorePoint } from './restore-error.ts'
 import { tooEarly } from './restore-plan.ts'
 
-/** Headers read at one time; each round divides the candidates by this and one. */
+/** Headers read concurrently; each round divides the number of candidates by this plus one. */
 const PROBES = 8
 
-/** The state found, and those whose times were read on the way, by ascending TXID. */
+/** The state that was found, and those whose times were read on the way, by ascending TXID. */
 export interface ResolvedTime extends RestorePoint {
   readonly states: readonly TimedState[]
 }
 
 /**
- * The newest TXID that stood at a time, for stores whose listing has no `createdAt`: a search
- * through the files in TXID order, by their headers of 100 bytes. Times ascend with TXIDs, except
- * where the writer's clock was set back; there, any TXID that was followed by a later time may be found. The
- * store's own times say where to look first, so two reads are the rule.
+ * The newest TXID at a given time, for stores whose listing has no `createdAt`: a search through
+ * the files in TXID order that reads their headers of 100 bytes. Times ascend with TXIDs unless the
+ * writer's clock was set back; in that case any TXID that is followed by a later time may be found.
+ * The store's own times show where to look first, so two reads usually suffice.
  *
  * @throws RestoreError `TargetNotReachable` if every file is later
- * @throws ReplicaError for a header that cannot be read: a guess might miss the state asked for
+ * @throws ReplicaError for a header that cannot be read: a guess might miss the requested state
  */
 export async function resolveTime(
   client: ReplicaClient,
@@ -72,19 +72,25 @@ async function createdAt(
   return file.createdAt ?? new Date((await client.readHeader(file, options)).timestamp)
 }
 
-/** How far a store's clock and a writer's may differ before the difference says anything, in milliseconds. */
+/**
+ * How much the clocks of a store and a writer may differ before the difference means anything, in
+ * milliseconds.
+ */
 const CLOCK_TOLERANCE_MS = 5 * 60_000
 
-/** A state with the two times that are known of it. */
+/** A state with its two known times. */
 export interface TimedState {
   readonly txid: TXID
-  /** By the writer's clock: what a target time is compared with. */
+  /** By the writer's clock. A target time is compared with this one. */
   readonly time: Date
-  /** By the store's clock: when the object was there. */
+  /** By the store's clock, when the object was stored. */
   readonly storedAt: Date
 }
 
-/** Of the files with one end, the lowest level was made first and has the transaction's own time. */
+/**
+ * Of the files with the same end, the one with the lowest level was written first and has the
+ * transaction's own time.
+ */
 export function firstOfEach(files: readonly LtxFileInfo[]): LtxFileInfo[] {
   return byEnd(files).map((group) =>
     group.reduce((lowest, file) => (file.level < lowest.level ? file : lowest)),
@@ -92,13 +98,13 @@ export function firstOfEach(files: readonly LtxFileInfo[]): LtxFileInfo[] {
 }
 
 /**
- * Why a restore to a time may not give the state that was meant. A writer's times never run
- * backwards along TXIDs, so after a run with the clock ahead all states have times to come until the
- * clock has caught up: a target time then leads to the last state before that run. That state is
- * the newest one known to be in time, but no proof that none came after it.
+ * Why a restore to a time may not give the intended state. A writer's times never decrease with
+ * TXIDs. After a period with the clock ahead, all states therefore have future times until the
+ * clock has caught up, and a target time leads to the last state before that period. That is the
+ * newest state known to be in time, but later ones may have been in time as well.
  *
  * @param states with known times, by ascending TXID
- * @param files by ascending TXID: may hold more states than `states`
+ * @param files by ascending TXID; may include more states than `states`
  */
 export function timeWarnings(
   states: readonly TimedState[],
@@ -112,9 +118,11 @@ export function timeWarnings(
   if (next !== undefined && isAhead(next, now)) {
     const { txid, time, storedAt } = next
     const ahead =
-      time > now ? 'is still to come' : `was stored at ${storedAt.toISOString()} already`
+      time > now
+        ? 'is in the future'
+        : `is later than ${storedAt.toISOString()}, when it was stored`
     warnings.push(
-      `TXID ${formatTxid(txid)}, after the restored state, has the time ${time.toISOString()}, which ${ahead}: the clock was ahead when it was written. It and later states may be older than they say, and belong to ${target.toISOString()}. ${advice(files, chosen, target)}`,
+      `TXID ${formatTxid(txid)}, after the restored state, has the time ${time.toISOString()}, which ${ahead}: the clock was ahead when it was written. It and later states may be older than their times and may belong before ${target.toISOString()}. ${advice(files, chosen, target)}`,
     )
   }
   const late = states.find(({ txid, time }) => txid < chosen && time > target)
@@ -130,19 +138,22 @@ function isAhead({ time, storedAt }: TimedState, now: Date): boolean {
   return time > now || time.getTime() > storedAt.getTime() + CLOCK_TOLERANCE_MS
 }
 
-/** The store's own times say which states were there by then, if the objects were not copied since. */
+/**
+ * The store's own times show which states existed by then, unless the objects have been copied
+ * since.
+ */
 function advice(files: readonly LtxFileInfo[], chosen: TXID, target: Date): string {
   const stored = files.findLast(({ lastModified }) => lastModified <= target)
   const other =
     stored === undefined || stored.maxTxid <= chosen
       ? ''
-      : ` By the store's own times, TXID ${formatTxid(stored.maxTxid)} was the newest there by then.`
-  return `--txid names a state for sure.${other}`
+      : ` By the store's own times, TXID ${formatTxid(stored.maxTxid)} was the newest one at that time.`
+  return `--txid names a state unambiguously.${other}`
 }
 
 /**
- * When the state of a TXID was made. Every command shows this time, and a restore to a time goes by
- * it: the listed `createdAt`, or else the timestamp in the header of the state's first file.
+ * Time of the state of a TXID. Every command shows this time, and a restore to a time uses it: the
+ * listed `createdAt`, or else the timestamp in the header of the state's first file.
  *
  * @returns `undefined` if no file ends with the TXID, or if the timestamp is not a valid time
  * @throws ReplicaError for a header that cannot be read; StoreError
@@ -159,7 +170,7 @@ export async function readStateTime(
   return Number.isNaN(time.getTime()) ? undefined : time
 }
 
-/** `readStateTime` for a display: where no header can be read, the store's own time of the file. */
+/** `readStateTime` for display: if no header can be read, the store's own time of the file. */
 export async function findStateTime(
   client: ReplicaClient,
   files: readonly LtxFileInfo[],

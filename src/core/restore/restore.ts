@@ -22,7 +22,7 @@ export interface RestoreOptions extends OutputAccess {
   readonly force?: Force | undefined
   /** Default `full`. */
   readonly integrityCheck?: IntegrityCheck | undefined
-  /** Reads at one time, each of up to 2 MiB held in memory. Default 8. */
+  /** Concurrent reads, each of up to 2 MiB held in memory. Default 8. */
   readonly parallelism?: number | undefined
   readonly onProgress?: ((progress: RestoreProgress) => void) | undefined
   readonly signal?: AbortSignal | undefined
@@ -30,7 +30,7 @@ export interface RestoreOptions extends OutputAccess {
 
 export interface RestoreResult {
   readonly plan: RestorePlan
-  /** Time of the restored state; `undefined` if the newest header's cannot be a time. */
+  /** Time of the restored state; `undefined` if the newest header has no valid time. */
   readonly time: Date | undefined
   readonly pageSize: number
   /** Size of the database in pages. */
@@ -38,7 +38,10 @@ export interface RestoreResult {
   /** Size of the database in bytes. */
   readonly bytes: number
   readonly filesRead: number
-  /** Files of the plan whose pages newer files had all: not read, so not verified. */
+  /**
+   * Files of the plan that were not read, and so not verified, because newer files had all of their
+   * pages.
+   */
   readonly filesSkipped: number
   readonly bytesRead: number
   readonly durationMs: number
@@ -46,9 +49,9 @@ export interface RestoreResult {
   /** Empty unless the replica needs repair. */
   readonly avoided: readonly AvoidedObject[]
   /**
-   * What somebody should look at though the restore is right: rows that break a constraint of their
-   * table, which they did before, too; an owner that could not be kept; times that disagree with the
-   * order of states, so that a time may mean another one.
+   * Things to check although the restore succeeded: rows that break a constraint of their table, as
+   * they did in the source; an owner that could not be preserved; times that disagree with the
+   * order of states, so that a target time may mean another state.
    */
   readonly warnings: readonly string[]
 }
@@ -57,9 +60,9 @@ export interface RestoreResult {
  * Restores one state of a database to a file. After a crash or error at any moment the output is
  * the old file, if there was one, or the complete new one.
  *
- * Objects that vanish meanwhile (retention) lead to a new listing. A damaged or missing object is
- * gone around if the others make the very same state, and reported; otherwise it is an error that
- * says how far a restore gets.
+ * If objects vanish in the meantime because of retention, the replica is listed again. A damaged or
+ * missing object is avoided and reported if the others make up exactly the same state; otherwise it
+ * is an error that says how far a restore gets.
  *
  * @throws RestoreError, StoreError; the signal's reason
  */
@@ -75,7 +78,8 @@ export async function restoreReplica(
     throw new RangeError(`Expected \`parallelism\` to be a positive integer, got ${parallelism}.`)
   }
   signal?.throwIfAborted()
-  // Before it is made absolute, which would drop the slash at the end of a folder's name.
+  // Checked before the path is made absolute, which would drop the slash at the end of a folder's
+  // name.
   await checkOutput(output, force)
   const path = resolve(output)
   const { mode, owner } = options
@@ -120,13 +124,13 @@ export interface RunOptions extends InstallOptions {
 }
 
 export interface RanPlan extends AppliedPlan {
-  /** What the restored database or its file has that somebody should look at, in words. */
+  /** Descriptions of what should be checked about the restored database or its file. */
   readonly warnings: readonly string[]
 }
 
 /**
- * Runs a plan into a staged file beside the output, flushes and checks it, then gives it the
- * output's name. Whatever fails before that leaves the output as it was and no staged file.
+ * Runs a plan into a staged file next to the output, flushes and checks it, then gives it the
+ * output's name. If anything fails before that, the output is unchanged and no staged file is left.
  */
 export async function runPlan(
   client: ReplicaClient,
@@ -143,7 +147,7 @@ export async function runPlan(
       signal,
     })
     await staged.handle.sync()
-    // A failed close can be where a network file system reports that it is full.
+    // A network file system may report only on close that it is full.
     await staged.handle.close()
     onProgress?.({
       phase: 'check',
@@ -164,7 +168,7 @@ export async function runPlan(
   }
 }
 
-/** The file system's own error, not one that a store or a decoder made of it. */
+/** An error of the file system itself, not one that a store or a decoder has wrapped. */
 function isSystemError(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error && !isStoreError(error)
 }

@@ -16,8 +16,8 @@ export interface ScratchOptions {
 }
 
 /**
- * Restores a state into a folder of its own under the system's temporary folder, with SQLite's
- * integrity check, and lends it out. The folder is gone when the promise settles.
+ * Restores a state into a new folder under the system's temporary folder, with SQLite's integrity
+ * check, and passes it to `use`. The folder is gone when the promise settles.
  *
  * @throws RestoreError, also `NoSpace` before anything is written; StoreError; what `use` throws
  */
@@ -38,7 +38,7 @@ export async function withScratchRestore<T>(
   }
 }
 
-/** Temporary folders are often memory: filling one up would hurt more than this restore. */
+/** Temporary folders are often in memory: filling one up would affect more than this restore. */
 async function assertRoom(
   client: ReplicaClient,
   target: RestoreTarget,
@@ -49,14 +49,14 @@ async function assertRoom(
   const needed = await sizeAfter(client, plan.files.at(-1) as LtxFileInfo, signal)
   const { bavail, bsize } = await statfs(folder)
   if (needed <= bavail * bsize) return
-  const message = `A restore needs ${needed} bytes, and ${tmpdir()} has ${bavail * bsize}.`
+  const message = `A restore needs ${needed} bytes, but ${tmpdir()} has only ${bavail * bsize} free.`
   throw new RestoreError('NoSpace', message, {
     path: folder,
     hint: 'Set TMPDIR to a folder with more room.',
   })
 }
 
-/** 0 where the header cannot be read: the restore will say why. */
+/** 0 if the header cannot be read; the restore will report why. */
 async function sizeAfter(
   client: ReplicaClient,
   file: LtxFileInfo,

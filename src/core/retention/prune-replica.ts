@@ -13,7 +13,9 @@ export interface PruneOptions {
 
 export interface PruneResult {
   readonly deleted: readonly LtxFileInfo[]
-  /** Objects that could not be deleted, and why. Running the same plan or a new one tries again. */
+  /**
+   * Objects that could not be deleted, and why. Running the same plan or a new one retries them.
+   */
   readonly failures: readonly DeleteFailure[]
 }
 

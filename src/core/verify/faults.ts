@@ -103,7 +103,7 @@ export function misfits(
     const messages = {
       PageSizeChange: `The object ${file.key} has pages of ${own.pageSize} bytes, ${previous?.file.key} before it of ${before.pageSize}.`,
       MissingPages: `The object ${file.key} makes the database grow from ${before.commit} to ${own.commit} pages and has only those from ${own.tailFrom} on.`,
-      ChecksumMismatch: `The object ${file.key} changes another state of the database than ${previous?.file.key} before it leaves.`,
+      ChecksumMismatch: `The object ${file.key} does not start from the state of the database that ${previous?.file.key}, the object before it, ends with.`,
     }
     faults.push({ code, key: file.key, message: messages[code] })
   }

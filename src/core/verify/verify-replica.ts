@@ -106,7 +106,7 @@ async function readTimes(
 }
 
 function noReplica(): RestoreError {
-  return new RestoreError('NoReplica', 'There is no LTX file under this replica.', {
-    hint: 'Check the name and the store URL: `walsync list` shows what is there.',
+  return new RestoreError('NoReplica', 'This replica has no LTX files.', {
+    hint: 'Check the name and the store URL. `walsync list` shows the replicas of a store.',
   })
 }

@@ -344,7 +344,7 @@ describe('an input that is in the way', () => {
       hint: expect.stringContaining('walsync repair'),
     })
     expect(error.message).toBe(
-      'The object ltx/0/0000000000000004-0000000000000004.ltx changes another state of the database than ltx/0/0000000000000003-0000000000000003.ltx before it leaves.',
+      'The object ltx/0/0000000000000004-0000000000000004.ltx does not start from the state of the database that ltx/0/0000000000000003-0000000000000003.ltx, the object before it, ends with.',
     )
     expect(await levelFiles(client, 1)).toEqual([])
   })
@@ -373,7 +373,7 @@ describe('an input that is in the way', () => {
       key: 'ltx/0/0000000000000002-0000000000000002.ltx',
       cause: expect.anything(),
     })
-    expect(error.message).toContain('of another history')
+    expect(error.message).toContain('belongs to another history')
     expect(await levelFiles(client, 9)).toEqual([])
   })
 

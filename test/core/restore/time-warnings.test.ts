@@ -45,16 +45,16 @@ describe('a restore to a time', () => {
     }
   })
 
-  it('warns where the next state has a time that is still to come', async () => {
+  it('warns where the next state has a time in the future', async () => {
     const ahead = (Date.now() - timeOfTxid(0).getTime()) / 60_000 + 400 * DAY
     // After two commits with the wrong clock the writer counts on from the last time.
     const minutes = [1, 2, ahead, ahead + 1, ahead + 1.1, ahead + 1.2]
     for (const plan of await plansFor(minutes, 5.5, [1, 2, 3, 4, 5, 6])) {
       expect(plan).toMatchObject({ txid: 2n, time: timeOfTxid(2) })
       expect(plan.warnings).toHaveLength(1)
-      expect(plan.warnings[0]).toMatch(/TXID 0{15}3, after the restored state, .* still to come/)
+      expect(plan.warnings[0]).toMatch(/TXID 0{15}3, after the restored state, .* in the future/)
       expect(plan.warnings[0]).toContain('--txid')
-      expect(plan.warnings[0]).toContain('TXID 0000000000000005 was the newest there by then')
+      expect(plan.warnings[0]).toContain('TXID 0000000000000005 was the newest one at that time')
     }
   })
 
@@ -63,7 +63,9 @@ describe('a restore to a time', () => {
     const minutes = [1, 2, 603, 604, 605]
     for (const plan of await plansFor(minutes, 10, [1, 2, 3, 4, 700])) {
       expect(plan.txid).toBe(2n)
-      expect(plan.warnings[0]).toContain(`stored at ${timeOfTxid(3).toISOString()} already`)
+      expect(plan.warnings[0]).toContain(
+        `later than ${timeOfTxid(3).toISOString()}, when it was stored`,
+      )
     }
     for (const plan of await plansFor(minutes, 606, [1, 2, 3, 4, 700])) {
       expect(plan).toMatchObject({ txid: 5n, warnings: [] })
