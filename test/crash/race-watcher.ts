@@ -3,6 +3,7 @@ import { once } from 'node:events'
 
 interface RaceEvent {
   readonly event: string
+  readonly time: string
   readonly txid?: string | undefined
   readonly epoch?: number | undefined
   readonly reason?: string | undefined
@@ -58,6 +59,18 @@ export class RaceWatcher {
 
   has(event: string): boolean {
     return this.events.some((one) => one.event === event)
+  }
+
+  /** When the first of these events was, in milliseconds; `undefined` if none came. */
+  timeOf(...events: readonly string[]): number | undefined {
+    const found = this.events.find(({ event }) => events.includes(event))
+    return found && Date.parse(found.time)
+  }
+
+  /** When it last said that a TXID is in the store, in milliseconds. */
+  get lastShippedAt(): number {
+    const last = this.events.findLast(({ event }) => ACKNOWLEDGING.has(event))
+    return last === undefined ? 0 : Date.parse(last.time)
   }
 
   /** For a report. */

@@ -1,4 +1,5 @@
 // Usage: npm run test:race -- --races 500 [--parallel 2] [--bin dist/cli/bin.js]
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { runRaces } from './race-run.ts'
 
@@ -14,7 +15,7 @@ let told = 0
 const report = await runRaces({
   races: Number(values.races),
   parallel: Number(values.parallel),
-  ...(values.bin === undefined ? {} : { bin: values.bin }),
+  ...(values.bin === undefined ? {} : { bin: resolve(values.bin) }),
   onRound: ({ races, fenced, pauses, kills, restores, problems }) => {
     console.log(
       `${races} races, ${fenced} fenced, ${pauses} pauses, ${kills} kills, ${restores} restores, ${problems.length} problems`,

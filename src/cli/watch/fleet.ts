@@ -188,7 +188,7 @@ export class Fleet {
       this.#stopEngine(timeoutMs),
       ...ending.map(({ work }) => work),
     ])
-    this.#parts.handOver?.releaseAll()
+    await this.#parts.handOver?.passOn()
     const lost = ending.filter(({ error }) => error !== undefined).map((m) => m.database.name)
     return [...unshipped, ...lost]
   }

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { HandOverLock, type LockHolder, type LockPhase } from '../../core/db/index.ts'
 import type { WatchedDatabase } from './watched-database.ts'
 
@@ -23,6 +24,11 @@ interface Entry {
 /** Times that a lock must be found taken before that counts: others who try it take it for a moment. */
 const LOOKS = 3
 
+/** Times in milliseconds: until a successor has taken the lock, until it replicates, and between two looks. */
+const NOBODY_MS = 1000
+const PASS_ON_MS = 5000
+const PASS_ON_TICK_MS = 10
+
 /** Which databases this process replicates, and for which it stands by until another process ends. */
 export class HandOver {
   readonly #onUnavailable: (database: WatchedDatabase, error: Error) => void
@@ -41,6 +47,7 @@ export class HandOver {
   take(database: WatchedDatabase, now: number): boolean {
     const entry = this.#entryOf(database)
     if (entry.isForced || this.#tryTake(entry, database)) return true
+    entry.lock.keepPlace()
     entry.waitingSince ??= now
     const { takeOverAfterMs } = database.settings
     entry.isForced = takeOverAfterMs !== undefined && now - entry.waitingSince >= takeOverAfterMs
@@ -87,6 +94,7 @@ export class HandOver {
     const since = entry?.waitingSince
     if (entry === undefined || since === undefined) return undefined
     entry.waitingSince = undefined
+    entry.lock.leavePlace()
     return Math.max(0, now - since)
   }
 
@@ -97,12 +105,29 @@ export class HandOver {
 
   /** Lets another process replicate the database. Nothing of it may be written by this one afterwards. */
   release(name: string): void {
-    this.#entries.get(name)?.lock.release()
+    const entry = this.#entries.get(name)
+    if (entry?.waitingSince !== undefined) entry.lock.leavePlace()
+    entry?.lock.release()
     this.#entries.delete(name)
   }
 
-  releaseAll(): void {
+  /**
+   * Releases all, and resolves when the processes that waited have begun to replicate. The caller
+   * keeps its databases open until then: otherwise an application could restart a log in between,
+   * and the successor would need a full copy.
+   */
+  async passOn(): Promise<void> {
+    const held = [...this.#entries.values()].map(({ lock }) => lock).filter((lock) => lock.isHeld)
+    const awaited = held.filter((lock) => lock.isAwaited)
     for (const name of [...this.#entries.keys()]) this.release(name)
+    const startedAt = performance.now()
+    const isOver = (lock: HandOverLock) => {
+      const successor = lock.holder()
+      const waitedMs = performance.now() - startedAt
+      if (successor === undefined) return waitedMs > NOBODY_MS
+      return successor.phase === 'ready' || waitedMs > PASS_ON_MS
+    }
+    while (!awaited.every(isOver)) await delay(PASS_ON_TICK_MS)
   }
 
   #entryOf({ name, path, replica }: WatchedDatabase): Entry {

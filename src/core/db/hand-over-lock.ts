@@ -10,6 +10,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { hostname } from 'node:os'
@@ -36,6 +37,8 @@ export class LockUnavailableError extends Error {
 
 /** SQLITE_BUSY and SQLITE_LOCKED. */
 const BUSY: ReadonlySet<number> = new Set([5, 6])
+/** A process that waits renews its place at least this often, in milliseconds. */
+const PLACE_MS = 2000
 /** How many links to a file that does not exist (yet) are followed. */
 const MAX_LINKS = 40
 
@@ -135,6 +138,31 @@ export class HandOverLock {
     }
   }
 
+  /** Lets the holder know that somebody waits. Best effort: the lock comes free all the same. */
+  keepPlace(): void {
+    const now = new Date()
+    try {
+      utimesSync(this.#placePath, now, now)
+    } catch {
+      try {
+        writeFileSync(this.#placePath, '')
+      } catch {
+        // The holder does not wait for its successor then, which may have to take a full copy.
+      }
+    }
+  }
+
+  /** Does not wait any more. */
+  leavePlace(): void {
+    rmSync(this.#placePath, { force: true })
+  }
+
+  /** Does another process wait for the lock? */
+  get isAwaited(): boolean {
+    const place = statSync(this.#placePath, { throwIfNoEntry: false })
+    return place !== undefined && Math.abs(Date.now() - place.mtimeMs) < PLACE_MS
+  }
+
   /**
    * Releases the lock and closes the file. The file stays for the next holder, unless there is no
    * database: a process that has opened it in the meantime notices that it is gone and creates it
@@ -143,6 +171,7 @@ export class HandOverLock {
   release(): void {
     if (this.#isHeld) {
       rmSync(this.#holderPath, { force: true })
+      if (!this.isAwaited) this.leavePlace()
       if (!existsSync(this.#database)) rmSync(this.path, { force: true })
     }
     this.#isHeld = false
@@ -151,6 +180,10 @@ export class HandOverLock {
 
   get #holderPath(): string {
     return this.path.replace(/\.lock$/, '.json')
+  }
+
+  get #placePath(): string {
+    return this.path.replace(/\.lock$/, '.waiting')
   }
 
   #open(): DatabaseSync {
