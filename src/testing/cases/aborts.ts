@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { CaseContext } from '../case-context.ts'
 import type { ContractCase, Facet } from '../contract-case.ts'
 import {
@@ -120,13 +121,17 @@ const cases: readonly ContractCase[] = [
       const { store, faults } = context
       const body = bytes(20_000)
       for (const afterCommit of [false, true]) {
+        const key = afterCommit ? 'stored' : 'stalled'
         faults.reset()
         faults.stall({ on: 'put', afterCommit })
         const controller = new AbortController()
-        setTimeout(() => controller.abort(reason()), 50)
-        await rejection(store.put('k', body, { signal: controller.signal }))
+        const put = rejection(store.put(key, body, { signal: controller.signal }))
+        while (faults.requestCount('put') === 0) await delay(5)
+        while (afterCommit && (await store.head(key)) === undefined) await delay(5)
+        controller.abort(reason())
+        await put
         faults.reset()
-        if (await store.head('k')) sameBytes(await read(store, 'k'), body)
+        if (await store.head(key)) sameBytes(await read(store, key), body)
         else assert.ok(!afterCommit, 'a committed object is not there')
       }
     },

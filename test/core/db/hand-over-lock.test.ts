@@ -1,0 +1,48 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { HandOverLock } from '../../../src/core/db/index.ts'
+
+let folder: string
+let database: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'walsync lock '))
+  database = join(folder, 'app.db')
+  writeFileSync(database, '')
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+describe('a hand-over lock', () => {
+  it('has one name for one replica, and another for another', () => {
+    const names = ['a', 'a', 'b'].map((replica) => new HandOverLock(database, replica).name)
+    expect(names[0]).toBe(names[1])
+    expect(names[0]).not.toBe(names[2])
+  })
+
+  it('knows whether another process waits for it', () => {
+    const holder = new HandOverLock(database, 'a')
+    const newcomer = new HandOverLock(database, 'a')
+    expect(holder.tryTake()).toBe(true)
+    expect(newcomer.tryTake()).toBe(false)
+    expect(holder.isAwaited).toBe(false)
+    newcomer.keepPlace()
+    expect(holder.isAwaited).toBe(true)
+    newcomer.leavePlace()
+    expect(holder.isAwaited).toBe(false)
+    holder.release()
+    newcomer.release()
+  })
+
+  it('takes no notice of a process that has not renewed its place, and removes what it left', () => {
+    const holder = new HandOverLock(database, 'a')
+    holder.tryTake()
+    new HandOverLock(database, 'a').keepPlace()
+    const place = readdirSync(folder).find((name) => name.endsWith('.waiting'))!
+    const past = new Date(Date.now() - 60_000)
+    utimesSync(join(folder, place), past, past)
+    expect(holder.isAwaited).toBe(false)
+    holder.release()
+    expect(existsSync(join(folder, place))).toBe(false)
+  })
+})
