@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { runKills } from './kill-run.ts'
 
-const KILLS = 60
+const KILLS = 40
 
 it(`${KILLS} kills of watcher and writer: every restore is a valid prefix, the last equals the source`, async () => {
   const report = await runKills({ kills: KILLS, killsPerRound: 20 })
