@@ -1,4 +1,5 @@
 import { Counter, Gauge, Registry } from 'prom-client'
+import { isStoreError } from '../../core/store/index.ts'
 import type { StoreVerb } from '../../core/store/observed-store.ts'
 import type { FleetEvent } from '../watch/fleet-event.ts'
 import type { FleetStatus } from '../watch/fleet-status.ts'
@@ -30,7 +31,7 @@ export class Metrics {
   readonly #source: MetricsSource
   readonly #uploads = this.#counter(
     'walsync_uploads_total',
-    'Uploads of changes and full copies.',
+    'Uploads of changes and full copies, each try that failed included.',
     ['result'],
   )
   readonly #bytes = this.#counter(
@@ -112,7 +113,7 @@ export class Metrics {
       case 'store-error':
       case 'database-error':
         this.#errors.inc({ work: event.during })
-        if (event.type === 'store-error') this.#uploads.inc({ result: 'failure' })
+        if (isFailedUpload(event)) this.#uploads.inc({ result: 'failure' })
         break
       case 'maintenance-error':
         this.#errors.inc({ work: 'upkeep' })
@@ -193,6 +194,16 @@ export class Metrics {
   ): Gauge<L> {
     return new Gauge({ name, help, labelNames, registers: [this.#registry] })
   }
+}
+
+type WorkFailed = Extract<FleetEvent, { readonly during: unknown; readonly error: unknown }>
+
+/** The first full copy is part of the replication, in which other requests can fail as well. */
+function isFailedUpload({ type, during, error }: WorkFailed): boolean {
+  if (type !== 'store-error') return false
+  if (during === 'upload' || during === 'snapshot') return true
+  const isPut = during === 'replication' && isStoreError(error) && error.op === 'put'
+  return isPut && error.key?.endsWith('.ltx') === true
 }
 
 function labelled(all: readonly FleetStatus[]): readonly FleetStatus[] {

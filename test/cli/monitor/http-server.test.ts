@@ -2,6 +2,8 @@ import { request } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type HttpServer, serveHttp } from '../../../src/cli/monitor/http-server.ts'
 import { Monitor } from '../../../src/cli/monitor/monitor.ts'
+import type { FleetEvent } from '../../../src/cli/watch/fleet-event.ts'
+import { StoreError } from '../../../src/core/store/index.ts'
 import { FakeRun } from './fake-run.ts'
 
 let run: FakeRun
@@ -66,6 +68,26 @@ describe('the HTTP interface', () => {
     expect(text.split('\n').length).toBeLessThan(6200)
     // CPU time of this process for the request and its reader: waiting for others does not count.
     expect(cpuMs).toBeLessThan(150)
+  })
+
+  it('counts as failed uploads only those, not every error of a store', async () => {
+    const failed = (during: string, op: string, key: string) => {
+      const error = new StoreError('Unavailable', 'away', { op, key })
+      run.emit({ type: 'store-error', database: 'app', during, error, retryInMs: 1 } as FleetEvent)
+    }
+    const failures = async () =>
+      /walsync_uploads_total\{result="failure"\} (\d+)/.exec((await get('/metrics')).text)?.[1]
+    failed('replication', 'list', 'app/')
+    failed('replication', 'put', 'app/epochs/0000000000000002.json')
+    failed('upkeep', 'put', 'app/ltx/1/0000000000000001-0000000000000009.ltx')
+    failed('verification', 'get', 'app/ltx/0/0000000000000001-0000000000000001.ltx')
+    expect(await failures()).toBe('0')
+    failed('replication', 'put', 'app/ltx/9/0000000000000001-0000000000000001.ltx')
+    failed('upload', 'put', 'app/ltx/0/0000000000000002-0000000000000002.ltx')
+    failed('snapshot', 'put', 'app/ltx/9/0000000000000001-0000000000000002.ltx')
+    expect(await failures()).toBe('3')
+    const { text } = await get('/metrics')
+    expect(text).toContain('walsync_errors_total{work="replication"} 3')
   })
 
   it('has no more series for more databases', async () => {
