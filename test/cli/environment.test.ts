@@ -36,6 +36,9 @@ const VALUES: Readonly<Record<string, string>> = {
   snapshotAtStart: '1',
   singleWriter: 'strict',
   integrityCheck: 'quick',
+  heartbeatUrl: 'https://host/ping',
+  webhookUrl: 'https://host/hook',
+  webhookSecret: '0123456789abcdef',
   logLevel: 'debug',
   logFormat: 'json',
 }

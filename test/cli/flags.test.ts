@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { flag, parseFlags } from '../../src/cli/args/flags.ts'
+import { flag, parseFlags, settings } from '../../src/cli/args/flags.ts'
 import {
   choice,
   duration,
   durations,
   integer,
   longDuration,
+  secretUrl,
+  signingKey,
   size,
   text,
 } from '../../src/cli/args/kinds.ts'
@@ -47,6 +49,33 @@ describe('duration', () => {
   it('takes 0 only where 0 has a meaning', () => {
     expect(duration({ zero: true }).parse('0')).toBe(0)
     expect(duration({ zero: true }).parse('-1')).toBeUndefined()
+  })
+})
+
+describe('a secret', () => {
+  it('is a URL of the web, or a key of at least 16 bytes', () => {
+    expect(secretUrl().parse(' https://host/ping/x ')?.href).toBe('https://host/ping/x')
+    for (const wrong of ['', 'host/x', 'ftp://host/x', 'file:///x', 'https://']) {
+      expect(secretUrl().parse(wrong)).toBeUndefined()
+    }
+    const bytes = Buffer.from('0123456789abcdef')
+    expect(signingKey().parse('0123456789abcdef')).toEqual(bytes)
+    expect(signingKey().parse(`whsec_${bytes.toString('base64')}`)).toEqual(bytes)
+    for (const wrong of ['', 'short', 'whsec_c2hvcnQ=', 'whsec_0123456789-abcdef0123456789']) {
+      expect(signingKey().parse(wrong)).toBeUndefined()
+    }
+  })
+
+  it.each([
+    ['heartbeatUrl', 'ftp://host/T0KEN'],
+    ['webhookUrl', 'host/T0KEN'],
+    ['webhookSecret', 'whsec_T0KEN-0123456789abcdef'],
+  ] as const)('that is a wrong %s is refused without being shown', (name, value) => {
+    const schema = z.object(settings('heartbeatUrl', 'webhookUrl', 'webhookSecret'))
+    const refused = () => parseFlags(schema, { [name]: value })
+    expect(refused).toThrow(UsageError)
+    expect(refused).toThrow(/^What --\S+ got is not a /)
+    expect(refused).not.toThrow('T0KEN')
   })
 })
 

@@ -61,6 +61,10 @@ export function parseFlags<S extends z.ZodObject>(schema: S, raw: Record<string,
       `Give ${name} ${issue?.message ?? 'a value'}${variable}.`,
     )
   }
+  if (Object.hasOwn(SETTINGS, key) && settingRow(key as SettingName).kind.isSecret === true) {
+    const message = `What ${name} got is not ${issue?.message ?? 'valid'}; it is not shown, as it may be a secret.`
+    throw new UsageError(message, `Give ${name} ${issue?.message ?? 'another value'}.`)
+  }
   throw new UsageError(
     `${name} got ${JSON.stringify(raw[key])}, which is not ${issue?.message ?? 'valid'}.`,
     `Give ${name} ${issue?.message ?? 'another value'}.`,

@@ -12,6 +12,8 @@ export interface Kind<T = unknown> {
   readonly inFile: readonly FileForm[]
   /** The flag may be given again, and each adds to the list. */
   readonly isRepeatable?: true
+  /** No message shows what was given: it lets somebody in, or would if it were right. */
+  readonly isSecret?: true
   /** @returns undefined for a text that is no such value */
   parse(text: string): T | undefined
 }
@@ -134,6 +136,39 @@ export function text(expected: string, name: string): Kind<string> {
     parse: (value) => (value.trim() === '' ? undefined : value),
   }
 }
+
+/** An http or https URL with a token in it, as monitors and chat services give them out. */
+export function secretUrl(): Kind<URL> {
+  return {
+    expected: 'a URL that starts with http:// or https://',
+    placeholder: '<url>',
+    inFile: ['string'],
+    isSecret: true,
+    parse(value) {
+      const url = URL.parse(value.trim())
+      return url !== null && /^https?:$/.test(url.protocol) ? url : undefined
+    },
+  }
+}
+
+/** The key of a signature: `whsec_` and base64, or any text. Gives the bytes of the key. */
+export function signingKey(): Kind<Buffer> {
+  return {
+    expected: `a secret of at least ${MIN_KEY_BYTES} characters, or whsec_ and at least ${MIN_KEY_BYTES} bytes in base64`,
+    placeholder: '<secret>',
+    inFile: ['string'],
+    isSecret: true,
+    parse(value) {
+      const coded = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(value)?.[1]
+      if (value.startsWith('whsec_') && coded === undefined) return undefined
+      const key = coded === undefined ? Buffer.from(value) : Buffer.from(coded, 'base64')
+      return key.length >= MIN_KEY_BYTES ? key : undefined
+    },
+  }
+}
+
+/** A shorter key could be guessed. */
+const MIN_KEY_BYTES = 16
 
 /** Several texts: the flag is repeated, a variable separates them with commas. */
 export function list(expected: string, name: string): Kind<readonly string[]> {

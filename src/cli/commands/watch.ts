@@ -5,6 +5,7 @@ import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
 import { openControlSocket } from '../control/control-socket.ts'
 import type { HttpServer } from '../monitor/http-server.ts'
+import type { Notifier } from '../notify/notifier.ts'
 import { startChild } from '../watch/child-process.ts'
 import { logEnd } from '../watch/end-report.ts'
 import { onReloadSignal } from '../watch/signals.ts'
@@ -37,9 +38,19 @@ export async function watch(
     cwd,
     hasCommand: command.length > 0,
   })
-  const http = await openMonitor(run, context)
+  const notifier = await openNotifier(run, context)
+  const http = await openMonitor(run, context, notifier)
   const socket = await openControlSocket(run, context)
-  const close = () => Promise.all([socket.close(), http?.close()])
+  const end = async (): Promise<string[]> => {
+    let unshipped: string[] = []
+    notifier?.ending()
+    try {
+      unshipped = await run.stop()
+    } finally {
+      await Promise.all([socket.close(), http?.close(), notifier?.close(unshipped)])
+    }
+    return unshipped
+  }
   let exitCode: number
   try {
     const started = run.start()
@@ -48,13 +59,14 @@ export async function watch(
     await Promise.race([started, run.refused, aborted(signal)])
     if (!signal.aborted) {
       logger.info({ databases: run.fleet.status().length, store: run.stores }, 'watching')
+      notifier?.started()
     }
     exitCode = signal.aborted ? 0 : await untilEnd(run, context, command)
   } catch (error) {
-    await run.stop().finally(close)
+    await end()
     throw error
   }
-  const unshipped = await run.stop().finally(close)
+  const unshipped = await end()
   logEnd(logger, run.fleet.status(), unshipped)
   const error = whatIsLeft(run, unshipped)
   if (error === undefined) return exitCode
@@ -63,10 +75,19 @@ export async function watch(
   return exitCode
 }
 
+/** Loaded only when it is asked for. */
+async function openNotifier(run: WatchRun, context: CommandContext): Promise<Notifier | undefined> {
+  const { heartbeat, webhook } = run.plan
+  if (heartbeat === undefined && webhook === undefined) return undefined
+  const { Notifier } = await import('../notify/notifier.ts')
+  return new Notifier(run, context)
+}
+
 /** Loaded only when it is asked for. @throws UsageError */
 async function openMonitor(
   run: WatchRun,
   { env, version, logger }: CommandContext,
+  notifier: Notifier | undefined,
 ): Promise<HttpServer | undefined> {
   const { http, httpTokenFile, maxLagMs } = run.plan
   if (http === undefined) return undefined
@@ -74,7 +95,7 @@ async function openMonitor(
   const access = httpAccess(http, { file: httpTokenFile, env: env.WALSYNC_HTTP_TOKEN })
   const { serveHttp } = await import('../monitor/http-server.ts')
   const { Monitor } = await import('../monitor/monitor.ts')
-  const server = await serveHttp(access, new Monitor(run, version, maxLagMs))
+  const server = await serveHttp(access, new Monitor(run, version, maxLagMs, notifier))
   logger.info({ url: server.url }, 'serving the page and metrics')
   return server
 }

@@ -70,7 +70,7 @@ function settingValue(name: SettingName, withDefault: boolean) {
     )
     return z.array(item.unwrap()).optional().meta({ description })
   }
-  return fileValue(flag(kind), notes, kind.inFile)
+  return fileValue(flag(kind), notes, kind.inFile, kind.isSecret)
 }
 
 function plain(expected: string, description: string) {

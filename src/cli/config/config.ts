@@ -17,6 +17,10 @@ export interface Config {
   readonly http?: string | undefined
   readonly httpTokenFile?: string | undefined
   readonly maxLag?: string | undefined
+  readonly heartbeatUrl?: string | undefined
+  readonly heartbeatInterval?: string | undefined
+  readonly webhookUrl?: string | undefined
+  readonly webhookSecret?: string | undefined
   readonly probe?: boolean | undefined
   readonly shutdownTimeout?: string | undefined
   /** For every database. */

@@ -15,8 +15,15 @@ export interface ValueNotes {
 /**
  * A value that the file gives for a flag. It is checked as the flag would be and stays text; a
  * number counts as if it had been typed, a list as if its items were joined with commas.
+ *
+ * @param isSecret no message shows the value
  */
-export function fileValue(flag: FlagSchema, notes: ValueNotes, kinds: readonly FileForm[]) {
+export function fileValue(
+  flag: FlagSchema,
+  notes: ValueNotes,
+  kinds: readonly FileForm[],
+  isSecret = false,
+) {
   const type = kinds.length === 1 ? kinds[0] : [...kinds]
   return z
     .unknown()
@@ -26,7 +33,11 @@ export function fileValue(flag: FlagSchema, notes: ValueNotes, kinds: readonly F
       const parsed = flag.safeParse(text ?? '')
       if (text !== undefined && parsed.success) return text
       const quotes = typeof value === 'number' && text === undefined ? ' (put it in quotes)' : ''
-      context.addIssue({ code: 'custom', message: `${refusal(value, expectedBy(flag))}${quotes}` })
+      const message =
+        isSecret && value !== null
+          ? `is not ${expectedBy(flag)}; the value is not shown, as it may be a secret`
+          : `${refusal(value, expectedBy(flag))}${quotes}`
+      context.addIssue({ code: 'custom', message })
       return z.NEVER
     })
     .optional()

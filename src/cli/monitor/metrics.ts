@@ -1,6 +1,8 @@
 import { Counter, Gauge, Registry } from 'prom-client'
+import { WORKS } from '../../core/engine/events.ts'
 import { isStoreError } from '../../core/store/index.ts'
 import type { StoreVerb } from '../../core/store/observed-store.ts'
+import type { NotifierCounts } from '../notify/notifier.ts'
 import type { FleetEvent } from '../watch/fleet-event.ts'
 import type { FleetStatus } from '../watch/fleet-status.ts'
 
@@ -19,10 +21,14 @@ const STATES = [
   'standby',
 ]
 
+const VERDICTS = ['good', 'degraded', 'damaged', 'failed']
+
 export interface MetricsSource {
   databases(): readonly FleetStatus[]
   requests(): Readonly<Record<StoreVerb, number>>
   isInTrouble(database: FleetStatus): boolean
+  /** Undefined if no heartbeats and no messages are sent. */
+  messages(): NotifierCounts | undefined
 }
 
 /** What `/metrics` tells, in the format of Prometheus. Nothing is measured until it is asked for. */
@@ -51,6 +57,16 @@ export class Metrics {
     'walsync_store_requests_total',
     'Requests to the stores, by kind.',
     ['kind'],
+  )
+  readonly #heartbeats = this.#counter(
+    'walsync_heartbeats_total',
+    'Heartbeats to the monitor, by whether it took them.',
+    ['result'],
+  )
+  readonly #webhook = this.#counter(
+    'walsync_webhook_messages_total',
+    'Messages to the webhook: delivered, failed after all tries, or dropped unsent.',
+    ['result'],
   )
   readonly #states = this.#gauge('walsync_databases', 'Databases by state.', ['state'])
   readonly #trouble = this.#gauge(
@@ -92,7 +108,10 @@ export class Metrics {
       const { user, system } = process.cpuUsage()
       cpu.inc((user + system) / 1e6)
     }
+    // From the start, because Prometheus sees no increase in a series that begins with its first event.
     for (const result of ['success', 'failure']) this.#uploads.inc({ result }, 0)
+    for (const result of VERDICTS) this.#verifications.inc({ result }, 0)
+    for (const work of WORKS) this.#errors.inc({ work }, 0)
   }
 
   readonly #collectProcess: () => void
@@ -133,6 +152,7 @@ export class Metrics {
   async text(): Promise<string> {
     this.#collectProcess()
     this.#collectRequests()
+    this.#collectMessages()
     this.#collectDatabases(this.#source.databases())
     return await this.#registry.metrics()
   }
@@ -141,6 +161,17 @@ export class Metrics {
     this.#requests.reset()
     for (const [kind, count] of Object.entries(this.#source.requests())) {
       this.#requests.inc({ kind }, count)
+    }
+  }
+
+  #collectMessages(): void {
+    const messages = this.#source.messages()
+    for (const [counter, counts] of [
+      [this.#heartbeats, messages?.heartbeats],
+      [this.#webhook, messages?.webhook],
+    ] as const) {
+      counter.reset()
+      for (const [result, count] of Object.entries(counts ?? {})) counter.inc({ result }, count)
     }
   }
 

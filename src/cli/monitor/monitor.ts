@@ -2,10 +2,11 @@ import { timeOf } from '../../core/restore/reachable-states.ts'
 
 import { planRestore } from '../../core/restore/restore-plan.ts'
 import type { StoreVerb } from '../../core/store/observed-store.ts'
+import type { Notifier } from '../notify/notifier.ts'
 import { eventLine } from '../output/event-log.ts'
-import { isInTrouble, statusDocument } from '../status/status-document.ts'
+import { needsAttention, type Unready, unreadyDatabases } from '../status/readiness.ts'
+import { statusDocument } from '../status/status-document.ts'
 import type { FleetEvent } from '../watch/fleet-event.ts'
-import type { FleetStatus } from '../watch/fleet-status.ts'
 import type { WatchRun } from '../watch/watch-run.ts'
 import { Metrics } from './metrics.ts'
 
@@ -49,7 +50,13 @@ export class Monitor {
   readonly #stop: () => void
   #today: Usage
 
-  constructor(run: WatchRun, version: string, maxLagMs: number | undefined) {
+  /** @param notifier what sends heartbeats and messages, if anything does */
+  constructor(
+    run: WatchRun,
+    version: string,
+    maxLagMs: number | undefined,
+    notifier?: Pick<Notifier, 'counts'>,
+  ) {
     this.#run = run
     this.#version = version
     this.#maxLagMs = maxLagMs
@@ -58,7 +65,8 @@ export class Monitor {
       {
         databases: () => run.fleet.status(),
         requests: () => run.requests(),
-        isInTrouble: (database) => this.#isInTrouble(database),
+        messages: () => notifier?.counts,
+        isInTrouble: (database) => needsAttention(database, maxLagMs),
       },
       version,
     )
@@ -85,15 +93,9 @@ export class Monitor {
     )
   }
 
-  /** Names of the databases that keep this process from being ready, with the reason. A watcher that stands by is ready. */
-  unready(): { readonly name: string; readonly reason: string }[] {
-    return this.#run.fleet.status().flatMap((database) => {
-      const { name, state, engine, reason } = database
-      const isStandby = (state as string) === 'standby'
-      const isReplicated = state === 'replicating' || state === 'behind'
-      if (isStandby || (isReplicated && !this.#isInTrouble(database))) return []
-      return [{ name, reason: engine?.lastError ?? reason ?? lagOr(state, engine?.lagMs) }]
-    })
+  /** The databases that keep this process from being ready. A watcher that stands by is ready. */
+  unready(): readonly Unready[] {
+    return unreadyDatabases(this.#run.fleet.status(), this.#maxLagMs)
   }
 
   /** Everything on the page that changes. */
@@ -102,7 +104,9 @@ export class Monitor {
     const databases = this.#run.fleet.status()
     return {
       status: this.status(),
-      trouble: databases.filter((one) => this.#isInTrouble(one)).map(({ name }) => name),
+      trouble: databases
+        .filter((one) => needsAttention(one, this.#maxLagMs))
+        .map(({ name }) => name),
       lags: Object.fromEntries(this.#lags),
       sampleMs: SAMPLE_MS,
       events: this.#events,
@@ -136,19 +140,6 @@ export class Monitor {
 
   onEvent(listener: (line: object) => void): () => void {
     return this.#run.onEvent((event, now) => listener(eventLine(event, now)))
-  }
-
-  #isInTrouble({ engine, ...own }: FleetStatus): boolean {
-    const document = {
-      ...own,
-      pendingFiles: 0,
-      walBytes: 0,
-      spoolBytes: 0,
-      lagMs: engine?.lagMs,
-      lastError: engine?.lastError,
-      waitingSince: engine?.waitingSince?.toISOString(),
-    }
-    return isInTrouble(document, { maxLagMs: this.#maxLagMs })
   }
 
   #onEvent(event: FleetEvent, now: Date): void {
@@ -190,10 +181,6 @@ export class Monitor {
 
 function today(): string {
   return new Date().toISOString().slice(0, 10)
-}
-
-function lagOr(state: string, lagMs: number | undefined): string {
-  return state === 'replicating' || state === 'behind' ? `it lags by ${lagMs} ms` : state
 }
 
 function keep(list: object[], entry: object): void {

@@ -33,11 +33,14 @@ const SECRET_VARIABLES = [
   'AZURE_STORAGE_CONNECTION_STRING',
   'AZURE_CLIENT_SECRET',
   'WALSYNC_HTTP_TOKEN',
+  'WALSYNC_HEARTBEAT_URL',
+  'WALSYNC_WEBHOOK_URL',
+  'WALSYNC_WEBHOOK_SECRET',
 ] as const
 /** Shorter values may be words of a message (`minioadmin`); real keys are longer. */
 const MIN_SECRET = 16
 
-let secrets: readonly string[] | undefined
+let secrets: string[] | undefined
 
 /**
  * The text without what would let its reader in: the user part of URLs, signatures, keys and
@@ -45,12 +48,21 @@ let secrets: readonly string[] | undefined
  * stacks, and what it answers on its socket. Safe on a line of JSON: it leaves quotes and backslashes alone.
  */
 export function redact(text: string): string {
+  let clean = text
+  for (const secret of knownSecrets()) clean = clean.replaceAll(secret, MARK)
+  for (const [pattern, replacement] of RULES) clean = clean.replace(pattern, replacement)
+  return clean
+}
+
+/** From now on `redact` takes this text out as well. Too short a text stays: it may be a word of a message. */
+export function hideSecret(text: string): void {
+  if (text.length >= MIN_SECRET && !knownSecrets().includes(text)) knownSecrets().push(text)
+}
+
+function knownSecrets(): string[] {
   secrets ??= SECRET_VARIABLES.flatMap((name) => {
     const value = process.env[name] ?? ''
     return value.length >= MIN_SECRET ? [value] : []
   })
-  let clean = text
-  for (const secret of secrets) clean = clean.replaceAll(secret, MARK)
-  for (const [pattern, replacement] of RULES) clean = clean.replace(pattern, replacement)
-  return clean
+  return secrets
 }

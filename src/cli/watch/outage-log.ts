@@ -1,6 +1,6 @@
 import type { EngineEvent } from '../../core/engine/events.ts'
 import { failureIn, successIn, WORKS, type Work } from '../../core/engine/events.ts'
-import { isStoreError } from '../../core/store/index.ts'
+import { isStoreError, type StoreError } from '../../core/store/index.ts'
 import { describeEvent, fieldsOf, type LogLevelOfEvent, messageOf } from '../output/event-log.ts'
 import type { Logger } from '../output/logger.ts'
 import { formatSpan } from '../status/render-status.ts'
@@ -85,11 +85,10 @@ export class OutageLog {
     this.#logger.error({ store, databases, code: codeOf(error) }, `${text}${tryOf(error)}`)
   }
 
-  /** What passes by itself is one kind; what someone has to mend is another for each code. */
   #keyOf(database: string, work: Work, error: unknown): string {
     if (!isStoreError(error))
       return JSON.stringify([database, work, codeOf(error) ?? messageOf(error)])
-    return JSON.stringify([this.#storeOf(database), error.retryable ? '' : error.code])
+    return outageKey(this.#storeOf(database), error)
   }
 
   /** Returns whether an outage of a store had hit one of them. */
@@ -119,6 +118,11 @@ export class OutageLog {
     const [level, text] = describeEvent(event)
     this.#logger[as ?? level](fieldsOf(event), text)
   }
+}
+
+/** Failures of a store with the same key are one outage: what passes by itself is one kind, what someone has to mend is another for each code. */
+export function outageKey(store: string, { retryable, code }: StoreError): string {
+  return JSON.stringify([store, retryable ? '' : code])
 }
 
 /** The hint that a start gives for the same error. */

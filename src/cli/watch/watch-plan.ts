@@ -47,8 +47,11 @@ export interface WatchPlan {
   /** Where the page and the metrics are served; nowhere by default. */
   readonly http: string | undefined
   readonly httpTokenFile: string | undefined
-  /** A lag above this is trouble, for `/readyz`. */
+  /** A lag above this is trouble. */
   readonly maxLagMs: number | undefined
+  readonly heartbeat: { readonly url: URL; readonly intervalMs: number } | undefined
+  /** Without a key its messages are not signed. */
+  readonly webhook: { readonly url: URL; readonly key: Buffer | undefined } | undefined
   readonly logLevel?: LogLevel | undefined
   readonly config: Config | undefined
 }
@@ -74,6 +77,10 @@ const PROCESS_SETTINGS = [
   'http',
   'httpTokenFile',
   'maxLag',
+  'heartbeatUrl',
+  'heartbeatInterval',
+  'webhookUrl',
+  'webhookSecret',
 ] as const
 /** What only the command line may say. */
 const RUN_SETTINGS = ['wait'] as const
@@ -103,6 +110,7 @@ export function watchPlan(request: WatchRequest): WatchPlan {
   }
   const settingsOf = (entry = {}) => databaseSettings(config?.settings ?? {}, entry, typedSettings)
   const { name, bucket, shutdownTimeout, probe, status, socket, http, httpTokenFile } = parsed
+  const { heartbeatUrl, heartbeatInterval, webhookUrl, webhookSecret } = parsed
   const common = {
     shutdownTimeoutMs: shutdownTimeout,
     startFresh: parsed.startFresh === true,
@@ -112,6 +120,8 @@ export function watchPlan(request: WatchRequest): WatchPlan {
     http,
     httpTokenFile: httpTokenFile && resolve(cwd, httpTokenFile),
     maxLagMs: parsed.maxLag,
+    heartbeat: heartbeatUrl && { url: heartbeatUrl, intervalMs: heartbeatInterval },
+    webhook: webhookUrl && { url: webhookUrl, key: webhookSecret },
     logLevel: config?.logLevel,
     config,
   }
@@ -161,6 +171,10 @@ export function fixedDifferences(before: WatchPlan, after: WatchPlan): string[] 
     'http',
     'httpTokenFile',
     'maxLag',
+    'heartbeatUrl',
+    'heartbeatInterval',
+    'webhookUrl',
+    'webhookSecret',
   ] as const
   const changed = keys.filter(
     (key) => !isDeepStrictEqual(before.config?.[key], after.config?.[key]),

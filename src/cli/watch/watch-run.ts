@@ -114,6 +114,11 @@ export class WatchRun {
     return this.#stores.description
   }
 
+  /** What the store of a database is called. */
+  storeOf(database: string): string {
+    return this.#stores.describe(database)
+  }
+
   /** Requests to the stores so far, by kind. */
   requests(): Record<StoreVerb, number> {
     return this.#stores.requests()

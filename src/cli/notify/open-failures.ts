@@ -1,0 +1,44 @@
+import {
+  type EngineEvent,
+  failureIn,
+  successIn,
+  WORKS,
+  type Work,
+} from '../../core/engine/events.ts'
+import type { FleetEvent } from '../watch/fleet-event.ts'
+
+export interface OpenFailure {
+  readonly work: Work
+  readonly error: unknown
+  /** A verification found the replica damaged. */
+  readonly isDamage: boolean
+}
+
+/** The failures of each database that are not over, with their errors; a status has only the words of one. */
+export class OpenFailures {
+  readonly #failures = new Map<string, Map<Work, OpenFailure>>()
+
+  note(event: FleetEvent): void {
+    const { database } = event
+    if (event.type === 'database-removed' || event.type === 'fenced') {
+      this.#failures.delete(database)
+      return
+    }
+    const own = this.#failures.get(database)
+    const failure = failureIn(event as EngineEvent)
+    if (failure !== undefined) {
+      const isDamage = event.type === 'damage-found'
+      const works = own ?? new Map<Work, OpenFailure>()
+      this.#failures.set(database, works.set(failure.work, { ...failure, isDamage }))
+      return
+    }
+    for (const work of successIn(event as EngineEvent)) own?.delete(work)
+  }
+
+  /** The most severe one, which is the one that the status of the database shows. */
+  worst(database: string): OpenFailure | undefined {
+    const own = this.#failures.get(database)
+    const work = WORKS.find((candidate) => own?.has(candidate))
+    return work && own?.get(work)
+  }
+}
