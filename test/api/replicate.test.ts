@@ -16,7 +16,7 @@ import {
 } from '../../src/api/index.ts'
 import { runCli } from '../cli/run-cli.ts'
 import { until } from '../support/until.ts'
-import { killAfterWait } from './kills-after-wait.ts'
+import { killAppThatWaits } from './kill-app-that-waits.ts'
 
 const APP = fileURLToPath(new URL('app-that-waits.ts', import.meta.url))
 let folder: string
@@ -207,5 +207,5 @@ describe('restoreIfMissing', () => {
 })
 
 it('nothing that wait() called safe is missing after three kills', async () => {
-  expect(await killAfterWait(3)).toMatchObject({ kills: 3, lostDisks: 1, missing: [] })
+  expect(await killAppThatWaits(3)).toMatchObject({ kills: 3, lostDisks: 1, missing: [] })
 }, 120_000)

@@ -1,14 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { codeBlocks, regionOf } from '../support/docs-code.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const page = readFileSync(`${root}docs/backends/writing-a-backend.md`, 'utf8')
-
-/** Each block of JavaScript, with the comment above it that says where it is from. */
-const blocks = [...page.matchAll(/(?:<!-- (\S+)#(\S+) -->\n)?```js\n([\s\S]*?)```/g)].map(
-  ([, file = '', region = '', code = '']) => ({ file, region, code }),
-)
+const blocks = codeBlocks(page)
 
 describe('docs/backends/writing-a-backend.md', () => {
   it('has code, and says of every block where it is from', () => {
@@ -36,13 +33,3 @@ describe('docs/backends/writing-a-backend.md', () => {
     for (const name of names) expect(store).toHaveProperty(name)
   })
 })
-
-/** Between `// #region name` and `// #endregion`, without the indentation of the marker. */
-function regionOf(text: string, name: string): string {
-  const match = new RegExp(`^( *)// #region ${name}\\n([\\s\\S]*?)^ *// #endregion`, 'm').exec(text)
-  const [, indent = '', body = ''] = match ?? []
-  const lines = body.split('\n')
-  return lines
-    .map((line) => (line.startsWith(indent) ? line.slice(indent.length) : line))
-    .join('\n')
-}

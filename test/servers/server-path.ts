@@ -3,8 +3,15 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, it } from 'vitest'
+import { type ExampleName, packagesMarker } from './example-packages.ts'
 
-export type ServerName = 'minio' | 'versitygw' | 'fake-gcs-server' | 'litestream' | 'azurite'
+export type ServerName =
+  | 'minio'
+  | 'versitygw'
+  | 'fake-gcs-server'
+  | 'litestream'
+  | 'azurite'
+  | ExampleName
 
 /** Where `npm run servers` puts a server, or `undefined` if it is not there. Azurite comes with npm. */
 export function serverPath(name: ServerName): string | undefined {
@@ -55,6 +62,7 @@ function expectedPath(name: ServerName): string {
       new URL('../../node_modules/azurite/dist/src/blob/main.js', import.meta.url),
     )
   }
+  if (name === 'durable-orders') return packagesMarker(name)
   const root = process.env.WALSYNC_SERVERS || join(homedir(), '.cache', 'walsync-servers')
   return name === 'litestream'
     ? join(root, 'litestream', 'bin', 'litestream')
