@@ -111,10 +111,10 @@ function partOf({ chain, from, length, position }: RunSpan, frames: number) {
 }
 
 function changed(key: string): StoreError {
-  const message = `The object ${key} does not hold what it did when it was read before.`
+  const message = `The object ${key} has changed since it was first read.`
   return new StoreError('Corrupted', message, {
     op: 'get',
     key,
-    hint: 'Make sure that nothing writes to this replica any more, and try again.',
+    hint: 'Make sure that nothing writes to this replica, and try again.',
   })
 }

@@ -7,7 +7,7 @@ import { firstUpload, follows, type WalHistory } from './wal-history.ts'
 import type { WalRun } from './wal-run.ts'
 
 /**
- * What is missing behind the last frame that a restore replays, as far as the replica shows it.
+ * What is missing after the last frame that a restore replays, as far as the replica shows it.
  *
  * @param state `undefined` if there is no readable one.
  * @param last The last run replayed.
@@ -49,11 +49,14 @@ function burst(last: AppliedRun): LegacyReason | undefined {
   const sum = before.reduce((all, count) => all + count, 0)
   if (before.length < PACE_SEGMENTS || sum < 1.5 * PACE_SEGMENTS) return undefined
   const { key } = lastSegment(last)
-  const message = `The ${PACE_SEGMENTS} segments before ${key} hold ${sum} commits: the log ends while a writer was faster than walsync 0.1, which stored nothing more once SQLite had restarted such a log in place. Commits that came later are likely missing.`
+  const message = `The ${PACE_SEGMENTS} segments before ${key} hold ${sum} commits: the log ends while a writer was faster than walsync 0.1, which stored nothing more once SQLite had restarted such a log in place. Later commits are probably missing.`
   return { code: 'burst', message, key }
 }
 
-/** Does the log go on without a gap behind the time asked for? Then nothing can be missing before it. */
+/**
+ * Does the log continue without a gap after the requested time? Then nothing before that time can
+ * be missing.
+ */
 function goesOn(
   history: WalHistory,
   { run, goesOn: more }: AppliedRun,
@@ -66,8 +69,9 @@ function goesOn(
 }
 
 /**
- * The first segment from the end on with something that does not continue the log. Also frames of an
- * earlier run do not: they were left over behind the log's end, and later commits overwrote them unseen.
+ * The first segment after the end with something that does not continue the log. That includes
+ * frames of an earlier run: they were left over after the end of the log, and later commits
+ * overwrote them unnoticed.
  */
 function firstUnusable(
   { segments, chains, places }: WalHistory,
@@ -79,7 +83,7 @@ function firstUnusable(
   })
 }
 
-/** Holds the end of what was stored of a log against the position that was noted after each upload. */
+/** Compares the end of the stored log with the position that was recorded after each upload. */
 function stateReason(
   history: WalHistory,
   state: LegacyState | undefined,
@@ -87,12 +91,12 @@ function stateReason(
 ): LegacyReason | undefined {
   if (state === undefined) {
     const message =
-      'There is no readable state.json, which walsync 0.1 wrote after each segment: whether the last segments are gone cannot be seen.'
+      'There is no readable state.json, which walsync 0.1 wrote after each segment, so it is unknown whether the last segments are missing.'
     return { code: 'no-state', message }
   }
   const segment = history.segments.at(-1) as LegacySegment
   if (state.storedAt.getTime() - segment.storedAt.getTime() > STATE_DELAY_MS) {
-    const message = `state.json was written at ${state.storedAt.toISOString()}, right after a segment; the last one, ${segment.key}, is of ${segment.storedAt.toISOString()}: some are gone.`
+    const message = `state.json was written at ${state.storedAt.toISOString()}, right after a segment, but the last segment, ${segment.key}, dates from ${segment.storedAt.toISOString()}: some are missing.`
     return { code: 'end-missing', message, key: segment.key }
   }
   const end = endOf(history, run)
@@ -100,14 +104,14 @@ function stateReason(
     state.generation > end.generation ||
     (state.generation === end.generation && state.offset > end.offset)
   if (!isAhead) return undefined
-  const message = `By state.json the log was stored up to byte ${state.offset} of generation ${state.generation}; the segments end with ${end.key}, at byte ${end.offset} of generation ${end.generation}: some are gone.`
+  const message = `According to state.json the log was stored up to byte ${state.offset} of generation ${state.generation}, but the segments end with ${end.key}, at byte ${end.offset} of generation ${end.generation}: some are missing.`
   return { code: 'end-missing', message, key: end.key }
 }
 
-/** Longest time that a second upload after a segment is thought to have taken, with its retries. */
+/** Longest assumed duration of a second upload after a segment, with its retries. */
 const STATE_DELAY_MS = 5 * 60_000
 
-/** Where the uploads of a run end in its WAL, with what was left over behind it. */
+/** Where the uploads of a run end in its WAL, including leftovers after that end. */
 function endOf({ chains, places }: WalHistory, run: WalRun) {
   const end = { offset: 0, generation: 0, key: '' }
   for (const [{ key, generation }, here] of chains) {
@@ -123,7 +127,7 @@ function endOf({ chains, places }: WalHistory, run: WalRun) {
 function uncommitted(last: AppliedRun): LegacyReason {
   const { key } = last.run.spanAt(last.frames + last.uncommitted - 1).chain.segment
   const count = last.uncommitted === 1 ? '1 frame' : `${last.uncommitted} frames`
-  const message = `${count} at the end, up to ${key}, belong to a transaction without a commit: SQLite writes later commits over such frames, and walsync 0.1 did not store them again.`
+  const message = `${count} at the end, up to ${key}, belong to a transaction without a commit: SQLite overwrites such frames with later commits, which walsync 0.1 did not store again.`
   return { code: 'uncommitted', message, key }
 }
 
@@ -131,7 +135,7 @@ function hole(last: AppliedRun, { key }: LegacySegment): LegacyReason {
   const before = lastSegment(last).key
   const message =
     before === key
-      ? `${key} ends with frames that do not continue the log: they were overwritten later, or are damaged.`
-      : `The log does not go on in ${key}: frames between it and ${before} were never stored, are gone, or are damaged.`
+      ? `${key} ends with frames that do not continue the log: they were overwritten later or are damaged.`
+      : `The log does not continue in ${key}: frames between it and ${before} were never stored, are missing, or are damaged.`
   return { code: 'hole', message, key }
 }

@@ -51,7 +51,7 @@ function forked({ runs }: Replay): LegacyReason[] {
   const run = runs.find(({ run: { forked } }) => forked)
   if (run === undefined) return []
   const { key } = lastSegment(run)
-  const message = `The log before ${key} has two histories with commits: power was lost, or two programs wrote. The later one was taken.`
+  const message = `The log before ${key} has two histories with commits, because of a power failure or because two programs wrote. The later one was used.`
   return [{ code: 'forked', message, key }]
 }
 
@@ -60,7 +60,7 @@ function mixed({ runs: all }: WalHistory, { runs }: Replay): LegacyReason[] {
     const other = all.find((one) => one !== run && areMixed(one, run))
     if (other === undefined) continue
     const key = other.spans[0]?.chain.segment.key
-    const message = `Two logs were stored at one time, the other one from ${key} on: two databases, or two programs, under one name. The snapshots may be of either.`
+    const message = `Two logs were stored at the same time, the other one from ${key} on: two databases or two programs used one name. The snapshots may belong to either.`
     return [{ code: 'mixed', message, key }]
   }
   return []
@@ -78,25 +78,25 @@ function unaccounted({ segments, chains, places }: WalHistory, { runs }: Replay)
   const [one] = strange
   if (one === undefined) return []
   const count = strange.length === 1 ? '1 segment' : `${strange.length} segments`
-  const message = `${count} among those in use, ${one.key} first, belong nowhere in the log: they are damaged, or of another database.`
+  const message = `${count} among those in use, ${one.key} first, do not belong anywhere in the log: they are damaged or from another database.`
   return [{ code: 'unaccounted', message, key: one.key }]
 }
 
 function notAnchored({ key }: LegacySnapshot): LegacyReason {
-  const message = `Nothing of the log was stored before ${key}, so whether the snapshot has all that came before the log cannot be seen.`
+  const message = `Nothing of the log was stored before ${key}, so it is unknown whether the snapshot has everything that came before the log.`
   return { code: 'not-anchored', message, key }
 }
 
 function restarted(runs: readonly AppliedRun[]): LegacyReason {
   const times = runs.length === 2 ? 'once' : `${runs.length - 1} times`
   const { key } = (runs[1] as AppliedRun).run.spanAt(0).chain.segment
-  const message = `The log was restarted ${times} on the way, first before ${key}: commits made just before a restart may never have been stored, and nothing shows whether any were.`
+  const message = `The log was restarted ${times} in between, first before ${key}: commits made just before a restart may never have been stored, and nothing shows whether there were any.`
   return { code: 'restarted', message, key }
 }
 
 function weakStart({ run }: AppliedRun): LegacyReason {
   const { key } = run.spanAt(0).chain.segment
-  const message = `The first frame of the log, in ${key}, has a page that nothing else in the replica has, and without the log's header its checksum is only half a check: damage there might not show.`
+  const message = `The first frame of the log, in ${key}, has a page that nothing else in the replica has, and without the log's header its checksum is only a partial check: damage there might go unnoticed.`
   return { code: 'weak-start', message, key }
 }
 
@@ -107,14 +107,14 @@ export function notOutlived({ segments }: WalHistory, snapshot: LegacySnapshot):
     return uploadedAt.getTime() > takenAt.getTime() + 1000 && uploadedAt < storedAt
   })
   const why = isCopied
-    ? `By the store's time its upload ended at ${storedAt.toISOString()}, when later segments were there already: in a copy of a bucket that does not keep the objects' times nothing can be shown.`
+    ? `By the store's time its upload ended at ${storedAt.toISOString()}, when later segments already existed: nothing can be proven in a copy of a bucket that does not preserve the times of objects.`
     : `Too little was stored after it.`
-  const message = `It is not shown that ${key} is not newer than the log, so it may have pages of commits whose frames were never stored. ${why}`
+  const message = `It cannot be proven that ${key} is not newer than the log, so it may have pages of commits whose frames were never stored. ${why}`
   return { code: 'not-outlived', message, key }
 }
 
 function unvouched({ key }: LegacySnapshot, pages: number): LegacyReason {
   const count = pages === 1 ? '1 page is' : `${pages} pages are`
-  const message = `${count} nowhere but in ${key}, which was stored without a checksum: damage there would not show.`
+  const message = `${count} only in ${key}, which was stored without a checksum: damage there would go unnoticed.`
   return { code: 'unvouched', message, key }
 }

@@ -1,10 +1,10 @@
 import { ExitCode, WalsyncError } from '../core/errors.ts'
 
 /**
- * `UnreadableFormat`: a replica of a program whose files walsync does not read. `NoTxids`: a TXID was
- * asked of a replica that has none. `NothingToRestore`: neither a snapshot nor a WAL that is whole.
- * `TargetNotReachable`: nothing was stored before the time asked for. `NotComplete`: the best state is
- * not shown to be complete, and only a complete one was asked for.
+ * `UnreadableFormat`: a replica of a program whose files walsync does not read. `NoTxids`: a TXID
+ * was requested from a replica that has none. `NothingToRestore`: neither a snapshot nor a complete
+ * WAL. `TargetNotReachable`: nothing was stored before the requested time. `NotComplete`: the best
+ * state cannot be proven complete, and only a complete one was requested.
  */
 export type LegacyErrorCode =
   | 'UnreadableFormat'
@@ -13,7 +13,10 @@ export type LegacyErrorCode =
   | 'TargetNotReachable'
   | 'NotComplete'
 
-/** A replica of another program, or of walsync 0.1, cannot give what was asked for. Nothing was written. */
+/**
+ * A replica of another program or of walsync 0.1 does not have the requested state. Nothing was
+ * written.
+ */
 export class LegacyError extends WalsyncError<LegacyErrorCode> {
   override readonly name = 'LegacyError'
 

@@ -68,10 +68,10 @@ export function gradeOf(reasons: readonly LegacyReason[]): LegacyGrade {
 export function gradeSentence(grade: LegacyGrade, upTo: Date): string {
   const time = upTo.toISOString()
   if (grade === 'complete') {
-    return `complete up to ${time}: exact, and nothing in the replica is left out. Whether the database changed later cannot be seen: walsync 0.1 could stop storing without a trace.`
+    return `complete up to ${time}: exact, and nothing in the replica is left out. It is unknown whether the database changed later, because walsync 0.1 could stop storing without leaving a trace.`
   }
   if (grade === 'truncated') {
-    return `truncated at ${time}: exactly what the database held at its last usable commit, which was stored by then; what came after it is not in the replica, or not whole.`
+    return `truncated at ${time}: exactly what the database held at its last usable commit, which was stored by then. What came after it is missing or incomplete in the replica.`
   }
   return `unverifiable, up to about ${time}: nothing shows that the database ever held exactly this.`
 }

@@ -73,8 +73,8 @@ function assertReachable(
   if (until === undefined || first <= until.getTime()) return
   throw new LegacyError(
     'TargetNotReachable',
-    `The replica of walsync 0.1 does not go back to ${renderTarget(target)}: the first object is of ${new Date(first).toISOString()}.`,
-    'choose a later time',
+    `The replica of walsync 0.1 does not go back to ${renderTarget(target)}: its first object dates from ${new Date(first).toISOString()}.`,
+    'Choose a later time.',
   )
 }
 
@@ -82,8 +82,8 @@ function assertReachable(
 export function nothing(what: string): LegacyError {
   return new LegacyError(
     'NothingToRestore',
-    `The replica of walsync 0.1 gives no database. ${what}`,
-    'look for another copy of the bucket; old versions of its objects may still be there if it keeps them',
+    `No database can be restored from this replica of walsync 0.1. ${what}`,
+    'Look for another copy of the bucket, or for old versions of its objects if it keeps them.',
   )
 }
 
@@ -91,6 +91,6 @@ function noTxids(): LegacyError {
   return new LegacyError(
     'NoTxids',
     'A replica of walsync 0.1 has no TXIDs.',
-    'leave --txid out for the latest state, or give --point-in-time',
+    'Omit --txid to restore the latest state, or use --point-in-time.',
   )
 }

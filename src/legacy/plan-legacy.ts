@@ -104,12 +104,12 @@ function segmentsOf(runs: readonly AppliedRun[]): LegacySegment[] {
 
 function alone(snapshot: LegacySnapshot): LegacyPlan {
   const { key, takenAt } = snapshot
-  const message = `${key} alone: walsync 0.1 copied the file while it was in use, and without its log. Recent commits may be missing, and pages of different moments may be mixed.`
+  const message = `${key} alone: walsync 0.1 copied the file while it was in use and without its log. Recent commits may be missing, and pages of different moments may be mixed.`
   const reasons: LegacyReason[] = [{ code: 'no-log', message, key }]
   return { base: snapshot, runs: [], segments: [], upTo: takenAt, grade: gradeOf(reasons), reasons }
 }
 
 function newerSnapshot({ key }: LegacySnapshot): LegacyReason {
-  const message = `${key} was taken after the last usable frame and has pages that nothing else in the replica has: commits went by that were never stored.`
+  const message = `${key} was taken after the last usable frame and has pages that nothing else in the replica has: some commits were never stored.`
   return { code: 'newer-snapshot', message, key }
 }

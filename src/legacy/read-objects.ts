@@ -106,9 +106,9 @@ async function readPiece<T extends ObjectToRead>(
 }
 
 function changed(key: string): StoreError {
-  return new StoreError('Corrupted', `The object ${key} has another size than was listed.`, {
+  return new StoreError('Corrupted', `The object ${key} has a different size than listed.`, {
     op: 'get',
     key,
-    hint: 'Make sure that nothing writes to this replica any more, and try again.',
+    hint: 'Make sure that nothing writes to this replica, and try again.',
   })
 }

@@ -118,7 +118,11 @@ const WRONG: readonly (readonly [string, readonly string[], RegExp])[] = [
     ['restore', 'a', '-b', '.', '-o', 'x', '--point-in-time', '03/04/2026'],
     /^error: The point in time "03\/04\/2026" is no point in time/,
   ],
-  ['a bad TXID', ['restore', 'a', '-b', '.', '-o', 'x', '--txid', 'zz'], /^error: "zz" is not a TXID/],
+  [
+    'a bad TXID',
+    ['restore', 'a', '-b', '.', '-o', 'x', '--txid', 'zz'],
+    /^error: "zz" is not a TXID/,
+  ],
   [
     'two targets',
     ['restore', 'a', '-b', '.', '-o', 'x', '--txid', '1', '--point-in-time', '1m ago'],

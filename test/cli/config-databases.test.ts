@@ -155,7 +155,7 @@ databases:
     touch('e/ltx/0.db')
     const nested =
       'bucket: ./r\ndatabases: [{path: d/a.db, name: x}, {path: e/ltx/0.db, name: x/ltx/0}]'
-    expect(await clash(nested)).toMatch(/0\.db would stand inside that of .*d\/a\.db\.$/)
+    expect(await clash(nested)).toMatch(/0\.db would be inside that of .*d\/a\.db\.$/)
   })
 
   it('of two found files of one replica none gets it: a restart could give it to the other', async () => {

@@ -195,7 +195,7 @@ describe('a fleet', () => {
       'absent: there is no file yet',
       'empty: the database is empty',
       'rollback: it is not in WAL mode; run once, in the application: PRAGMA journal_mode = wal',
-      'text: it is no SQLite database',
+      'text: it is not an SQLite database',
     ])
     expect(fleet.status().map(({ name, state }) => [name, state])).toEqual([
       ['absent', 'waiting'],

@@ -3,44 +3,47 @@ import { constants } from 'node:os'
 import { UsageError } from '../args/usage-error.ts'
 import { groupExists, isGroupAlive, signalGroup } from './process-group.ts'
 
-/** The application that `watch` runs beside the replication: a process group of its own. */
+/** The application that `watch` runs alongside replication, in its own process group. */
 export interface ChildApp {
   /** The code to exit with: the command's own, or 128 + the signal that ended it. */
   readonly ended: Promise<number>
   /**
-   * Resolves when nothing of its process group is left: with `npm start` and `sh -c` the command
-   * itself may end before what it has started.
+   * Resolves when no process of its group is left: with `npm start` and `sh -c` the command itself
+   * may end before the processes that it has started.
    *
-   * @param asked the application has been asked to end. From then on, and once the command itself
-   *   has ended, the others have only `patienceMs`
-   * @returns `false` if some of it still runs
+   * @param asked aborted when the application has been asked to end. From then on, or once the
+   *   command itself has ended, the other processes have only `patienceMs`
+   * @returns `false` if a process of it is still running
    */
   groupEnded(asked: AbortSignal, patienceMs: number): Promise<boolean>
-  /** Does nothing of its process group run any more? */
+  /** Have all processes of its group ended? */
   readonly isOver: boolean
-  /** Sends a signal to every process of the group that there still is. */
+  /** Sends a signal to every remaining process of the group. */
   kill(signal: NodeJS.Signals): void
 }
 
 export interface ChildOptions {
-  /** Our stdout is for events: the application's own goes to stderr. */
+  /** Our stdout is for events, so the application's stdout goes to stderr. */
   readonly keepStdout: boolean
 }
 
 /**
- * Signals that the application gets as well. In a group of its own it would not even get the Ctrl-C
- * of the terminal.
+ * Signals that are passed on to the application. In its own process group it would not even get the
+ * terminal's Ctrl-C.
  */
 const PASSED_ON = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'] as const
 
-/** What an init may take to wait for processes that it has inherited. */
+/** How long an init process may take to reap processes that it has inherited, in milliseconds. */
 const REAP_MS = 2500
-/** How often a group is looked at whose first process has ended; nothing tells of the others' end. */
+/**
+ * How often to check a group whose first process has ended: there is no notification when the
+ * others end.
+ */
 const LOOK_MS = 50
 
 /**
- * Starts the application with our standard streams and environment, and passes signals on to it for
- * as long as any process of it runs.
+ * Starts the application with our standard streams and environment, and passes signals on to it as
+ * long as any of its processes is running.
  *
  * @throws UsageError if the command cannot be started
  */
@@ -55,7 +58,7 @@ export async function startChild(
   const kill = (signal: NodeJS.Signals): void => {
     if (pid !== undefined) signalGroup(pid, signal)
   }
-  // In front of our own listener, which ends this process at the second SIGINT or SIGTERM.
+  // Before our own listener, which ends this process on the second SIGINT or SIGTERM.
   for (const name of PASSED_ON) process.prependListener(name, kill)
   const stopPassing = (): void => {
     for (const name of PASSED_ON) process.off(name, kill)
@@ -102,8 +105,8 @@ export async function startChild(
 }
 
 /**
- * Gives the init a moment, so that who looks for the application after our end finds nothing of it. As
- * PID 1 we are that init, and wait for nobody.
+ * Gives the init process a moment, so that no trace of the application is left after we have ended.
+ * As PID 1 we are that init process and reap nothing.
  */
 async function reaped(group: number): Promise<void> {
   if (process.pid === 1) return

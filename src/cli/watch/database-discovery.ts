@@ -11,15 +11,15 @@ import {
 } from './resolve-databases.ts'
 import type { WatchPlan, WatchSource } from './watch-plan.ts'
 
-/** What was found beside the databases themselves. */
+/** Receives what was found apart from the databases themselves. */
 export interface DiscoveryListener {
-  /** A file that matches and is not watched; once as long as that stays so. */
+  /** A file that matches but is not replicated. Called once as long as that does not change. */
   refused(path: string, reason: string): void
-  /** A folder that cannot be read: what was found in it before stays watched. */
+  /** A folder that cannot be read. The databases found in it before are still replicated. */
   unreadable(folder: string, error: Error): void
 }
 
-/** Looks at the files that a plan means, and tells the fleet. */
+/** Finds the files that a plan refers to, and hands the databases to the fleet. */
 export class DatabaseDiscovery {
   readonly #fleet: Fleet
   readonly #cwd: string
@@ -40,7 +40,7 @@ export class DatabaseDiscovery {
   }
 
   /**
-   * Takes another plan, if all that it means can be replicated; if not, nothing has changed.
+   * Switches to another plan if all of its databases can be replicated; otherwise nothing changes.
    *
    * @throws UsageError for two databases that are one file or would share a replica
    */
@@ -59,7 +59,7 @@ export class DatabaseDiscovery {
     return turn
   }
 
-  /** Looks again every poll interval, the shortest of all sources. */
+  /** Checks again at every poll interval, the shortest of all sources. */
   start(): void {
     if (this.#abort.signal.aborted) return
     const waitMs = Math.min(...this.#plan.sources.map(({ settings }) => settings.pollIntervalMs))
@@ -68,13 +68,15 @@ export class DatabaseDiscovery {
     }, waitMs)
   }
 
-  /** Looks again now, behind a look that is under way. */
+  /** Checks again now, after a check that is already running. */
   lookNow(): Promise<void> {
     this.#looking = this.#looking.then(() => this.#lookAgain())
     return this.#looking
   }
 
-  /** A look that is under way is not waited for: a folder on a dead network disk may never answer. */
+  /**
+   * Does not wait for a check that is running: a folder on a dead network disk may never respond.
+   */
   stop(): void {
     this.#abort.abort()
     clearTimeout(this.#timer)
@@ -90,7 +92,7 @@ export class DatabaseDiscovery {
     } catch (error) {
       if (this.#abort.signal.aborted) return
       if (!(error instanceof UsageError)) throw error
-      // Two of the named paths have become links to one file: everything stays as it is.
+      // Two of the named paths have become links to one file: nothing changes.
       this.#fleet.reconcile()
       this.#tellRefused([{ path: '', reason: error.message }])
     }
@@ -106,7 +108,7 @@ export class DatabaseDiscovery {
         if (!this.#unreadable.has(failure.folder)) {
           this.#listener.unreadable(failure.folder, failure.error)
         }
-        // What cannot be looked at is not gone.
+        // A file that cannot be checked is not gone.
         return { source, files: [...new Set([...files, ...this.#filesBefore(source)])] }
       }),
     )

@@ -1,10 +1,10 @@
 import type { Logger } from '../output/logger.ts'
 import type { FleetStatus } from './fleet-status.ts'
 
-/** Of more databases only their number is told. */
+/** If there are more databases, only their number is logged. */
 const MAX_NAMED = 10
 
-/** The last words of a `watch`: up to where everything is in the store, or what is not. */
+/** The last log lines of a `watch`: up to where everything is in the store, or what is missing. */
 export function logEnd(
   logger: Logger,
   databases: readonly FleetStatus[],

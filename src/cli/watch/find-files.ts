@@ -4,18 +4,19 @@ import { join } from 'node:path'
 import picomatch from 'picomatch'
 import type { DatabasePlace } from '../config/config.ts'
 
-/** What is at a place just now. */
+/** The files that a place currently refers to. */
 export interface FoundFiles {
   /** Absolute, in the order of their names. */
   readonly files: readonly string[]
-  /** The first folder that could not be read, other than by its absence. */
+  /** The first folder that exists but could not be read. */
   readonly failure?: { readonly folder: string; readonly error: NodeJS.ErrnoException } | undefined
 }
 
 /**
- * The files that a place means. A path is itself, whether there is something or not. A glob or folder is what
- * matches now, without hidden files and without those that SQLite keeps beside a database
- * (`-wal`, `-shm`, `-journal`). Links to files count; a link to a folder is followed unless the depth is unbounded.
+ * The files that a place refers to. A path stands for itself, whether or not there is a file. A
+ * glob or folder stands for what matches now, without hidden files and without those that SQLite
+ * keeps next to a database (`-wal`, `-shm`, `-journal`). Links to files count; a link to a folder
+ * is followed unless the depth is unlimited.
  */
 export async function findFiles(place: DatabasePlace, signal: AbortSignal): Promise<FoundFiles> {
   if (place.kind === 'path') return { files: [place.path] }
@@ -54,7 +55,7 @@ const SIDECAR = /-(?:wal|shm|journal)$/
 interface Search {
   /** How many folders deep a file may be; 1: in the base itself. */
   readonly depth: number
-  /** At any depth: a link to a folder could lead in circles. */
+  /** At unlimited depth a link to a folder could lead in circles. */
   readonly isUnbounded: boolean
   readonly matches: (path: string) => boolean
 }
@@ -79,7 +80,7 @@ async function kindOfTarget(path: string): Promise<Kind> {
   try {
     return kindOf(await stat(path))
   } catch {
-    // A link to nothing is no file (yet).
+    // A dangling link is not a file (yet).
     return 'other'
   }
 }

@@ -26,16 +26,21 @@ export interface FirstDatabasesParts {
   readonly tell: (event: FleetEvent) => void
 }
 
-/** Databases that are restored at once. */
+/** How many databases are restored at the same time. */
 const PARALLEL = 4
-/** How often to look whether another process has given up a database or restored it, in milliseconds. */
+/**
+ * How often to check whether another process has released or restored a database, in milliseconds.
+ */
 const LOOK_MS = 50
-/** So long what the holder of a lock says may be from the holder before it, in milliseconds. */
+/**
+ * For this long, what is read about the holder of a lock may still be from the previous holder, in
+ * milliseconds.
+ */
 const STALE_MS = 1000
-/** The application makes these into databases; they are waited for. */
+/** The application creates these databases, so they are waited for. */
 const NOT_YET: ReadonlySet<FileState> = new Set(['missing', 'empty', 'not-wal'])
 
-/** Makes sure, before the application starts, that the databases named by their paths are what they should be. */
+/** Prepares the databases that are named by their paths before the application starts. */
 export class FirstDatabases {
   readonly #parts: FirstDatabasesParts
   readonly #abort = new AbortController()
@@ -45,12 +50,13 @@ export class FirstDatabases {
   }
 
   /**
-   * Restores what is missing, for those that this process may replicate.
+   * Restores missing databases that this process may replicate.
    *
-   * @returns those that can be replicated now, or cannot at all, which their start will say; the
-   *   others are for the fleet to wait for
-   * @throws DatabaseError, RestoreError, LegacyError, StoreError of the first database that must not
-   *   begin as it is; in a configuration file that only matters to the application, if there is one
+   * @returns those that can be started now, including any whose start will fail; the fleet waits
+   *   for the others
+   * @throws DatabaseError, RestoreError, LegacyError, StoreError of the first database that must
+   *   not start as it is; for databases of a configuration file, only if an application is to be
+   *   started
    */
   async prepare(wanted: readonly WantedDatabase[]): Promise<WantedDatabase[]> {
     const progress = new SharedProgress(createProgress('restore', this.#parts.context.terminal))
@@ -88,8 +94,8 @@ export class FirstDatabases {
   }
 
   /**
-   * May this process replicate the database? If another one does, its file must be there before this
-   * one's application opens it: it may be about to be restored.
+   * May this process replicate the database? If another process does, its file must exist before
+   * this process's application opens it, because that other process may be about to restore it.
    */
   async #mayTake({ database }: WantedDatabase): Promise<boolean> {
     const { handOver, context } = this.#parts
@@ -125,7 +131,7 @@ export class FirstDatabases {
     handOver.announce(name, 'ready')
   }
 
-  /** Tries again as long as that may help; a file that somebody puts in place ends it in any case. */
+  /** Retries as long as that may help; ends in any case when a file appears at the path. */
   async #keepBack(wanted: WantedDatabase, first: unknown): Promise<void> {
     const { fleet, tell } = this.#parts
     const { name, path, settings } = wanted.database

@@ -1,12 +1,12 @@
 import type { EngineEvent } from '../../core/engine/events.ts'
 
-/** What happens to the databases as a whole, beside what the engine tells of each. */
+/** Events of the fleet, in addition to those of the engine. */
 export type FleetEvent =
   | EngineEvent
   | ({ readonly database: string; readonly path: string } & (
       | { readonly type: 'database-added' }
       | {
-          /** There was no file: the newest state of its replica is in place. */
+          /** There was no file, and the newest state of the replica was restored. */
           readonly type: 'restored'
           readonly txid: bigint | undefined
           readonly stateAt: Date | undefined
@@ -14,14 +14,17 @@ export type FleetEvent =
           readonly ms: number
         }
       | {
-          /** Another process on this file system replicates the same file, and this one waits for its end. */
+          /**
+           * Another process on this file system replicates the same file, and this one waits until
+           * it ends.
+           */
           readonly type: 'standby'
           readonly pid: number | undefined
           readonly host: string | undefined
           readonly since: Date | undefined
         }
       | {
-          /** The wait is over, and this process replicates. */
+          /** The wait is over, and this process replicates the file. */
           readonly type: 'handed-over'
           readonly waitedMs: number
           /** The other process had not ended within `--take-over-after`. */
@@ -29,9 +32,9 @@ export type FleetEvent =
         }
       | {
           readonly type: 'database-removed'
-          /** It is started again, with other settings. */
+          /** It is restarted with other settings. */
           readonly isChanged: boolean
-          /** There is no file at its path any more. */
+          /** There is no longer a file at its path. */
           readonly isGone: boolean
           /** Everything that was committed is in the store. */
           readonly isComplete: boolean

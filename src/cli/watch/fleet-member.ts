@@ -3,18 +3,21 @@ import type { FencedError } from '../../core/engine/events.ts'
 import { identityOf } from './inspect-file.ts'
 import type { WatchedDatabase } from './watched-database.ts'
 
-/** `fenced`: another writer owns its replica; it is not started again by itself. */
+/** `fenced`: another writer owns its replica; it is not restarted automatically. */
 export type MemberPhase = 'adding' | 'running' | 'fenced' | 'ending'
 
-/** A database that the engine has, and the files that this process therefore may hold open. */
+/**
+ * A database that was handed to the engine, and the files that this process may have open because
+ * of it.
+ */
 export class FleetMember {
   readonly database: WatchedDatabase
   phase: MemberPhase
-  /** Until the current phase is over; never rejects. */
+  /** Resolves when the current phase is over; never rejects. */
   work: Promise<void> = Promise.resolve()
-  /** Who has taken its replica over. */
+  /** Why it is fenced, with the writer that took over its replica. */
   fenced: FencedError | undefined
-  /** Why it was not let go as it should. */
+  /** Why it did not end cleanly. */
   error: unknown
   readonly #identities = new Set<string>()
 
@@ -24,21 +27,23 @@ export class FleetMember {
     this.look()
   }
 
-  /** Device and inode of the file at its path and of those that stood there before and may still be open. */
+  /**
+   * Device and inode of the file at its path, and of earlier files there that may still be open.
+   */
   get identities(): ReadonlySet<string> {
     return this.#identities
   }
 
-  /** Takes note of the file that is at its path now. */
+  /** Records the file that is at its path now. */
   look(): void {
     try {
       this.#identities.add(identityOf(statSync(this.database.path)))
     } catch {
-      // Gone, or out of reach: the engine says so, and what was noted before still counts.
+      // Missing or inaccessible: the engine reports it, and the files recorded before still count.
     }
   }
 
-  /** The engine holds nothing of it open any more. */
+  /** The engine has closed all of its files. */
   released(): void {
     this.#identities.clear()
   }

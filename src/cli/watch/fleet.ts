@@ -25,7 +25,7 @@ export interface FleetParts {
   readonly handOver?: HandOver | undefined
 }
 
-/** Names, by what another set of wanted databases means for them. */
+/** Names of databases, by what a new set of wanted databases changes for them. */
 export interface FleetChanges {
   readonly added: string[]
   readonly changed: string[]
@@ -33,23 +33,25 @@ export interface FleetChanges {
   readonly unchanged: string[]
 }
 
-/** How often to look whether a database that someone waits for has been started, in milliseconds. */
+/**
+ * How often to check whether a database that a caller waits for has been started, in milliseconds.
+ */
 const SYNC_RETRY_MS = 25
 
 /**
- * Brings what the engine replicates in line with what should be replicated, again and again: starts
- * what is missing as soon as its file is fit, ends what is no longer wanted, restarts what has
- * changed, and leaves everything else alone. One in trouble delays no other.
+ * Keeps what the engine replicates in line with what should be replicated: starts missing databases
+ * as soon as their files are suitable, ends those that are no longer wanted, restarts those that
+ * have changed, and leaves all others alone. A failing database does not delay the others.
  */
 export class Fleet {
   readonly #parts: FleetParts
   readonly #members = new Map<string, FleetMember>()
   readonly #waiting = new Map<string, WaitingDatabase>()
-  /** What the engine last said of databases whose file it waits for. */
+  /** Why the engine is waiting, or last was, for the file of a database, by name. */
   readonly #reasons = new Map<string, string>()
   /** Databases that another process replicates. */
   readonly #standbys: StandbyQueue
-  /** Why a database is kept back, by name. */
+  /** Why a database must not be started yet, by name. */
   readonly #held = new Map<string, string>()
   readonly #fenced = Promise.withResolvers<never>()
   #wanted: readonly WantedDatabase[] = []
@@ -66,7 +68,7 @@ export class Fleet {
     this.#fenced.promise.catch(() => undefined)
   }
 
-  /** Takes over what the engine was started with. */
+  /** Registers the databases that the engine was started with. */
   setRunning(wanted: readonly WantedDatabase[]): void {
     for (const { database } of wanted) {
       this.#members.set(database.name, new FleetMember(database, 'running'))
@@ -75,7 +77,7 @@ export class Fleet {
     this.#wanted = wanted
   }
 
-  /** Keeps a database from being started, whatever its file is, until `release`. */
+  /** Prevents a database from being started until `release`, whatever its file is. */
   hold(name: string, reason: string): void {
     this.#held.set(name, reason)
   }
@@ -90,9 +92,9 @@ export class Fleet {
   }
 
   /**
-   * From now on these are to be replicated, and no others.
+   * Sets the databases that should be replicated from now on.
    *
-   * @param endMs the most that the final sync of one that is let go may take
+   * @param endMs time limit for the final sync of a database that is removed
    */
   setWanted({ databases: wanted, refused }: ResolvedDatabases, endMs: number): FleetChanges {
     this.#endMs = endMs
@@ -125,7 +127,7 @@ export class Fleet {
     return changes
   }
 
-  /** Starts and ends what can be started and ended now. Cheap if there is nothing to do. */
+  /** Starts and ends whatever can be started and ended now. Cheap if there is nothing to do. */
   reconcile(now: number = Date.now()): void {
     if (this.#isStopping || this.#isInLine()) return
     const wanted = new Map(this.#wanted.map(({ database }) => [database.name, database]))
@@ -140,7 +142,10 @@ export class Fleet {
     this.#checkFenced()
   }
 
-  /** The engine's own events pass through here, because they say when a file is let go and when a writer is fenced. */
+  /**
+   * The engine's events pass through here, because they show when a file was closed and when a
+   * writer was fenced.
+   */
   onEngineEvent(event: EngineEvent): void {
     const member = this.#members.get(event.database)
     if (event.type === 'waiting') {
@@ -163,12 +168,12 @@ export class Fleet {
     await Promise.all(adding.map(({ work }) => work))
   }
 
-  /** Never resolves. @throws FencedError when other writers have taken over everything that is to be replicated */
+  /** Never resolves. @throws FencedError when other writers have taken over every replica */
   done(): Promise<never> {
     return this.#fenced.promise
   }
 
-  /** Why one of the databases is not replicated any more: another writer has its replica. */
+  /** Why one of the databases is no longer replicated: another writer owns its replica. */
   get fenced(): FencedError | undefined {
     const members = [...this.#members.values()]
     return this.#fencedAtEnd ?? members.find(({ fenced }) => fenced !== undefined)?.fenced
@@ -194,8 +199,8 @@ export class Fleet {
   }
 
   /**
-   * Resolves when everything that a database had committed before the call is in its store. One that
-   * is not there yet, or cannot be replicated now, is waited for.
+   * Resolves when everything that a database had committed before the call is in its store. Waits
+   * for a database that does not exist yet or cannot be replicated now.
    *
    * @returns the newest TXID in the store
    * @throws FencedError, DatabaseError `Stopped` when this process ends, or the reason of the signal
@@ -208,7 +213,7 @@ export class Fleet {
       } catch (error) {
         const isOver = error instanceof FencedError || this.#isStopping
         if (isOver || request.signal?.aborted) throw error
-        // It could not be started, or is started again with other settings.
+        // It could not be started, or is being restarted with other settings.
       }
       const fenced = this.#members.get(name)?.fenced
       if (fenced !== undefined) throw fenced
@@ -229,7 +234,7 @@ export class Fleet {
     })
   }
 
-  /** Is everything that is wanted replicated, and nothing else? Asked every poll interval. */
+  /** Is exactly what is wanted being replicated? Checked every poll interval. */
   #isInLine(): boolean {
     if (this.#members.size !== this.#wanted.length) return false
     return this.#wanted.every(({ database }) => {
@@ -252,7 +257,10 @@ export class Fleet {
     }
   }
 
-  /** A file or a replica that another member still has must be let go first; that member's end calls again. */
+  /**
+   * A file or a replica that another member still uses must be released first; the end of that
+   * member calls this again.
+   */
   #startReady(missing: readonly WantedDatabase[], now: number): void {
     const members = [...this.#members.values()]
     const held = new Set<string>()
@@ -278,8 +286,8 @@ export class Fleet {
   }
 
   /**
-   * A newer writer of the very same file has taken over by force: gives it the lock, and stands by.
-   * One that does not want this lock would be fenced in its turn, and so on for ever.
+   * A newer writer of the very same file has taken over by force: yields the lock to it and stands
+   * by. A writer that does not want this lock would be fenced in turn, and so on forever.
    */
   #standDown(member: FleetMember): void {
     const { name } = member.database
@@ -350,7 +358,7 @@ export class Fleet {
       })
   }
 
-  /** Once for all that end in the same turn: a thousand may. */
+  /** Once for all members that end in the same turn of the event loop, which may be a thousand. */
   #reconcileSoon(): void {
     this.#soon ??= setImmediate(() => {
       this.#soon = undefined

@@ -6,41 +6,50 @@ import type { WatchedDatabase } from './watched-database.ts'
 
 /** A database that another process on this file system replicates into the same replica. */
 export interface Standby {
-  /** Since when this process has waited. */
+  /** When this process began to wait. */
   readonly since: Date
-  /** What the other one says about itself. */
+  /** What the other process announces about itself. */
   readonly holder: LockHolder | undefined
 }
 
 interface Entry {
   readonly lock: HandOverLock
   waitingSince: number | undefined
-  /** Replicated although another process has the lock: `--take-over-after`. */
+  /** Replicated although another process holds the lock (`--take-over-after`). */
   isForced: boolean
-  /** Locks do not work here. */
+  /** Locks do not work on this file system. */
   isUnavailable: boolean
 }
 
-/** Times that a lock must be found taken before that counts: others who try it take it for a moment. */
+/**
+ * How many times in a row a lock must be found taken: other processes that try it hold it for a
+ * moment.
+ */
 const LOOKS = 3
 
-/** Times in milliseconds: until a successor has taken the lock, until it replicates, and between two looks. */
+/**
+ * Times in milliseconds: until a successor has taken the lock, until it replicates, and between two
+ * checks.
+ */
 const NOBODY_MS = 1000
 const PASS_ON_MS = 5000
 const PASS_ON_TICK_MS = 10
 
-/** Which databases this process replicates, and for which it stands by until another process ends. */
+/**
+ * Which databases this process replicates, and which ones are on standby until another process
+ * ends.
+ */
 export class HandOver {
   readonly #onUnavailable: (database: WatchedDatabase, error: Error) => void
   readonly #entries = new Map<string, Entry>()
 
-  /** @param onUnavailable told once of each database that is replicated without a lock */
+  /** @param onUnavailable called once for each database that is replicated without a lock */
   constructor(onUnavailable: (database: WatchedDatabase, error: Error) => void) {
     this.#onUnavailable = onUnavailable
   }
 
   /**
-   * May this process replicate the database now? If so, no other that asks may until `release`.
+   * May this process replicate the database now? If so, no other process may until `release`.
    *
    * @param now in milliseconds
    */
@@ -61,12 +70,12 @@ export class HandOver {
       try {
         if (entry.lock.tryTake()) entry.lock.announce('ready')
       } catch {
-        // Tried again at the next call; the epoch in the store protects the replica meanwhile.
+        // Retried with the next call; until then the epoch in the store protects the replica.
       }
     }
   }
 
-  /** Is a lock still to be taken from a process that does not give it back? */
+  /** Is there a lock that the process from which it was taken over has not released yet? */
   get isForcing(): boolean {
     return [...this.#entries.values()].some(({ isForced, lock }) => isForced && !lock.isHeld)
   }
@@ -81,14 +90,17 @@ export class HandOver {
     return this.#entries.get(name)?.lock.isHeld === true
   }
 
-  /** For how long and for whom a database has waited; `undefined` if it does not. */
+  /** Since when a database has been waiting, and for which process; `undefined` if it is not. */
   standby(name: string): Standby | undefined {
     const entry = this.#entries.get(name)
     if (entry?.waitingSince === undefined) return undefined
     return { since: new Date(entry.waitingSince), holder: entry.lock.holder() }
   }
 
-  /** The database no longer waits. Returns for how many milliseconds it did; `undefined` if it did not. */
+  /**
+   * Ends the wait of a database. Returns how long it waited, in milliseconds; `undefined` if it did
+   * not.
+   */
   endStandby(name: string, now: number): number | undefined {
     const entry = this.#entries.get(name)
     const since = entry?.waitingSince
@@ -98,12 +110,15 @@ export class HandOver {
     return Math.max(0, now - since)
   }
 
-  /** Tells processes that wait for the database how far this one is. */
+  /** Shows processes that wait for the database how far this one is. */
   announce(name: string, phase: LockPhase): void {
     this.#entries.get(name)?.lock.announce(phase)
   }
 
-  /** Lets another process replicate the database. Nothing of it may be written by this one afterwards. */
+  /**
+   * Lets another process replicate the database. This process must not write anything for it
+   * afterwards.
+   */
   release(name: string): void {
     const entry = this.#entries.get(name)
     if (entry?.waitingSince !== undefined) entry.lock.leavePlace()
@@ -141,7 +156,7 @@ export class HandOver {
   }
 
   #tryTake(entry: Entry, database: WatchedDatabase): boolean {
-    // Without its folder there is no database either.
+    // If its folder does not exist, neither does the database.
     if (entry.isUnavailable || !existsSync(dirname(entry.lock.path))) return true
     try {
       const isNew = !entry.lock.isHeld

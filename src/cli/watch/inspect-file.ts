@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync, type Stats, statSync } from 'node:fs'
 
-/** What a file is to someone who would replicate it. `held`: this process replicates it already. */
+/** Whether a file can be replicated. `held`: this process already replicates it. */
 export type FileState =
   | 'ready'
   | 'held'
@@ -14,17 +14,17 @@ export type FileState =
 export interface InspectedFile {
   readonly state: FileState
   readonly error?: Error | undefined
-  /** Tells this version of the file from others without opening it; nothing for a missing file. */
+  /** Identifies this version of the file without opening it; `undefined` for a missing file. */
   readonly stamp?: string | undefined
 }
 
 /**
- * Looks at the header of a file (SQLite file format, section 1.3), but not again as long as the file
- * stays as it was.
+ * Reads the header of a file (SQLite file format, section 1.3), but only again if the file has
+ * changed.
  *
- * A file that is held must not be opened, under whatever path: closing any descriptor of it would
- * drop this process's POSIX locks on it. All in one turn of the event loop, so that nobody can open
- * it in between.
+ * A file that this process has open must not be opened again under any path: closing any of its
+ * descriptors would drop this process's POSIX locks on it. Everything happens in one turn of the
+ * event loop, so that no other code can open it in between.
  *
  * @param isHeld is the file with this device and inode open in this process?
  */

@@ -1,15 +1,15 @@
 import { Socket } from 'node:net'
 
-/** Set by the library for the process that it starts: the number of a file descriptor. */
+/** Number of a file descriptor, set by the library for the process that it starts. */
 const PARENT_FD = 'WALSYNC_PARENT_FD'
 
 let link: Socket | undefined
 
 /**
  * The pipe to the program that runs walsync as a library. When it closes, because that program asks
- * for it or is gone, however it went, this process ends as at SIGTERM.
+ * for it or has ended in any way, this process ends as on SIGTERM.
  *
- * @returns `undefined` if nobody runs walsync in that way
+ * @returns `undefined` if walsync is not run in that way
  */
 export function parentLink(env: Readonly<Record<string, string | undefined>>): Socket | undefined {
   const fd = env[PARENT_FD]

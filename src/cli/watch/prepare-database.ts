@@ -12,8 +12,8 @@ import { inspectFile } from './inspect-file.ts'
 import type { WatchedDatabase } from './watched-database.ts'
 
 /**
- * How a database file was found, or what was done about it: `present`, also where it is not (yet) a
- * database that can be replicated; `restored` from its replica; `absent`, with nothing to restore.
+ * State of a database file after preparation: `present`, even if it is not (yet) a database that
+ * can be replicated; `restored` from its replica; `absent`, with nothing to restore.
  */
 export type PreparedFile =
   | { readonly kind: 'present' | 'absent' }
@@ -21,25 +21,25 @@ export type PreparedFile =
       readonly kind: 'restored'
       /** `undefined` for a replica of walsync 0.1, which has no TXIDs. */
       readonly txid: bigint | undefined
-      /** Of the restored state, where it is known. */
+      /** Time of the restored state, if known. */
       readonly stateAt: Date | undefined
       readonly bytes: number
       readonly ms: number
     }
 
 export interface PrepareOptions {
-  /** Begin a new history where there is no database, whatever the replica holds. */
+  /** Begin a new history if there is no database, whatever the replica holds. */
   readonly startFresh: boolean
-  /** The application is started afterwards, so that nobody has an empty file open. */
+  /** The application is started later, so that no process has an empty file open. */
   readonly ownsApplication: boolean
-  /** Told of bytes read and of all that are to be read. */
+  /** Called with the number of bytes read so far and in total. */
   readonly onProgress: (done: number, total: number) => void
 }
 
 /**
- * Looks at a database file before anything replicates it. Where there is none and its replica has
- * states, restores the newest or refuses: a new history never begins unasked over an old one.
- * This process must have no connection to the file.
+ * Checks a database file before it is replicated. If there is none and its replica has states,
+ * restores the newest one or refuses: a new history never replaces an old one unless that is
+ * requested. This process must have no connection to the file.
  *
  * @throws DatabaseError `MissingFile` if there is no database, its replica has states, and the
  *   settings do not say what to do
@@ -57,7 +57,7 @@ export async function prepareDatabase(
   if (state === 'not-wal' && settings.enableWal) switchToWal(context, path)
   if (state !== 'missing' && state !== 'empty') return { kind: 'present' }
   const found = options.startFresh ? undefined : await findReplica(context, opened, database)
-  // Somebody may have put a database in place while the store answered, and its log is not left over.
+  // A database may have been put in place while the store was answering; its log is not a leftover.
   const now = inspectFile(path, () => false).state
   if (now !== 'missing' && now !== 'empty') return { kind: 'present' }
   if (found === undefined) {
@@ -73,13 +73,14 @@ type Found =
   | { readonly kind: 'ltx'; readonly client: ReplicaClient }
   | { readonly kind: 'other'; readonly replica: OtherReplica }
 
-/** What there is to restore from; `undefined` for a replica without states. */
+/** What to restore from; `undefined` for a replica without states. */
 async function findReplica(
   context: CommandContext,
   opened: OpenedStore,
   { prefix, bucket, settings }: WatchedDatabase,
 ): Promise<Found | undefined> {
-  // As the replication will use it: a replica in the other layout is refused before it is restored.
+  // Opened as replication will use it, so that a replica in the other layout is refused before it
+  // is restored.
   const store = replicaStore(opened, prefix, settings.singleWriter !== 'none')
   const client = new ReplicaClient(store, opened.layout)
   const files = await client.list({ signal: context.signal })
@@ -96,11 +97,11 @@ async function restore(
 ): Promise<PreparedFile> {
   const { logger, signal } = context
   const output = fileBehind(path)
-  logger.info({ database: name, path }, 'there is no database: restoring it from its replica')
+  logger.info({ database: name, path }, 'the database is missing; restoring it from its replica')
   mkdirSync(dirname(output), { recursive: true })
   setLogAside(context, output)
   const options = {
-    // Only an empty file can be there.
+    // Only an empty file can exist here.
     force: statSync(output, { throwIfNoEntry: false })?.size === 0 && ('empty' as const),
     signal,
     onProgress: (done: { readonly bytesDone: number; readonly bytesTotal: number }) =>
@@ -120,8 +121,8 @@ async function restore(
 }
 
 /**
- * SQLite deletes a log that it finds beside a new database, or replays it into a restored one. A log
- * may hold commits that nothing else has, so it gets another name.
+ * SQLite deletes a log that it finds next to a new database, or replays it into a restored one. The
+ * log may hold commits that exist nowhere else, so it is renamed.
  */
 function setLogAside({ logger }: CommandContext, path: string): void {
   const mark = randomBytes(4).toString('hex')
@@ -135,10 +136,7 @@ function setLogAside({ logger }: CommandContext, path: string): void {
     }
     const aside = `${log}.${mark}.left-over`
     renameSync(log, aside)
-    logger.warn(
-      { path: aside },
-      `${log} was left without its database and belongs to no other: it is kept as ${aside}`,
-    )
+    logger.warn({ path: aside }, `${log} was left without a database; it was renamed to ${aside}`)
   }
   rmSync(`${path}-shm`, { force: true })
 }
@@ -152,7 +150,7 @@ function switchToWal({ logger }: CommandContext, path: string): void {
 function undecided({ path, replica }: WatchedDatabase, state: 'missing' | 'empty'): DatabaseError {
   const what = state === 'missing' ? `There is no database at ${path}` : `${path} is empty`
   return new DatabaseError('MissingFile', path, `${what}, and its replica ${replica} has states.`, {
-    hint: 'Add --restore-if-missing to restore the newest state, or --start-fresh to begin a new history behind the old one.',
+    hint: 'Add --restore-if-missing to restore the newest state, or --start-fresh to begin a new history after the old one.',
   })
 }
 

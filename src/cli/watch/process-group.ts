@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
 /**
- * Does any process of the group still run? One that has ended and that nobody has waited for does
- * not count: as PID 1 of a container without an init we would wait for those for ever.
+ * Is any process of the group still running? Zombies do not count: as PID 1 of a container without
+ * an init process we would wait for them forever.
  */
 export function isGroupAlive(group: number): boolean {
   if (!groupExists(group)) return false
@@ -13,11 +13,11 @@ export function isGroupAlive(group: number): boolean {
     found = true
     if (state !== 'Z' && state !== 'X') return true
   }
-  // None seen, as where /proc hides the processes of other users: the kernel's answer counts.
+  // None found, for example because /proc hides the processes of other users: ask the kernel.
   return !found && groupExists(group)
 }
 
-/** Nothing if the group has ended, or is not ours to signal. */
+/** Does nothing if the group has ended, or if we may not signal it. */
 export function signalGroup(group: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-group, signal)
@@ -27,7 +27,7 @@ export function signalGroup(group: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** As `isGroupAlive`, but processes count that have ended and were not waited for. */
+/** Like `isGroupAlive`, but zombies count. */
 export function groupExists(group: number): boolean {
   try {
     process.kill(-group, 0)

@@ -12,7 +12,7 @@ export interface WantedDatabase {
   readonly kind: DatabasePlace['kind']
 }
 
-/** A file that matches and is not replicated, and why. */
+/** A file that matches but is not replicated, and why. */
 export interface RefusedFile {
   readonly path: string
   readonly reason: string
@@ -24,19 +24,20 @@ export interface ResolvedDatabases {
   readonly refused: readonly RefusedFile[]
 }
 
-/** A source and its files, as they were found just now. */
+/** A source and the files that were just found for it. */
 export interface SourceFiles {
   readonly source: WatchSource
   readonly files: readonly string[]
 }
 
 /**
- * Gives every file one source and one replica. A file that is named by its path belongs to that
- * entry; of globs and folders the first in the file has it. Of several that would share a replica
- * the one that is replicated already keeps it, else the one that is named by its path, else none
- * gets it: which of two found files a replica belongs to cannot be known after a restart.
+ * Assigns one source and one replica to every file. A file that is named by its path belongs to
+ * that entry; otherwise it belongs to the first glob or folder of the configuration that matches.
+ * Of several files that would share a replica, the one that is already replicated keeps it, or else
+ * the one that is named by its path. Otherwise none gets it, because after a restart it would be
+ * unknown to which of them the replica belongs.
  *
- * @param isRunning is that file replicated now?
+ * @param isRunning is that file being replicated now?
  * @throws UsageError if two entries name one file by its path
  */
 export function resolveDatabases(
@@ -76,7 +77,7 @@ export function refuseConflicts({ refused }: ResolvedDatabases): void {
   )
 }
 
-/** The database, or why it can have no replica. */
+/** The database, or why it cannot have a replica. */
 function databaseOf(source: WatchSource, path: string, cwd: string): WatchedDatabase | string {
   try {
     const database = watchedDatabase(source, path, cwd)
@@ -113,10 +114,10 @@ function withoutShared(
   })
 }
 
-/** Folders that a replica has in itself: its levels, in both layouts, and what walsync keeps beside them. */
+/** Folders inside a replica: its levels, in both layouts, and walsync's own folder. */
 const OWN_FOLDERS = /^(?:ltx|walsync|[0-9a-f]{4})$/
 
-/** A replica inside another's own folders would be taken for a part of it. */
+/** A replica inside the folders of another would be mistaken for a part of it. */
 function withoutNested(wanted: WantedDatabase[], refused: RefusedFile[]): WantedDatabase[] {
   const byReplica = new Map(wanted.map(({ database }) => [database.replica, database]))
   return wanted.filter(({ database, kind }) => {
@@ -126,7 +127,7 @@ function withoutNested(wanted: WantedDatabase[], refused: RefusedFile[]): Wanted
       return byReplica.get(parts.slice(0, i).join('/')) ?? []
     })[0]
     if (outer === undefined) return true
-    const reason = `The replica of ${database.path} would stand inside that of ${outer.path}.`
+    const reason = `The replica of ${database.path} would be inside that of ${outer.path}.`
     refused.push({ path: database.path, kind, reason })
     return false
   })

@@ -2,7 +2,7 @@ import { type EndSignal, InterruptedError, signalExitCode } from '../output/inte
 
 /**
  * The first SIGINT or SIGTERM aborts the returned signal, so that the command can finish what must
- * not stay half-done; the second one calls `endNow` with the shell's code for it.
+ * not be left half-done; the second one calls `endNow` with the shell's exit code for it.
  */
 export function endSignals(endNow: (exitCode: number) => void): AbortSignal {
   const controller = new AbortController()
@@ -16,8 +16,8 @@ export function endSignals(endNow: (exitCode: number) => void): AbortSignal {
 }
 
 /**
- * Calls `reload` at SIGHUP, one call at a time: signals that come meanwhile count as one more. Until
- * then SIGHUP ends the process, as it does everywhere else.
+ * Calls `reload` on SIGHUP, one call at a time: signals that arrive during a call lead to one more.
+ * Before this is called, SIGHUP ends the process as usual.
  *
  * @param reload never rejects
  */

@@ -21,7 +21,9 @@ export interface StandbyQueueParts {
 export class StandbyQueue {
   readonly #parts: StandbyQueueParts
   readonly #waiting = new Map<string, WatchedDatabase>()
-  /** Databases whose lock this process has yielded: not before this time, in milliseconds, does it want it back. */
+  /**
+   * When this process may try again to take a lock that it has yielded, in milliseconds, by name.
+   */
   readonly #notBefore = new Map<string, number>()
   #timer: NodeJS.Timeout | undefined
   #isStopped = false

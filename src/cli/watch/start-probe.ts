@@ -11,8 +11,8 @@ import type { CommandContext } from '../command-context.ts'
 type Reporter = Pick<CommandContext, 'logger' | 'output'>
 
 /**
- * The probe of a starting `watch`, beside the opening of its databases. A store that is out of reach
- * is a warning: replication waits for it, as it does at any other time. One that does not give back
+ * Probes the store while `watch` starts and its databases are opened. An unreachable store is only
+ * a warning, because replication waits for it as at any other time. A store that does not return
  * what was stored in it is refused.
  */
 export class StartProbe {
@@ -27,17 +27,17 @@ export class StartProbe {
   }
 
   /**
-   * Sends nothing before the next turn of the event loop: a start that is refused at once leaves no
-   * trace in the store.
+   * Sends nothing before the next turn of the event loop, so that a start that is refused
+   * immediately leaves no trace in the store.
    *
-   * @throws StoreError if no replica may be kept in the store
+   * @throws StoreError if the store is not suitable for replicas
    */
   async begin(): Promise<void> {
     this.#running ??= this.#run()
     await this.#running
   }
 
-  /** Ends a probe that still runs and removes its objects. Never rejects. */
+  /** Ends a probe that is still running and removes its objects. Never rejects. */
   async end(): Promise<void> {
     this.#abort.abort()
     await this.#running?.catch(() => {})
@@ -61,7 +61,10 @@ export class StartProbe {
   }
 }
 
-/** At most one warning about what the store does and is not refused for, and one about what the credentials may not. */
+/**
+ * At most one warning about deviations of the store that are not fatal, and one about missing
+ * permissions.
+ */
 function tellProbe(report: ProbeReport, store: ObjectStore, { logger, output }: Reporter): void {
   const { checks, denied, leftBehind, latencyMs } = report
   const lacking = checks.filter(
@@ -71,7 +74,7 @@ function tellProbe(report: ProbeReport, store: ObjectStore, { logger, output }: 
   const { description } = store
   if (lacking.length > 0) {
     const seen = lacking.map(({ sentence }) => sentence).join(' ')
-    const words = `the store does not do all that walsync relies on. ${seen}`
+    const words = `the store does not behave as walsync expects. ${seen}`
     logger.warn({ store: description, checks: lacking.map(({ name }) => name) }, words)
   }
   if (denied.length > 0) {
@@ -83,7 +86,7 @@ function tellProbe(report: ProbeReport, store: ObjectStore, { logger, output }: 
   output.event({ time: new Date(), event: 'store-probed', ...report })
 }
 
-/** Once at start; Tigris's Global buckets are the case. */
+/** Warns once at the start, for example about Global buckets of Tigris. */
 export function warnOfRegions(
   { capabilities, description }: ObjectStore,
   { logger }: Reporter,
@@ -91,6 +94,6 @@ export function warnOfRegions(
   if (capabilities.consistency !== 'same-region') return
   logger.warn(
     { store: description },
-    'the store is consistent within one region only: run every writer of a replica in one region, or two could overwrite each other unseen (on Tigris, ?consistency=strong says that the bucket is not Global)',
+    'the store is consistent within one region only: run every writer of a replica in one region, or two of them could overwrite each other unnoticed (on Tigris, ?consistency=strong says that the bucket is not Global)',
   )
 }

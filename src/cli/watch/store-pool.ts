@@ -7,7 +7,7 @@ import { type OpenedStore, replicaStore } from '../composition/open-store.ts'
 import { StartProbe, warnOfRegions } from './start-probe.ts'
 import type { WatchedDatabase } from './watched-database.ts'
 
-/** The engine tries again for ever, so that one call need not: an outage is reported sooner. */
+/** The engine retries indefinitely, so a single call need not: an outage is reported sooner. */
 const RETRY = { attempts: 3, totalMs: 15_000 }
 
 interface PooledStore {
@@ -27,9 +27,9 @@ export class StorePool {
   }
 
   /**
-   * Opens those that are not open yet; nothing is asked of them yet.
+   * Opens stores that are not open yet, without sending a request.
    *
-   * @throws UsageError, StoreError for a bucket that cannot be meant
+   * @throws UsageError, StoreError for an invalid bucket
    */
   async open(buckets: Iterable<string>): Promise<void> {
     for (const bucket of new Set(buckets)) {
@@ -42,7 +42,7 @@ export class StorePool {
     }
   }
 
-  /** How many there are, or the only one, for people. */
+  /** The only store, or how many there are, for messages. */
   get description(): string {
     const stores = [...this.#stores.values()]
     return stores.length === 1
@@ -50,7 +50,7 @@ export class StorePool {
       : `${stores.length} stores`
   }
 
-  /** Requests to all stores so far, by kind. */
+  /** Number of requests to all stores so far, by kind. */
   requests(): Record<StoreVerb, number> {
     const total = { check: 0, put: 0, get: 0, head: 0, list: 0, delete: 0, deleteMany: 0 }
     for (const { opened } of this.#stores.values()) {
@@ -61,16 +61,16 @@ export class StorePool {
     return total
   }
 
-  /** What the store is called that a prepared database was given; for people. */
+  /** Name of the store of a prepared database, for messages. */
   describe(database: string): string {
     const pooled = this.#stores.get(this.#bucketOf.get(database) ?? '')
     return pooled?.opened.store.description ?? ''
   }
 
   /**
-   * Tries out what the stores can do, each once.
+   * Probes each store once.
    *
-   * @throws StoreError of the first in which no replica may be kept
+   * @throws StoreError of the first store that is not suitable for replicas
    */
   async probe(): Promise<void> {
     await Promise.all([...this.#stores.values()].map(({ probe }) => probe.begin()))
@@ -97,7 +97,7 @@ export class StorePool {
     return pooled
   }
 
-  /** Ends the probes that still run. */
+  /** Ends the probes that are still running. */
   async end(): Promise<void> {
     await Promise.all([...this.#stores.values()].map(({ probe }) => probe.end()))
   }

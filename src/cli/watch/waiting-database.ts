@@ -2,10 +2,16 @@ import { Backoff } from '../../core/async/backoff.ts'
 import type { DatabasePlace } from '../config/config.ts'
 import { type FileState, type InspectedFile, inspectFile } from './inspect-file.ts'
 
-/** Files that come and go in a folder pass through these; only who stays in them is told of. */
+/**
+ * Files that come and go in a folder pass through these states; only those that stay in one are
+ * reported.
+ */
 const TRANSIENT_STATES: ReadonlySet<FileState> = new Set(['empty', 'not-wal', 'held', 'unreadable'])
 
-/** A database that is to be replicated and is not: no fit file yet, or it could not be opened and is tried again. */
+/**
+ * A database that should be replicated but is not: there is no suitable file yet, or it could not
+ * be opened and is retried.
+ */
 export class WaitingDatabase {
   readonly #path: string
   readonly #kind: DatabasePlace['kind']
@@ -21,28 +27,31 @@ export class WaitingDatabase {
     this.#kind = kind
   }
 
-  /** A file that is no database and that nobody named: a README in a folder of databases. */
+  /**
+   * A file that is not a database and was not named explicitly, such as a README in a folder of
+   * databases.
+   */
   get isUnrelatedFile(): boolean {
     return this.#kind !== 'path' && this.#file?.state === 'not-sqlite'
   }
 
-  /** Why it is not replicated; nothing for a stray file. */
+  /** Why it is not replicated; `undefined` for an unrelated file. */
   get reason(): string | undefined {
     if (this.#error !== undefined) return messageOf(this.#error)
     return this.#file === undefined || this.isUnrelatedFile ? undefined : describeFile(this.#file)
   }
 
-  /** Not merely absent: someone has to do something. */
+  /** It is not just missing: someone has to act. */
   get isFailing(): boolean {
     return this.#error !== undefined || this.#file?.state === 'unreadable'
   }
 
-  /** A database that keeps a rollback journal. */
+  /** The database uses a rollback journal. */
   get isNotWal(): boolean {
     return this.#file?.state === 'not-wal'
   }
 
-  /** Looks whether it can be started now. */
+  /** Checks whether it can be started now. */
   isReady(now: number, isHeld: (identity: string) => boolean): boolean {
     if (now < this.#retryAt) return false
     const file = inspectFile(this.#path, isHeld, this.#file)
@@ -52,7 +61,7 @@ export class WaitingDatabase {
     return file.state === 'ready'
   }
 
-  /** What is new to tell about the file, once for each state that lasts. */
+  /** The state of the file in words, once for each state that lasts. */
   takeStatusChange(): string | undefined {
     const state = this.#file?.state
     if (this.#file === undefined || state === undefined || state === 'ready') return undefined
@@ -65,9 +74,9 @@ export class WaitingDatabase {
   }
 
   /**
-   * It could not be started. Is tried again after a pause.
+   * Records that it could not be started. It is retried after a pause.
    *
-   * @returns the pause in milliseconds, and whether the error is another than the last time
+   * @returns the pause in milliseconds, and whether the error differs from the last one
    */
   failed(error: unknown, now: number): { readonly retryInMs: number; readonly isNew: boolean } {
     const isNew = this.#error === undefined || messageOf(this.#error) !== messageOf(error)
@@ -89,9 +98,9 @@ function describeFile({ state, error }: InspectedFile): string {
     case 'held':
       return 'the same file is replicated under another name'
     case 'not-a-file':
-      return 'it is no regular file'
+      return 'it is not a regular file'
     case 'not-sqlite':
-      return 'it is no SQLite database'
+      return 'it is not an SQLite database'
     case 'not-wal':
       return 'it is not in WAL mode; run once, in the application: PRAGMA journal_mode = wal'
     case 'unreadable':

@@ -8,17 +8,20 @@ import { displayName } from '../args/replica-names.ts'
 import { parseReplicaUrl } from '../args/replica-url.ts'
 import type { WatchSource } from './watch-plan.ts'
 
-/** One file, the replica that it has, and how it is replicated. Plain data: two that are equal are replicated alike. */
+/**
+ * One file, its replica, and how it is replicated. Plain data: two equal values are replicated in
+ * the same way.
+ */
 export interface WatchedDatabase extends NamedDatabase {
-  /** Where its replica is, as a URL without a query: no two databases may have the same. */
+  /** URL of its replica without a query. No two databases may have the same one. */
   readonly replica: string
   readonly bucket: string
   readonly settings: DatabaseSettings
 }
 
 /**
- * The database that a file of a source is. In a bucket of its own it is named by the URL of its
- * replica, because several buckets may each hold an `app`.
+ * The database for a file of a source. If its source has its own bucket, it is named by the URL of
+ * its replica, because several buckets may each hold an `app`.
  *
  * @param path absolute
  * @throws StoreError `InvalidKey` for a file name that cannot be part of a key
@@ -43,7 +46,10 @@ export function watchedDatabase(source: WatchSource, path: string, cwd: string):
   }
 }
 
-/** The URL of a bucket without its query, which says how to reach it and not where it is; but another endpoint is another store. */
+/**
+ * The URL of a bucket without its query, which says how to reach it and not where it is. A
+ * different endpoint, however, is a different store.
+ */
 export function bucketRoot(bucket: string, cwd: string): string {
   const url = parseReplicaUrl(bucket, cwd)
   const endpoint = url.searchParams.get('endpoint')
@@ -64,7 +70,7 @@ function joined(...parts: readonly (string | undefined)[]): string {
   return parts.filter((part) => part !== undefined && part !== '').join('/')
 }
 
-/** Two buckets may hold replicas of one name. */
+/** Two buckets may hold replicas with the same name. */
 function spoolFolder(spoolDir: string, root: string, prefix: string): string {
   if (root === '') return resolve(spoolDir, prefix)
   return resolve(spoolDir, createHash('sha256').update(root).digest('hex').slice(0, 16), prefix)

@@ -5,7 +5,7 @@ import { DatabaseImage } from './database-image.ts'
 import type { RestorePlan } from './restore-plan.ts'
 import { readSegments } from './segment-reader.ts'
 
-/** How far a restore is; for a progress bar. */
+/** Progress of a restore. */
 export interface RestoreProgress {
   readonly phase: 'read' | 'check'
   /** Of the files of the plan. Files that turn out not to be needed count as done at the end. */
@@ -32,11 +32,11 @@ export interface AppliedPlan {
 }
 
 /**
- * Writes the database that a plan makes into an empty file. Newest file first: a page counts if no
- * newer file has it and every newer file's database still reached that far, so that each page is written once. Stops
- * when all pages are there; older files are not read at all then. Every file that is read is read
- * to its end and its checksum verified. The lock page stays a hole of zeros.
- * Where the newest file carries the checksum of the whole database, the result must have it.
+ * Writes the database of a plan into an empty file. Newest file first: a page counts if no newer
+ * file has it and every newer file's database still reached that far, so that each page is written
+ * once. Stops when all pages are there; older files are not read at all then. Every file that is
+ * read is read to its end and its checksum verified. The lock page stays a hole of zeros. Where the
+ * newest file carries the checksum of the whole database, the result must have it.
  *
  * @throws RestoreError `DamagedObject`, `MissingPage`, `PageSizeMismatch`, `ChecksumMismatch`
  * @throws ReplicaError, StoreError for an object that cannot be read

@@ -33,7 +33,7 @@ export class DatabaseImage {
   #header: LtxHeader | undefined
   /** Of all pages written so far. */
   #checksum = EMPTY_DATABASE_CHECKSUM
-  /** By the newest file, if it carries one. */
+  /** According to the newest file, if it carries one. */
   #wantedChecksum: bigint | undefined
 
   constructor(plan: RestorePlan, handle: FileHandle) {
@@ -46,7 +46,7 @@ export class DatabaseImage {
     return this.#pages !== undefined && this.#pages.size === this.#wanted()
   }
 
-  /** Takes the next bytes of the current file. */
+  /** Adds the next bytes of the current file. */
   async take(
     file: LtxFileInfo,
     decoder: LtxObjectDecoder,
@@ -68,7 +68,7 @@ export class DatabaseImage {
     }
   }
 
-  /** States that the current file is complete, and verifies its checksum. */
+  /** Ends the current file and verifies its checksum. */
   endFile(file: LtxFileInfo, decoder: LtxObjectDecoder): void {
     const { checksums } = decoding(file, () => decoder.end())
     if (this.#header === this.#newest) this.#wantedChecksum = checksums?.after
@@ -76,7 +76,10 @@ export class DatabaseImage {
     this.#header = undefined
   }
 
-  /** Holds the whole against its checksum and gives the file its size; the newest file's header says what was made. */
+  /**
+   * Compares the whole database with its checksum and sets the size of the file; the newest file's
+   * header describes the result.
+   */
   async finish(): Promise<LtxHeader> {
     if (!this.complete) throw this.#missingPage(this.#pages!.firstMissing(this.#lockPage)!)
     if (this.#wantedChecksum !== undefined && this.#wantedChecksum !== this.#checksum) {
@@ -87,7 +90,7 @@ export class DatabaseImage {
     return this.#newest!
   }
 
-  /** Waits for writes on their way, so that the file can be closed after a failure too. */
+  /** Waits for running writes, so that the file can also be closed after a failure. */
   async settle(): Promise<void> {
     await this.#writer?.settle()
   }
@@ -99,7 +102,7 @@ export class DatabaseImage {
   }
 
   #beginImage(file: LtxFileInfo, header: LtxHeader): void {
-    // A made-up size must not become a huge allocation: so many pages have to come from somewhere.
+    // A fabricated size must not lead to a huge allocation: the pages have to come from somewhere.
     if (header.commit > this.#plan.bytes / MIN_PAGE_BYTES + 1) throw this.#tooFewBytes(file, header)
     this.#newest = header
     this.#limit = header.commit
@@ -118,7 +121,7 @@ export class DatabaseImage {
     return `the files from TXID ${formatTxid(files[0]!.minTxid)} to ${formatTxid(txid)}`
   }
 
-  /** Each file is sound by itself: one in between is missing, or belongs to another history. */
+  /** Each file is intact by itself: one in between is missing, or belongs to another history. */
   #mixed(wanted: bigint): RestoreError {
     const { txid } = this.#plan
     const message = `${capital(this.#range())} do not make the database of TXID ${formatTxid(txid)}: its checksum is ${wanted.toString(16)}, theirs ${this.#checksum.toString(16)}.`
@@ -130,7 +133,9 @@ export class DatabaseImage {
     return new RestoreError('MissingPage', message, { hint: OLDER_STATE })
   }
 
-  /** Damage rather than a missing page: other files may make the same state. */
+  /**
+   * Reported as damage rather than a missing page, because other files may make up the same state.
+   */
   #tooFewBytes({ key }: LtxFileInfo, header: LtxHeader): RestoreError {
     const message = `The object ${key} says that the database has ${header.commit} pages, more than ${this.#range()} with their ${this.#plan.bytes} bytes can hold.`
     return new RestoreError('DamagedObject', message, { key, hint: OLDER_STATE })
@@ -162,7 +167,10 @@ function decoding<T>(file: LtxFileInfo, decode: () => T): T {
   }
 }
 
-/** Which pages of a database are written: one bit a page, so 32 MiB for 1 TiB of 4 KiB pages. */
+/**
+ * Which pages of a database have been written: one bit per page, so 32 MiB for 1 TiB of 4 KiB
+ * pages.
+ */
 class PageSet {
   readonly #bits: Uint8Array
   readonly #pages: number
@@ -179,7 +187,7 @@ class PageSet {
     return this.#size
   }
 
-  /** Adds a page; `false` if it was there. Page numbers start at 1. */
+  /** Adds a page; `false` if it was already in the set. Page numbers start at 1. */
   add(pgno: number): boolean {
     const index = pgno >>> 3
     const bit = 1 << (pgno & 7)
@@ -191,7 +199,7 @@ class PageSet {
     return true
   }
 
-  /** Lowest page from 1 on that is missing, other than `except`; `undefined` if none is. */
+  /** Lowest missing page, except `except`; `undefined` if none is missing. */
   firstMissing(except: number): number | undefined {
     for (let pgno = 1; pgno <= this.#pages; pgno++) {
       const has = ((this.#bits[pgno >>> 3] as number) & (1 << (pgno & 7))) !== 0

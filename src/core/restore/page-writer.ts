@@ -1,19 +1,19 @@
 import { writeSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 
-/** Neighbouring pages are joined up to this many bytes. */
+/** Adjacent pages are combined up to this many bytes. */
 const RUN_BYTES = 1024 * 1024
 /**
  * Shorter runs are written synchronously: into the page cache that takes some microseconds, a third
  * of what a trip through the thread pool does, and a history of scattered pages is made of them.
  */
 const SYNC_BYTES = 64 * 1024
-/** Writes on their way at one time. More hide nothing: the decoder keeps one core busy meanwhile. */
+/** Concurrent writes. More would not help: the decoder keeps one core busy. */
 const WRITES_UNDERWAY = 4
 
 /**
- * Writes pages to their places in a file: neighbours that come one after the other become one
- * write, and a few writes run while the next pages are decoded.
+ * Writes pages to their places in a file: consecutive neighbours are combined into one write, and a
+ * few writes run while the next pages are decoded.
  */
 export class PageWriter {
   readonly #handle: FileHandle
@@ -25,14 +25,14 @@ export class PageWriter {
   #runLength = 0
   #failure: { readonly error: unknown } | undefined
 
-  /** @param handle stays the caller's to close */
+  /** @param handle is closed by the caller */
   constructor(handle: FileHandle, pageSize: number) {
     this.#handle = handle
     this.#pageSize = pageSize
     this.#run = new Uint8Array(RUN_BYTES)
   }
 
-  /** Takes a page; its bytes are copied. Throws what an earlier write failed with. */
+  /** Adds a page; its bytes are copied. Throws the error of an earlier write. */
   async write(pgno: number, data: Uint8Array): Promise<void> {
     const position = (pgno - 1) * this.#pageSize
     const adjoins = position === this.#runStart + this.#runLength
@@ -44,14 +44,14 @@ export class PageWriter {
     this.#runLength += data.length
   }
 
-  /** Resolves when everything taken so far is written (not flushed to the disk). */
+  /** Resolves when everything added so far is written (not flushed to disk). */
   async flush(): Promise<void> {
     await this.#endRun()
     await Promise.all(this.#underway)
     this.#throwFailure()
   }
 
-  /** Waits for the writes on their way, whatever becomes of them, so that the file can be closed. */
+  /** Waits for running writes, whether they succeed or fail, so that the file can be closed. */
   async settle(): Promise<void> {
     await Promise.all(this.#underway)
   }

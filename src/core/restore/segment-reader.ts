@@ -3,7 +3,7 @@ import { Backoff } from '../async/backoff.ts'
 import { type LtxFileInfo, type ReplicaClient, ReplicaError } from '../replica/replica-client.ts'
 import { type ByteRange, isStoreError, type StoreError } from '../store/index.ts'
 
-/** Bytes of one ranged read; times `parallelism` it bounds the memory of a restore. */
+/** Bytes of one ranged read. Times `parallelism`, this limits the memory of a restore. */
 export const SEGMENT_BYTES = 2 * 1024 * 1024
 
 /**
@@ -22,15 +22,15 @@ export interface Segment {
 }
 
 export interface SegmentOptions {
-  /** Reads that run or wait to be consumed at one time. */
+  /** Most reads that are running or waiting to be consumed. */
   readonly parallelism: number
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Reads files in the order given and hands their pieces out in that order, while the next ones are
- * on their way. An error comes out only when its piece is due, so that a file that turns out not
- * to be needed cannot fail a restore. Leaving the loop ends all requests before it resolves.
+ * Reads files in the given order and yields their pieces in that order while it prefetches the next
+ * ones. An error is thrown only when its piece is due, so that a file that turns out not to be
+ * needed cannot fail a restore. Leaving the loop ends all requests first.
  */
 export async function* readSegments(
   client: ReplicaClient,
@@ -48,7 +48,8 @@ export async function* readSegments(
         const { value: piece } = pieces.next()
         if (piece === undefined) break
         const segment = readPiece(client, piece, signal)
-        // Seen again when it is due; without this the process would end for an unhandled rejection.
+        // Handled again when it is due; without this the process would end with an unhandled
+        // rejection.
         segment.catch(() => {})
         underway.push(segment)
       }
@@ -116,6 +117,6 @@ function isCorrupted(error: unknown): error is StoreError {
 }
 
 function damaged(file: LtxFileInfo, cause: StoreError): ReplicaError {
-  const message = `The object ${file.key} does not arrive as it was stored: ${cause.message}`
+  const message = `The object ${file.key} arrives damaged every time: ${cause.message}`
   return new ReplicaError('DamagedObject', file.key, message, { cause })
 }

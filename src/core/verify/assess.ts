@@ -12,7 +12,7 @@ export interface Evidence {
   readonly depth: VerifyDepth
   /** At least one; by level, then first TXID, then last TXID. */
   readonly files: readonly LtxFileInfo[]
-  /** Of the files that were read and are good, by key. */
+  /** Of the files that were read and are intact, by key. */
   readonly facts: ReadonlyMap<string, FileFacts>
   /** Objects that a restore cannot use. */
   readonly damage: readonly Fault[]
@@ -30,7 +30,7 @@ export type Assessment = Pick<
 const NONE: ReadonlySet<string> = new Set()
 
 /**
- * Determines which states a restore still reaches, and what each defect costs by itself. Reads
+ * Determines which states can still be restored, and what each defect costs by itself. Reads
  * nothing; yields to the event loop between two defects.
  */
 export async function assess(evidence: Evidence): Promise<Assessment> {

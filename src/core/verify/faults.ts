@@ -9,41 +9,44 @@ import type { ChainStep } from '../restore/restore-plan.ts'
 import { type FileFacts, misfit } from './file-facts.ts'
 import type { DefectCode } from './verify-report.ts'
 
-/** Something wrong with an object; what it costs is not worked out yet. */
+/** A fault of an object, before its cost is determined. */
 export interface Fault {
   readonly code: DefectCode
   readonly key: string
   readonly message: string
 }
 
-/** TXIDs that are missing. Nothing from `from` on can be restored. */
+/** Missing TXIDs. Nothing from `from` on can be restored. */
 export interface Hole extends TxidRange {
   readonly code: DefectCode
   readonly message: string
 }
 
-/** Header, the zeros that end the pages, an index of no page, trailer: a file that only shrinks its database. */
+/**
+ * Header, the zeros that end the pages, an empty index, trailer: a file that only shrinks its
+ * database.
+ */
 const SMALLEST_FILE =
   LTX_HEADER_SIZE + PAGE_HEADER_SIZE + 1 + PAGE_INDEX_LENGTH_SIZE + LTX_TRAILER_SIZE
 
-/** Objects that cannot be LTX files, going by their size. */
+/** Objects that cannot be LTX files because of their size. */
 export function sizeFaults(files: readonly LtxFileInfo[]): Fault[] {
   return files
     .filter(({ size }) => size < SMALLEST_FILE)
     .map(({ key, size }) =>
       size === 0
-        ? { code: 'Empty', key, message: `The object ${key} has no bytes.` }
+        ? { code: 'Empty', key, message: `The object ${key} is empty.` }
         : {
             code: 'TooSmall',
             key,
-            message: `The object ${key} has ${size} bytes; no LTX file has fewer than ${SMALLEST_FILE}.`,
+            message: `The object ${key} has only ${size} bytes; an LTX file has at least ${SMALLEST_FILE}.`,
           },
     )
 }
 
 /**
- * Objects inside another of their level. A restore takes them as they are; a compaction of the level
- * that takes neighbours in order does not.
+ * Objects whose TXIDs are inside another object of their level. A restore can use them; a
+ * compaction that merges neighbours in order cannot.
  *
  * @param files by level, then first TXID, then last TXID
  */
@@ -53,7 +56,7 @@ export function overlaps(files: readonly LtxFileInfo[]): Fault[] {
   for (const file of files) {
     if (file.level === SNAPSHOT_LEVEL) continue
     if (outer?.level === file.level && file.maxTxid <= outer.maxTxid) {
-      const message = `The object ${file.key} lies inside ${outer.key} of the same level: two writers were at work, or one that did not know its own last object.`
+      const message = `The object ${file.key} covers only TXIDs of ${outer.key} in the same level: two writers were active, or one that did not know its own last object.`
       faults.push({ code: 'Overlap', key: file.key, message })
     } else {
       outer = file
@@ -66,7 +69,7 @@ export function overlaps(files: readonly LtxFileInfo[]): Fault[] {
  * TXIDs that no file holds.
  *
  * @param files at least one
- * @param atLeast a TXID that was in the store once
+ * @param atLeast a TXID that is known to have been stored
  */
 export function holes(files: readonly LtxFileInfo[], atLeast: TXID | undefined): Hole[] {
   const found = summarizeReplica(files).gaps.map((gap): Hole => {
@@ -77,7 +80,7 @@ export function holes(files: readonly LtxFileInfo[], atLeast: TXID | undefined):
   const last = lastTxid(files)
   if (atLeast === undefined || atLeast <= last) return found
   const end = { from: (last + 1n) as TXID, to: atLeast }
-  const message = `The replica ends at TXID ${last}; ${range(end)} once stood behind it.`
+  const message = `The replica ends at TXID ${last}; ${range(end)} are known to have been stored after it.`
   return [...found, { ...end, code: 'EndMissing', message }]
 }
 
@@ -85,10 +88,10 @@ function range({ from, to }: TxidRange): string {
   return from === to ? `TXID ${from}` : `TXIDs ${from} to ${to}`
 }
 
-/** Some file systems keep modification times in steps of two seconds. */
+/** Some file systems have a time resolution of two seconds. */
 const TIME_TOLERANCE_MS = 2000
 
-/** Good files that a restore would refuse to put onto the file before them. */
+/** Intact files that a restore would not apply after the file before them. */
 export function misfits(
   steps: readonly ChainStep[],
   facts: ReadonlyMap<string, FileFacts>,
@@ -101,8 +104,8 @@ export function misfits(
     const code = misfit(own, before)
     if (code === undefined) continue
     const messages = {
-      PageSizeChange: `The object ${file.key} has pages of ${own.pageSize} bytes, ${previous?.file.key} before it of ${before.pageSize}.`,
-      MissingPages: `The object ${file.key} makes the database grow from ${before.commit} to ${own.commit} pages and has only those from ${own.tailFrom} on.`,
+      PageSizeChange: `The object ${file.key} has pages of ${own.pageSize} bytes, but ${previous?.file.key}, the object before it, has pages of ${before.pageSize}.`,
+      MissingPages: `In ${file.key} the database grows from ${before.commit} to ${own.commit} pages, but the object has only those from ${own.tailFrom} on.`,
       ChecksumMismatch: `The object ${file.key} does not start from the state of the database that ${previous?.file.key}, the object before it, ends with.`,
     }
     faults.push({ code, key: file.key, message: messages[code] })
@@ -110,7 +113,10 @@ export function misfits(
   return faults
 }
 
-/** Objects whose listed time is not that of their header, as one fault: a copy of a whole folder changes them all. */
+/**
+ * Objects whose listed time differs from their header's, as one fault, because a copy of a whole
+ * folder changes them all.
+ */
 export function wrongTimes(
   files: readonly LtxFileInfo[],
   facts: ReadonlyMap<string, FileFacts>,
@@ -127,6 +133,6 @@ export function wrongTimes(
     wrong.length === 1
       ? `1 object carries another time than its header, ${key}`
       : `${wrong.length} objects carry another time than their header, ${key} first`
-  const message = `${whose}: a restore to a time may choose another state than the one meant; --txid is exact.`
+  const message = `${whose}: a restore to a time may choose the wrong state; --txid is exact.`
   return [{ code: 'WrongTime', key, message }]
 }

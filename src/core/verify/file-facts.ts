@@ -1,28 +1,31 @@
 import { type DatabaseChecksums, type LtxHeader, lockPage } from '../ltx/index.ts'
 
-/** What the content of a good file says about the states that it can make. */
+/** What the content of an intact file says about the states that it contributes to. */
 export interface FileFacts {
   /** In bytes. */
   readonly pageSize: number
   /** Size of the database after it, in pages. */
   readonly commit: number
-  /** Has it every page of the database? Then a restore reads nothing older. */
+  /** Does it hold every page of the database? Then a restore reads nothing older. */
   readonly complete: boolean
-  /** It has every page from here to `commit`, so it fits onto a database of at least this size less one. */
+  /**
+   * It holds every page from here to `commit`, so it can follow any database with at least one page
+   * less than this.
+   */
   readonly tailFrom: number
   /** Of its header, in milliseconds since 1970. */
   readonly timestamp: number
-  /** Of the whole database on both sides of it. */
+  /** Of the whole database before and after it. */
   readonly checksums?: DatabaseChecksums | undefined
 }
 
-/** Gathers the facts of one file while its pages, in ascending order, pass by. */
+/** Collects the facts of one file from its pages, in ascending order. */
 export class FactGatherer {
   readonly #header: LtxHeader
   readonly #lockPage: number
   #pages = 0
   #last = 0
-  /** First page of the run of neighbours that ends with the last page. */
+  /** First page of the contiguous run that ends with the last page. */
   #runFrom = 1
 
   constructor(header: LtxHeader) {
@@ -46,7 +49,7 @@ export class FactGatherer {
       timestamp,
       checksums,
       complete: this.#pages === (this.#lockPage <= commit ? commit - 1 : commit),
-      // Nobody has the lock page, so nobody lacks it.
+      // No file has the lock page, so it is never missing.
       tailFrom: runFrom - 1 === this.#lockPage ? this.#lockPage : runFrom,
     }
   }
@@ -56,7 +59,7 @@ export class FactGatherer {
   }
 }
 
-/** Why a file cannot be put onto the state that `before` ends with; `undefined` if it can. */
+/** Why a file cannot be applied to the state that `before` ends with; `undefined` if it can. */
 export function misfit(
   file: FileFacts,
   before: FileFacts,

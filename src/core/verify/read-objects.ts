@@ -20,9 +20,9 @@ export interface VerifyProgress {
 }
 
 export interface ReadObjectsOptions {
-  /** Objects read at one time, as streams. */
+  /** How many objects are read at a time, as streams. */
   readonly parallelism: number
-  /** What was found out a moment ago, by key; is added to. Good objects in it are not read again. */
+  /** Recent findings by key; new ones are added. Intact objects in it are not read again. */
   readonly memory: VerifyMemory
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined
   readonly signal?: AbortSignal | undefined
@@ -43,9 +43,9 @@ export interface ReadReplica extends ReplicaListing {
 const MAX_LISTINGS = 3
 
 /**
- * Lists a replica and reads every object. Where objects vanish meanwhile (retention, compaction) it
- * lists anew and reads what is new, so that the result is that of one listing. An object that is
- * listed every time and never there is damage.
+ * Lists a replica and reads every object. If objects vanish in the meantime because of retention,
+ * it lists again and reads what is new, so that the result matches one listing. An object that is
+ * listed every time but never there counts as damaged.
  *
  * @throws StoreError
  */
@@ -124,7 +124,10 @@ class Progress {
   }
 }
 
-/** What reading one object to its end has shown. `gone`: not there, or not as listed; a new listing may explain that. */
+/**
+ * Result of reading one object to its end. `gone`: not there, or not as listed, which a new listing
+ * may explain.
+ */
 export type Finding =
   | { readonly kind: 'good'; readonly facts: FileFacts }
   | { readonly kind: 'bad' | 'gone'; readonly fault: Fault }
@@ -135,12 +138,12 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Tries of an object that does not arrive as it was stored. */
+/** Attempts to read an object that arrives damaged. */
 const ATTEMPTS = 3
 
 /**
- * Reads one object to its end and holds it against its name, its listed size and the LTX format.
- * Keeps no page.
+ * Reads one object to its end and checks it against its name, its listed size and the LTX format.
+ * Keeps no page in memory.
  *
  * @throws StoreError if the store cannot be read, which says nothing about the object; the signal's reason
  */
@@ -196,6 +199,6 @@ function findingOf(file: LtxFileInfo, error: unknown): Finding {
 }
 
 function bad(code: 'Damaged' | 'Unreadable', { key }: LtxFileInfo, why: string): Finding {
-  const what = code === 'Damaged' ? 'is damaged' : 'does not arrive as it was stored'
+  const what = code === 'Damaged' ? 'is damaged' : 'arrives damaged every time'
   return { kind: 'bad', fault: { code, key, message: `The object ${key} ${what}: ${why}` } }
 }

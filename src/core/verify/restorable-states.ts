@@ -4,13 +4,16 @@ import { MAX_AVOIDED } from '../restore/restore-attempts.ts'
 import { type ChainStep, cheapestSteps } from '../restore/restore-plan.ts'
 import { type FileFacts, misfit } from './file-facts.ts'
 
-/** What is known of a replica's files beyond their names. */
+/** What is known about a replica's files beyond their names. */
 export interface Knowledge {
-  /** By key. A file without facts is taken as complete if it starts at TXID 1, and to fit onto any other. */
+  /**
+   * By key. A file without facts is assumed to be complete if it starts at TXID 1, and to be
+   * applicable after any other.
+   */
   readonly facts: ReadonlyMap<string, FileFacts>
   /** Keys of objects that a restore cannot use. */
   readonly damaged: ReadonlySet<string>
-  /** Keys of files whose fit onto the file before them counts. Default: all. */
+  /** Keys of files that must be applicable after the file before them. Default: all. */
   readonly fitting?: ReadonlySet<string> | undefined
 }
 
@@ -21,7 +24,7 @@ export interface Knowledge {
  *
  * A lower bound: several files that only together have every page are not counted as complete.
  *
- * @param steps `cheapestSteps(files)`, where the caller has it already
+ * @param steps `cheapestSteps(files)`, if the caller already has it
  */
 export function restorableStates(
   files: readonly LtxFileInfo[],
@@ -36,12 +39,15 @@ export function restorableStates(
 interface Attempt {
   readonly files: readonly LtxFileInfo[]
   readonly steps: readonly ChainStep[]
-  /** The states still looked for; all by default. */
+  /** The states that are still to be found; all by default. */
   readonly wanted: ReadonlySet<TXID> | undefined
   readonly avoided: number
 }
 
-/** Notes the states that need no further object avoided, and tries again for those that met one. */
+/**
+ * Records the states for which no further object must be avoided, and retries those that found a
+ * damaged one.
+ */
 function settle(attempt: Attempt, knowledge: Knowledge, restorable: Set<TXID>): void {
   const { files, steps, wanted, avoided } = attempt
   const ends = new Map<ChainStep, End>()
@@ -63,7 +69,10 @@ function settle(attempt: Attempt, knowledge: Knowledge, restorable: Set<TXID>): 
   }
 }
 
-/** How reading a chain from its newest file on ends: at a complete file, at a damaged one, or with a refusal. */
+/**
+ * How reading a chain from its newest file ends: at a complete file, at a damaged one, or at one
+ * that cannot be applied.
+ */
 type End = 'restored' | 'refused' | LtxFileInfo
 
 function endOf(step: ChainStep, ends: ReadonlyMap<ChainStep, End>, knowledge: Knowledge): End {
@@ -78,7 +87,7 @@ function endOf(step: ChainStep, ends: ReadonlyMap<ChainStep, End>, knowledge: Kn
   return fits ? (ends.get(previous) as End) : 'refused'
 }
 
-/** No chain goes around the only file that holds a TXID. */
+/** No chain can avoid the only file that holds a TXID. */
 function isOnlyHolder(file: LtxFileInfo, files: readonly LtxFileInfo[]): boolean {
   const { maxTxid } = file
   return !files.some(

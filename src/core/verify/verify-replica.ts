@@ -25,7 +25,10 @@ export interface VerifyOptions {
   readonly parallelism?: number | undefined
   /** A TXID that is known to have been stored: a replica that ends before it is damaged, which a listing alone cannot show. */
   readonly atLeast?: TXID | undefined
-  /** Findings of a recent verification, to which new ones are added: objects that were good are not read again. */
+  /**
+   * Findings of a recent verification, to which new ones are added. Objects that were intact are
+   * not read again.
+   */
   readonly memory?: VerifyMemory | undefined
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined
   readonly signal?: AbortSignal | undefined
@@ -90,7 +93,7 @@ function namedStates({ restorable, lost, defects, latest }: Assessment): Set<TXI
   return new Set([latest.txid, ...spans.flatMap(({ from, to }) => [from, to])])
 }
 
-/** From headers of 100 bytes, where the store does not list the times of files. */
+/** From headers of 100 bytes, if the store does not list the times of files. */
 async function readTimes(
   client: ReplicaClient,
   files: readonly LtxFileInfo[],

@@ -4,17 +4,17 @@ import type { TXID } from '../ltx/index.ts'
 export type VerifyDepth = 'quick' | 'full'
 
 /**
- * What is wrong, as a closed set.
+ * Kinds of defects, as a closed set.
  *
- * An object by its listing: `Empty` (no bytes), `TooSmall` (fewer bytes than any LTX file).
- * An object by its content: `Damaged` (format, page order, index or checksum), `WrongName` (its
- * header has other TXIDs than its name), `Unreadable` (its bytes do not arrive as they were stored),
- * `Archived` (in an archive tier, from which it must be restored before it can be read),
- * `Missing` (listed and gone), `SizeChanged` (not of the listed size).
- * Objects together: `NoBase` (no file starts at TXID 1), `Gap` (TXIDs that no file holds),
- * `EndMissing` (TXIDs after the end that are known to have been stored), `PageSizeChange`, `MissingPages` and
- * `ChecksumMismatch` (an object that does not fit onto the one before it), `Overlap` (an object inside another one of its
- * level), `WrongTime` (objects whose time is not that of their header).
+ * An object by its listing: `Empty` (no bytes), `TooSmall` (fewer bytes than any LTX file). An
+ * object by its content: `Damaged` (format, page order, index or checksum), `WrongName` (its header
+ * has other TXIDs than its name), `Unreadable` (its bytes arrive damaged), `Archived` (in an
+ * archive tier, from which it must be restored before it can be read), `Missing` (listed and gone),
+ * `SizeChanged` (its size differs from the listed one). Objects together: `NoBase` (no file starts
+ * at TXID 1), `Gap` (TXIDs that no file holds), `EndMissing` (TXIDs after the end that are known to
+ * have been stored), `PageSizeChange`, `MissingPages` and `ChecksumMismatch` (an object that does
+ * not fit onto the one before it), `Overlap` (an object inside another one of its level),
+ * `WrongTime` (objects whose time differs from that of their header).
  */
 export type DefectCode =
   | 'Empty'
@@ -45,15 +45,15 @@ export interface StateSpan {
   readonly states: number
 }
 
-/** One thing that is wrong with a replica. */
+/** One defect of a replica. */
 export interface Defect {
   readonly code: DefectCode
-  /** Object concerned, relative to the replica's prefix; `undefined` for objects that are not there. */
+  /** Object concerned, relative to the replica's prefix; `undefined` for missing objects. */
   readonly key: string | undefined
   readonly message: string
   /**
-   * States that cannot be restored because of this defect alone; empty if other files make the same
-   * states. Two defects may cost more together than each alone: see `VerifyReport.lost`.
+   * States that cannot be restored because of this defect alone; empty if other files make up the
+   * same states. Two defects may cost more together than each alone: see `VerifyReport.lost`.
    */
   readonly cost: readonly StateSpan[]
 }
@@ -71,13 +71,16 @@ export interface VerifyReport {
   readonly bytesRead: number
   /** Objects in the level folders that are not LTX files; restores ignore them. */
   readonly foreign: number
-  /** TXIDs that a file ends with and no chain reaches, although no file is missing: normal after pruning. */
+  /**
+   * TXIDs that a file ends with but no chain reaches, although no file is missing. Normal after
+   * pruning.
+   */
   readonly orphans: number
   readonly durationMs: number
   readonly defects: readonly Defect[]
-  /** States that a restore reaches without the damaged objects. */
+  /** States that can be restored without the damaged objects. */
   readonly restorable: readonly StateSpan[]
-  /** States that it does not reach because of all defects together. */
+  /** States that cannot be restored because of all defects together. */
   readonly lost: readonly StateSpan[]
   /** The newest state that any file names. */
   readonly latest: {
@@ -86,8 +89,8 @@ export interface VerifyReport {
     readonly restorable: boolean
   }
   /**
-   * The newest state such that it and all states before it can be restored from objects that were read
-   * and found sound. `undefined` if there is none, and for `quick`, which cannot prove it.
+   * The newest state such that it and all states before it can be restored from objects that were
+   * read and found intact. `undefined` if there is none, and for `quick`, which cannot prove it.
    */
   readonly goodUpTo: { readonly txid: TXID; readonly time: Date | undefined } | undefined
 }
