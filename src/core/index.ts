@@ -11,7 +11,6 @@ export { CompactionError } from './compaction/diagnose-failure.ts'
 export {
   type CompactionOptions,
   type CompactionStep,
-  MAX_LEVEL,
   planCompaction,
 } from './compaction/plan-compaction.ts'
 export { type RunCompactionOptions, runCompaction } from './compaction/run-compaction.ts'
@@ -77,6 +76,7 @@ export {
 export type { AssertionResult } from './drill/assertions.ts'
 export { type Drill, drillFailures } from './drill/drill-replica.ts'
 export { type Comparison, type TrialRestore, trialRestore } from './repair/trial-restore.ts'
+export { MAX_LEVEL } from './replica/levels.ts'
 export { listReplicas } from './replica/list-replicas.ts'
 export {
   type LtxFileInfo,

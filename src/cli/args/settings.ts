@@ -1,5 +1,5 @@
-import { MAX_LEVEL } from '../../core/compaction/plan-compaction.ts'
 import { DEFAULT_SYNC_BURST } from '../../core/engine/options.ts'
+import { MAX_LEVEL } from '../../core/replica/levels.ts'
 import type { CommandName } from './command-names.ts'
 import {
   choice,

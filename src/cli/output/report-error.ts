@@ -1,4 +1,4 @@
-import { isStoreError } from '../../core/store/index.ts'
+import { isStoreError } from '../../core/store/store-error.ts'
 import { exitCodeOf } from './exit-code.ts'
 import { printable, printableLines } from './format.ts'
 import { redact } from './redact.ts'

@@ -1,11 +1,8 @@
 import type { TXID } from '../ltx/index.ts'
+import { MAX_LEVEL } from '../replica/levels.ts'
 import type { LtxFileInfo } from '../replica/replica-client.ts'
-import { SNAPSHOT_LEVEL } from '../replica/replica-layout.ts'
 import { isFull } from '../retention/grace-period.ts'
 import { fileTime } from '../retention/restore-points.ts'
-
-/** Highest level that compaction fills; the one above it holds snapshots. */
-export const MAX_LEVEL = SNAPSHOT_LEVEL - 1
 
 /** Files that one merge reads at a time, by default: each costs memory while the merge runs. */
 export const MAX_MERGE_INPUTS = 64

@@ -1,6 +1,7 @@
 import { parse } from 'node:path'
 import { formatTxid, parseTxid, type TXID } from '../ltx/index.ts'
 import { encodeSegment } from '../store/index.ts'
+import { MAX_LEVEL } from './levels.ts'
 
 /**
  * How Litestream names level folders on a kind of store: `ltx` is `ltx/<level in decimal>`
@@ -14,7 +15,7 @@ export function otherLayout(layout: ReplicaLayout): ReplicaLayout {
 }
 
 /** Level of full snapshots, as in Litestream. Levels 1 to 8 are compactions of the one below. */
-export const SNAPSHOT_LEVEL = 9
+export const SNAPSHOT_LEVEL = MAX_LEVEL + 1
 
 /** What the key of an LTX file says about it. */
 export interface LtxKey {

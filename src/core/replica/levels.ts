@@ -1,0 +1,2 @@
+/** Highest level that compaction fills; the one above it holds snapshots. */
+export const MAX_LEVEL = 8
