@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import {
   formatBytes,
+  formatList,
   formatTable,
   plural,
   printableLines,
@@ -75,5 +76,12 @@ describe('plural and shellWord', () => {
       `'it'\\''s here'`,
       "''",
     ])
+  })
+
+  it('shows the first of many words', () => {
+    const names = Array.from({ length: 12 }, (_, i) => `db${i}`)
+    expect(formatList(names.slice(0, 2))).toBe('db0, db1')
+    expect(formatList(names.slice(0, 10))).not.toContain('more')
+    expect(formatList(names, 3)).toBe('db0, db1, db2 and 9 more')
   })
 })

@@ -6,6 +6,7 @@ import type { CommandContext } from '../command-context.ts'
 import { openControlSocket } from '../control/control-socket.ts'
 import type { HttpServer } from '../monitor/http-server.ts'
 import type { Notifier } from '../notify/notifier.ts'
+import { formatList } from '../output/format.ts'
 import { startChild } from '../watch/child-process.ts'
 import { logEnd } from '../watch/end-report.ts'
 import { onReloadSignal } from '../watch/signals.ts'
@@ -102,7 +103,7 @@ async function openMonitor(
 
 function whatIsLeft({ fleet, plan }: WatchRun, unshipped: readonly string[]): Error | undefined {
   if (fleet.fenced !== undefined || unshipped.length === 0) return fleet.fenced
-  const message = `The last changes of ${unshipped.join(', ')} did not reach the store within ${plan.shutdownTimeoutMs} ms.`
+  const message = `The last changes of ${formatList(unshipped)} did not reach the store within ${plan.shutdownTimeoutMs} ms.`
   return new StoreError('Timeout', message, {
     op: 'put',
     hint: 'They stay in the WAL and are uploaded at the next start. --shutdown-timeout gives more time.',

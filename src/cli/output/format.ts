@@ -95,3 +95,9 @@ function inColumns(rows: readonly string[][]): string {
     })
     .join('\n')
 }
+
+/** `a, b and 990 more`: of many words only the first are shown. */
+export function formatList(words: readonly string[], most = 10): string {
+  const shown = words.slice(0, most).join(', ')
+  return words.length > most ? `${shown} and ${words.length - most} more` : shown
+}

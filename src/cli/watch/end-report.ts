@@ -1,8 +1,6 @@
+import { formatList } from '../output/format.ts'
 import type { Logger } from '../output/logger.ts'
 import type { FleetStatus } from './fleet-status.ts'
-
-/** If there are more databases, only their number is logged. */
-const MAX_NAMED = 10
 
 /** The last log lines of a `watch`: up to where everything is in the store, or what is missing. */
 export function logEnd(
@@ -23,9 +21,7 @@ export function logEnd(
 }
 
 function listed(databases: readonly FleetStatus[]): string {
-  const named = databases.slice(0, MAX_NAMED).map(describeDatabase)
-  const more = databases.length - named.length
-  return more > 0 ? `${named.join(', ')} and ${more} more` : named.join(', ')
+  return formatList(databases.map(describeDatabase))
 }
 
 function describeDatabase({ name, engine }: FleetStatus): string {
