@@ -119,7 +119,7 @@ describe('replicate', () => {
     expect(await restoredRows()).toBe(n)
   })
 
-  it('ends by itself when the program has nothing left to do, and a script need not stop it', async () => {
+  it('ends with the program when that has nothing left to do, so a script need not stop it', async () => {
     const script = join(folder, 'script.mjs')
     const library = new URL('../../src/api/index.ts', import.meta.url).href
     writeFileSync(
@@ -158,7 +158,7 @@ console.log(replica.status().pid)`,
     expect(seen.every(({ time }) => !Number.isNaN(time.getTime()))).toBe(true)
   })
 
-  it('gives up a wait after its time, and when its signal aborts', async () => {
+  it('ends a wait after its timeout, and when its signal aborts', async () => {
     const one = await start({ syncInterval: '1h', flags: ['--sync-burst', '1'] })
     insert()
     await one.sync()
@@ -199,7 +199,7 @@ describe('restoreIfMissing', () => {
     expect(await restoreIfMissing(other, url)).toBe('present')
   })
 
-  it('throws where the store refuses, so that nobody starts with an empty database', async () => {
+  it('throws if the store refuses, so that no program starts with an empty database', async () => {
     const options = { endpoint: 'http://127.0.0.1:1', region: 'x', logLevel: 'silent' as const }
     const refused = restoreIfMissing(join(folder, 'x.db'), 's3://nowhere/app?layout=wrong', options)
     await expect(refused).rejects.toBeInstanceOf(ReplicationError)

@@ -25,11 +25,11 @@ describe('splitChildCommand', () => {
 describe('refuseMissingChild', () => {
   const check = (...argv: string[]) => refuseMissingChild(argv, splitChildCommand(argv))
 
-  it('refuses -- with nothing behind it, as an empty variable leaves it', () => {
+  it('refuses -- without a command after it, as an empty variable would leave it', () => {
     expect(() => check('watch', 'a.db', '--')).toThrow(UsageError)
   })
 
-  it('has nothing against an application, none, and -- of other commands', () => {
+  it('accepts an application, no application, and -- with other commands', () => {
     check('watch', 'a.db', '--', 'node')
     check('watch', 'a.db')
     check('restore', '--')

@@ -8,7 +8,7 @@ const cwd = folder.path
 afterAll(() => folder.remove())
 
 describe('help and version', () => {
-  it('is the same as ever for walsync itself and for every command', async () => {
+  it('matches the snapshot for walsync itself and for every command', async () => {
     const commands = [[], ...COMMANDS.map((name) => [name])]
     const helps = commands.map(async (words) => ({
       words,

@@ -63,7 +63,7 @@ describe('compact', () => {
     }
   })
 
-  it('names an object that is in the way, merges the rest, and ends with 5', async () => {
+  it('names an object that cannot be merged, merges the rest, and ends with 5', async () => {
     const { code, stdout } = await compact('--all', '--json', '--levels', '30s')
     expect(code).toBe(5)
     const lines = stdout

@@ -64,7 +64,7 @@ describe('globs and folders', () => {
     ])
   })
 
-  it('leave out what SQLite keeps beside a database, and hidden files and folders', async () => {
+  it('skip the files that SQLite keeps next to a database, and hidden files and folders', async () => {
     touch('d/a.db', 'd/a.db-wal', 'd/a.db-shm', 'd/b.db-journal', 'd/.hidden.db')
     touch('d/.a.db-walsync/0.ltx', 'd/inner/c.db')
     expect(await names('bucket: ./r\ndatabases: [{folder: d}]')).toEqual([['a', 'd/a.db']])
@@ -158,7 +158,7 @@ databases:
     expect(await clash(nested)).toMatch(/0\.db would be inside that of .*d\/a\.db\.$/)
   })
 
-  it('of two found files of one replica none gets it: a restart could give it to the other', async () => {
+  it('two found files with the same replica both get none, because a restart could swap them', async () => {
     touch('d/a.db', 'd/a.sqlite', 'd/b.db')
     const { databases, refused } = await resolved('bucket: ./r\ndatabases: [{folder: d}]')
     expect(databases.map(({ database }) => database.name)).toEqual(['b'])
@@ -184,7 +184,7 @@ databases:
     expect(() => refuseConflicts(taken)).toThrow('would both be replicated')
   })
 
-  it('hard links are told apart by nobody but the fleet, which sees that one is open', async () => {
+  it('hard links are recognised only by the fleet, which sees that one of them is open', async () => {
     touch('d/a.db')
     linkSync(join(cwd, 'd/a.db'), join(cwd, 'd/b.db'))
     expect(await names('bucket: ./r\ndatabases: [{folder: d}]')).toHaveLength(2)
@@ -206,7 +206,7 @@ databases:
 })
 
 describe('buckets', () => {
-  it('of its own: the database is named by the URL of its replica, and has its own spool folder', async () => {
+  it('of one entry name its database by the URL of its replica and give it a separate spool folder', async () => {
     const yaml = `
 bucket: s3://main/x
 spool-dir: /spool
@@ -240,7 +240,7 @@ databases:
   })
 })
 
-describe('the command line beside the file', () => {
+describe('the command line with a configuration file', () => {
   const yaml = `
 bucket: s3://of-the-file
 sync-interval: 5s
@@ -252,7 +252,7 @@ databases:
     bucket: s3://of-its-own
     retention: none
 `
-  it('says the last word, for every database', () => {
+  it('overrides the file for every database', () => {
     const { sources, shutdownTimeoutMs } = planOf(yaml, {
       bucket: './here',
       syncInterval: '2s',

@@ -156,7 +156,7 @@ databases:
   })
 })
 
-describe('everything that is wrong is told at once, with line, column and path', () => {
+describe('all errors are reported together, with line, column and path', () => {
   it('of the shape, of values, and of what belongs together', () => {
     const text = `bucket: s3://\${BUCKET}/x
 sync_interval: 2s
@@ -365,7 +365,7 @@ describe('variables of the environment', () => {
     expect('problem' in expanded && expanded.problem).toMatch(expected)
   })
 
-  it('stand in values only, are checked after that, and are read once', () => {
+  it('are replaced only in values, before these are checked, and are read once', () => {
     const env = { SECONDS: '5', ON: 'true', BUCKET: 's3://b', DEEP: '${SECONDS}' }
     const { settings, bucket } = parse(
       'bucket: ${BUCKET}\nsync-interval: ${SECONDS}\nsnapshot: {at-start: "${ON}"}\n',

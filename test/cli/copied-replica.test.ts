@@ -53,7 +53,7 @@ describe('a replica copied from a store with the other layout', () => {
     expect(existsSync(join(cwd, 'copy/app/ltx'))).toBe(false)
   })
 
-  it('goes on in its layout where the URL names it', async () => {
+  it('continues in the layout that the URL names', async () => {
     const url = `${pathToFileURL(join(cwd, 'copy'))}?layout=hex`
     addRows(db, 5)
     const watcher = startCli(['watch', 'app.db', '--json', '-b', url], { cwd })

@@ -69,7 +69,7 @@ describeWithServers(['versitygw'], 'a real service that ignores conditions', () 
     folder.remove()
   })
 
-  it('is not fit in the eyes of doctor', async () => {
+  it('is reported as not suitable by doctor', async () => {
     const { env, url } = server
     const result = await runCli(['doctor', '-b', url, '--json'], { env })
     expect(result.code).toBe(4)
@@ -96,7 +96,7 @@ describeWithServers(['minio'], 'doctor on MinIO', () => {
   })
   afterAll(() => server.stop())
 
-  it('finds it fit, with every check ok', async () => {
+  it('is reported as suitable, with every check ok', async () => {
     const result = await runCli(['doctor', '-b', server.url, '--json'], { env: server.env })
     expect(result).toMatchObject({ code: 0, stderr: '' })
     expect(new Set(Object.values(statuses(result)))).toEqual(new Set(['ok']))

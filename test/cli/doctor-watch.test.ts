@@ -61,7 +61,7 @@ describe('the probe of a starting watch', () => {
     expect(await end(cli)).toEqual({ code: 0, warnings: [] })
   })
 
-  it('names a store that ignores create-only puts in one warning, and goes on if fencing is off', async () => {
+  it('warns once about a store that ignores create-only puts, and continues if fencing is off', async () => {
     const cli = start('liar', '--no-fencing')
     await based(cli)
     await probed(cli)

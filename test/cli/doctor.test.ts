@@ -31,7 +31,7 @@ async function examine(what: string, ...words: string[]) {
 }
 
 describe('doctor of a sound folder', () => {
-  it('fits one screen, says that it is fit, ends with 0 and leaves nothing', async () => {
+  it('fits on one screen, says that the store is suitable, ends with 0 and leaves nothing', async () => {
     mkdirSync(join(cwd, 'sound'))
     const { code, stdout, stderr } = await runCli(['doctor', '-b', './sound'], { cwd })
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -73,7 +73,7 @@ describe('doctor of a sound folder', () => {
   })
 })
 
-describe('doctor of a store that is not fit', () => {
+describe('doctor of a store that is not suitable', () => {
   it('a folder that does not exist: 4, not made, nothing else tried', async () => {
     const { code, stdout } = await runCli(['doctor', '-b', './none'], { cwd })
     expect(code).toBe(4)
@@ -137,7 +137,7 @@ describe('doctor of a store with a weakness that it declares', () => {
 })
 
 describe('doctor --race', () => {
-  it('finds that two writers win at once, where one after the other is well: 4', async () => {
+  it('finds that two concurrent writers both win, though sequential ones do not, and ends with 4', async () => {
     const alone = await examine('racy')
     expect(alone.code).toBe(0)
     expect(alone.by['create-only']?.status).toBe('ok')

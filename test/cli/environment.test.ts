@@ -99,7 +99,7 @@ databases:
     })
   })
 
-  it('counts as unset if it is empty, and is not looked at beside its flag', () => {
+  it('counts as unset if it is empty, and is ignored if its flag is given', () => {
     const env = { WALSYNC_SYNC_INTERVAL: '', WALSYNC_MAX_WAL_SIZE: 'hunter2' }
     const given = new Set(['maxWalSize'])
     expect(settingsFromEnvironment('watch', env, given).size).toBe(0)

@@ -69,7 +69,7 @@ describe('exitCodeOf', () => {
     expect(exitCodeOf(new RestoreError(code as RestoreErrorCode, 'm'))).toBe(expected)
   })
 
-  it('does not take the exitCode of an error that is not ours', () => {
+  it('ignores the exitCode of an error from another library', () => {
     expect(exitCodeOf(Object.assign(new Error('m'), { exitCode: 75 }))).toBe(1)
   })
 
@@ -91,7 +91,7 @@ describe('errorText', () => {
     )
   })
 
-  it('lists every detail on a line of its own, and in the JSON report', () => {
+  it('lists every detail on its own line, and in the JSON report', () => {
     const error = new UsageError('2 errors.', 'mend them', { details: ['a:1:2: x', 'a:3:4:\ny'] })
     const text = errorText(error, { stack: false })
     expect(text).toBe('error: 2 errors.\n  a:1:2: x\n  a:3:4: y\n  try: mend them\n')

@@ -51,7 +51,7 @@ const unlock = (...words: string[]) =>
   runCli(['unlock', 'app', '-b', './replica', ...words], { cwd })
 
 describe('two watchers of copies of one database', () => {
-  it('end with one: the newer goes on, the older ends with 75 and says by whom', async () => {
+  it('end with one: the newer continues, and the older ends with 75 and names it', async () => {
     const older = await watching('app.db')
     const copy = copied()
     const newer = await watching(copy)
@@ -78,7 +78,7 @@ describe('two watchers of copies of one database', () => {
     expect(rowsOf(join(cwd, 'back.db'))).toEqual(rowsOf(join(cwd, copy)))
   })
 
-  it('also where the older one is told to end before it has written: 75, not a sync that took too long', async () => {
+  it('also if the older one has to end before it has written: 75 instead of a timed-out sync', async () => {
     const older = await watching('app.db', '--sync-interval', '1h')
     addRows(db, 1)
     await older.line((line) => line.includes('"event":"synced"'))

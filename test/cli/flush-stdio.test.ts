@@ -44,7 +44,7 @@ it.skipIf(!existsSync('/dev/full'))('a result that cannot be written is an error
 })
 
 it.skipIf(!existsSync('/dev/full'))(
-  'a watcher replicates on while nobody can write down what it tells',
+  'a watcher continues to replicate if its output cannot be written',
   async () => {
     const db = sampleDatabase(join(folder.path, 'app.db'), 1)
     const full = openSync('/dev/full', 'w')

@@ -22,7 +22,7 @@ describe('formatBytes', () => {
 })
 
 describe('formatTable', () => {
-  it('lines columns up, numbers at the right, nothing behind the last cell', () => {
+  it('aligns columns, with numbers on the right and no trailing spaces', () => {
     expect(
       formatTable([
         ['NAME', 'SIZE', 'X'],

@@ -136,7 +136,7 @@ describe('a second watcher of the same file', () => {
     expect(await restored()).toEqual(rows())
   })
 
-  it('takes over from a frozen one after its time; that leaves its application alone and stands by', async () => {
+  it('takes over from a frozen one after --take-over-after; that one then stands by and keeps its application', async () => {
     const first = watch('first')
     await event(first, 'base')
     await more('first')
@@ -161,7 +161,7 @@ describe('a second watcher of the same file', () => {
     expect(await restored()).toEqual(rows())
   })
 
-  it('that gives the replica another name, and so has another lock, takes over once and for all', async () => {
+  it('that names the replica differently, and so has another lock, takes over for good', async () => {
     const first = watch('first')
     await event(first, 'base')
     symlinkSync('replica', join(cwd, 'same-replica'))

@@ -177,7 +177,7 @@ describe('a replica of Litestream 0.3', () => {
 })
 
 describe('watch onto the prefix of a database of walsync 0.1', () => {
-  it('begins a replica beside it and touches nothing of it; each is restored from its time on', async () => {
+  it('begins a new replica next to the old one and leaves that untouched; each restores its own period', async () => {
     const replica = join(cwd, 'both')
     layOut('plain', replica)
     const before = filesUnder(replica)

@@ -16,7 +16,7 @@ afterAll(() => {
 
 const run = (...args: string[]) => runCli([...args, ...STORE], { cwd })
 
-it('snapshot, repair and compact write without conditions where they are told to', async () => {
+it('snapshot, repair and compact write without conditions if --no-fencing is given', async () => {
   const refused = await run('snapshot', 'app.db')
   expect(refused.code).toBe(4)
   expect(refused.stderr).toMatch(/501.*--no-fencing/s)

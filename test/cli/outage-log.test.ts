@@ -26,7 +26,7 @@ const recovered = (database: string, during = 'upload'): FleetEvent =>
   ({ type: 'store-recovered', database, during, outageMs: 1 }) as FleetEvent
 
 describe('an outage', () => {
-  it('is told once for all databases of a store, and when it is over for all of them', () => {
+  it('is logged once for all databases of a store, and once when it is over for all of them', () => {
     const names = Array.from({ length: 10 }, (_, i) => `db${i}`)
     for (let at = 0; at < 60; at++) for (const name of names) log.log(failed(name), at * SECOND)
     log.log(failed('db0', away, 'snapshot'), 59 * SECOND)
@@ -64,7 +64,7 @@ describe('an outage', () => {
   })
 })
 
-it('a failure of one database is told once, and that it is over', () => {
+it('a failure of one database is logged once when it begins and once when it is over', () => {
   const event = (database: string): FleetEvent =>
     ({
       ...failed(database, new Error('locked'), 'replication'),

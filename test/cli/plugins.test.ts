@@ -128,7 +128,7 @@ describe('a plugin that is loaded', () => {
     )
   })
 
-  it('may refuse a URL with a StoreError of its own', async () => {
+  it('may refuse a URL with its own StoreError', async () => {
     const failure = open(
       'refuses.mjs',
       "{ throw Object.assign(new Error('bad URL'), { code: 'InvalidArgument', op: 'open', [Symbol.for('walsync/StoreError')]: true }) }",

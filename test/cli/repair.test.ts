@@ -42,7 +42,7 @@ async function restored(): Promise<unknown[]> {
 }
 
 describe('repair', () => {
-  it('beside the watcher: the newest state can be restored again, nothing is deleted, the watcher goes on', async () => {
+  it('makes the newest state restorable again while a watcher runs, and deletes nothing', async () => {
     const bytes = readFileSync(SECOND)
     bytes[bytes.length - 40] = (bytes[bytes.length - 40] as number) ^ 1
     writeFileSync(SECOND, bytes)

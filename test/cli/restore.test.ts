@@ -51,7 +51,7 @@ describe('snapshot', () => {
     other.close()
   })
 
-  it('refuses what is no database in WAL mode, with 3 and without writing', async () => {
+  it('refuses a file that is not a database in WAL mode, with 3 and without writing', async () => {
     writeFileSync(
       join(cwd, 'text.db'),
       'not a database, but long enough to look like one'.repeat(100),

@@ -62,7 +62,7 @@ const status = (...words: string[]): Promise<CliResult> =>
   runCli(['status', ...words], { cwd, env })
 
 describe('walsync status', () => {
-  it('tells what a watcher does, to its owner alone, and that nobody answers when it was killed', async () => {
+  it('shows a watcher to its owner only, and says that it does not answer after it was killed', async () => {
     const cli = await watch(['app.db', '-b', './replica'])
     addRows(db, 1)
     await cli.line((line) => line.includes('"event":"synced"'))
@@ -120,7 +120,7 @@ describe('walsync status', () => {
     expect(readdirSync(env.WALSYNC_RUN_DIR)).toEqual([])
   })
 
-  it('ends with 1 when a database is in trouble, and says why; one that waits is none', async () => {
+  it('ends with 1 if a database is failing, and says why; a waiting database is not failing', async () => {
     const locked = new DatabaseSync(join(cwd, 'locked.db'))
     locked.exec('PRAGMA locking_mode = exclusive; PRAGMA journal_mode = wal; CREATE TABLE t (id)')
     writeFileSync(
@@ -157,7 +157,7 @@ describe('walsync status', () => {
     })
   })
 
-  it('replication goes on where no socket can be opened, with a warning; --no-status opens none', async () => {
+  it('replication continues with a warning if no socket can be opened; --no-status opens none', async () => {
     writeFileSync(env.WALSYNC_RUN_DIR, 'a file')
     const cli = await watch(['app.db', '-b', './replica'])
     cli.process.kill('SIGTERM')
@@ -186,7 +186,7 @@ describe('walsync status', () => {
 describe('asking', () => {
   const { signal } = new AbortController()
 
-  it('names a socket behind which no watcher is', async () => {
+  it('names a socket on which no watcher answers', async () => {
     const path = join(env.WALSYNC_RUN_DIR, '..', 'odd.sock')
     const server = createServer((socket) => socket.end('hello'))
     await new Promise<void>((resolve) => server.listen(path, resolve))
@@ -195,7 +195,7 @@ describe('asking', () => {
     server.close()
   })
 
-  it('tells that a watcher answers in a format that it does not know', async () => {
+  it('says that a watcher answers in an unknown format', async () => {
     const path = join(env.WALSYNC_RUN_DIR, '..', 'new.sock')
     const server = createServer((socket) => socket.end('{"v":2,"id":1,"result":{}}\n'))
     await new Promise<void>((resolve) => server.listen(path, resolve))

@@ -139,7 +139,7 @@ describe('walsync sync', () => {
     expect(await failing).toMatchObject({ code: 4 })
   })
 
-  it('says that nobody answers, or that nobody replicates a database', async () => {
+  it('says that no watcher answers, or that none replicates the database', async () => {
     expect(await sync('app')).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('No watcher answers'),
@@ -172,7 +172,7 @@ describe('the control protocol', () => {
     expect(synced.result.databases[0]!.txid >= waited.result.databases[0]!.txid).toBe(true)
   })
 
-  it('tells a subscriber of events until it cancels', async () => {
+  it('sends events to a subscriber until it cancels', async () => {
     const client = new Client(await watch('-b', './replica'))
     client.send({ id: 1, method: 'subscribe', params: { databases: ['app'], events: ['synced'] } })
     expect(await client.line({ id: 1 })).toEqual({ v: 1, id: 1, result: {} })

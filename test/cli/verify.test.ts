@@ -131,7 +131,7 @@ describe('verify', () => {
     expect(stdout).toMatch(/^ {4}costs nothing by itself: other files make the same states$/m)
   })
 
-  it('ends with 6 for a name that is not there, after what it has found out, and for an empty store', async () => {
+  it('ends with 6 for an unknown name, after it has reported the others, and for an empty store', async () => {
     const { code, stdout, stderr } = await verify('app', 'ap')
     expect(code).toBe(6)
     expect(stdout).toMatch(/^app +good /m)
@@ -154,7 +154,7 @@ describe('verify --restore', () => {
   const run = (...words: string[]) =>
     runCli(['verify', 'app', ...words, '-b', './replica'], { cwd, env: { TMPDIR: scratch } })
 
-  it('restores to a scratch folder, compares with the live database, and leaves nothing behind', async () => {
+  it('restores to a scratch folder, compares with the live database, and cleans up', async () => {
     mkdirSync(scratch)
     const { code, stdout, stderr } = await run('--restore', '--database', 'app.db')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })

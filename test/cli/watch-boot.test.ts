@@ -123,7 +123,7 @@ describe('watch --restore-if-missing -- app', () => {
     expect(await replicated()).toBe(1)
   })
 
-  it('goes on after an ordinary restart without a new copy', async () => {
+  it('continues after an ordinary restart without a new full copy', async () => {
     await boot(['--restore-if-missing'])
     const { rows, events } = await boot(['--restore-if-missing'])
     expect(rows).toBe(2)
@@ -132,7 +132,7 @@ describe('watch --restore-if-missing -- app', () => {
     expect(await replicated()).toBe(2)
   })
 
-  it('restores a wiped volume before the application starts, and goes on from there', async () => {
+  it('restores a wiped volume before the application starts, and continues from there', async () => {
     await boot(['--restore-if-missing'])
     wipeVolume()
     const { code, rows, events } = await boot(['--restore-if-missing'])
@@ -210,7 +210,7 @@ describe('watch --restore-if-missing -- app', () => {
     },
   )
 
-  it('restores over an empty file, and behind a link that leads nowhere', async () => {
+  it('restores over an empty file, and through a dangling link', async () => {
     await boot(['--restore-if-missing'])
     wipeVolume()
     writeFileSync(join(cwd, 'app.db'), '')
@@ -248,14 +248,14 @@ describe('a missing database whose replica has states', () => {
     wipeVolume()
   })
 
-  it('leaves nothing in the folder of a database that is not there', async () => {
+  it('leaves nothing in the folder of a missing database', async () => {
     const before = readdirSync(cwd)
     const args = ['watch', 'other.db', '-b', './replica', '--no-probe']
     expect((await runCli(args, { cwd })).code).toBe(3)
     expect(readdirSync(cwd)).toEqual(before)
   })
 
-  it('cannot be restored and begun anew at once', async () => {
+  it('--restore-if-missing and --start-fresh exclude each other', async () => {
     const { code, stderr } = await boot(['--restore-if-missing', '--start-fresh'])
     expect(code).toBe(2)
     expect(stderr).toContain('contradict each other')
@@ -271,7 +271,7 @@ describe('a missing database whose replica has states', () => {
     }
   })
 
-  it('begins a new history behind the old one with --start-fresh', async () => {
+  it('begins a new history after the old one with --start-fresh', async () => {
     await boot(['--restore-if-missing'])
     wipeVolume()
     const { code, rows, events } = await boot(['--start-fresh'])

@@ -54,7 +54,7 @@ async function restored(from = './replica'): Promise<unknown[]> {
   return rowsOf(join(cwd, 'restored.db'))
 }
 
-describe('an application behind a shell', () => {
+describe('an application started by a shell', () => {
   beforeEach(() => sampleDatabase(join(cwd, 'app.db'), 3).close())
 
   it.each(['SIGTERM', 'SIGINT'] as const)(
@@ -82,7 +82,7 @@ describe('an application behind a shell', () => {
     expect(await restored()).toHaveLength(5)
   })
 
-  it('that does not end is left behind with a warning once the shutdown timeout is over', async () => {
+  it('that does not end is left running with a warning after the shutdown timeout', async () => {
     const cli = watch(`${NODE} app.mjs stubborn; true`, '--shutdown-timeout', '1s')
     await cli.line((line) => line === 'app runs')
     const pid = Number(readFileSync(join(cwd, 'pid'), 'utf8'))

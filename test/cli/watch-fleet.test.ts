@@ -133,7 +133,7 @@ describe('a fleet', () => {
     expect(engine.calls).not.toContain('add a')
   })
 
-  it('starts a database whose file or replica another has only when that one has let go', async () => {
+  it('starts a database only after another one has released its file or replica', async () => {
     file('a.db')
     want([wanted('a')], 1000)
     await fleet.settled()
@@ -147,7 +147,7 @@ describe('a fleet', () => {
     await vi.waitFor(() => expect(engine.calls).toEqual(['add a', 'remove a', 'add b']))
   })
 
-  it('never opens a file that is open under another name, and tells of it once', async () => {
+  it('never opens a file that is open under another name, and reports it once', async () => {
     linkSync(file('a.db'), join(cwd, 'b.db'))
     want([wanted('a'), wanted('b')], 1000)
     await fleet.settled()
@@ -158,7 +158,7 @@ describe('a fleet', () => {
     ])
   })
 
-  it('waits with a renamed file until the engine has let go of it', async () => {
+  it('waits with a renamed file until the engine has closed it', async () => {
     file('a.db')
     want([wanted('a'), wanted('b', { kind: 'folder' })], 1000)
     await fleet.settled()
@@ -175,7 +175,7 @@ describe('a fleet', () => {
     expect(engine.calls).toEqual(['add a', 'add b'])
   })
 
-  it('waits for files that are not fit yet, and tells of each reason once', async () => {
+  it('waits for files that are not suitable yet, and reports each reason once', async () => {
     file('rollback.db', 1)
     writeFileSync(join(cwd, 'text.db'), 'x'.repeat(100))
     writeFileSync(join(cwd, 'empty.db'), '')
@@ -210,7 +210,7 @@ describe('a fleet', () => {
     expect([...engine.running.keys()].sort()).toEqual(['absent', 'rollback'])
   })
 
-  it('tries again what cannot be opened, tells of it once, and lets the others go on', async () => {
+  it('retries a database that cannot be opened, reports it once, and does not disturb the others', async () => {
     file('bad.db')
     file('good.db')
     engine.refuse.set('bad', new Error('locked exclusively'))
@@ -273,7 +273,7 @@ describe('a fleet', () => {
     ])
   })
 
-  it('stops when also those have ended that are being let go, and names what was not shipped', async () => {
+  it('stops only after databases that are being removed have ended, and names those not fully shipped', async () => {
     for (const name of ['a', 'stuck']) file(`${name}.db`)
     want([wanted('a'), wanted('stuck')], 1000)
     await fleet.settled()

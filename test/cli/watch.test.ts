@@ -66,14 +66,14 @@ describe('watch', () => {
     return stdout.split('\n').flatMap((line) => /"event":"(base|resumed)"/.exec(line)?.[1] ?? [])
   }
 
-  it('goes on without a full copy after a restart, because its own end leaves the WAL in place', async () => {
+  it('continues without a full copy after a restart, because it leaves the WAL in place when it ends', async () => {
     expect(await restart()).toEqual(['base'])
     addRows(db, 5)
     expect(await restart()).toEqual(['resumed'])
     expect(await restored()).toHaveLength(15)
   })
 
-  it('takes a full copy where the application deleted the WAL meanwhile', async () => {
+  it('takes a full copy if the application has deleted the WAL in the meantime', async () => {
     expect(await restart()).toEqual(['base'])
     addRows(db, 5)
     db.close()
@@ -81,7 +81,7 @@ describe('watch', () => {
     expect(await restored()).toHaveLength(15)
   })
 
-  it('tells events as JSON lines with time, database and TXID', async () => {
+  it('writes events as JSON lines with time, database and TXID', async () => {
     const cli = await watch()
     addRows(db, 1)
     const event = JSON.parse(await cli.line((line) => line.includes('"event":"synced"'))) as object
@@ -94,7 +94,7 @@ describe('watch', () => {
     })
   })
 
-  it('goes on when the readers of its events and of its log are gone', async () => {
+  it('continues when the readers of its events and its log are gone', async () => {
     const cli = await watch('--log-level', 'debug')
     cli.process.stdout?.destroy()
     cli.process.stderr?.destroy()
@@ -177,7 +177,7 @@ describe('watch of a database that cannot be replicated', () => {
     expect(await refusal('nope.db')).toContain('nope.db')
   })
 
-  it('a file that is no database', async () => {
+  it('a file that is not a database', async () => {
     writeFileSync(join(cwd, 'text.db'), 'x'.repeat(5000))
     expect(await refusal('text.db')).toContain('text.db')
   })

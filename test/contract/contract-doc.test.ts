@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { expect, it } from 'vitest'
 import { facets } from '../../src/testing/index.ts'
 
-it('the contract page names every case once, and none that does not exist', async () => {
+it('the contract page names every case exactly once, and no case that does not exist', async () => {
   const page = await readFile(
     new URL('../../docs/reference/object-store-contract.md', import.meta.url),
     'utf8',

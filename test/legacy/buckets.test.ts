@@ -102,7 +102,7 @@ describe('a point in time', () => {
     )
   })
 
-  it('within a transaction is the state before it, and complete, since the log goes on', async () => {
+  it('within a transaction is the state before it, and complete, because the log continues', async () => {
     const bucket = readBucket('rollback')
     const { grade, found } = await restored(bucket, time('2026-11-24T03:17:08.190Z'), 'none')
     expect(grade).toBe('complete')

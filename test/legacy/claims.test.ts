@@ -278,7 +278,7 @@ describe('a log that was restarted', () => {
     expect(await restore()).toMatchObject({ grade: 'complete', codes: [], behind: 0 })
   })
 
-  it('in place while a snapshot was read: pages of frames that fit nowhere prove nothing', async () => {
+  it('in place while a snapshot was read: pages of frames that belong nowhere prove nothing', async () => {
     begin(40)
     await snapshot()
     await work(1)
@@ -434,7 +434,7 @@ describe('uploads', () => {
     expect(await restore()).toMatchObject({ grade: 'complete', behind: 0 })
   })
 
-  it('of which the last is gone: state.json tells', async () => {
+  it('of which the last is missing: state.json shows it', async () => {
     begin(0)
     await work(5)
     await writer.store.delete((await segments()).at(-1) as string)

@@ -119,7 +119,7 @@ describe('assembleHistory', () => {
 })
 
 describe('detectFormat', () => {
-  it('tells the page size of a segment that has a first frame, or two in a row', () => {
+  it('detects the page size of a segment that has a first frame, or two consecutive frames', () => {
     for (const [from, to] of [
       [0, 1],
       [7, 9],

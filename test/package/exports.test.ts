@@ -8,7 +8,7 @@ const manifest = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'))
 }
 
 it.each(Object.entries(manifest.exports))(
-  'the export %s stands in the build',
+  'the export %s exists in the build',
   async (_, target) => {
     const files = typeof target === 'string' ? [target] : [target.types, target.default]
     for (const file of files) expect(existsSync(new URL(file, root)), file).toBe(true)
@@ -18,7 +18,7 @@ it.each(Object.entries(manifest.exports))(
   },
 )
 
-it('names an executable that stands in the build', () => {
+it('names an executable that exists in the build', () => {
   for (const file of Object.values(manifest.bin)) {
     expect(readFileSync(new URL(file, root), 'utf8')).toMatch(/^#!/)
   }

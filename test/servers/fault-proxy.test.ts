@@ -97,7 +97,7 @@ describe('the fault proxy', () => {
     }
   })
 
-  it('answers with the error of the service, as often and as late as told', async () => {
+  it('answers with the error of the service, as often and as late as configured', async () => {
     proxy.faults.answer(503, { on: 'get', skip: 1, times: 2, retryAfterMs: 1500 })
     const statuses = []
     for (let i = 0; i < 4; i++) statuses.push((await send('GET', '/bucket/key')).status)

@@ -95,7 +95,7 @@ describe('nothing outside the root', () => {
     expect(existsSync(join(base, 'gone'))).toBe(false)
   })
 
-  it('is made behind a link to nowhere', async () => {
+  it('is created at the target of a dangling link', async () => {
     await store.put('k', bytes('x'))
     await symlink(join(base, 'nowhere'), join(root, 'way'))
     for (const key of ['way/x', 'way/deep/x']) {
@@ -191,7 +191,7 @@ describe('the root (FS17)', () => {
     expect(existsSync(root)).toBe(false)
   })
 
-  it('that is a file is no container', async () => {
+  it('that is a file is refused', async () => {
     await writeFile(root, 'x')
     await expect(store.check()).rejects.toMatchObject({ code: 'ContainerNotFound' })
     await expect(store.put('k', bytes('x'))).rejects.toMatchObject({ code: 'ContainerNotFound' })

@@ -108,7 +108,7 @@ describe('resumable uploads', () => {
     expect(server!.requests.some(({ method }) => method === 'DELETE')).toBe(false)
   })
 
-  it('a session that ends too early is no success', async () => {
+  it('a session that ends too early is a failure', async () => {
     const early = new Session((put) =>
       put === 2 ? { keep: 0, answer: { status: 200, body: resource(CHUNK) } } : undefined,
     )
@@ -116,7 +116,7 @@ describe('resumable uploads', () => {
     await expect(gcs.put('k', body)).rejects.toMatchObject({ code: 'Corrupted', retryable: true })
   })
 
-  it('a session whose last answer names another size is no success', async () => {
+  it('a session whose last response names another size is a failure', async () => {
     const short = new Session((put) =>
       put === 3 ? { keep: 0, answer: { status: 200, body: resource(2 * CHUNK) } } : undefined,
     )

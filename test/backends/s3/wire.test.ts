@@ -252,7 +252,7 @@ describe('S3 on the wire', () => {
     expect((await caught(s3.get('k', { range: { start: 9 } }))).code).toBe('InvalidRange')
   })
 
-  it('S308 a look-alike host is nobody', async () => {
+  it('S308 a look-alike host is not recognised', async () => {
     for (const host of [
       't3.storage.dev.evil.example',
       'evil-t3.storage.dev',

@@ -223,7 +223,7 @@ describe.each(BACKENDS)('an endpoint of %s that is broken or hostile', (backend)
     expect(requests).toBeLessThan(10)
   })
 
-  it('empty pages on the way are none', async () => {
+  it('empty pages in between are skipped', async () => {
     const pages: [string[], string][] = [
       [['a', 'b'], '1'],
       [[], '2'],

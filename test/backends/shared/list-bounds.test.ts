@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { byBytes, byFolders, ListGuard } from '../../../src/backends/shared/list-bounds.ts'
 
 describe('ListGuard', () => {
-  it('ends a listing that goes on without any name', () => {
+  it('ends a listing that continues without yielding any name', () => {
     const guard = new ListGuard('the bucket b')
     const pages = () => {
       for (let page = 0; page < 20_000; page++) guard.check({ names: [], token: String(page) })
@@ -25,7 +25,7 @@ describe('ListGuard', () => {
     expect(() => new ListGuard('c', orders).check(mixed)).toThrow(/out of order/)
   })
 
-  it('lets a folder be told again on the next page', () => {
+  it('accepts a folder that is repeated on the next page', () => {
     const guard = new ListGuard('b')
     guard.check({ names: [], prefixes: ['a/', 'b/'], token: '1' })
     expect(() => guard.check({ names: [], prefixes: ['b/', 'c/'], token: '2' })).not.toThrow()

@@ -47,7 +47,7 @@ describe('an SDK that is not installed', () => {
     expect(error.hint).toBe(`Install it: npm install ${packageName}`)
   })
 
-  it('is told from a package that the SDK itself misses', async () => {
+  it('is distinguished from a package that the SDK itself is missing', async () => {
     const missing = (name: string) => async () => {
       throw Object.assign(new Error(`Cannot find package '${name}' imported from /x`), {
         code: 'ERR_MODULE_NOT_FOUND',

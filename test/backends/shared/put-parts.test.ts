@@ -69,7 +69,7 @@ describe('bounds of a listing', () => {
     )
   })
 
-  it('a safe start never sorts behind the one that was asked for', () => {
+  it('a safe start never sorts after the requested one', () => {
     fc.assert(
       fc.property(text, (startAfter) => {
         const start = safeStart(startAfter)

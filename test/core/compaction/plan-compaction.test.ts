@@ -38,7 +38,7 @@ describe('planCompaction', () => {
     expect(steps[1]).toMatchObject({ level: 1, bytes: 30_000 })
   })
 
-  it('goes on behind the newest file of the level and of those above, snapshots aside', () => {
+  it('continues after the newest file of the level and of those above, except snapshots', () => {
     const files = [...everySecond(8), fileAt(9, 1, 8, at(8), 1_000_000)]
     expect(inputs(plan([...files, fileAt(1, 2, 4, at(4))], 1, at(40)))).toEqual([
       '0:5-5 0:6-6 0:7-7 0:8-8',
@@ -73,7 +73,7 @@ describe('planCompaction', () => {
     expect(inputs(plan([fileAt(1, 1, 3, at(3)), fileAt(0, 4, 4, at(4))], 2, at(400)))).toEqual([])
   })
 
-  it('merges nothing across a gap, and goes on behind it', () => {
+  it('merges nothing across a gap, and continues after it', () => {
     const files = [2, 3, 4, 7, 8, 10, 12, 13].map((n) => fileAt(0, n, n, at(n)))
     expect(inputs(plan(files, 1, at(40)))).toEqual([
       '0:2-2 0:3-3 0:4-4',
@@ -82,7 +82,7 @@ describe('planCompaction', () => {
     ])
   })
 
-  it('takes a file that overlaps where none starts exactly behind the last', () => {
+  it('uses an overlapping file if none starts right after the last one', () => {
     const behind = [fileAt(2, 2, 10, at(10)), fileAt(1, 2, 15, at(15)), fileAt(0, 16, 16, at(16))]
     expect(inputs(plan(behind, 2, at(400), 5 * MINUTE))).toEqual(['1:2-15 0:16-16'])
     const within = [fileAt(0, 2, 2, at(2)), fileAt(1, 1, 2, at(2)), fileAt(1, 2, 5, at(5))]
@@ -98,7 +98,7 @@ describe('planCompaction', () => {
     expect(steps.map(({ dueAt }) => dueAt)).toEqual([at(30), at(30), at(30)])
   })
 
-  it('goes by the time of the transactions, and by that of the store only where there is no other', () => {
+  it('uses the time of the transactions, and that of the store only if there is no other', () => {
     const late = { lastModified: at(500) }
     const files = [
       listed(0, 2, 2, { ...late, createdAt: at(28) }),
@@ -123,7 +123,7 @@ describe('planCompaction', () => {
     expect(() => plan([], level, 0)).toThrow(RangeError)
   })
 
-  it('plans a whole day of writes at once', () => {
+  it('plans a whole day of writes in one go', () => {
     const files = everySecond(86_400)
     expect(plan(files, 1, at(86_401)).length).toBe(2880)
   })

@@ -240,7 +240,7 @@ describe('runCompaction', () => {
   })
 })
 
-describe('an input that is in the way', () => {
+describe('an input that prevents a merge', () => {
   /** Level-0 files of the TXIDs 2 to 6, of which 4 is not what it should be. */
   async function chainWith(change: (bytes: Uint8Array) => Uint8Array): Promise<{
     readonly client: ReplicaClient
@@ -330,7 +330,7 @@ describe('an input that is in the way', () => {
     })
   })
 
-  it('is named when it goes on from another state than the one before it leaves', async () => {
+  it('is named if it does not start from the state that the one before it ends with', async () => {
     const client = newClient()
     const files = [
       await put(client, noted(2, [1], 10n, 20n)),
@@ -396,7 +396,7 @@ describe('an input that is in the way', () => {
     })
   })
 
-  it('is named when its time is none', async () => {
+  it('is named if its time is invalid', async () => {
     const client = newClient()
     const header = makeHeader({ minTxid: txid(3), maxTxid: txid(3), timestamp: 9e15 })
     const createdAt = new Date(7000)

@@ -88,7 +88,7 @@ class Log {
 }
 
 describe('proveContinuity', () => {
-  it('goes on in the same run, at its end or before it', () => {
+  it('continues in the same run, at its end or before it', () => {
     const log = new Log().run(1, 0, 5)
     const anchor = log.anchor()
     expect(proveContinuity(anchor, log.view())).toMatchObject({
@@ -102,14 +102,14 @@ describe('proveContinuity', () => {
     })
   })
 
-  it('does not go on in the same run if the last frame differs or is not published', () => {
+  it('does not continue in the same run if the last frame differs or is not published', () => {
     const log = new Log().run(1, 0, 5)
     const anchor = log.anchor()
     expect(proveContinuity({ ...anchor, checksum2: 1 }, log.view()).proven).toBe(false)
     expect(proveContinuity(anchor, { ...log.view(), published: 4 }).proven).toBe(false)
   })
 
-  it('goes on in the next run if older bytes still follow the old end', () => {
+  it('continues in the next run if older bytes still follow the old end', () => {
     const log = new Log().run(1, 0, 9).run(2, 1, 5)
     const anchor = log.anchor()
     log.run(3, 2, 2)
@@ -123,14 +123,14 @@ describe('proveContinuity', () => {
     )
   })
 
-  it('does not go on in the next run if the old one had more', () => {
+  it('does not continue in the next run if the old one had more', () => {
     const log = new Log().run(1, 0, 9).run(2, 1, 5)
     const anchor = log.anchor()
     log.add(1).run(3, 2, 2)
     expect(proveContinuity(anchor, log.view()).proven).toBe(false)
   })
 
-  it('does not go on in the next run if it reaches or passes the old end', () => {
+  it('does not continue in the next run if it reaches or passes the old end', () => {
     for (const frames of [5, 6, 8]) {
       const log = new Log().run(1, 0, 9).run(2, 1, 5)
       const anchor = log.anchor()
@@ -139,7 +139,7 @@ describe('proveContinuity', () => {
     }
   })
 
-  it('does not go on in the next run if the file ends at the old end, or inside the frame after it', () => {
+  it('does not continue in the next run if the file ends at the old end, or inside the frame after it', () => {
     const log = new Log().run(2, 1, 5)
     const anchor = log.anchor()
     log.run(3, 2, 2)
@@ -151,7 +151,7 @@ describe('proveContinuity', () => {
     expect(proveContinuity(tornAnchor, torn.view()).proven).toBe(false)
   })
 
-  it('does not go on after two restarts, in a new log, in another page size, or without a log', () => {
+  it('does not continue after two restarts, in a new log, in another page size, or without a log', () => {
     const log = new Log().run(1, 0, 9).run(2, 1, 5)
     const anchor = log.anchor()
     log.run(4, 3, 2)

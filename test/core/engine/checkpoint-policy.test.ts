@@ -67,7 +67,7 @@ async function fill(bytes: number): Promise<void> {
   }
 }
 
-it('takes no lock below half of the limit, and does not try again at once', async () => {
+it('takes no lock below half of the limit, and does not retry immediately', async () => {
   checkpointer.write = () => app.exec('INSERT INTO t VALUES (1)')
   await fill(LIMIT / 4)
   const { walBytes } = await policy.run(0, keep, LIMIT)
@@ -98,7 +98,7 @@ it('above, takes the lock for what was written since the last look only', async 
   expect(checkpointer.lockedWith).toEqual([0])
 })
 
-it('takes a short tail under the lock: no file of its own for it', async () => {
+it('captures a short tail under the lock without a separate file for it', async () => {
   checkpointer.write = () => app.exec('INSERT INTO t VALUES (randomblob(50000))')
   await fill(LIMIT / 2)
   expect(await policy.run(0, keep, LIMIT)).toMatchObject({ guarded: true, complete: true })

@@ -8,7 +8,7 @@ import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
 import { ReplicaRig } from '../../support/replica-rig.ts'
 
 describe('a start after the application has closed its database', () => {
-  it('goes on without a copy where the checksum of all pages is the replica’s', async () => {
+  it('continues without a copy if the checksum of all pages is the replica’s', async () => {
     await using rig = new ReplicaRig()
     await replicated(rig)
     const before = await rig.files()

@@ -36,7 +36,7 @@ it('a failed upload is in the status, since its first try, until an upload succe
   db.close()
 })
 
-it('a failed snapshot is in the status until one succeeds, whatever is uploaded meanwhile', async () => {
+it('a failed snapshot is in the status until one succeeds, whatever is uploaded in the meantime', async () => {
   const hooks: StoreHooks = {}
   await using rig = new ReplicaRig(hookedStore(new MemoryObjectStore(), hooks))
   const db = rig.open()
@@ -79,7 +79,7 @@ it('a store that is away at the start is in the status', async () => {
   db.close()
 })
 
-it('a failed merge is in the status until the upkeep goes on', async () => {
+it('a failed merge is in the status until upkeep continues', async () => {
   const hooks: StoreHooks = {}
   await using rig = new ReplicaRig(hookedStore(new MemoryObjectStore(), hooks))
   const db = rig.open()

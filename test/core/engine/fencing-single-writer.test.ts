@@ -12,7 +12,7 @@ describe('the single-writer option', () => {
       (error: { code: string }) => error.code,
     )
 
-  it('that is strict does not begin over a claim, and a clean end releases it', async () => {
+  it('strict refuses to start while there is a claim, which a clean end releases', async () => {
     await using shared = new Shared()
     const [one, two] = [shared.rig(), shared.rig()]
     const [db, other] = [open(one), open(two)]
@@ -33,7 +33,7 @@ describe('the single-writer option', () => {
     other.close()
   })
 
-  it('that is none claims nothing, and tells by the history alone', async () => {
+  it('none takes no claim and recognises other writers only by the history', async () => {
     await using shared = new Shared()
     shared.hooks.capabilities = { ifAbsent: 'none' }
     const rig = shared.rig()
@@ -48,7 +48,7 @@ describe('the single-writer option', () => {
     db.close()
   })
 
-  it('on a store without conditions, or that ignores them, is refused before anything is written', async () => {
+  it('newest is refused on a store without conditional writes before anything is written', async () => {
     await using shared = new Shared()
     const rig = shared.rig()
     const db = open(rig)
@@ -65,7 +65,7 @@ describe('the single-writer option', () => {
     db.close()
   })
 
-  it('on a store that is away is claimed when it is back', async () => {
+  it('strict claims the replica of an unreachable store once that is back', async () => {
     await using shared = new Shared()
     const rig = shared.rig()
     const db = open(rig)

@@ -34,7 +34,7 @@ describe('a start after an end', () => {
     db.close()
   })
 
-  it('that was none takes the next slot with a file that changes nothing, from which a later start resumes', async () => {
+  it('that never came takes the next slot with a file that changes nothing, from which a later start resumes', async () => {
     await using shared = new Shared()
     const rig = shared.rig()
     const db = open(rig)
@@ -138,7 +138,7 @@ describe('a start after an end', () => {
   })
 
   it.each([
-    'ships these first, then takes the slot behind them',
+    'ships these first, then takes the slot after them',
     'ships these first also if a base must follow: their slots would be a gap after another crash',
   ])('with files in the spool %s', async (how) => {
     const needsBase = how.includes('base')

@@ -9,7 +9,7 @@ afterEach(() => {
 })
 
 describe('a newer writer', () => {
-  it('that can go on takes the slot at once, and the older one ends at its next write, told by whom', async () => {
+  it('that can continue takes the slot immediately, and the older one ends at its next write and names it', async () => {
     await using shared = new Shared()
     const one = shared.rig()
     const db = open(one)
@@ -100,7 +100,7 @@ describe('a newer writer', () => {
     },
   )
 
-  it('whose base the older one forestalls again and again gives up never, and wins', async () => {
+  it('whose base repeatedly finds its slot taken by the older one retries until it wins', async () => {
     await using shared = new Shared()
     const one = shared.rig()
     const db = open(one)
@@ -252,7 +252,7 @@ describe('a newer writer', () => {
     other.close()
   })
 
-  it('of one database ends the others not; the engine tells at the end', async () => {
+  it('of one database does not end the others; the engine reports it at the end', async () => {
     await using shared = new Shared()
     const one = shared.rig()
     const more = shared.rig()

@@ -164,7 +164,7 @@ describe('files of a database that people touch', () => {
     expect(readFileSync(path).equals(main)).toBe(true)
   }, 60_000)
 
-  it('are reported as removed while the application goes on, and what it commits is shipped', async () => {
+  it('are reported as removed while the application continues, and its commits are shipped', async () => {
     const app = await open()
     await fill(app, 'before')
     await start()
@@ -178,7 +178,7 @@ describe('files of a database that people touch', () => {
     expect(existsSync(`${path}-wal`)).toBe(false)
   }, 60_000)
 
-  it('are let go when a link leads elsewhere, and the other database is followed', async () => {
+  it('are closed when a link leads elsewhere, and the other database is replicated', async () => {
     const real = path
     path = join(folder, 'app.db')
     symlinkSync(real, path)
@@ -261,7 +261,7 @@ describe('files of a database that people touch', () => {
     })
   })
 
-  it('are refused when the main file is a mount point of its own', async ({ skip }) => {
+  it('are refused if the main file is itself a mount point', async ({ skip }) => {
     const app = await open()
     await fill(app, 'before')
     await app.close()

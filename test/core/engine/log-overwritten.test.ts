@@ -80,7 +80,7 @@ const GAMES: readonly { readonly name: string; readonly play: () => Promise<void
 
 describe('a log that is written over in place', () => {
   it.each(GAMES.flatMap((game) => ['killed', 'up'].map((state) => ({ game, state }))))(
-    'is let go, never shipped, and the next start of the application is followed: $game.name, the app $state',
+    'is closed and never shipped, and the next start of the application is replicated: $game.name, the app $state',
     async ({ game, state }) => {
       const app = await open(path)
       for (let i = 0; i < 5; i++) await fill(app, 'before')

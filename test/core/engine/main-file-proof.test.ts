@@ -66,7 +66,7 @@ describe('a start that the WAL proves', () => {
     }
   })
 
-  it('says that it goes on when it knows, whatever the store does meanwhile', async () => {
+  it('reports that it resumes only once that is proven, whatever the store does in the meantime', async () => {
     const { hooks, failed } = failingOnce()
     await using rig = new ReplicaRig(hookedStore(new MemoryObjectStore(), hooks))
     const app = await replicated(rig)
@@ -86,7 +86,7 @@ describe('a start that the WAL proves', () => {
 })
 
 describe('a start that the WAL does not prove', () => {
-  it('captures nothing before it has a proof or a base, whatever the store does meanwhile', async () => {
+  it('captures nothing before it has a proof or a base, whatever the store does in the meantime', async () => {
     const { hooks, failed } = failingOnce()
     await using rig = new ReplicaRig(hookedStore(new MemoryObjectStore(), hooks))
     const app = await replicated(rig)

@@ -37,7 +37,7 @@ it('a spool that cannot be written costs no TXID: the replica has no gap afterwa
   db.close()
 }, 60_000)
 
-it('on a full disk: told once, uploads go on by themselves when the store is back, and the spool when there is room', async (context) => {
+it('on a full disk is reported once; uploads resume when the store is back, and the spool when there is room', async (context) => {
   const store = new SwitchedStore(new MemoryObjectStore())
   await using rig = new ReplicaRig(store)
   const spoolDir = join(rig.folder, 'small')

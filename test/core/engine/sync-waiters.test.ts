@@ -33,7 +33,7 @@ describe('waiting for commits to be in the store', () => {
     db.close()
   })
 
-  it('answers at once, without an upload, when there is nothing to ship', async () => {
+  it('answers immediately and without an upload if there is nothing to ship', async () => {
     const db = rig.open()
     db.exec('CREATE TABLE t (a)')
     await rig.start(SLOW)
@@ -44,7 +44,7 @@ describe('waiting for commits to be in the store', () => {
     db.close()
   })
 
-  it('ships at once for `now`, and not before it is due for `paced`', async () => {
+  it('ships immediately for `now`, and not before it is due for `paced`', async () => {
     const db = rig.open()
     db.exec('CREATE TABLE t (a)')
     await rig.start(SLOW)
@@ -62,7 +62,7 @@ describe('waiting for commits to be in the store', () => {
     db.close()
   })
 
-  it('takes at most three uploads for a hundred that wait at once', async () => {
+  it('needs at most three uploads for a hundred concurrent callers', async () => {
     const db = rig.open()
     db.exec('CREATE TABLE t (a)')
     await rig.start(SLOW)
@@ -135,7 +135,7 @@ describe('waiting for commits to be in the store', () => {
     db.close()
   })
 
-  it('fails when replication ends with something left, and for every later call', async () => {
+  it('fails if replication ends with changes that are not shipped, and for every later call', async () => {
     const db = rig.open()
     db.exec('CREATE TABLE t (a)')
     await rig.start()

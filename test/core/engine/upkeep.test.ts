@@ -102,7 +102,7 @@ describe('a watched replica', () => {
     db.close()
   })
 
-  it('is verified on its schedule, and damage is told', async () => {
+  it('is verified on its schedule, and damage is reported', async () => {
     const store = new MemoryObjectStore()
     await using rig = new ReplicaRig(store)
     const db = rig.open()

@@ -32,7 +32,7 @@ describe('a tracker and the application', () => {
     db.close()
   })
 
-  it('lets FULL, RESTART and TRUNCATE checkpoints of the application through when all is shipped', async () => {
+  it('lets FULL, RESTART and TRUNCATE checkpoints of the application complete when everything is shipped', async () => {
     await using rig = new ReplicaRig()
     const db = rig.open('PRAGMA busy_timeout = 0;')
     db.exec('CREATE TABLE t (a)')
@@ -233,7 +233,7 @@ describe('a tracker and the store', () => {
 })
 
 describe('two writers on one replica', () => {
-  it('ends the one whose slot holds a history that is not its own', async () => {
+  it('ends the writer whose slot holds a file from another history', async () => {
     const store = new MemoryObjectStore()
     await using one = new ReplicaRig(store)
     await using other = new ReplicaRig(store)
@@ -255,7 +255,7 @@ describe('two writers on one replica', () => {
     foreign.close()
   })
 
-  it('lets a one-shot snapshot beside a watcher share its history', async () => {
+  it('lets a one-shot snapshot share the history of a running watcher', async () => {
     await using rig = new ReplicaRig()
     const db = rig.open()
     db.exec('CREATE TABLE t (a); INSERT INTO t VALUES (1)')
@@ -275,7 +275,7 @@ describe('two writers on one replica', () => {
     db.close()
   })
 
-  it('takes a one-shot snapshot without a watcher, and a watcher goes on behind it', async () => {
+  it('takes a one-shot snapshot without a watcher, and a later watcher continues after it', async () => {
     await using rig = new ReplicaRig()
     const db = rig.open()
     db.exec('CREATE TABLE t (a); INSERT INTO t VALUES (1)')

@@ -57,7 +57,7 @@ describe('Crc64', () => {
     )
   })
 
-  it('goes on after a digest', () => {
+  it('continues after a digest', () => {
     const crc = new Crc64().update(text('1234'))
     crc.digest()
     expect(crc.update(text('56789')).digest()).toBe(0xb90956c775a41001n)

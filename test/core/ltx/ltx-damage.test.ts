@@ -271,7 +271,7 @@ describe('hostile bytes', () => {
     )
   })
 
-  it('with mended checksums decode only to what can be encoded again', () => {
+  it('with corrected checksums decode only to what can be encoded again', () => {
     const sources = [
       encodeLtx(makeHeader({ commit: 4, minTxid: txid(2) }), [
         filled(1, 1),

@@ -137,7 +137,7 @@ describe('LTX header', () => {
     expect(errorCode(() => decodeLtxHeader(bytes))).toBe('InvalidHeader')
   })
 
-  it('tells other files and short ones', () => {
+  it('rejects other files and short ones', () => {
     const bytes = encodeLtxHeader(makeHeader())
     expect(errorCode(() => decodeLtxHeader(bytes.subarray(0, 99)))).toBe('Truncated')
     bytes[3] = 0x32

@@ -90,7 +90,7 @@ function lostOf({ lost }: Repair['before']): string[] {
 }
 
 describe.each(CASES)('repair where %s', (_, harm, lost) => {
-  it('beside a running watcher, which goes on', async () => {
+  it('while a watcher is running, which continues', async () => {
     await harm()
     const { before, taken, after } = await repair()
     expect(lostOf(before)).toEqual(lost)
@@ -105,7 +105,7 @@ describe.each(CASES)('repair where %s', (_, harm, lost) => {
     })
   })
 
-  it('without a watcher and without the WAL; the next watcher goes on', async () => {
+  it('without a watcher and without the WAL; the next watcher continues', async () => {
     await rig.stop()
     db.close()
     await harm()

@@ -62,7 +62,7 @@ async function tamper(key: string, change: (pages: LtxPage[]) => LtxPage[]): Pro
 }
 
 describe('a trial restore', () => {
-  it('restores the newest state, checks it, and leaves nothing behind', async () => {
+  it('restores the newest state, checks it, and cleans up', async () => {
     const newest = await newestFile()
     const trial = await trialRestore(client)
     expect(trial).toEqual({
@@ -111,7 +111,7 @@ describe('a trial restore', () => {
 describe('compared with the live database', () => {
   const compare = (patienceMs = 3000) => trialRestore(client, { database: rig.path, patienceMs })
 
-  it('beside a running watcher: identical, at a TXID that both are known to have', async () => {
+  it('finds the database identical at a known common TXID while a watcher is running', async () => {
     insert(20)
     const trial = await compare()
     const pages = (db.prepare('PRAGMA page_count').get() as { page_count: number }).page_count
@@ -124,7 +124,7 @@ describe('compared with the live database', () => {
     expect(rig.count('continuity-lost')).toBe(0)
   })
 
-  it('while the application goes on writing during the comparison', async () => {
+  it('while the application continues to write during the comparison', async () => {
     const writing = setInterval(() => insert(1), 25)
     try {
       // The first moment at which both are equal is found between two commits.
@@ -137,7 +137,7 @@ describe('compared with the live database', () => {
     expect(rig.count('continuity-lost')).toBe(0)
   })
 
-  it('lets the WAL go afterwards', async () => {
+  it('releases the WAL afterwards', async () => {
     await compare()
     await rig.stop()
     expect(db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()).toMatchObject({ busy: 0, log: 0 })
@@ -161,7 +161,7 @@ describe('compared with the live database', () => {
     })
   })
 
-  it('is not said to be done where nobody ships what the database has', async () => {
+  it('does not claim success if nothing ships what the database has', async () => {
     await rig.stop()
     insert(1)
     const trial = await compare(300)

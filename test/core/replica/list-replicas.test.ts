@@ -73,7 +73,7 @@ describe.each(['ltx', 'hex'] as const)('listReplicas with the layout %s', (layou
 })
 
 describe('listReplicas', () => {
-  it('tells a database named "ltx" from a replica at the root', async () => {
+  it('distinguishes a database named "ltx" from a replica at the root', async () => {
     const store = await storeWith([`ltx/${ltxKey('ltx', 0, txid(1), txid(1))}`])
     expect(await listReplicas(store, 'ltx')).toEqual(['ltx'])
   })

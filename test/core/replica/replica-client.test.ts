@@ -38,7 +38,7 @@ async function read(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
 }
 
 describe.each(['ltx', 'hex'] as const)('ReplicaClient with the layout %s', (layout) => {
-  it('lists by level and TXIDs, and leaves out what is no LTX file', async () => {
+  it('lists by level and TXIDs, and skips objects that are not LTX files', async () => {
     const store = new MemoryObjectStore()
     const client = new ReplicaClient(store, layout)
     for (const [level, min, max] of [

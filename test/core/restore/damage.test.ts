@@ -373,7 +373,7 @@ describe('integrity check', () => {
     expect(readFileSync(output).equals(corrupt())).toBe(true)
   })
 
-  it('that needs a function of the app is told from damage', async () => {
+  it('that needs a function of the application is distinguished from damage', async () => {
     const [state] = databaseStates([
       (database) => {
         database.function('f', { deterministic: true }, (x) => x)

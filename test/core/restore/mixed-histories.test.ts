@@ -29,7 +29,7 @@ describe('a replica into which a file of another history was put, with nothing e
     await expectState(mine, txid(1 + COMMITS), states.get(txid(1 + COMMITS))!)
   })
 
-  it('refuses every state behind a base that was swapped', async () => {
+  it('refuses every state after a base that was swapped', async () => {
     await using mine = new ReplicaRig()
     await using others = new ReplicaRig()
     const states = await replicated(mine, 'mine')

@@ -99,7 +99,7 @@ describe('stale sidecars', () => {
   })
 })
 
-describe('targets that are no plain file', () => {
+describe('targets that are not regular files', () => {
   it.each([true, false])(
     'a link is refused and what it points at kept (force: %s)',
     async (force) => {
@@ -142,7 +142,7 @@ describe('targets that are no plain file', () => {
 })
 
 describe('what changes during the restore', () => {
-  it('a target that appears meanwhile is not overwritten', async () => {
+  it('a target that appears during the restore is not overwritten', async () => {
     const store = new FailingStore()
     const slow = new ReplicaClient(store, 'ltx')
     await putChain(slow, states, PAGE_SIZE, level0(1, 8))
@@ -194,7 +194,7 @@ describe('what changes during the restore', () => {
 })
 
 describe('installOutput', () => {
-  it('without force lets exactly one of several at once have the name', async () => {
+  it('without force lets exactly one of several concurrent restores take the name', async () => {
     for (let round = 0; round < 10; round++) {
       const target = join(folder, `target ${round}`)
       const staged = await Promise.all(Array.from({ length: 8 }, () => stageOutput(target)))
@@ -386,7 +386,7 @@ describe('an empty file that a restore may replace', () => {
     expect(readFileSync(output, 'utf8')).toBe('rows')
   })
 
-  it('is replaced, and refused beside a log that may hold commits', async () => {
+  it('is replaced, but refused next to a log that may hold commits', async () => {
     const output = join(folder, 'empty.db')
     writeFileSync(output, '')
     writeFileSync(`${output}-wal`, 'log')

@@ -186,7 +186,7 @@ describe('errors of planRestore', () => {
     expect(error.message).toContain('next state is TXID 000000000000000a')
   })
 
-  it('a TXID behind the end, and one before the first state', () => {
+  it('a TXID after the end, and one before the first state', () => {
     expect(errorOf([fileOf(0, 1, 1)], at(2)).code).toBe('TargetNotReachable')
     const early = errorOf([fileOf(9, 1, 4)], at(3))
     expect(early.code).toBe('TargetNotReachable')

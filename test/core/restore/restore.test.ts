@@ -106,7 +106,7 @@ describe('restore', () => {
     }
   })
 
-  it('from any mixture of levels and overlaps gives exactly the state asked for, or none', async () => {
+  it('from any mixture of levels and overlaps gives exactly the requested state, or none', async () => {
     const file = fc
       .tuple(fc.nat({ max: 9 }), fc.integer({ min: 1, max: 20 }), fc.nat({ max: 8 }))
       .map(([level, min, length]) => ({ level, min, max: Math.min(min + length, 20) }))

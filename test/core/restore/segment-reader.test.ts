@@ -85,7 +85,7 @@ describe('readSegments', () => {
     expect(store.running).toBe(0)
   })
 
-  it('tries a passing failure again, and gives up at the third', async () => {
+  it('retries a transient failure, and fails at the third', async () => {
     const { store, client, files } = await storeOf([10, 10])
     const key = files[1]?.key as string
     let failures = 2
@@ -101,7 +101,7 @@ describe('readSegments', () => {
     await expect(reading).rejects.toMatchObject({ code: 'Unavailable' })
   })
 
-  it('calls an object damaged whose bytes never arrive right', async () => {
+  it('calls an object damaged if its bytes never arrive intact', async () => {
     const { store, client, files } = await storeOf([10])
     const key = files[0]?.key as string
     store.fail = () => {
@@ -115,7 +115,7 @@ describe('readSegments', () => {
     })
   })
 
-  it('does not try again what cannot succeed', async () => {
+  it('does not retry what cannot succeed', async () => {
     const { store, client, files } = await storeOf([10])
     let calls = 0
     store.fail = (key) => {

@@ -72,7 +72,7 @@ describe('a restore to a time', () => {
     }
   })
 
-  it('does not take a store whose clock is minutes behind for a writer ahead', async () => {
+  it('does not mistake a store whose clock is minutes behind for a writer whose clock is ahead', async () => {
     for (const { warnings } of await plansFor([1, 2, 10], 5, [1, 2, 7])) {
       expect(warnings).toEqual([])
     }
@@ -86,7 +86,7 @@ describe('a restore to a time', () => {
     ])
   })
 
-  it('says nothing of times where the target is no time', async () => {
+  it('does not mention times if the target is not a time', async () => {
     vi.useFakeTimers({ now: timeOfTxid(0), toFake: ['Date'] })
     try {
       const plan = await planFor(await replicaOf([1, 2]), { kind: 'latest' })

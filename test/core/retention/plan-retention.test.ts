@@ -45,7 +45,7 @@ function txids({ restorePoints }: RetentionPlan, why?: string): number[] {
 describe('granularity', () => {
   const files = [base, ...minutes(2, 6), fileAt(1, 2, 5, minute(5))]
 
-  it('lets a point go when a coarser file has it, and its level has had its time', () => {
+  it('drops a restore point when a coarser file contains it and the time of its level is over', () => {
     expect(removed(files, {}, minute(9))).toEqual(['0:5-5'])
     expect(removed(files, {}, minute(9) + 1)).toEqual(['0:2-2', '0:3-3', '0:4-4', '0:5-5'])
     expect(planRetention(files, POLICY, minute(9)).nextAt).toBe(minute(9) + 1)
@@ -57,7 +57,7 @@ describe('granularity', () => {
     expect(names(plan.remove)).toEqual(['0:5-5'])
   })
 
-  it('never lets a point go that no coarser file has, nor for a snapshot', () => {
+  it('never drops a restore point that no coarser file contains, nor for a snapshot', () => {
     const alone = [base, ...minutes(2, 6), fileAt(9, 1, 6, minute(6), 10_000)]
     const plan = planRetention(alone, POLICY, minute(6) + 365 * DAY)
     expect(txids(plan, 'fine')).toEqual([1, 2, 3, 4, 5, 6])
@@ -107,7 +107,7 @@ describe('reach', () => {
     expect(txids(plan, 'newest')).toEqual([40])
   })
 
-  it('lets go what lies behind the snapshot that the oldest kept point is restored from', () => {
+  it('deletes everything before the snapshot from which the oldest kept restore point is restored', () => {
     const snapshots = [20, 29].map((n) => fileAt(9, 1, n, START + n * DAY - HOUR, 2000))
     const plan = planRetention([...days, ...snapshots], { ...POLICY, keepForMs: 10 * DAY }, now)
     expect(names(plan.keep)[0]).toBe('3:30-30')
@@ -151,7 +151,7 @@ describe('what never goes', () => {
   const files = [base, ...minutes(2, 9), fileAt(1, 2, 9, minute(9))]
   const now = minute(60)
 
-  it('the newest level-0 file, for it says where in the WAL replication goes on', () => {
+  it('the newest level-0 file, because it says where in the WAL replication continues', () => {
     expect(removed(files, {}, now)).not.toContain('0:9-9')
     expect(removed(files, {}, now)).toContain('0:8-8')
   })

@@ -110,7 +110,7 @@ describe('pruneReplica', () => {
     expect(await client.head(denied.level, denied.minTxid, denied.maxTxid)).toBeDefined()
   })
 
-  it('asks before each batch whether it still may, and tells of each what is gone', async () => {
+  it('checks before each batch whether it may still delete, and reports each batch', async () => {
     const many = Array.from({ length: 2500 }, (_, i) => fileAt(0, i + 2, i + 2, START))
     const { store, client } = await replicaOf(many)
     const told: number[] = []
@@ -132,7 +132,7 @@ describe('pruneReplica', () => {
     expect(await client.list()).toHaveLength(500)
   })
 
-  it('deletes nothing after an abort, and asks nobody for an empty plan', async () => {
+  it('deletes nothing after an abort, and sends no request for an empty plan', async () => {
     const { store, client } = await replicaOf(history)
     const signal = AbortSignal.abort(new Error('enough'))
     await expect(pruneReplica(client, { remove: history }, { signal })).rejects.toThrow('enough')

@@ -55,7 +55,7 @@ describe('the body of a get', () => {
     for await (const _ of (await store.get('k')).body) expect.unreachable()
   })
 
-  it('that is a stream nobody reads is given up after ten seconds', async () => {
+  it('that is a stream which is never read times out after ten seconds', async () => {
     const driver = new OddDriver()
     const store = new DriverStore(driver)
     await store.put('k', Buffer.from('12345'))

@@ -47,7 +47,7 @@ describe('ObservedStore', () => {
 })
 
 describe('PrefixedStore', () => {
-  it('refuses a prefix that is no key path', () => {
+  it('refuses a prefix that is not a key path', () => {
     for (const prefix of ['', '/a', 'a/', '../a']) {
       const make = () => new PrefixedStore(new MemoryObjectStore(), prefix)
       expect(make).toThrow(expect.objectContaining({ code: 'InvalidKey' }))

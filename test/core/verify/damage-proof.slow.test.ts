@@ -90,7 +90,7 @@ describe('every byte of every object', () => {
     }
   })
 
-  it('with more behind: the object is named', async () => {
+  it('with trailing bytes: the object is named', async () => {
     for (const key of replica.keys) {
       for (const more of [1, 16, 600]) {
         await replica.replace(key, Buffer.concat([replica.bytesOf(key), Buffer.alloc(more)]))

@@ -92,7 +92,7 @@ describe('verify quick', () => {
     expect(await verifyReplica(client)).toMatchObject({ verdict: 'good' })
   })
 
-  it('names gaps, and counts everything behind the first one as lost', async () => {
+  it('names gaps, and counts everything after the first one as lost', async () => {
     const { client } = await chain([BASE, ...level0(2, 3), ...level0(5, 5), ...level0(7, 8)])
     const report = await verifyReplica(client, { depth: 'quick' })
     expect(report).toMatchObject({
@@ -277,7 +277,7 @@ describe('verify full', () => {
   })
 })
 
-describe('verify of a replica that changes meanwhile', () => {
+describe('verify of a replica that changes in the meantime', () => {
   it('follows a compaction that deletes what it has merged', async () => {
     const { client, store } = await chain([BASE, ...level0(2, 6)])
     let done = false

@@ -73,7 +73,7 @@ describe('VerifySchedule', () => {
     expect(events[1]).toMatchObject({ type: 'damage-found', defects: [{ code: 'EndMissing' }] })
   })
 
-  it('tells a failure of the store from damage, and tries again sooner', async () => {
+  it('distinguishes a failure of the store from damage, and retries sooner', async () => {
     const { schedule, store, events } = await rig()
     store.beforeGet = (key) => {
       throw new StoreError('Unavailable', 'no', { op: 'get', key })

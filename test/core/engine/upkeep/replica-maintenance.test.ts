@@ -192,7 +192,7 @@ describe('what is due', () => {
 })
 
 describe('damage', () => {
-  it('is told once and worked around, and nothing that it cuts off is deleted', async () => {
+  it('is reported once and avoided, and nothing that it cuts off is deleted', async () => {
     const store = new MoodyStore()
     const replica = new MaintainedReplica(START, {}, store)
     store.damaged = level0Key(40)
@@ -313,7 +313,7 @@ describe('slots that are protected', () => {
 })
 
 describe('trouble with the store', () => {
-  it('is told, and everything is tried again after growing pauses', async () => {
+  it('is reported, and everything is retried with backoff', async () => {
     const store = new MoodyStore()
     const replica = new MaintainedReplica(START, { retention: 'none' }, store)
     await replica.write(25, SECOND)

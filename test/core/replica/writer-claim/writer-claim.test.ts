@@ -169,7 +169,7 @@ describe('EpochClaim.acquire', () => {
     })
   })
 
-  it('asks for another listing when the claim took long, since slots may have been written and pruned meanwhile', async () => {
+  it('requires another listing if the claim took long, because slots may have been written and pruned since', async () => {
     const replica = new Replica()
     const { claim, clock } = replica.writer()
     const lookedAt = claim.now()
@@ -180,7 +180,7 @@ describe('EpochClaim.acquire', () => {
     expect(await replica.keys()).toEqual([key(1, 'claim')])
   })
 
-  it('names nobody when the other claim cannot be decoded', async () => {
+  it('names no writer if the other claim cannot be decoded', async () => {
     const replica = new Replica()
     const { claim } = await replica.claimed()
     await replica.inner.put(key(2, 'claim'), Buffer.from('{"format":9}'))
@@ -234,7 +234,7 @@ describe('a strict writer', () => {
     expect(third.unfenced).toBe(1)
   })
 
-  it('is the only one to start of two that start at once', async () => {
+  it('is the only one of two concurrent starts that succeeds', async () => {
     for (let i = 0; i < 20; i++) {
       const replica = new Replica()
       const start = async (): Promise<string> => {

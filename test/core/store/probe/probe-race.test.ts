@@ -51,7 +51,7 @@ describe('raceCreates', () => {
     expect(report.sentence).toMatch(/get gives other bytes/)
   })
 
-  it('finds that nobody wins', async () => {
+  it('finds that no writer wins', async () => {
     const report = await race(() => async (key) => {
       throw failure('AlreadyExists', key)
     })

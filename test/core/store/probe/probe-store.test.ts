@@ -51,7 +51,7 @@ describe('probeStore on a store that keeps its word', () => {
     rmSync(root, { recursive: true })
   })
 
-  it('does not touch what is there, also with a prefix of its own', async () => {
+  it('does not touch existing objects, also with its own prefix', async () => {
     const store = new MemoryObjectStore()
     await store.put('walsync-probe/mine', bytes('x'))
     await store.put('elsewhere/mine', bytes('y'))
@@ -382,7 +382,7 @@ describe('a probe that cannot go on', () => {
     await expect(probeStore(refused)).rejects.toMatchObject({ code: 'Unauthenticated' })
   })
 
-  it('hands on what is no StoreError', async () => {
+  it('passes on errors that are not a StoreError', async () => {
     const store = broken(() => ({
       head: async () => {
         throw new TypeError('a defect')
@@ -428,7 +428,7 @@ describe('the clock of the store', () => {
 })
 
 describe('keys of a probe', () => {
-  it('are taken for no replica and no LTX file, also while it runs', async () => {
+  it('are never mistaken for a replica or an LTX file, even while it is running', async () => {
     for (const layout of ['ltx', 'hex'] as const) {
       const inner = new MemoryObjectStore()
       const found: string[][] = []
@@ -483,7 +483,7 @@ describe('a store that does not give back what was put', () => {
     expect(unfitStore(await probeStore(store), 'odd://x')?.message).toMatch(/other bytes/)
   })
 
-  it('other faults, and a get that is denied, are no reason to refuse', async () => {
+  it('other faults and a denied get are not a reason to refuse the store', async () => {
     for (const [, check, , change] of BROKEN) {
       if (check === 'read-after-write') continue
       expect(unfitStore(await probeStore(broken(change)), 'odd://x')).toBe(undefined)

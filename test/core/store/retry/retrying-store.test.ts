@@ -71,7 +71,7 @@ describe('RetryingStore', () => {
     expect(calls()).toBe(1)
   })
 
-  it('tells an unknown outcome of an earlier attempt also when a later one is refused', async () => {
+  it('reports the unknown outcome of an earlier attempt even if a later one is refused', async () => {
     const inner = new MemoryObjectStore()
     const errors = [
       new StoreError('Unavailable', 'lost', { op: 'put', outcome: 'unknown' }),

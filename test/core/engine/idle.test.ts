@@ -35,8 +35,8 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-describe('a database that is let go', () => {
-  it('is closed, costs no request, and every later write of any kind is shipped without a new base', async () => {
+describe('an idle database', () => {
+  it('is closed and costs no request, and every later write of any kind is shipped without a new base', async () => {
     const names = ['a', 'b', 'c', 'd']
     for (const name of names) write(name, 'CREATE TABLE t (a, b); INSERT INTO t VALUES (1, 2)')
     await start(names)
@@ -76,7 +76,7 @@ describe('a database that is let go', () => {
     expect(events.filter(({ type }) => type === 'database-error')).toEqual([])
   }, 60_000)
 
-  it('is written to in the very moment in which it is let go, again and again', async () => {
+  it('loses no write that is made at the very moment in which it is closed, again and again', async () => {
     const names = ['a', 'b', 'c', 'd']
     for (const name of names) write(name, 'CREATE TABLE t (a, b)')
     await start(names)
@@ -97,7 +97,7 @@ describe('a database that is let go', () => {
     expect(events.filter(({ type }) => type === 'base')).toHaveLength(names.length)
   }, 60_000)
 
-  it('stays open while frames stand behind the published end, for their commit may wait for its fsync', async () => {
+  it('stays open while there are unpublished frames, because their commit may be waiting for its fsync', async () => {
     const names = ['quiet', 'busy']
     for (const name of names) write(name, 'CREATE TABLE t (a, b)')
     const app = new DatabaseSync(path('busy'))
@@ -118,7 +118,7 @@ describe('a database that is let go', () => {
     app.close()
   }, 60_000)
 
-  it('wakes for a file event when size and times are as before', async () => {
+  it('is reopened by a file event even if size and times are unchanged', async () => {
     const names = ['a', 'b']
     for (const name of names) write(name, 'CREATE TABLE t (a, b); INSERT INTO t VALUES (1, 2)')
     const app = new DatabaseSync(path('a'))
@@ -140,7 +140,7 @@ describe('a database that is let go', () => {
     app.close()
   }, 60_000)
 
-  it('is not let go while its times are whole seconds and young, for another write could leave the same', async () => {
+  it('is not closed while its times are recent whole seconds, because another write could leave the same times', async () => {
     const names = ['fine', 'coarse']
     for (const name of names) write(name, 'CREATE TABLE t (a, b)')
     const now = Math.floor(Date.now() / 1000)
@@ -151,7 +151,7 @@ describe('a database that is let go', () => {
     expect(Date.now()).toBeGreaterThan((now + 2) * 1000)
   }, 60_000)
 
-  it('is shipped at the end even if its last write was not noticed yet', async () => {
+  it('is shipped at the end even if its last write has not been noticed yet', async () => {
     const names = ['a', 'b']
     for (const name of names) write(name, 'CREATE TABLE t (a, b)')
     await start(names)
@@ -161,7 +161,7 @@ describe('a database that is let go', () => {
     expect(await restored('b')).toBe(await live('b'))
   })
 
-  it('is found again when it was deleted and made anew meanwhile', async () => {
+  it('is found again after it was deleted and created again', async () => {
     const names = ['a', 'b']
     for (const name of names) write(name, 'CREATE TABLE t (a, b)')
     await start(names)

@@ -30,8 +30,8 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-describe('a database at rest', () => {
-  it('may get a snapshot by another process, and its watcher goes on', async () => {
+describe('an idle database', () => {
+  it('may get a snapshot from another process, and its watcher continues', async () => {
     write('app', 'CREATE TABLE t (a); INSERT INTO t VALUES (1)')
     await start()
     await until(rests)
@@ -41,7 +41,7 @@ describe('a database at rest', () => {
     expect(events.filter(({ type }) => type === 'fenced')).toEqual([])
   })
 
-  it('is found again under a link that leads elsewhere meanwhile', async () => {
+  it('is found again through a link whose target has changed', async () => {
     write('old', 'CREATE TABLE t (a); INSERT INTO t VALUES (1)')
     write('new', 'CREATE TABLE t (a); INSERT INTO t VALUES (2), (3)')
     symlinkSync(path('old'), path('app'))
@@ -54,7 +54,7 @@ describe('a database at rest', () => {
     await until(isShipped)
   }, 20_000)
 
-  it('whose link leads nowhere for a while is waited for', async () => {
+  it('whose link dangles for a while is waited for', async () => {
     write('old', 'CREATE TABLE t (a); INSERT INTO t VALUES (1)')
     symlinkSync(path('old'), path('app'))
     await start()
@@ -72,7 +72,7 @@ describe('a database at rest', () => {
     expect(events.filter(({ type }) => type === 'base')).toHaveLength(1)
   })
 
-  it('is let go under a link beside a connection of an application', async () => {
+  it('is closed through a link while an application has a connection', async () => {
     const app = new DatabaseSync(path('real'))
     app.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (a); INSERT INTO t VALUES (1)')
     symlinkSync(path('real'), path('app'))
@@ -95,7 +95,7 @@ describe('a database at rest', () => {
     expect(events.filter(({ type }) => type === 'base')).toHaveLength(2)
   })
 
-  it('that is emptied while a snapshot is due is looked at no more often than any other', async () => {
+  it('that is emptied while a snapshot is due is checked no more often than any other', async () => {
     write('app', 'CREATE TABLE t (a); INSERT INTO t VALUES (1)')
     await start({ snapshots: { intervalMs: 2500 } })
     await until(rests)
