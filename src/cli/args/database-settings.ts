@@ -6,13 +6,18 @@ import {
   DATABASE_SETTINGS,
   type DatabaseSetting,
   defaultsOf,
+  flagOf,
   type SettingValue,
 } from './setting-lookup.ts'
+import { UsageError } from './usage-error.ts'
 
-/** What was said at one place: texts as typed, and switches. */
-export type RawSettings = { readonly [name in DatabaseSetting]?: string | boolean | undefined }
+/** As typed: a text, a switch, or the texts of a flag that may be repeated. */
+export type RawSetting = string | boolean | readonly string[]
 
-type Settings = Omit<TrackerOptions, 'name' | 'path' | 'handOverLock'>
+/** What was said at one place. */
+export type RawSettings = { readonly [name in DatabaseSetting]?: RawSetting | undefined }
+
+type Settings = Omit<TrackerOptions, 'name' | 'path' | 'handOverLock' | 'lastDrillAt'>
 
 /** The same in the units of the engine. Plain data, so that two can be compared. */
 export type DatabaseSettings = StartSettings & {
@@ -37,9 +42,10 @@ const schema = z.object(settings(...DATABASE_SETTINGS))
  * The settings that apply to a database: each from the last place that says it.
  *
  * @param said from the general to the particular
- * @throws UsageError for a text that its setting does not take
+ * @throws UsageError for a text that its setting does not take, and for a drill without an interval
  */
 export function databaseSettings(...said: readonly RawSettings[]): DatabaseSettings {
+  refuseIdleDrills(said)
   const flags = parseFlags(schema, Object.assign(defaultsOf(DATABASE_SETTINGS), ...said))
   return {
     restoreIfMissing: flags.restoreIfMissing,
@@ -58,11 +64,27 @@ export function databaseSettings(...said: readonly RawSettings[]): DatabaseSetti
     levels: flags.levels,
     retention: flags.prune ? retentionPolicy(flags) : 'none',
     verifyIntervalMs: flags.verifyInterval,
+    drill: {
+      intervalMs: flags.drillInterval,
+      assertions: flags.drillAssert ?? [],
+      maxAgeMs: flags.drillMaxAge,
+    },
     singleWriter: flags.fencing ? flags.singleWriter : 'none',
     maxWalBytes: flags.maxWalSize,
     spoolDir: flags.spoolDir,
     maxSpoolBytes: flags.maxSpoolSize,
   }
+}
+
+/** Whoever says what a drill has to show expects drills; an interval of 0 turns them off knowingly. */
+function refuseIdleDrills(said: readonly RawSettings[]): void {
+  const saidAnywhere = (name: DatabaseSetting) => said.some((raw) => raw[name] !== undefined)
+  const asked = (['drillAssert', 'drillMaxAge'] as const).find(saidAnywhere)
+  if (asked === undefined || saidAnywhere('drillInterval')) return
+  throw new UsageError(
+    `${flagOf(asked)} was given without ${flagOf('drillInterval')}, so that no drill would run.`,
+    `Give ${flagOf('drillInterval')} 24h as well.`,
+  )
 }
 
 /** The settings that say what of a replica's history stays. */
@@ -107,6 +129,6 @@ export function givenSettings(
   const asksToPrune = RETENTION_SETTINGS.some((name) => given.has(name))
   return {
     ...(asksToPrune ? { prune: true } : {}),
-    ...Object.fromEntries(names.map((name) => [name, flags[name] as string | boolean])),
+    ...Object.fromEntries(names.map((name) => [name, flags[name] as RawSetting])),
   }
 }

@@ -184,6 +184,17 @@ export function list(expected: string, name: string): Kind<readonly string[]> {
   }
 }
 
+/** SQL statements, which may contain commas: the flag is repeated, a variable holds one. */
+export function statements(): Kind<readonly string[]> {
+  return {
+    expected: 'an SQL statement',
+    placeholder: '<sql>',
+    inFile: ['array'],
+    isRepeatable: true,
+    parse: (value) => (value.trim() === '' ? undefined : [value]),
+  }
+}
+
 /** A file whose ending says how a report is written. */
 export function reportFile(): Kind<string> {
   return {

@@ -3,6 +3,7 @@ import { WORKS } from '../../core/engine/events.ts'
 import { isStoreError } from '../../core/store/index.ts'
 import type { StoreVerb } from '../../core/store/observed-store.ts'
 import type { NotifierCounts } from '../notify/notifier.ts'
+import type { DrillRecord } from '../watch/drill-history.ts'
 import type { FleetEvent } from '../watch/fleet-event.ts'
 import type { FleetStatus } from '../watch/fleet-status.ts'
 
@@ -53,6 +54,7 @@ export class Metrics {
     'Verifications of replicas, by verdict.',
     ['result'],
   )
+  readonly #drills = this.#counter('walsync_drills_total', 'Restore drills, by result.', ['result'])
   readonly #requests = this.#counter(
     'walsync_store_requests_total',
     'Requests to the stores, by kind.',
@@ -93,6 +95,26 @@ export class Metrics {
     'database',
   ])
   readonly #replica = this.#gauge('walsync_replica_bytes', 'Size of the replica.', ['database'])
+  readonly #drillTime = this.#gauge(
+    'walsync_last_drill_timestamp_seconds',
+    'When the last restore drill ended.',
+    ['database'],
+  )
+  readonly #drillSuccess = this.#gauge(
+    'walsync_last_drill_success',
+    '1 if the last restore drill passed, else 0.',
+    ['database'],
+  )
+  readonly #drillDuration = this.#gauge(
+    'walsync_last_drill_restore_seconds',
+    'How long the restore of the last drill took.',
+    ['database'],
+  )
+  readonly #drillAge = this.#gauge(
+    'walsync_last_drill_state_age_seconds',
+    'How old the state was that the last drill restored; 0 if nothing was missing.',
+    ['database'],
+  )
 
   constructor(source: MetricsSource, version: string) {
     this.#source = source
@@ -146,6 +168,15 @@ export class Metrics {
       case 'verify-failed':
         this.#verifications.inc({ result: 'failed' })
         break
+      case 'drill-passed':
+        this.#drills.inc({ result: 'passed' })
+        break
+      case 'drill-failed':
+        this.#drills.inc({ result: 'failed' })
+        break
+      case 'drill-not-run':
+        this.#drills.inc({ result: 'not-run' })
+        break
     }
   }
 
@@ -193,10 +224,15 @@ export class Metrics {
       this.#wal,
       this.#spool,
       this.#replica,
+      this.#drillTime,
+      this.#drillSuccess,
+      this.#drillDuration,
+      this.#drillAge,
     ]) {
       gauge.reset()
     }
-    for (const { name, engine } of labelled(all)) {
+    for (const { name, engine, lastDrill } of labelled(all)) {
+      if (lastDrill !== undefined) this.#collectDrill(name, lastDrill)
       if (engine === undefined) continue
       const database = name
       this.#lag.set({ database }, engine.lagMs / 1000)
@@ -208,6 +244,13 @@ export class Metrics {
       this.#spool.set({ database }, engine.spoolBytes)
       this.#replica.set({ database }, engine.replicaBytes)
     }
+  }
+
+  #collectDrill(database: string, { time, passed, ms, ageMs }: DrillRecord): void {
+    this.#drillTime.set({ database }, Date.parse(time) / 1000)
+    this.#drillSuccess.set({ database }, passed ? 1 : 0)
+    if (ms !== undefined) this.#drillDuration.set({ database }, ms / 1000)
+    if (ageMs !== undefined) this.#drillAge.set({ database }, ageMs / 1000)
   }
 
   #counter<L extends string = never>(

@@ -17,6 +17,8 @@ const SAMPLES = 120
 const SAMPLED = 200
 /** Events and verifications that the page can show. */
 const KEPT_EVENTS = 200
+/** Restore drills that the page can show. */
+const SHOWN_DRILLS = 100
 /** Restorable states that the page offers for one database. */
 const MAX_STATES = 500
 
@@ -111,6 +113,7 @@ export class Monitor {
       sampleMs: SAMPLE_MS,
       events: this.#events,
       verifications: this.#verifications,
+      drills: this.#run.drills().slice(0, SHOWN_DRILLS),
       today: {
         day: this.#today.day,
         requests: difference(this.#run.requests(), this.#today.requests),

@@ -106,6 +106,12 @@ function verificationText(entry) {
   return entry.database + ': ' + entry.verdict + ', ' + entry.files + ' files, ' + bytes(entry.bytes) + ' read in ' + span(entry.ms)
 }
 
+function drillText(entry) {
+  if (!entry.passed) return entry.database + ': failed – ' + entry.failures.join(' ')
+  return entry.database + ': passed, ' + bytes(entry.bytes) + ' restored in ' + span(entry.ms) +
+    (entry.ageMs === undefined ? '' : entry.ageMs === 0 ? ', nothing was missing' : ', the state was ' + span(entry.ageMs) + ' old')
+}
+
 function prices() {
   try { return { ...PRICES, ...JSON.parse(localStorage.getItem('walsync-prices') || '{}') } } catch { return PRICES }
 }
@@ -179,6 +185,7 @@ async function refresh() {
     showDatabases()
     showList('events', data.events, 'Nothing has happened yet.', eventText)
     showList('verifications', data.verifications, 'None yet: set --verify-interval.', verificationText)
+    showList('drills', data.drills, 'None yet: set --drill-interval.', drillText)
     showCost()
     if (!chosen && data.status.databases.length > 0) await choose(data.status.databases.slice().sort((a, b) => rank(a) - rank(b))[0].name)
   } catch (error) {

@@ -33,8 +33,8 @@ pre { background: var(--bg); border: 1px solid var(--line); border-radius: 6px; 
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 0 12px; align-items: start; }
 .columns section { min-width: 0; }
 #databases { max-height: 440px; overflow-y: auto; padding: 2px; }
-#events, #verifications { max-height: 320px; overflow-y: auto; }
-#events li, #verifications li { border-top: 1px solid var(--line); padding: 4px 0; font-size: 13px; }
+#events, #verifications, #drills { max-height: 320px; overflow-y: auto; }
+#events li, #verifications li, #drills li { border-top: 1px solid var(--line); padding: 4px 0; font-size: 13px; }
 time { color: var(--dim); margin-right: 6px; }
 table { border-collapse: collapse; width: 100%; font-size: 13px; }
 th, td { text-align: right; padding: 4px; border-top: 1px solid var(--line); }

@@ -43,6 +43,10 @@ export const PAGE = `<!doctype html>
       <h2 id="verifications-title">Verifications</h2>
       <ol id="verifications" tabindex="0" aria-labelledby="verifications-title"></ol>
     </section>
+    <section aria-labelledby="drills-title">
+      <h2 id="drills-title">Restore drills</h2>
+      <ol id="drills" tabindex="0" aria-labelledby="drills-title"></ol>
+    </section>
     <section aria-labelledby="cost-title">
       <h2 id="cost-title">Today</h2>
       <table id="cost">

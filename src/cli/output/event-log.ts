@@ -97,6 +97,12 @@ export function describeEvent(event: FleetEvent): Words {
       return ['error', `the replica is ${event.verdict}: ${event.defects[0]?.message ?? ''}`]
     case 'verify-failed':
       return ['warn', `the replica could not be verified: ${messageOf(event.error)}`]
+    case 'drill-passed':
+      return ['info', `the restore drill passed: the restore took ${event.ms} ms`]
+    case 'drill-failed':
+      return ['error', `the restore drill failed: ${event.failures.join(' ')}`]
+    case 'drill-not-run':
+      return ['warn', `the restore drill could not run: ${messageOf(event.error)}`]
     case 'fenced':
       return ['error', event.error.message]
     case 'database-added':

@@ -1,4 +1,5 @@
 import { formatBytes, formatTable } from '../output/format.ts'
+import type { DrillRecord } from '../watch/drill-history.ts'
 import type { WatcherAnswers } from './ask-watchers.ts'
 import type { StatusDocument, StatusOfDatabase } from './status-document.ts'
 
@@ -30,9 +31,8 @@ function renderWatcher(watcher: StatusDocument): string {
   const file = config === undefined ? '' : `, ${config}`
   const head = `walsync ${walsync}, process ${pid}, up ${formatSpan(uptimeMs)}${file}`
   if (databases.length === 0) return `${head}\nNo databases.`
-  return [head, formatTable([HEADING, ...databases.map(row)]), ...databases.flatMap(notes)].join(
-    '\n',
-  )
+  const table = [HEADING, ...databases.map(row)]
+  return [head, formatTable(table), ...databases.flatMap(notes)].join('\n')
 }
 
 function row(database: StatusOfDatabase): string[] {
@@ -55,11 +55,23 @@ function row(database: StatusOfDatabase): string[] {
 }
 
 function notes(database: StatusOfDatabase): string[] {
-  const { name, reason, waitingSince, lastError, errorSince, spoolBytes } = database
+  const { name, reason, waitingSince, lastError, errorSince, spoolBytes, lastDrill } = database
   const why = reason === lastError ? undefined : since(reason, waitingSince)
   const said = [why, since(lastError, errorSince)].filter((text) => text !== undefined)
+  if (lastDrill !== undefined) said.push(drillText(lastDrill))
   if (spoolBytes > 0) said.push(`${formatBytes(spoolBytes)} wait in the spool`)
   return said.map((text) => `${name}: ${text}`)
+}
+
+/** What the last restore has shown: how long it takes, and how much would be missing. */
+function drillText({ time, passed, failures, ms, ageMs }: DrillRecord): string {
+  if (!passed) return `restore drill failed at ${time}: ${failures.join(' ')}`
+  const took = ms === undefined ? '' : `, restored in ${formatSpan(ms)}`
+  const age =
+    ageMs === undefined
+      ? ''
+      : `, ${ageMs === 0 ? 'nothing was missing' : `the state was ${formatSpan(ageMs)} old`}`
+  return `restore drill passed at ${time}${took}${age}`
 }
 
 function since(text: string | undefined, time: string | undefined): string | undefined {

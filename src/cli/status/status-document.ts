@@ -1,4 +1,5 @@
 import type { DatabaseStatus } from '../../core/engine/replication-status.ts'
+import type { DrillRecord } from '../watch/drill-history.ts'
 import type { FleetStatus } from '../watch/fleet-status.ts'
 
 /** What a watcher answers on its socket: one JSON document. TXIDs are 16 hexadecimal digits, times RFC 3339. */
@@ -39,6 +40,8 @@ export interface StatusOfDatabase {
   readonly replicaBytes?: number | undefined
   readonly replicaFiles?: number | undefined
   readonly restorable?: { readonly from: StatusPoint; readonly to: StatusPoint } | undefined
+  /** The last restore drill. */
+  readonly lastDrill?: DrillRecord | undefined
 }
 
 export interface StatusPoint {

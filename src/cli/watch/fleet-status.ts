@@ -1,4 +1,5 @@
 import type { DatabaseStatus } from '../../core/engine/replication-status.ts'
+import type { DrillRecord } from './drill-history.ts'
 import type { FleetMember } from './fleet-member.ts'
 import type { Standby } from './hand-over.ts'
 import type { RefusedFile, WantedDatabase } from './resolve-databases.ts'
@@ -16,6 +17,8 @@ export interface FleetStatus {
   /** Another process replicates the same file into the same replica, and this one waits for its end. */
   readonly standby?: Standby | undefined
   readonly engine?: DatabaseStatus | undefined
+  /** The last restore drill, of this process or an earlier one. */
+  readonly lastDrill?: DrillRecord | undefined
 }
 
 export interface FleetParticulars {
@@ -29,6 +32,7 @@ export interface FleetParticulars {
   /** Why a database is kept back, by name. */
   readonly held: ReadonlyMap<string, string>
   readonly standby: (name: string) => Standby | undefined
+  readonly lastDrill: (name: string) => DrillRecord | undefined
 }
 
 /** Everything that is replicated or should be, by name. */
@@ -42,7 +46,7 @@ export function fleetStatus(fleet: FleetParticulars): FleetStatus[] {
     const standing = phase === 'ending' || phase === 'fenced' ? phase : undefined
     const state = standing ?? own?.state ?? 'starting'
     const reason = fenced?.message ?? (state === 'waiting' ? reasons.get(name) : undefined)
-    return { name, path, replica, state, engine: own, reason }
+    return { name, path, replica, state, engine: own, reason, lastDrill: fleet.lastDrill(name) }
   })
   const missing = wanted.flatMap(({ database: { name, path, replica } }): FleetStatus[] => {
     if (names.has(name)) return []

@@ -7,6 +7,7 @@ import type { Engine, EngineDatabase } from '../../core/engine/engine.ts'
 import { type EngineEvent, FencedError } from '../../core/engine/events.ts'
 import type { TXID } from '../../core/ltx/index.ts'
 import { isStoreError } from '../../core/store/index.ts'
+import type { DrillRecord } from './drill-history.ts'
 import type { FleetEvent } from './fleet-event.ts'
 import { FleetMember } from './fleet-member.ts'
 import { type FleetStatus, fleetStatus } from './fleet-status.ts'
@@ -23,6 +24,8 @@ export interface FleetParts {
   readonly onEvent: (event: FleetEvent) => void
   /** Default: nothing is handed over. */
   readonly handOver?: HandOver | undefined
+  /** The last restore drill of a database. Default: there are none. */
+  readonly lastDrill?: ((name: string) => DrillRecord | undefined) | undefined
 }
 
 /** Names of databases, by what a new set of wanted databases changes for them. */
@@ -230,6 +233,7 @@ export class Fleet {
       reasons: this.#reasons,
       held: this.#held,
       standby: (name) => this.#parts.handOver?.standby(name),
+      lastDrill: (name) => this.#parts.lastDrill?.(name),
       engine: this.#parts.engine.status(),
     })
   }

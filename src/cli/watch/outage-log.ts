@@ -11,6 +11,7 @@ const ESCALATE_MS = 3 * 60_000
 const PLAIN: ReadonlySet<FleetEvent['type']> = new Set([
   'delete-failed',
   'damage-found',
+  'drill-failed',
   'database-added',
 ])
 const DOCTOR = 'walsync doctor -b URL tells what the store does not do'

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { Engine } from '../../core/engine/engine.ts'
+import { Engine, type EngineDatabase } from '../../core/engine/engine.ts'
 import type { LtxFileInfo } from '../../core/replica/replica-client.ts'
 import type { StoreVerb } from '../../core/store/observed-store.ts'
 import { UsageError } from '../args/usage-error.ts'
@@ -8,6 +8,7 @@ import type { Config } from '../config/config.ts'
 import { eventLine } from '../output/event-log.ts'
 import { errorReport } from '../output/report-error.ts'
 import { DatabaseDiscovery } from './database-discovery.ts'
+import { DrillHistory } from './drill-history.ts'
 import { FirstDatabases } from './first-databases.ts'
 import { Fleet } from './fleet.ts'
 import type { FleetEvent } from './fleet-event.ts'
@@ -16,6 +17,7 @@ import { OutageLog } from './outage-log.ts'
 import { refuseConflicts, resolveDatabases, type WantedDatabase } from './resolve-databases.ts'
 import { StorePool } from './store-pool.ts'
 import { fixedDifferences, type WatchPlan, type WatchRequest, watchPlan } from './watch-plan.ts'
+import type { WatchedDatabase } from './watched-database.ts'
 
 /** How long a start waits for the probe beyond its databases; a refusal that comes later ends the run. */
 const PROBE_PATIENCE_MS = 5000
@@ -34,6 +36,7 @@ export class WatchRun {
   readonly #log: OutageLog
   readonly #listeners = new Set<(event: FleetEvent, now: Date) => void>()
   readonly #handOver: HandOver
+  readonly #drills: DrillHistory
   /** Databases named by their paths, which must be right before the application starts. */
   readonly #named: readonly WantedDatabase[]
   readonly #first: FirstDatabases
@@ -84,9 +87,13 @@ export class WatchRun {
         `a second watcher of this file will not be noticed before it takes over: ${error.message}`,
       ),
     )
+    this.#drills = new DrillHistory((database, error) =>
+      logger.warn({ database }, `the history of the restore drills is not kept: ${error.message}`),
+    )
     this.fleet = new Fleet({
       engine: this.#engine,
-      prepare: (database) => stores.prepare(database),
+      prepare: (database) => this.#prepare(database),
+      lastDrill: (name) => this.#drills.of(name)[0],
       onEvent: (event) => this.#tell(event),
       handOver: this.#handOver,
     })
@@ -129,6 +136,11 @@ export class WatchRun {
     return this.#engine.files(name)
   }
 
+  /** The restore drills of all databases, newest first. */
+  drills(): ReturnType<DrillHistory['all']> {
+    return this.#drills.all()
+  }
+
   /** Calls back with each event of the databases, until the returned function is called. */
   onEvent(listener: (event: FleetEvent, now: Date) => void): () => void {
     this.#listeners.add(listener)
@@ -147,7 +159,7 @@ export class WatchRun {
    */
   async start(): Promise<void> {
     const ready = await this.#first.prepare(this.#named)
-    const starting = this.#engine.start(ready.map(({ database }) => this.#stores.prepare(database)))
+    const starting = this.#engine.start(ready.map(({ database }) => this.#prepare(database)))
     if (ready.length > 0) this.#probe()
     await starting
     this.fleet.setRunning(ready)
@@ -217,6 +229,7 @@ export class WatchRun {
       this.fleet.stop(this.#plan.shutdownTimeoutMs),
       this.#stores.end(),
     ])
+    await this.#drills.settled()
     return unshipped
   }
 
@@ -247,9 +260,16 @@ export class WatchRun {
     this.#context.logger.error({ code, details }, message)
   }
 
+  #prepare(database: WatchedDatabase): EngineDatabase {
+    this.#drills.open(database)
+    const lastDrillAt = this.#drills.lastDrillAt(database.name)
+    return { ...this.#stores.prepare(database), lastDrillAt }
+  }
+
   #tell(event: FleetEvent): void {
     if (event.type === 'handed-over') this.#probe()
     const now = new Date()
+    this.#drills.note(event, now)
     this.#log.log(event, now.getTime())
     this.#context.output.event(eventLine(event, now))
     for (const listener of this.#listeners) listener(event, now)

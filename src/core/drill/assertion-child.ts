@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs'
 import { constants, DatabaseSync, type StatementSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
+import { isMainThread, Worker } from 'node:worker_threads'
 
 /** What the child process prints for each statement, as one line of JSON. */
 export type AssertionAnswer =
@@ -34,10 +35,23 @@ const PRAGMAS: ReadonlySet<string> = new Set([
 /** White space, comments and semicolons: what may follow the statement. */
 const NOTHING = /^(?:[\s;]|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*$/
 
-const [path, ...statements] = process.argv.slice(2)
-// At once, and not when the process has time: a later statement may never end.
-for (const sql of statements) {
-  writeSync(process.stdout.fd, `${JSON.stringify(answer(path as string, sql))}\n`)
+if (isMainThread)
+  endWithParent(new Worker(new URL(import.meta.url), { argv: process.argv.slice(2) }))
+else answerAll(process.argv.slice(2))
+
+/** A statement may never end, and whoever would have ended it may be killed: their end closes stdin. */
+function endWithParent(worker: Worker): void {
+  const end = (): boolean => process.kill(process.pid, 'SIGKILL')
+  process.stdin.on('end', end).on('error', end).resume()
+  worker.on('error', (error) => {
+    throw error
+  })
+  worker.on('exit', (code) => process.exit(code))
+}
+
+function answerAll([path, ...statements]: readonly string[]): void {
+  // Each at once, and not when the thread has time for it.
+  for (const sql of statements) writeSync(1, `${JSON.stringify(answer(path as string, sql))}\n`)
 }
 
 function answer(file: string, statement: string): AssertionAnswer {

@@ -75,10 +75,12 @@ async function ask(
   // The compiled file has another extension; both lie beside this one.
   const script = fileURLToPath(import.meta.url).replace(/assertions(\.\w+)$/, 'assertion-child$1')
   const child = spawn(process.execPath, ['--no-warnings', script, path, ...statements], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     // Nothing of ours, least of all credentials, for a process that opens a foreign database.
     env: { SQLITE_TMPDIR: dirname(path) },
   })
+  // It stays open, and its end tells the child that this process has ended.
+  child.stdin.on('error', () => undefined)
   const kill = (): boolean => child.kill('SIGKILL')
   let isLate = false
   const timer = setTimeout(() => {

@@ -16,7 +16,10 @@ export interface RestoredDrill {
   readonly bytes: number
   /** What the restore took, with the integrity check: the recovery time that this drill has shown. */
   readonly durationMs: number
-  /** How old the state was when the drill began: what a loss at that moment would have cost. */
+  /**
+   * How old the state was when the drill began: what a loss at that moment would have cost. 0 if
+   * it is known to be what the database still is. `undefined` if the replica does not say its time.
+   */
   readonly ageMs: number | undefined
   /** How old it may be; `undefined`: any age is right. */
   readonly maxAgeMs: number | undefined
@@ -40,6 +43,8 @@ export interface DrillOptions extends ScratchOptions {
   readonly assertions?: readonly string[] | undefined
   /** How old the state may be, in milliseconds. Default: any age. */
   readonly maxAgeMs?: number | undefined
+  /** The TXID that holds all that the database holds now; `undefined` if it has more than the store. Default: not known. */
+  readonly current?: (() => TXID | undefined) | undefined
 }
 
 /** Refusals that say something about the replica; others are about this machine, and are thrown. */
@@ -69,17 +74,19 @@ export async function drillReplica<T extends object>(
 ): Promise<(RestoredDrill & T) | RefusedDrill> {
   const { target = { kind: 'latest' }, maxAgeMs, assertions = [], signal } = options
   const startedAt = Date.now()
+  const current = options.current?.()
   try {
     return await withScratchRestore(client, target, options, async (path, result) => {
       const { plan, time, bytes, durationMs } = result
       const found = await inspect(path, result)
+      const isCurrent = current !== undefined && plan.txid >= current
       return {
         restored: true,
         txid: plan.txid,
         time,
         bytes,
         durationMs,
-        ageMs: time && Math.max(0, startedAt - time.getTime()),
+        ageMs: isCurrent ? 0 : time && Math.max(0, startedAt - time.getTime()),
         maxAgeMs,
         assertions: await checkAssertions(path, assertions, { signal }),
         ...found,

@@ -8,3 +8,10 @@ export {
   type RefusedDrill,
   type RestoredDrill,
 } from './drill-replica.ts'
+export {
+  type DrillEvent,
+  type DrilledState,
+  DrillSchedule,
+  type DrillSettings,
+  NO_DRILLS,
+} from './drill-schedule.ts'

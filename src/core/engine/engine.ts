@@ -63,6 +63,7 @@ export class Engine {
         start: new Limiter(STARTS_AT_ONCE),
         maintenance: new Limiter(MAINTENANCE_AT_ONCE),
         verify: new Limiter(1),
+        drill: new Limiter(1),
       },
       idlePool: new IdlePool(maxOpen, idleAfterMs),
       folders: new FolderWatch(),

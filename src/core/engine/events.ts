@@ -1,3 +1,4 @@
+import type { DrillEvent } from '../drill/index.ts'
 import type { TXID } from '../ltx/index.ts'
 import { ReplicaError } from '../replica/replica-error.ts'
 import type { FencedError } from '../replica/writer-claim/fenced-error.ts'
@@ -11,6 +12,7 @@ export { FencedError, type FencedErrorCode } from '../replica/writer-claim/fence
 export type EngineEvent = { readonly database: string } & (
   | MaintenanceEvent
   | VerifyEvent
+  | DrillEvent
   | { readonly type: 'waiting'; readonly reason: string }
   | { readonly type: 'resumed'; readonly txid: TXID; readonly proof: 'wal' | 'checksum' }
   | {
@@ -135,6 +137,7 @@ export const WORKS = [
   'snapshot',
   'upkeep',
   'verification',
+  'drill',
 ] as const
 export type Work = (typeof WORKS)[number]
 
@@ -156,6 +159,10 @@ export function failureIn(event: EngineEvent): { work: Work; error: unknown } | 
       const what = event.defects[0]?.message ?? 'it has defects'
       return { work: 'verification', error: new Error(`the replica is ${event.verdict}: ${what}`) }
     }
+    case 'drill-failed':
+      return { work: 'drill', error: new Error(`the restore drill failed: ${event.failures[0]}`) }
+    case 'drill-not-run':
+      return { work: 'drill', error: event.error }
     default:
       return undefined
   }
@@ -186,6 +193,8 @@ export function successIn(event: EngineEvent): readonly Work[] {
       return ['upkeep']
     case 'verified':
       return event.defects === 0 ? ['verification'] : []
+    case 'drill-passed':
+      return ['drill']
     default:
       return []
   }

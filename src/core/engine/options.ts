@@ -1,6 +1,7 @@
 import type { Clock } from '../async/clock.ts'
 import type { Limiter } from '../async/limiter.ts'
 import type { Checkpointer, FolderWatch } from '../db/index.ts'
+import type { DrillSettings } from '../drill/index.ts'
 import type { RetentionPolicy } from '../retention/retention-policy.ts'
 import type { EngineEvent } from './events.ts'
 import type { IdlePool } from './idle/idle-pool.ts'
@@ -31,6 +32,10 @@ export interface TrackerOptions {
   readonly retention?: RetentionPolicy | 'none' | undefined
   /** How often to verify the replica; 0 disables it. Default 0. */
   readonly verifyIntervalMs?: number | undefined
+  /** Default: no restore drills. */
+  readonly drill?: DrillSettings | undefined
+  /** When the last drill of an earlier process ended, in milliseconds since 1970. Default: there was none. */
+  readonly lastDrillAt?: number | undefined
   /**
    * `newest`: the newest writer wins and the older one is fenced; `strict`: refuses to start while
    * another claim is unreleased; `none`: no claims, for stores without conditional writes. Default
@@ -55,6 +60,7 @@ export interface EngineLimits {
   /** Compaction and retention. */
   readonly maintenance: Limiter
   readonly verify: Limiter
+  readonly drill: Limiter
 }
 
 /** Shared by the trackers of one process. */

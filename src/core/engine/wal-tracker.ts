@@ -98,6 +98,7 @@ export class WalTracker {
       client: this.#writer.client,
       claim: this.#claim,
       stored: () => this.#status.shipped,
+      current: () => (this.#isAllShipped ? this.#status.shipped : undefined),
       onListed: (files) => {
         if (this.#policy.checkChain(files, true)) this.#status.chainBroken()
       },
@@ -270,20 +271,29 @@ export class WalTracker {
 
   status(): DatabaseStatus {
     const now = this.#now()
-    const { replicator, pace } = this.#lifecycle
+    const { replicator } = this.#lifecycle
     const { pending } = this.#writer.shipper
-    const oldest = pending[0]?.noticedAt ?? pace?.noticedAt(now) ?? now
     return this.#status.report({
       path: this.#path,
       isOpen: replicator !== undefined,
       pendingFiles: pending.length,
       walBytes: replicator?.source.capture.walBytes() ?? 0,
       spoolBytes: this.#writer.spool.bytes,
-      lagMs: now - oldest,
+      lagMs: this.#lagMs(now),
       replicaFiles: this.#catalogue.count,
       replicaBytes: this.#catalogue.bytes,
       restorable: restorableOf(this.#catalogue),
     })
+  }
+
+  get #isAllShipped(): boolean {
+    return this.#writer.shipper.pending.length === 0 && this.#lagMs(this.#now()) === 0
+  }
+
+  /** Age of the oldest known change that is not in the store. */
+  #lagMs(now: number): number {
+    const { pending } = this.#writer.shipper
+    return now - (pending[0]?.noticedAt ?? this.#lifecycle.pace?.noticedAt(now) ?? now)
   }
 
   #now(): number {

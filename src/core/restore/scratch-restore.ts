@@ -1,6 +1,7 @@
-import { mkdtemp, rm, statfs } from 'node:fs/promises'
+import { mkdir, readdir, rm, stat, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isStaleTemp, tempName } from '../fs/index.ts'
 import type { LtxFileInfo, ReplicaClient } from '../replica/replica-client.ts'
 import { ReplicaError } from '../replica/replica-error.ts'
 import type { RestoreProgress } from './apply-plan.ts'
@@ -17,7 +18,8 @@ export interface ScratchOptions {
 
 /**
  * Restores a state into a new folder under the system's temporary folder, with SQLite's integrity
- * check, and passes it to `use`. The folder is gone when the promise settles.
+ * check, and passes it to `use`. The folder is gone when the promise settles. Folders that killed
+ * processes left behind are removed first.
  *
  * @throws RestoreError, also `NoSpace` before anything is written; StoreError; what `use` throws
  */
@@ -27,7 +29,9 @@ export async function withScratchRestore<T>(
   options: ScratchOptions,
   use: (path: string, result: RestoreResult) => Promise<T>,
 ): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'walsync-verify-'))
+  await sweep(tmpdir())
+  const folder = join(tmpdir(), `${PREFIX}${tempName()}`)
+  await mkdir(folder, { mode: 0o700 })
   try {
     await assertRoom(client, target, folder, options.signal)
     const path = join(folder, 'restored.db')
@@ -36,6 +40,32 @@ export async function withScratchRestore<T>(
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+/** Before the name of a staged file, which says whose it is. */
+const PREFIX = 'walsync-scratch'
+
+/** Best effort: what cannot be removed belongs to another user, or is in use. */
+async function sweep(dir: string): Promise<void> {
+  const names = await readdir(dir).catch(() => [])
+  for (const name of names) {
+    if (!name.startsWith(PREFIX)) continue
+    try {
+      const path = join(dir, name)
+      const changedMs = await lastChange(path)
+      if (!isStaleTemp(name.slice(PREFIX.length), changedMs)) continue
+      await rm(path, { recursive: true, force: true })
+    } catch {
+      // The next restore tries again.
+    }
+  }
+}
+
+/** Of the folder or a file in it: a long restore changes only the file. */
+async function lastChange(folder: string): Promise<number> {
+  const paths = [folder, ...(await readdir(folder)).map((name) => join(folder, name))]
+  const changes = await Promise.all(paths.map(async (path) => (await stat(path)).ctimeMs))
+  return Math.max(...changes)
 }
 
 /** Temporary folders are often in memory: filling one up would affect more than this restore. */

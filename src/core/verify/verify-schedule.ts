@@ -1,4 +1,5 @@
-import { NEVER, type Schedule } from '../async/schedule.ts'
+import { type PeriodicOptions, PeriodicWork } from '../async/periodic-work.ts'
+import type { Schedule } from '../async/schedule.ts'
 import type { TXID } from '../ltx/index.ts'
 import type { ReplicaClient } from '../replica/replica-client.ts'
 import { verifyReplica } from './verify-replica.ts'
@@ -26,26 +27,20 @@ export type VerifyEvent =
       readonly retryInMs: number
     }
 
-export interface VerifyScheduleOptions {
-  /** From the end of one verification to the next; 0: never. In milliseconds. */
-  readonly intervalMs: number
-  /** Shared by all replicas of the process: how many are verified at once. */
-  readonly limiter: { run<T>(work: () => Promise<T>): Promise<T> }
+export interface VerifyScheduleOptions extends Omit<PeriodicOptions, 'lastRunAt'> {
   /** Newest TXID that this process knows to be stored: a replica that ends before it has lost its end. */
   readonly stored?: (() => TXID | undefined) | undefined
 }
 
 /** Objects read at one time: the store and the processor are the replication's first. */
 const PARALLELISM = 2
-const MAX_RETRY_MS = 300_000
 
-/** When one replica is verified in the background, and the doing of it. Keeps no timer: the caller asks and waits. */
+/** When one replica is verified in the background, and the doing of it, to full depth. */
 export class VerifySchedule implements Schedule {
   readonly #client: ReplicaClient
   readonly #options: VerifyScheduleOptions
   readonly #onEvent: (event: VerifyEvent) => void
-  #dueAt: number | undefined
-  #running = false
+  readonly #periodic: PeriodicWork
 
   constructor(
     client: ReplicaClient,
@@ -55,41 +50,24 @@ export class VerifySchedule implements Schedule {
     this.#client = client
     this.#options = options
     this.#onEvent = onEvent
+    this.#periodic = new PeriodicWork(
+      options,
+      (signal) => this.#verify(signal),
+      (error, retryInMs) => onEvent({ type: 'verify-failed', error, retryInMs }),
+    )
   }
 
-  /** The first is due an interval after the first question. `Infinity` for never, and while one runs. */
+  /** See `PeriodicWork`. */
   dueAt(now: number): number {
-    const { intervalMs } = this.#options
-    if (intervalMs === 0 || this.#running) return NEVER
-    this.#dueAt ??= now + intervalMs
-    return this.#dueAt
+    return this.#periodic.dueAt(now)
   }
 
-  /**
-   * Verifies the replica to full depth, when the limiter lets it. Does nothing while one runs.
-   *
-   * @throws the signal's reason; nothing else: a failure is an event, and is tried again soon
-   */
+  /** @throws the signal's reason; nothing else: a failure is an event, and is tried again soon */
   async run(now: number, signal: AbortSignal): Promise<void> {
-    if (this.#running) return
-    this.#running = true
-    const started = performance.now()
-    const { intervalMs, limiter } = this.#options
-    let pauseMs = intervalMs
-    try {
-      await limiter.run(() => this.#verify(signal))
-    } catch (error) {
-      signal.throwIfAborted()
-      pauseMs = Math.min(intervalMs, MAX_RETRY_MS)
-      this.#onEvent({ type: 'verify-failed', error, retryInMs: pauseMs })
-    } finally {
-      this.#running = false
-      this.#dueAt = now + (performance.now() - started) + pauseMs
-    }
+    await this.#periodic.run(now, signal)
   }
 
   async #verify(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted()
     const atLeast = this.#options.stored?.()
     const report = await verifyReplica(this.#client, { parallelism: PARALLELISM, atLeast, signal })
     const { verdict, files, bytesRead: bytes, durationMs, defects } = report

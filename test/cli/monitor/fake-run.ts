@@ -25,6 +25,12 @@ export class FakeRun {
     }
   }
 
+  drills() {
+    return this.#databases.flatMap(({ name: database, lastDrill }) =>
+      lastDrill === undefined ? [] : [{ database, ...lastDrill }],
+    )
+  }
+
   emit(event: FleetEvent): void {
     this.#listener(event, new Date())
   }
@@ -40,6 +46,16 @@ export class FakeRun {
   }
 }
 
+const DRILL = {
+  time: '2026-01-01T12:00:00.000Z',
+  passed: true,
+  failures: [],
+  txid: '00000000000003e8',
+  bytes: 4_000_000,
+  ms: 1500,
+  ageMs: 0,
+}
+
 function fakeDatabase(i: number, now: number): FleetStatus {
   const name = i === 0 ? 'app' : `tenant-${String(i).padStart(4, '0')}`
   const path = `/srv/data/${name}.db`
@@ -52,6 +68,7 @@ function fakeDatabase(i: number, now: number): FleetStatus {
     path,
     replica,
     state: 'replicating',
+    lastDrill: i === 0 ? DRILL : undefined,
     engine: {
       name,
       path,

@@ -39,6 +39,7 @@ describe('the HTTP interface', () => {
   it('serves metrics of 1,000 databases in bounded time and memory', async () => {
     run.emit({ type: 'synced', database: 'app', txid: 5n as never, bytes: 4096, pages: 1, ms: 3 })
     run.emit({ type: 'store-error', database: 'app', during: 'upload', error: 'x', retryInMs: 1 })
+    run.emit({ type: 'drill-failed', database: 'app', failures: ['no'] })
     for (let i = 0; i < 5; i++) await get('/metrics')
     const samples: number[] = []
     for (let i = 0; i < 9; i++) {
@@ -62,6 +63,11 @@ describe('the HTTP interface', () => {
       'walsync_errors_total{work="upload"} 1',
       'walsync_store_requests_total{kind="put"} 1234',
       'walsync_build_info{version="1.2.3"} 1',
+      'walsync_drills_total{result="failed"} 1',
+      'walsync_last_drill_success{database="app"} 1',
+      'walsync_last_drill_timestamp_seconds{database="app"} 1767268800',
+      'walsync_last_drill_restore_seconds{database="app"} 1.5',
+      'walsync_last_drill_state_age_seconds{database="app"} 0',
     ]) {
       expect(text.split('\n'), line).toContain(line)
     }

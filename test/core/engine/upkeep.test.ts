@@ -118,6 +118,34 @@ describe('a watched replica', () => {
     db.close()
   })
 
+  it('gets restore drills on their schedule: one that passes, one that fails, one that cannot run', async () => {
+    const store = new MemoryObjectStore()
+    await using rig = new ReplicaRig(store)
+    const db = rig.open()
+    db.exec('CREATE TABLE t (a)')
+    const assertions = ['SELECT count(*) < 2 FROM t']
+    await rig.start({ drill: { intervalMs: 50, assertions, maxAgeMs: undefined } })
+    db.exec('INSERT INTO t VALUES (1)')
+    await rig.synced()
+    // However old the state is: it is what the database still is.
+    await until(() =>
+      rig.events.some((event) => event.type === 'drill-passed' && event.ageMs === 0),
+    )
+    expect(rig.engine.status()[0]?.lastError).toBeUndefined()
+    db.exec('INSERT INTO t VALUES (2)')
+    await rig.synced()
+    await until(() => rig.count('drill-failed') > 0)
+    const [failure] = ['Assertion failed: SELECT count(*) < 2 FROM t: found 0']
+    expect(rig.events.find(({ type }) => type === 'drill-failed')).toMatchObject({
+      failures: [failure],
+      bytes: 8192,
+    })
+    expect(rig.engine.status()[0]?.lastError).toBe(`the restore drill failed: ${failure}`)
+    for (const { key } of await rig.files()) await store.delete(key)
+    await until(() => rig.count('drill-not-run') > 0)
+    db.close()
+  })
+
   it.each([
     ['pages', { intervalMs: 0, afterPages: 20 }],
     ['bytes', { intervalMs: 0, afterBytes: 20_000 }],

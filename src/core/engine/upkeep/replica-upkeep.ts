@@ -1,4 +1,5 @@
 import { NEVER, type Schedule } from '../../async/schedule.ts'
+import { DrillSchedule, NO_DRILLS } from '../../drill/index.ts'
 import type { TXID } from '../../ltx/index.ts'
 import type { LtxFileInfo, ReplicaClient } from '../../replica/replica-client.ts'
 import type { EpochClaim } from '../../replica/writer-claim/writer-claim.ts'
@@ -19,23 +20,29 @@ export interface UpkeepParts {
   /** Without one, files carry the process's NodeID, and nothing is checked before a deletion. */
   readonly claim: EpochClaim | undefined
   readonly stored: () => TXID | undefined
+  /** The newest TXID in the store, if the database has no change that is not there. */
+  readonly current: () => TXID | undefined
   /** Called with all files after upkeep has listed the replica. */
   readonly onListed: (files: readonly LtxFileInfo[]) => void
   readonly wake: () => void
 }
 
 /**
- * What a replica needs apart from new files: compaction, retention and verification. Runs
- * concurrently with replication and never blocks it; only a few replicas are worked on at a time.
+ * What a replica needs apart from new files: compaction, retention, verification and restore
+ * drills. Runs concurrently with replication and never blocks it; only a few replicas are worked on
+ * at a time.
  */
 export class ReplicaUpkeep implements Schedule {
   readonly #catalogue: ReplicaCatalogue
   readonly #parts: UpkeepParts
   readonly #maintenance: ReplicaMaintenance
   readonly #verification: VerifySchedule
+  /** Beside the rest: many databases may wait for their turn, and a restore takes its time. */
+  readonly #drills: DrillSchedule
   readonly #abort = new AbortController()
   #listed = false
   #running: Promise<void> | undefined
+  #drilling: Promise<void> | undefined
   /** The work of this replica that has begun after waiting for its turn. */
   #working: Promise<unknown> | undefined
   /** The reason why this writer must end, or an unexpected error, for the next call of `dueAt`. */
@@ -73,6 +80,9 @@ export class ReplicaUpkeep implements Schedule {
       }
       emit(event)
     })
+    const { drill = NO_DRILLS, lastDrillAt: lastRunAt } = options
+    const drills = { ...drill, lastRunAt, limiter: context.limits.drill, current: parts.current }
+    this.#drills = new DrillSchedule(client, drills, emit)
   }
 
   /** Takes over a complete listing of the replica. */
@@ -86,8 +96,8 @@ export class ReplicaUpkeep implements Schedule {
     const failure = this.#failure
     if (!(failure instanceof FencedError)) this.#failure = undefined
     if (failure !== undefined) throw failure
-    if (this.#running !== undefined || !this.#listed) return NEVER
-    return Math.min(this.#maintenance.dueAt(now), this.#verification.dueAt(now))
+    if (!this.#listed) return NEVER
+    return Math.min(this.#upkeepDueAt(now), this.#drills.dueAt(now))
   }
 
   /** The store is reachable again: what failed in the meantime need not wait. */
@@ -95,9 +105,11 @@ export class ReplicaUpkeep implements Schedule {
     this.#maintenance.retryNow()
   }
 
-  /** Starts whatever is due, if nothing is running. */
+  /** Starts whatever is due, if nothing of its kind is running. */
   runDue(now: number): void {
     if (this.dueAt(now) > now) return
+    if (this.#drills.dueAt(now) <= now) this.#drilling = this.#drill(now)
+    if (this.#upkeepDueAt(now) > now) return
     this.#running = this.#run().finally(() => {
       this.#running = undefined
       this.#parts.wake()
@@ -108,6 +120,12 @@ export class ReplicaUpkeep implements Schedule {
   async stop(): Promise<void> {
     this.#abort.abort(new Error('replication ends'))
     await this.#working?.catch(() => undefined)
+    if (this.#drills.isAtWork) await this.#drilling
+  }
+
+  #upkeepDueAt(now: number): number {
+    if (this.#running !== undefined) return NEVER
+    return Math.min(this.#maintenance.dueAt(now), this.#verification.dueAt(now))
   }
 
   #now(): number {
@@ -137,6 +155,16 @@ export class ReplicaUpkeep implements Schedule {
     } catch (error) {
       if (!signal.aborted) this.#failure ??= error
     }
+  }
+
+  async #drill(now: number): Promise<void> {
+    const { signal } = this.#abort
+    try {
+      await this.#drills.run(now, signal)
+    } catch (error) {
+      if (!signal.aborted) this.#failure ??= error
+    }
+    this.#parts.wake()
   }
 
   async #assertCurrent(signal: AbortSignal | undefined): Promise<void> {
