@@ -83,6 +83,9 @@ snapshot: {interval: 0, after-pages: 1000, after-size: 1GiB, on-idle: 10m, at-st
 levels: [10s, 1m]
 retention: {keep-levels: "1m,1h,2h", keep-for: 90d, keep-last: 3, keep-daily: 7, min-object-age: 1m}
 verify-interval: 1d
+drill-interval: 12h
+drill-assert: ['SELECT max(a, b) FROM t', SELECT 1]
+drill-max-age: 1h
 single-writer: strict
 restore-if-missing: true
 enable-wal: true
@@ -116,6 +119,11 @@ spool-dir: spool
         minObjectAgeMs: 60_000,
       },
       verifyIntervalMs: 86_400_000,
+      drill: {
+        intervalMs: 43_200_000,
+        assertions: ['SELECT max(a, b) FROM t', 'SELECT 1'],
+        maxAgeMs: 3_600_000,
+      },
       singleWriter: 'strict',
       maxWalBytes: 64 << 20,
       spoolDir: '/etc/walsync/spool',

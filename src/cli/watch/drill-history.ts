@@ -50,7 +50,7 @@ export class DrillHistory {
   readonly #histories = new Map<string, { readonly path: string; drills: readonly DrillRecord[] }>()
   #writing: Promise<void> = Promise.resolve()
 
-  /** @param onUnwritable told each time that a history could not be written */
+  /** @param onUnwritable called each time a history could not be written */
   constructor(onUnwritable: (database: string, error: Error) => void) {
     this.#onUnwritable = onUnwritable
   }

@@ -22,7 +22,7 @@ export class PeriodicWork implements Schedule {
   #dueAt: number | undefined
   #isRunning = false
 
-  /** @param onFailure told that the work could not be done, and in how many milliseconds it is tried again */
+  /** @param onFailure called when the work could not be done, with the pause before the next attempt */
   constructor(
     options: PeriodicOptions,
     work: (signal: AbortSignal) => Promise<void>,
