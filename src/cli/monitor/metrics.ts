@@ -134,6 +134,7 @@ export class Metrics {
     for (const result of ['success', 'failure']) this.#uploads.inc({ result }, 0)
     for (const result of VERDICTS) this.#verifications.inc({ result }, 0)
     for (const work of WORKS) this.#errors.inc({ work }, 0)
+    for (const result of ['passed', 'failed', 'not-run']) this.#drills.inc({ result }, 0)
   }
 
   readonly #collectProcess: () => void

@@ -30,7 +30,7 @@ export interface Changes {
 }
 
 /** What is reported even if the process ends before a second look. */
-const LASTING: ReadonlySet<TroubleKind> = new Set(['fenced', 'replica-damaged'])
+const LASTING: ReadonlySet<TroubleKind> = new Set(['fenced', 'replica-damaged', 'drill-failed'])
 
 /**
  * Makes incidents of what is wrong with single databases, look by look. An incident starts when two

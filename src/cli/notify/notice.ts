@@ -47,6 +47,7 @@ export function startNotice(incident: Incident, watcher: Watcher, now: Date): No
     'database-missing': `The file of ${subject} is missing: ${first.reason}`,
     lagging: `Replication of ${subject} lags by ${first.reason}`,
     'replica-damaged': `The replica of ${subject} is damaged: ${first.reason}`,
+    'drill-failed': `A restore drill failed (${subject}): ${first.reason}`,
     fenced: `Another watcher has taken over ${subject}: ${first.reason}`,
     'not-shipped': `walsync has ended, and the last changes of ${subject} ${first.reason}.`,
   }[kind]
@@ -63,6 +64,7 @@ export function endNotice(incident: Incident, watcher: Watcher, now: Date): Noti
     'database-missing': `The file of ${subject} is there again`,
     lagging: `Replication of ${subject} is up to date again`,
     'replica-damaged': `The replica of ${subject} is whole again`,
+    'drill-failed': `The restore drill of ${subject} passes again`,
     fenced: `${subject} is no longer taken over`,
     'not-shipped': `The last changes of ${subject} are in the store`,
   }[kind]

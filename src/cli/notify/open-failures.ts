@@ -10,9 +10,14 @@ import type { FleetEvent } from '../watch/fleet-event.ts'
 export interface OpenFailure {
   readonly work: Work
   readonly error: unknown
-  /** A verification found the replica damaged. */
-  readonly isDamage: boolean
+  /** What a verification or a restore drill found wrong with the replica; `undefined` for work that failed. */
+  readonly finding: 'damage' | 'failed-drill' | undefined
 }
+
+const FINDINGS: ReadonlyMap<string, OpenFailure['finding']> = new Map([
+  ['damage-found', 'damage'],
+  ['drill-failed', 'failed-drill'],
+])
 
 /** The failures of each database that are not over, with their errors; a status has only the words of one. */
 export class OpenFailures {
@@ -27,9 +32,9 @@ export class OpenFailures {
     const own = this.#failures.get(database)
     const failure = failureIn(event as EngineEvent)
     if (failure !== undefined) {
-      const isDamage = event.type === 'damage-found'
+      const finding = FINDINGS.get(event.type)
       const works = own ?? new Map<Work, OpenFailure>()
-      this.#failures.set(database, works.set(failure.work, { ...failure, isDamage }))
+      this.#failures.set(database, works.set(failure.work, { ...failure, finding }))
       return
     }
     for (const work of successIn(event as EngineEvent)) own?.delete(work)

@@ -15,7 +15,7 @@ import type { OpenFailure } from './open-failures.ts'
  * store keeps a database from being replicated or its replica from being looked after.
  * `database-missing`: the file of a replicated database has been gone for a minute. `lagging`: the
  * lag is above `--max-lag`. `replica-damaged`: a verification found damage, or objects of a replica
- * are not what they were. `fenced`: another watcher has taken the replica over. `not-shipped`: the
+ * are not what they were. `drill-failed`: a restore drill did not find what it had to. `fenced`: another watcher has taken the replica over. `not-shipped`: the
  * process ended before the last changes were in the store.
  */
 export const TROUBLES = [
@@ -24,6 +24,7 @@ export const TROUBLES = [
   'database-missing',
   'lagging',
   'replica-damaged',
+  'drill-failed',
   'fenced',
   'not-shipped',
 ] as const
@@ -66,14 +67,15 @@ function otherTrouble(database: FleetStatus, { failureOf, storeOf }: TroubleSour
   if (state === 'fenced') return { kind: 'fenced', reason, since }
   if (engine?.lastError === CHAIN_BROKEN) return { kind: 'replica-damaged', reason, since }
   if (state === 'failing' || engine?.lastError !== undefined) {
-    const { error, isDamage } = failureOf(name) ?? { error: undefined, isDamage: false }
+    const { error, finding } = failureOf(name) ?? { error: undefined, finding: undefined }
     const code = codeOf(error)
     if (isStoreError(error)) {
       const store = storeOf(name)
       const group = outageKey(store, error)
       return { kind: 'store-outage', group, reason: error.message, code, store, since }
     }
-    const isDamaged = isDamage || error instanceof ReplicaError
+    if (finding === 'failed-drill') return { kind: 'drill-failed', reason, since }
+    const isDamaged = finding === 'damage' || error instanceof ReplicaError
     return { kind: isDamaged ? 'replica-damaged' : 'database-failing', reason, code, since }
   }
   const missingSince = engine?.waitingSince?.getTime()

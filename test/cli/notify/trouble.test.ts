@@ -38,6 +38,7 @@ function after(events: readonly object[], own: Partial<FleetStatus> = {}, lagMs 
 
 const upload = { type: 'store-error', during: 'upload', error: away }
 const damage = { type: 'damage-found', verdict: 'damaged', defects: [{ message: 'gone' }] }
+const drillFailed = { type: 'drill-failed', failures: ['Assertion failed: SELECT 0: found 0'] }
 const verified = (defects: number) => ({ type: 'verified', verdict: 'good', files: 1, defects })
 const wrong = new ReplicaError('DamagedObject', 'k', 'It is no LTX file.')
 
@@ -62,6 +63,13 @@ describe('trouble', () => {
       ['database-failing'],
     ],
     ['damage that a verification found', [verified(1), damage], ['replica-damaged']],
+    ['a restore drill that failed', [drillFailed], ['drill-failed']],
+    ['a restore drill that passes again', [drillFailed, { type: 'drill-passed' }], []],
+    [
+      'a restore drill that the store refuses',
+      [{ type: 'drill-not-run', error: away }],
+      ['store-outage'],
+    ],
     ['damage that is mended', [verified(1), damage, verified(0)], []],
     [
       'an object that is not what it was',
