@@ -47,7 +47,7 @@ export function startNotice(incident: Incident, watcher: Watcher, now: Date): No
     'database-missing': `The file of ${subject} is missing: ${first.reason}`,
     lagging: `Replication of ${subject} lags by ${first.reason}`,
     'replica-damaged': `The replica of ${subject} is damaged: ${first.reason}`,
-    'drill-failed': `A restore drill failed (${subject}): ${first.reason}`,
+    'drill-failed': `Restores of ${subject} are in doubt: ${first.reason}`,
     fenced: `Another watcher has taken over ${subject}: ${first.reason}`,
     'not-shipped': `walsync has ended, and the last changes of ${subject} ${first.reason}.`,
   }[kind]
