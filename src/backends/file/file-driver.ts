@@ -30,7 +30,7 @@ import { FileRoot } from './file-root.ts'
 import { writeObject } from './file-write.ts'
 
 /** Bodies up to this size are read as part of `get`, which makes sure that their bytes are one version. */
-const EAGER_BYTES = 1024 * 1024
+const EAGER_BYTES = 2 * 1024 * 1024
 /** Files opened at once, so that thousands of calls do not exhaust the descriptors. */
 const OPEN_FILES = 64
 

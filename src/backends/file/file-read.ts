@@ -44,7 +44,8 @@ export async function readRange(
   start: number,
   end: number,
 ): Promise<Uint8Array> {
-  const bytes = new Uint8Array(end - start)
+  // Not zeroed first: it is returned only when every byte has been read.
+  const bytes: Uint8Array = Buffer.allocUnsafeSlow(end - start)
   let done = 0
   while (done < bytes.byteLength) {
     const { bytesRead } = await handle.read(bytes, done, bytes.byteLength - done, start + done)

@@ -1,4 +1,4 @@
-import { Crc64 } from './codec/crc64.ts'
+import { pageCrc } from './codec/page-block.ts'
 
 export { Crc64 } from './codec/crc64.ts'
 
@@ -10,9 +10,7 @@ export const EMPTY_DATABASE_CHECKSUM = CHECKSUM_FLAG
 
 /** Checksum of one page: CRC-64 of the page number (u32 big-endian) and the page, with `CHECKSUM_FLAG`. */
 export function pageChecksum(pgno: number, data: Uint8Array): bigint {
-  const number = new Uint8Array(4)
-  new DataView(number.buffer).setUint32(0, pgno)
-  return CHECKSUM_FLAG | new Crc64().update(number).update(data).digest()
+  return CHECKSUM_FLAG | pageCrc(pgno, data)
 }
 
 /**

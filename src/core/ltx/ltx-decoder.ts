@@ -1,8 +1,9 @@
 import { EMPTY_DATABASE_CHECKSUM, pageChecksum, toggleChecksum } from './checksum.ts'
 import type { DatabaseChecksums } from './checksum-note.ts'
 import { Crc64 } from './codec/crc64.ts'
-import { compressBound, decompressBlock } from './codec/lz4-block.ts'
+import { compressBound } from './codec/lz4-block.ts'
 import { decodeFrame, requiredFrameBytes } from './codec/lz4-frame.ts'
+import { decodePageBlock } from './codec/page-block.ts'
 import { ExactIndexCheck, type IndexCheck, LenientIndexCheck } from './index-check.ts'
 import { LtxError } from './ltx-error.ts'
 import {
@@ -31,6 +32,8 @@ export interface LtxDecoderOptions {
    * Default false.
    */
   readonly lenient?: boolean | undefined
+  /** Let the pages that `write` returns be valid only until it is called again. Default false. */
+  readonly reusePages?: boolean | undefined
 }
 
 type Part = 'header' | 'pages' | 'index' | 'trailer' | 'end' | 'failed'
@@ -41,6 +44,7 @@ type Part = 'header' | 'pages' | 'index' | 'trailer' | 'end' | 'failed'
  */
 export class LtxDecoder {
   readonly #lenient: boolean
+  readonly #reusePages: boolean
   readonly #crc = new Crc64()
   readonly #index = new PageIndexBuilder()
   #part: Part = 'header'
@@ -58,6 +62,7 @@ export class LtxDecoder {
 
   constructor(options: LtxDecoderOptions = {}) {
     this.#lenient = options.lenient ?? false
+    this.#reusePages = options.reusePages ?? false
   }
 
   /** Known after the first 100 bytes. */
@@ -72,21 +77,22 @@ export class LtxDecoder {
 
   /**
    * Takes the next bytes of the file, which are not kept, and returns the pages that they complete.
-   * Page data is fresh memory: it stays valid and is never written to again. A compressed page can
-   * be 255 times its payload, so small chunks bound the memory that one call returns.
+   * Page data is fresh memory: it stays valid and is never written to again, except with `reusePages`.
+   * A compressed page can be 255 times its payload, so small chunks bound the memory that one call returns.
    * Throws an `LtxError` at the first byte that breaks the format.
    */
   write(chunk: Uint8Array): LtxPage[] {
     if (this.#part === 'failed') throw closed()
     const pages: LtxPage[] = []
+    if (this.#reusePages) this.#slab?.recycle()
     try {
       let at = 0
       while (this.#carried > 0 && at < chunk.length) at = this.#completeCarry(chunk, at, pages)
+      const view = viewOf(chunk)
       while (at < chunk.length) {
-        const rest = chunk.subarray(at)
-        const needed = this.#step(rest, pages)
-        if (needed > rest.length) {
-          this.#carryOver(rest, needed)
+        const needed = this.#step(chunk, view, at, pages)
+        if (needed > chunk.length - at) {
+          this.#carryOver(chunk.subarray(at), needed)
           break
         }
         at += needed
@@ -115,12 +121,17 @@ export class LtxDecoder {
 
   /** Tops up the carried item by no more than it needs, so that a step consumes all of it. */
   #completeCarry(chunk: Uint8Array, start: number, pages: LtxPage[]): number {
-    let needed = this.#step(this.#carry.subarray(0, this.#carried), pages)
+    let needed = this.#stepInCarry(pages)
     const end = Math.min(chunk.length, start + needed - this.#carried)
     this.#carryOver(chunk.subarray(start, end), needed)
-    needed = this.#step(this.#carry.subarray(0, this.#carried), pages)
+    needed = this.#stepInCarry(pages)
     if (needed <= this.#carried) this.#carried = 0
     return end
+  }
+
+  #stepInCarry(pages: LtxPage[]): number {
+    const carried = this.#carry.subarray(0, this.#carried)
+    return this.#step(carried, viewOf(carried), 0, pages)
   }
 
   #carryOver(bytes: Uint8Array, capacity: number): void {
@@ -134,25 +145,25 @@ export class LtxDecoder {
   }
 
   /**
-   * Handles the item that `bytes` starts with and returns its size, or, without any effect, a number
-   * above `bytes.length`: how many bytes it takes to say more.
+   * Handles the item that begins at `at` and returns its size, or, without any effect, a number above
+   * that of the bytes left: how many bytes it takes to say more.
    */
-  #step(bytes: Uint8Array, pages: LtxPage[]): number {
+  #step(bytes: Uint8Array, view: DataView, at: number, pages: LtxPage[]): number {
     let size: number
     switch (this.#part) {
       case 'header':
-        size = this.#headerStep(bytes)
+        size = this.#headerStep(bytes.subarray(at))
         break
       case 'pages':
-        size = this.#pageStep(bytes, pages)
+        size = this.#pageStep(bytes, view, at, pages)
         break
       case 'index':
-        size = this.#indexCheck.consume(bytes, 0)
-        this.#crc.update(bytes.subarray(0, size))
+        size = this.#indexCheck.consume(bytes, at) - at
+        this.#crc.update(bytes.subarray(at, at + size))
         if (this.#indexCheck.done) this.#part = 'trailer'
         break
       case 'trailer':
-        size = this.#trailerStep(bytes)
+        size = this.#trailerStep(bytes.subarray(at))
         break
       default:
         throw new LtxError(
@@ -160,7 +171,7 @@ export class LtxDecoder {
           `The LTX file continues after its ${this.#position} bytes.`,
         )
     }
-    if (size <= bytes.length) this.#position += size
+    if (size <= bytes.length - at) this.#position += size
     return size
   }
 
@@ -178,32 +189,38 @@ export class LtxDecoder {
     return LTX_HEADER_SIZE
   }
 
-  #pageStep(bytes: Uint8Array, pages: LtxPage[]): number {
-    if (bytes.length < PAGE_HEADER_SIZE) return PAGE_HEADER_SIZE
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-    const pgno = view.getUint32(0)
-    const flags = view.getUint16(4)
-    if (pgno === 0 && flags === 0) return this.#endOfPages(bytes)
+  #pageStep(bytes: Uint8Array, view: DataView, at: number, pages: LtxPage[]): number {
+    const available = bytes.length - at
+    if (available < PAGE_HEADER_SIZE) return PAGE_HEADER_SIZE
+    const pgno = view.getUint32(at)
+    const flags = view.getUint16(at + 4)
+    if (pgno === 0 && flags === 0) return this.#endOfPages(bytes.subarray(at))
     if (pgno === 0 || (flags !== 0 && flags !== PAGE_FLAG_BLOCK)) {
       throw invalidPage(pgno, `has flags 0x${flags.toString(16)}`)
     }
     const isBlock = flags === PAGE_FLAG_BLOCK
     const start = isBlock ? PAGE_HEADER_SIZE + PAGE_LENGTH_SIZE : PAGE_HEADER_SIZE
-    if (bytes.length < start) return start
+    if (available < start) return start
     const pageSize = this.#header!.pageSize
     const size =
       start +
       (isBlock
-        ? view.getUint32(PAGE_HEADER_SIZE)
-        : requiredFrameBytes(bytes.subarray(start), pageSize))
+        ? view.getUint32(at + PAGE_HEADER_SIZE)
+        : requiredFrameBytes(bytes.subarray(at + start), pageSize))
     if (isBlock && (size === start || size - start > compressBound(pageSize))) {
       throw invalidPage(pgno, `has a payload of ${size - start} bytes`)
     }
-    if (bytes.length < size) return size
+    if (available < size) return size
     if (!this.#lenient) this.#order!.accept(pgno)
     const data = this.#slab!.take()
-    decodePayload(pgno, isBlock, bytes.subarray(start, size), data)
-    this.#crc.update(bytes.subarray(0, start)).update(data)
+    const frame = bytes.subarray(at, at + size)
+    if (isBlock) {
+      const length = decodePageBlock(frame, start, data, this.#crc)
+      if (length !== pageSize) throw invalidPage(pgno, `decompresses to ${length} bytes`)
+    } else {
+      decodeFrame(frame.subarray(start), data)
+      this.#crc.update(frame.subarray(0, start)).update(data)
+    }
     if (!this.#lenient) this.#index.add(pgno, this.#position, size)
     if (this.#databaseChecksum !== undefined) {
       this.#databaseChecksum = toggleChecksum(this.#databaseChecksum, pageChecksum(pgno, data))
@@ -246,18 +263,8 @@ export function decodeLtx(
   return { header: decoder.header!, pages, trailer }
 }
 
-function decodePayload(
-  pgno: number,
-  isBlock: boolean,
-  payload: Uint8Array,
-  page: Uint8Array,
-): void {
-  if (!isBlock) {
-    decodeFrame(payload, page)
-    return
-  }
-  const length = decompressBlock(payload, page)
-  if (length !== page.length) throw invalidPage(pgno, `decompresses to ${length} bytes`)
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
 function invalidPage(pgno: number, problem: string): LtxError {

@@ -10,7 +10,7 @@ const SLICE_BYTES = 64 * 1024
  */
 export class LtxObjectDecoder {
   readonly #file: LtxFileInfo
-  readonly #decoder = new LtxDecoder()
+  readonly #decoder = new LtxDecoder({ reusePages: true })
   #header: LtxHeader | undefined
 
   constructor(file: LtxFileInfo) {
@@ -23,7 +23,8 @@ export class LtxObjectDecoder {
   }
 
   /**
-   * The pages that the next bytes of the object complete, in small groups.
+   * The pages that the next bytes of the object complete, in small groups. A page is valid until the
+   * next group is asked for.
    *
    * @throws LtxError for damage; ReplicaError `DamagedObject` for a header with other TXIDs
    */

@@ -223,14 +223,20 @@ export class ReplicaClient {
     options: CallOptions & { readonly range?: ByteRange | undefined } = {},
   ): Promise<Uint8Array> {
     const { start = 0, end = file.size } = options.range ?? {}
-    const bytes = new Uint8Array(end - start)
-    if (bytes.length === 0) return bytes
+    const size = end - start
+    if (size === 0) return new Uint8Array(0)
+    let bytes: Uint8Array | undefined
     let length = 0
     for await (const chunk of this.open(file, options)) {
-      if (length + chunk.length <= bytes.length) bytes.set(chunk, length)
+      if (length === 0 && chunk.length === size) bytes = chunk
+      else if (length + chunk.length <= size) {
+        // Not zeroed first: it is returned only when every byte has been written.
+        bytes ??= Buffer.allocUnsafeSlow(size)
+        bytes.set(chunk, length)
+      }
       length += chunk.length
     }
-    if (length === bytes.length) return bytes
+    if (bytes !== undefined && length === size) return bytes
     throw changed(file, `${length} bytes for ${start} to ${end}`)
   }
 

@@ -72,7 +72,8 @@ export interface GetResult {
   readonly range: { readonly start: number; readonly end: number }
   /**
    * For a single use. Yields no empty chunk, so the body of an empty object yields none. Leaving the
-   * loop early frees the connection. Throws if the bytes end short; never ends early.
+   * loop early frees the connection. Throws if the bytes end short; never ends early. The chunks are
+   * the caller's to keep.
    */
   readonly body: AsyncIterable<Uint8Array>
 }

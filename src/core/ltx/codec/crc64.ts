@@ -20,6 +20,15 @@ export class Crc64 {
     return this
   }
 
+  /** Extends the CRC by bytes that lie in the kernel's memory. */
+  updateInKernel(from: number, length: number): void {
+    register.setInt32(0, this.#lo, true)
+    register.setInt32(4, this.#hi, true)
+    kernel.crc64(from, length)
+    this.#lo = register.getInt32(0, true)
+    this.#hi = register.getInt32(4, true)
+  }
+
   /** The CRC of everything so far; more updates may follow. */
   digest(): bigint {
     return (BigInt(~this.#hi >>> 0) << 32n) | BigInt(~this.#lo >>> 0)
@@ -27,11 +36,7 @@ export class Crc64 {
 
   #updateByKernel(bytes: Uint8Array): void {
     memory.set(bytes, INPUT)
-    register[0] = this.#lo
-    register[1] = this.#hi
-    kernel.crc64(INPUT, bytes.length)
-    this.#lo = register[0]!
-    this.#hi = register[1]!
+    this.updateInKernel(INPUT, bytes.length)
   }
 
   #updateByTable(bytes: Uint8Array): void {

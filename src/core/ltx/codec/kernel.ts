@@ -29,8 +29,8 @@ export const kernel: Kernel = new WebAssembly.Instance(
 
 /** All of the kernel's memory. */
 export const memory: Uint8Array = new Uint8Array(kernel.memory.buffer)
-/** The running CRC: low half, high half. */
-export const register: Int32Array = new Int32Array(kernel.memory.buffer, kernel.REGISTER.value, 2)
+/** The running CRC, little-endian. */
+export const register: DataView = new DataView(kernel.memory.buffer, kernel.REGISTER.value, 8)
 /** Where the input begins in `memory`, and how long it may be. */
 export const INPUT: number = kernel.INPUT.value
 export const INPUT_SIZE: number = 66_000

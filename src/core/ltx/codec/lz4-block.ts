@@ -42,15 +42,16 @@ export function decompressBlock(
   if (limit > MAX_BLOCK_INPUT) {
     throw new LtxError('InvalidArgument', `Cannot decompress into ${limit} bytes.`)
   }
-  if (source.length > INPUT_SIZE) throw malformed('literals')
+  if (source.length > INPUT_SIZE) throw malformedBlock(BAD_LITERALS)
   memory.set(source, INPUT)
   if (windowStart < start) memory.set(target.subarray(windowStart, start), OUTPUT)
   const size = kernel.decompress(source.length, start - windowStart, limit)
-  if (size < 0) throw malformed(BAD_PARTS[-size]!)
+  if (size < 0) throw malformedBlock(size)
   target.set(memory.subarray(OUTPUT + start - windowStart, OUTPUT + size), start)
   return windowStart + size
 }
 
+const BAD_LITERALS = -2
 /** What runs out of bounds, by the kernel's negative result. */
 const BAD_PARTS = [
   '',
@@ -62,9 +63,10 @@ const BAD_PARTS = [
   'last literals',
 ]
 
-function malformed(part: string): LtxError {
+/** @param result of the kernel, negative */
+export function malformedBlock(result: number): LtxError {
   return new LtxError(
     'InvalidPage',
-    `Expected a well-formed LZ4 block: its ${part} run out of bounds.`,
+    `Expected a well-formed LZ4 block: its ${BAD_PARTS[-result]} run out of bounds.`,
   )
 }

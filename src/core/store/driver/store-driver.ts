@@ -65,7 +65,7 @@ export interface DriverGetResult {
   /** The bytes that `body` carries, with `end` clamped to the size of the object. */
   readonly range: { readonly start: number; readonly end: number }
   /**
-   * Bytes in memory, which the driver gives away; or a stream, iterated at most once. The signal of
+   * Bytes in memory, or a stream of chunks, iterated at most once; the driver gives both away. The signal of
    * the call stays live until the stream ends: release its connection when that aborts.
    */
   readonly body: Uint8Array | AsyncIterable<Uint8Array>
