@@ -274,6 +274,6 @@ function whyEnded({ code, signal, error }: ProcessEnd): ReplicationError {
   if (error !== undefined) return error
   const how = signal === null ? `with exit code ${code}` : `by ${signal}`
   return new ReplicationError('Ended', `The walsync process ended ${how}.`, {
-    hint: 'It is started again; look at the log of the system if this comes back.',
+    hint: 'It is restarted automatically. If this happens again, check the system log.',
   })
 }

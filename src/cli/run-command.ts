@@ -62,7 +62,7 @@ export async function runCommand(
     plugins,
   })
   for (const { name, meant } of misspeltVariables(env)) {
-    logger.warn(`the environment variable ${name} is no setting; did you mean ${meant}?`)
+    logger.warn(`the environment variable ${name} is not a setting; did you mean ${meant}?`)
   }
   for (const { name, schemes } of plugins) logger.info({ plugin: name, schemes }, 'plugin loaded')
   const shutdown = container.get(TOKENS.ShutdownStack)

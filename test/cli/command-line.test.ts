@@ -116,7 +116,7 @@ const WRONG: readonly (readonly [string, readonly string[], RegExp])[] = [
   [
     'a bad time',
     ['restore', 'a', '-b', '.', '-o', 'x', '--point-in-time', '03/04/2026'],
-    /^error: The point in time "03\/04\/2026" is no point in time/,
+    /^error: The point in time "03\/04\/2026" is not a recognised date or time/,
   ],
   [
     'a bad TXID',

@@ -108,7 +108,7 @@ describe('walsync config check', () => {
       expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     }
     expect(wrong.stderr).toBe(
-      'error: data/wrong.yml has an error.\n  data/wrong.yml:1:1: bukket is no key here; did you mean bucket?\n  try: Correct the file, then run walsync config check.\n',
+      'error: data/wrong.yml has an error.\n  data/wrong.yml:1:1: bukket is an unknown key; did you mean bucket?\n  try: Correct the file, then run walsync config check.\n',
     )
     expect(scheme.stderr).toMatch(/^error: No backend knows nope:\/\/ URLs\./)
     expect(clash.stderr).toMatch(/would both be replicated under the name "a"/)
@@ -182,7 +182,7 @@ describe('walsync config check, of what watch would refuse', () => {
     ['s3://bkt/x?nope=1', 'An S3 store has no setting "nope"'],
     ['s3://bkt/a//b', 'has an empty or dotted segment'],
     ['s3://bkt--x-s3/a', 'S3 Express'],
-    ['s3://bkt?endpoint=ftp://host', 'is no http or https URL'],
+    ['s3://bkt?endpoint=ftp://host', 'is not an http or https URL'],
     ['gs://bkt?nope=1', 'has no setting "nope"'],
     ['az://box?nope=1&account=a', 'has no setting "nope"'],
     ['file:///tmp/x?nope=1', 'unknown parameter "nope"'],

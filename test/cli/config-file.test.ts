@@ -194,17 +194,17 @@ databases:
 `
     expect(problems(text)).toEqual([
       '1:9: bucket needs the environment variable BUCKET, which is not set',
-      '2:1: sync_interval is no key here; it is written sync-interval',
+      '2:1: sync_interval is an unknown key; write sync-interval',
       expect.stringMatching(/^3:16: poll-interval got "soon", which is not a duration from 1ms/),
-      '4:1: snapshot-interval is no key here; it is written snapshot.interval',
+      '4:1: snapshot-interval is an unknown key; write snapshot.interval',
       expect.stringMatching(/^6:13: snapshot\.interval got -1, which is not a duration/),
       '7:13: snapshot.at-start got "yes", which is not true or false',
-      '8:3: snapshot.foo is no key here; there are interval, after-pages, after-size, on-idle, at-start',
+      '8:3: snapshot.foo is an unknown key; the keys here are interval, after-pages, after-size, on-idle, at-start',
       '9:12: retention got "never", which is not none or a group of keep- rules',
       expect.stringMatching(
         /^11:11: databases\[0\]\.path got "~\/x\.db", but ~ means nothing here/,
       ),
-      '12:13: databases[0].folder is a second place beside path: give one of them',
+      '12:13: databases[0].folder cannot be combined with path: give one of them',
       '13:11: databases[1].glob got "data/x.db", which has no * ? [ ] or { }',
       expect.stringMatching(/^14:11: databases\[1\]\.name is for one path; with a glob use prefix/),
       expect.stringMatching(/^15:18: databases\[1\]\.max-wal-size has no value; give a size/),
@@ -212,7 +212,7 @@ databases:
       expect.stringMatching(
         /^19:13: databases\[3\]\.levels got \["1s","often"\], which is not none/,
       ),
-      '20:5: databases[3].socket is no key here; it belongs to the top level of the file',
+      '20:5: databases[3].socket is an unknown key here; it belongs to the top level of the file',
       '22:16: databases[4].recursive is for a folder; a glob goes deeper with **',
       expect.stringMatching(
         /^23:11: databases\[4\]\.name got "a\/\/b", which no replica can be called/,
@@ -220,7 +220,7 @@ databases:
       expect.stringMatching(
         /^24:13: databases\[4\]\.bucket is refused: The replica URL for bucket carries/,
       ),
-      '25:5: databases[4].sync-intervall is no key here; did you mean sync-interval?',
+      '25:5: databases[4].sync-intervall is an unknown key; did you mean sync-interval?',
     ])
     expect(problems(text).join('\n')).not.toContain('hunter2')
   })
@@ -244,7 +244,7 @@ databases:
       '1:9: bucket is the alias *b, but no anchor before it has that name',
     ],
     ['a tag', 'bucket: !!js/function "x"\n', '1:9: unresolved tag: tag:yaml'],
-    ['a list as a key', '? [a]\n: b\n', '1:3: has a key that is no word'],
+    ['a list as a key', '? [a]\n: b\n', '1:3: has a key that is not a plain name'],
     [
       'a variable in a list of [ ]',
       'plugins: [${P}]\n',
@@ -275,8 +275,12 @@ databases:
       'max-wal-size: 1_000\n',
       /^1:15: max-wal-size got "1_000", which is not a size/,
     ],
-    ['prune', 'prune: false\n', '1:1: prune is no key here; it is written retention: none'],
-    ['a nonsense key', 'xyzzy: 1\n', /^1:1: xyzzy is no key here; there are bucket, endpoint,/],
+    ['prune', 'prune: false\n', '1:1: prune is an unknown key; write retention: none'],
+    [
+      'a nonsense key',
+      'xyzzy: 1\n',
+      /^1:1: xyzzy is an unknown key; the keys here are bucket, endpoint,/,
+    ],
     [
       'a folder with an endpoint',
       'bucket: ./r\nendpoint: http://x\n',
@@ -385,7 +389,7 @@ describe('variables of the environment', () => {
       snapshots: { atStart: true },
     })
     expect(problems('${BUCKET}: x\n', env)).toEqual([
-      expect.stringMatching(/^1:1: \$\{BUCKET\} is no key here/),
+      expect.stringMatching(/^1:1: \$\{BUCKET\} is an unknown key/),
     ])
     expect(problems('sync-interval: ${DEEP}\n', env)).toEqual([
       expect.stringMatching(/^1:16: sync-interval with its variables filled in is not a duration/),

@@ -148,7 +148,7 @@ describe('doctor --race', () => {
     expect(by['create-only']?.status).toBe('ok')
     expect(by.race).toMatchObject({
       status: 'failed',
-      text: expect.stringMatching(/^Of 8 create-only puts of one key at once \d were accepted/),
+      text: expect.stringMatching(/^Of 8 concurrent create-only puts of one key \d were accepted/),
     })
     expect(examination.race!.winners).toBeGreaterThan(1)
   })

@@ -170,7 +170,7 @@ describe('the command line with variables', () => {
   it('warns of a variable that looks misspelt', async () => {
     const { code, stderr } = await run(['list', '-b', './replica'], { WALSYNC_REGOIN: 'eu' })
     expect(code).toBe(0)
-    expect(stderr).toContain('WALSYNC_REGOIN is no setting; did you mean WALSYNC_REGION?')
+    expect(stderr).toContain('WALSYNC_REGOIN is not a setting; did you mean WALSYNC_REGION?')
   })
 
   it('finds the configuration by WALSYNC_CONFIG, and judges it with the other variables', async () => {

@@ -31,10 +31,10 @@ describe('an outage', () => {
     for (let at = 0; at < 60; at++) for (const name of names) log.log(failed(name), at * SECOND)
     log.log(failed('db0', away, 'snapshot'), 59 * SECOND)
     for (const name of names) log.log(recovered(name), 61 * SECOND)
-    expect(lines).toEqual(['warn the store failed, changes wait in the WAL: refused try: Look.'])
+    expect(lines).toEqual(['warn the store failed; changes wait in the WAL: refused try: Look.'])
     log.log({ type: 'snapshot', database: 'db0' } as FleetEvent, 62 * SECOND)
     expect(lines.slice(1)).toEqual([
-      'info the store answers again, after 1 min 2 s',
+      'info the store is reachable again after 1 min 2 s',
       'info snapshot uploaded',
     ])
   })
@@ -60,7 +60,7 @@ describe('an outage', () => {
     log.log(recovered('db1'), SECOND)
     expect(lines).toHaveLength(1)
     log.log({ type: 'fenced', database: 'db2', error: new Error('gone') } as FleetEvent, SECOND)
-    expect(lines.slice(1)).toEqual(['info the store answers again, after 1 s', 'error gone'])
+    expect(lines.slice(1)).toEqual(['info the store is reachable again after 1 s', 'error gone'])
   })
 })
 

@@ -142,7 +142,7 @@ databases:
     const { details } = await rejected(`${good}sync-intervall: 5\nsingle-writer: 7\n`, /2 errors/)
     expect(details).toEqual([
       expect.stringMatching(
-        /^walsync\.yml:4:1: sync-intervall is no key here; did you mean sync-i/,
+        /^walsync\.yml:4:1: sync-intervall is an unknown key; did you mean sync-i/,
       ),
       expect.stringMatching(
         /^walsync\.yml:5:16: single-writer got 7, which is not one of newest, strict/,
@@ -160,7 +160,7 @@ databases:
     const { lines, stderr } = await ended(cli)
     expect(lines.filter(({ event }) => event === 'claimed')).toHaveLength(1)
     expect(lines.filter(({ event }) => event === 'config-reloaded')).toHaveLength(0)
-    expect(stderr).toMatch(/the configuration stays as it was: walsync\.yml has 2 errors/)
+    expect(stderr).toMatch(/the configuration is unchanged: walsync\.yml has 2 errors/)
     expect(await restored('a')).toHaveLength(15)
   })
 })

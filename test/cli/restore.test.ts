@@ -40,7 +40,7 @@ describe('snapshot', () => {
     expect(first).toMatchObject({ code: 0, stderr: '' })
     expect(first.stdout).toMatch(/^other: snapshot stored, TXID 1, [\d.]+ k?B\n$/)
     const again = await runCli(['snapshot', 'other.db', '-b', './snaps'], { cwd })
-    expect(again.stdout).toBe('other: a snapshot of this very state is there already, TXID 1\n')
+    expect(again.stdout).toBe('other: a snapshot of this very state already exists, TXID 1\n')
     addRows(other, 1)
     const json = await runCli(['snapshot', 'other.db', '-b', './snaps', '--json'], { cwd })
     expect(JSON.parse(json.stdout)).toMatchObject({

@@ -58,8 +58,8 @@ it('of a store of ten databases is trouble while it lasts, and two lines of the 
   expect(code).toBe(0)
   const told = stderr.split('\n').filter((line) => /the store/.test(line))
   expect(told).toEqual([
-    expect.stringMatching(/warn.*the store failed, changes wait in the WAL: .* try: /),
-    expect.stringMatching(/info.*the store answers again, after \d/),
+    expect.stringMatching(/warn.*the store failed; changes wait in the WAL: .* try: /),
+    expect.stringMatching(/info.*the store is reachable again after \d/),
     expect.stringMatching(/ended, everything is in the store: d0 up to TXID 2, .*d9 up to TXID 2/),
   ])
 }, 60_000)

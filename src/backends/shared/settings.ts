@@ -36,7 +36,7 @@ export class Settings {
     const value = this.#values[name]
     if (value === undefined || value === '') return undefined
     if (typeof value === 'string') return value
-    throw invalidOption(`The option ${name} is no text.`, `Give ${name} as text.`)
+    throw invalidOption(`The option ${name} is not text.`, `Give ${name} as text.`)
   }
 
   flag(name: string): boolean | undefined {
@@ -76,7 +76,7 @@ export function parseEndpointUrl(value: string, standardScheme = 'https'): URL {
   const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined
   if (url !== undefined && /^https?:$/.test(url.protocol) && url.username === '') return url
   throw invalidOption(
-    `The endpoint ${JSON.stringify(value.replace(/\/\/[^/]*@/, '//'))} is no http or https URL.`,
+    `The endpoint ${JSON.stringify(value.replace(/\/\/[^/]*@/, '//'))} is not an http or https URL.`,
     'Give it as https://host or http://host:port.',
   )
 }

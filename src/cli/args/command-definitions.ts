@@ -32,10 +32,7 @@ function watch(): Command {
       command
         .argument('[databases...]', 'SQLite files in WAL mode (default: those of the file).')
         .option('--name <name>', NAME)
-        .option(
-          '--start-fresh',
-          'Begin a new history where there is no database, behind the old one.',
-        ),
+        .option('--start-fresh', 'If there is no database, begin a new history after the old one.'),
   })
 }
 
@@ -110,7 +107,7 @@ function sync(): Command {
     own: (command) =>
       command
         .argument('[names...]', 'Replicas, as walsync status shows them (default: all).')
-        .option('--wait', 'Wait for the next upload that is due instead of uploading at once.'),
+        .option('--wait', 'Wait for the next upload that is due instead of uploading immediately.'),
   })
 }
 
@@ -215,7 +212,7 @@ function doctor(): Command {
     own: (command) =>
       command.option(
         '--race <n>',
-        'Also send this many create-only writes of one key at once.',
+        'Also send this many concurrent create-only writes of one key.',
         '0',
       ),
   })

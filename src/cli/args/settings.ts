@@ -135,7 +135,7 @@ export const SETTINGS = {
   syncInterval: {
     kind: duration(),
     default: '1s',
-    help: 'While writes go on, upload changes of a database this often.',
+    help: 'Under continuous writes, upload changes of a database this often.',
     group: 'Replication',
     scope: 'database',
     commands: WATCH,
@@ -143,7 +143,7 @@ export const SETTINGS = {
   syncBurst: {
     kind: integer(1, 1000),
     default: String(DEFAULT_SYNC_BURST),
-    help: 'After a pause, upload up to this many changes at once; one more is allowed each sync interval.',
+    help: 'After a pause, upload up to this many changes in quick succession; one more is allowed per sync interval.',
     group: 'Replication',
     scope: 'database',
     commands: WATCH,
@@ -166,7 +166,7 @@ export const SETTINGS = {
   },
   spoolDir: {
     kind: text('a folder', 'folder'),
-    help: 'Where changes wait while the store is down and the WAL is full (default: beside the database).',
+    help: 'Where changes wait while the store is down and the WAL is full (default: next to the database).',
     group: 'Replication',
     scope: 'database',
     commands: WATCH,

@@ -39,7 +39,7 @@ export async function snapshot(
   }
   const txid = taken.txid.toString()
   const text = taken.skipped
-    ? `${name}: a snapshot of this very state is there already, TXID ${txid}`
+    ? `${name}: a snapshot of this very state already exists, TXID ${txid}`
     : `${name}: snapshot stored, TXID ${txid}, ${formatBytes(taken.bytes)}`
   output.result({ name, path, ...taken }, text)
   return 0

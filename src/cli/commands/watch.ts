@@ -140,7 +140,9 @@ async function untilEnd(
     await Promise.race([groupEnded(signal), run.refused, fleet.done()])
   } catch (error) {
     if (error instanceof FencedError && error.isSameFile) {
-      logger.warn('the command goes on: the newer watcher replicates the very same file')
+      logger.warn(
+        'the command keeps running, because the newer watcher replicates the very same file',
+      )
       await groupEnded(signal)
       return await child.ended
     }

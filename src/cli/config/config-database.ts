@@ -20,7 +20,7 @@ export function readDatabase(
   const kinds = KINDS.filter((kind) => entry[kind] !== undefined)
   const [kind = 'path', second] = kinds
   if (kinds.length === 0) note([], 'names no database: give path, glob or folder')
-  if (second !== undefined) note([second], `is a second place beside ${kind}: give one of them`)
+  if (second !== undefined) note([second], `cannot be combined with ${kind}: give one of them`)
   const target = entry[kind]
   if (typeof target === 'string' && /^~(\/|$)/.test(target)) {
     note([kind], `got ${JSON.stringify(target)}, but ~ means nothing here; write \${HOME}`)

@@ -124,7 +124,7 @@ export class ConfigDocument {
       if (isScalar(key) || typeof key === 'number') {
         yield* this.#badNodes(value, [...path, nameOf(key)])
       } else {
-        yield { ...this.#at(key as Node), path, text: 'has a key that is no word' }
+        yield { ...this.#at(key as Node), path, text: 'has a key that is not a plain name' }
       }
     }
   }

@@ -51,15 +51,15 @@ function expected(issue: Issue, path: ConfigPath): string {
 /** Names the key that was meant: misspelt, written as a flag, or at another place. */
 function unknownKey(key: string, path: ConfigPath): string {
   const asFlag = keyOfFlag(key)
-  if (asFlag !== undefined && asFlag !== key) return `is no key here; it is written ${asFlag}`
+  if (asFlag !== undefined && asFlag !== key) return `is an unknown key; write ${asFlag}`
   const isTop = path.length === 0
   if (keysAt(isTop ? ['databases', 0] : []).includes(key)) {
-    return `is no key here; it belongs to ${isTop ? 'one of the databases' : 'the top level of the file'}`
+    return `is an unknown key here; it belongs to ${isTop ? 'one of the databases' : 'the top level of the file'}`
   }
   const known = keysAt(path)
   const nearest = nearestWord(key, known)
-  if (nearest !== undefined) return `is no key here; did you mean ${nearest}?`
-  return `is no key here; there are ${known.join(', ')}`
+  if (nearest !== undefined) return `is an unknown key; did you mean ${nearest}?`
+  return `is an unknown key; the keys here are ${known.join(', ')}`
 }
 
 function keysAt(path: ConfigPath): string[] {

@@ -88,7 +88,7 @@ async function removeStale(path: string, signal: AbortSignal): Promise<void> {
   if (process.platform === 'win32' || stat === undefined) return
   const isOurs = stat.isSocket() && (await askStatus(path, signal)).kind === 'nobody'
   if (isOurs) return unlinkSync(path)
-  const what = stat.isSocket() ? 'is the socket of another process' : 'exists and is no socket'
+  const what = stat.isSocket() ? 'is the socket of another process' : 'exists and is not a socket'
   throw new UsageError(`${path} ${what}.`, 'Give --socket another path, or leave it out.')
 }
 

@@ -21,14 +21,14 @@ export function describeEvent(event: FleetEvent): Words {
         'info',
         event.proof === 'wal'
           ? 'resumed where the replica ends'
-          : 'resumed where the replica ends: the checksum of all pages is the same',
+          : 'resumed where the replica ends: the checksum of all pages matches',
       ]
     case 'adopted':
-      return ['info', 'found its own last object in the store']
+      return ['info', 'the last upload had succeeded although its response was lost']
     case 'idle':
-      return ['debug', 'closed: nothing to do']
+      return ['debug', 'closed while it is idle']
     case 'reopened':
-      return ['debug', 'opened again']
+      return ['debug', 'reopened']
     case 'base':
       return ['info', `full copy uploaded: ${event.reason}`]
     case 'snapshot':
@@ -42,22 +42,22 @@ export function describeEvent(event: FleetEvent): Words {
     case 'files-removed':
       return [
         'error',
-        `${event.reason}; restart the application, for what it writes now is in no file that the next start will read`,
+        `${event.reason}; restart the application: its new writes go to a file that will be lost when it ends`,
       ]
     case 'store-error':
       return ['warn', `${storeFailed(event)}: ${messageOf(event.error)}`]
     case 'store-recovered':
-      return ['info', 'the store answers again']
+      return ['info', 'the store is reachable again']
     case 'database-error':
       return event.during === 'snapshot'
-        ? ['warn', `the full copy failed and is tried again: ${messageOf(event.error)}`]
+        ? ['warn', `the full copy failed and will be retried: ${messageOf(event.error)}`]
         : ['error', `the database cannot be replicated now: ${messageOf(event.error)}`]
     case 'database-recovered':
       return ['info', 'the database is replicated again']
     case 'wal-over-limit':
       return ['warn', `the WAL has grown to ${formatBytes(event.walBytes)}: ${event.reason}`]
     case 'spooling':
-      return ['warn', `changes wait in the spool (${formatBytes(event.spoolBytes)})`]
+      return ['warn', `changes are waiting in the spool (${formatBytes(event.spoolBytes)})`]
     case 'spool-full':
       return ['error', `the spool is full (${formatBytes(event.spoolBytes)}), the WAL grows`]
     case 'spool-failed':
@@ -80,17 +80,17 @@ export function describeEvent(event: FleetEvent): Words {
     case 'compacted':
       return ['debug', 'merged files of the replica']
     case 'pruned':
-      return ['info', 'deleted files that the retention does not ask for']
+      return ['info', 'deleted files that retention no longer needs']
     case 'retention-blocked':
       return ['warn', `nothing is deleted: ${event.reason}`]
     case 'delete-failed':
       return ['warn', `${event.failures.length} objects could not be deleted`]
     case 'object-avoided':
-      return ['warn', `an object cannot be merged and is left: ${messageOf(event.error)}`]
+      return ['warn', `an object cannot be merged and is skipped: ${messageOf(event.error)}`]
     case 'maintenance-error':
       return ['warn', `the upkeep of the replica failed: ${messageOf(event.error)}`]
     case 'maintenance-recovered':
-      return ['info', 'the upkeep of the replica goes on']
+      return ['info', 'the upkeep of the replica works again']
     case 'verified':
       return ['info', `the replica was verified: ${event.verdict}`]
     case 'damage-found':
@@ -106,7 +106,7 @@ export function describeEvent(event: FleetEvent): Words {
     case 'fenced':
       return ['error', event.error.message]
     case 'database-added':
-      return ['info', 'replication begins']
+      return ['info', 'replication started']
     case 'database-removed':
       return removed(event)
     case 'restored':
@@ -115,14 +115,14 @@ export function describeEvent(event: FleetEvent): Words {
       return ['info', standingBy(event)]
     case 'handed-over':
       return event.isForced
-        ? ['warn', 'taking over: the other process did not end in time']
+        ? ['warn', 'taking over although the other process did not end in time']
         : ['info', 'taking over: the other process no longer replicates']
   }
 }
 
 function removed(event: FleetEvent & { type: 'database-removed' }): Words {
   const { isChanged, isComplete, isGone, error } = event
-  const what = isChanged ? 'replication ends, to begin with other settings' : 'replication ends'
+  const what = isChanged ? 'replication restarts with new settings' : 'replication ends'
   if (isComplete) return isGone ? ['warn', `${what}: the file is gone`] : ['info', what]
   const why = error === undefined ? '' : `: ${messageOf(error)}`
   return ['warn', `${what}, and its last changes are not in the store${why}`]
@@ -130,11 +130,11 @@ function removed(event: FleetEvent & { type: 'database-removed' }): Words {
 
 function standingBy({ pid, host, since }: FleetEvent & { type: 'standby' }): string {
   if (pid === undefined) return 'standing by: another process replicates this file'
-  return `standing by: process ${pid} on ${host} replicates this file since ${since?.toISOString()}`
+  return `standing by: process ${pid} on ${host} has replicated this file since ${since?.toISOString()}`
 }
 
 function storeFailed({ during }: EngineEvent & { type: 'store-error' | 'database-error' }): string {
-  return during === 'snapshot' ? 'the store failed' : 'the store failed, changes wait in the WAL'
+  return during === 'snapshot' ? 'the store failed' : 'the store failed; changes wait in the WAL'
 }
 
 function tookOver({ from, pid, host, since }: EngineEvent & { type: 'took-over' }): string {

@@ -12,7 +12,7 @@ export function logEnd(
   const behind = replicated.filter(({ name }) => unshipped.includes(name))
   const shipped = replicated.filter(({ name }) => !unshipped.includes(name))
   if (behind.length > 0) {
-    const text = `ended, and not all is in the store: ${listed(behind)}`
+    const text = `ended before everything was in the store: ${listed(behind)}`
     logger.warn({ complete: shipped.length, incomplete: behind.length }, text)
   } else if (shipped.length > 0) {
     const text = `ended, everything is in the store: ${listed(shipped)}`

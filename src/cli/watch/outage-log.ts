@@ -14,7 +14,7 @@ const PLAIN: ReadonlySet<FleetEvent['type']> = new Set([
   'drill-failed',
   'database-added',
 ])
-const DOCTOR = 'walsync doctor -b URL tells what the store does not do'
+const DOCTOR = 'walsync doctor -b URL checks what the store supports'
 
 interface Failure {
   readonly work: Work
@@ -103,7 +103,7 @@ export class OutageLog {
       this.#outages.delete(key)
       if (store === undefined) continue
       const outageMs = Math.max(0, now - since)
-      const text = `the store answers again, after ${formatSpan(outageMs)}`
+      const text = `the store is reachable again after ${formatSpan(outageMs)}`
       this.#logger.info({ store, outageMs }, text)
     }
     return isOfStore

@@ -211,7 +211,7 @@ export class WatchRun {
     } catch (error) {
       if (this.#context.signal.aborted) return
       const { code, message, details } = errorReport(error)
-      logger.error({ code, details }, `the configuration stays as it was: ${message}`)
+      logger.error({ code, details }, `the configuration is unchanged: ${message}`)
       const event = { time: new Date(), event: 'config-rejected', config: before.path }
       output.event({ ...event, error, details })
     }

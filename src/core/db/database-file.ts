@@ -60,7 +60,7 @@ export class DatabaseFile {
         `${path} cannot be opened for reading and writing.`,
         {
           cause,
-          hint: 'Run walsync as a user that may read and write the database and its folder: SQLite takes its locks in the -shm file beside it.',
+          hint: 'Run walsync as a user that may read and write the database and its folder: SQLite takes its locks in the -shm file next to it.',
         },
       )
     }
@@ -69,7 +69,7 @@ export class DatabaseFile {
     if (reason === undefined) return file
     file.close()
     throw new DatabaseError('Unsupported', path, `${path} ${reason}.`, {
-      hint: 'SQLite keeps the log beside the name under which a file is opened, so another name means another log. Give the file one name, and mount its folder instead of the file.',
+      hint: 'Give the file one name, and mount its folder instead of the file: SQLite keeps the log next to the name under which a file is opened, so another name means another log.',
     })
   }
 
@@ -141,7 +141,7 @@ export class DatabaseFile {
 function logIsElsewhere(real: string, fd: number): string | undefined {
   const { nlink } = fstatSync(fd)
   if (nlink > 1) return `has ${nlink} hard links`
-  return isMountPoint(real) ? 'is a mount point of its own' : undefined
+  return isMountPoint(real) ? 'is itself a mount point' : undefined
 }
 
 function resolve(path: string): string {

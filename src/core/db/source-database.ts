@@ -166,7 +166,7 @@ export class SourceDatabase {
   #whatWasReplaced(): string | undefined {
     const { file } = this
     const target = file.target()
-    if (target === undefined) return `there is no database at ${file.given} any more`
+    if (target === undefined) return `there is no longer a database at ${file.given}`
     if (target !== file.path)
       return `${file.given} leads to ${target} now, no longer to ${file.path}`
     if (!file.isCurrent()) return `another file has taken the place of ${file.path}`

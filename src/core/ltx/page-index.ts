@@ -60,7 +60,7 @@ export function decodePageIndex(bytes: Uint8Array): PageIndexEntry[] {
     if (decodeChecksumNote(bytes.subarray(at)) !== undefined) {
       at += CHECKSUM_NOTE_SIZE
       if (bytes[at] !== 0)
-        throw new LtxError('InvalidIndex', 'The page index goes on after its note.')
+        throw new LtxError('InvalidIndex', 'The page index continues after its note.')
     }
     const pgno = readUvarint(bytes, at)
     if (pgno.value === 0) {

@@ -76,5 +76,5 @@ async function standing(
     // The log was restarted in between.
     if (!(error instanceof DatabaseError) || error.code !== 'ContinuityLost') throw error
   }
-  return 'the database changed meanwhile, or nobody ships its commits'
+  return 'the database changed in the meantime, or no watcher ships its commits'
 }

@@ -98,7 +98,7 @@ function parse(text: string, given: string, now: Date, zone: string): Date {
   }
 
   const absolute = ABSOLUTE.exec(text)
-  if (absolute === null) throw refused(given, 'is no point in time that can be understood')
+  if (absolute === null) throw refused(given, 'is not a recognised date or time')
   const [, year, month, dayOfMonth, ...rest] = absolute
   const date = `${year}-${month}-${dayOfMonth}`
   const offset = rest.pop()
@@ -143,7 +143,7 @@ function spanMs(parts: string, given: string): number {
 
 function validDate(at: DateTimeMaybeValid, given: string): Date {
   const date = at.toJSDate()
-  if (!at.isValid || Number.isNaN(date.getTime())) throw refused(given, 'is no date and time')
+  if (!at.isValid || Number.isNaN(date.getTime())) throw refused(given, 'is not a date and time')
   return date
 }
 

@@ -276,7 +276,7 @@ describe('files of a database that people touch', () => {
     try {
       await expect(start()).rejects.toMatchObject({
         code: 'Unsupported',
-        message: expect.stringContaining('is a mount point of its own'),
+        message: expect.stringContaining('is itself a mount point'),
       })
     } finally {
       execFileSync('umount', [mounted])

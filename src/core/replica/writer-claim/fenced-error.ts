@@ -17,7 +17,7 @@ export interface FencedErrorOptions extends WalsyncErrorOptions {
 }
 
 const HINT =
-  'Only one watcher may write to a replica. Stop the other one, or give this database a prefix of its own.'
+  'Only one watcher may write to a replica. Stop the other one, or give this database its own prefix.'
 
 /** Another writer owns the replica: this one must stop, or must not start. */
 export class FencedError extends WalsyncError<FencedErrorCode> {

@@ -33,7 +33,7 @@ export interface ProbeAnswers {
 
 const NO_FENCE = "two writers of one replica could overwrite each other's history unseen"
 const NO_SWAP = 'a change by another writer between a read and a write is overwritten unseen'
-const NEVER_SWAPS = 'no write that goes on from a known state can succeed'
+const NEVER_SWAPS = 'no write that depends on a known state can succeed'
 
 export function createOnly({ create, again, get }: ProbeAnswers): ProbeCheck {
   const is = results('create-only')
@@ -153,7 +153,7 @@ export function deletion({ deleted, left, main }: ProbeAnswers): ProbeCheck {
   if (main.value === undefined) return is.untried(because('put', main))
   if (left.value === undefined) return is.untried(because('list', left))
   if (left.value.length > 0) return is.failed('Deleted objects are still listed.')
-  return is.ok('Deleted objects are gone at once.')
+  return is.ok('Deleted objects disappear immediately.')
 }
 
 function holds(got: { readonly bytes: Uint8Array } | undefined, text: string): boolean {

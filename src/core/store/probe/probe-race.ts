@@ -65,7 +65,7 @@ async function verdict(
   error: StoreError | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Verdict> {
-  const race = `Of ${writers} create-only puts of one key at once`
+  const race = `Of ${writers} concurrent create-only puts of one key`
   const [winner] = won
   if (winner === undefined) {
     const why = error === undefined ? '' : ` (${error.message})`
