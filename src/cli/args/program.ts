@@ -136,6 +136,10 @@ function helpFor(argv: readonly string[]): string {
 
 /** Commander's `error: missing required argument 'x'` as a sentence. */
 function sentence(message: string): string {
-  const text = message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')
+  const text = message
+    .replace(/^error: /, '')
+    .replaceAll(/\s*\n\s*/g, ' ')
+    // The value may be a secret behind a misspelt flag.
+    .replace(/^(unknown option '[^'=]+)=.*'$/, "$1'")
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.)?]$/.test(text) ? '' : '.'}`
 }

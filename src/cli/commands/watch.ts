@@ -90,13 +90,13 @@ async function openMonitor(
   { env, version, logger }: CommandContext,
   notifier: Notifier | undefined,
 ): Promise<HttpServer | undefined> {
-  const { http, httpTokenFile, maxLagMs } = run.plan
+  const { http, httpTokenFile } = run.plan
   if (http === undefined) return undefined
   const { httpAccess } = await import('../monitor/http-access.ts')
   const access = httpAccess(http, { file: httpTokenFile, env: env.WALSYNC_HTTP_TOKEN })
   const { serveHttp } = await import('../monitor/http-server.ts')
   const { Monitor } = await import('../monitor/monitor.ts')
-  const server = await serveHttp(access, new Monitor(run, version, maxLagMs, notifier))
+  const server = await serveHttp(access, new Monitor(run, version, notifier))
   logger.info({ url: server.url }, 'serving the page and metrics')
   return server
 }

@@ -43,7 +43,6 @@ export class Monitor {
   readonly metrics: Metrics
   readonly #run: WatchRun
   readonly #version: string
-  readonly #maxLagMs: number | undefined
   readonly #startedAt = new Date(Date.now() - process.uptime() * 1000)
   readonly #events: object[] = []
   readonly #verifications: object[] = []
@@ -53,22 +52,16 @@ export class Monitor {
   #today: Usage
 
   /** @param notifier what sends heartbeats and messages, if anything does */
-  constructor(
-    run: WatchRun,
-    version: string,
-    maxLagMs: number | undefined,
-    notifier?: Pick<Notifier, 'counts'>,
-  ) {
+  constructor(run: WatchRun, version: string, notifier?: Pick<Notifier, 'counts'>) {
     this.#run = run
     this.#version = version
-    this.#maxLagMs = maxLagMs
     this.#today = this.#newDay(today())
     this.metrics = new Metrics(
       {
         databases: () => run.fleet.status(),
         requests: () => run.requests(),
         messages: () => notifier?.counts,
-        isInTrouble: (database) => needsAttention(database, maxLagMs),
+        isInTrouble: (database) => needsAttention(database, run.plan.maxLagMs),
       },
       version,
     )
@@ -97,7 +90,7 @@ export class Monitor {
 
   /** The databases that keep this process from being ready. A watcher that stands by is ready. */
   unready(): readonly Unready[] {
-    return unreadyDatabases(this.#run.fleet.status(), this.#maxLagMs)
+    return unreadyDatabases(this.#run)
   }
 
   /** Everything on the page that changes. */
@@ -107,7 +100,7 @@ export class Monitor {
     return {
       status: this.status(),
       trouble: databases
-        .filter((one) => needsAttention(one, this.#maxLagMs))
+        .filter((one) => needsAttention(one, this.#run.plan.maxLagMs))
         .map(({ name }) => name),
       lags: Object.fromEntries(this.#lags),
       sampleMs: SAMPLE_MS,

@@ -113,12 +113,10 @@ export class Notifier {
 
   /** A watcher that stands by says nothing: its heartbeat would hide the trouble of the one that replicates. */
   #withoutHeartbeat() {
-    const { fleet, plan } = this.#run
-    const databases = fleet.status()
-    const standby = databases.flatMap(({ name, state, reason = state }) =>
-      state === 'standby' ? [{ name, reason }] : [],
-    )
-    return [...unreadyDatabases(databases, plan.maxLagMs), ...standby]
+    const standby = this.#run.fleet
+      .status()
+      .flatMap(({ name, state, reason = state }) => (state === 'standby' ? [{ name, reason }] : []))
+    return [...unreadyDatabases(this.#run), ...standby]
   }
 
   #notShipped(unshipped: readonly string[], now: Date): Notice {

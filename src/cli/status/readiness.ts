@@ -1,4 +1,6 @@
 import type { FleetStatus } from '../watch/fleet-status.ts'
+import type { WatchSource } from '../watch/watch-plan.ts'
+import type { WatchRun } from '../watch/watch-run.ts'
 import { isInTrouble } from './status-document.ts'
 
 /** A database that keeps its watcher from being ready, with the reason. */
@@ -9,18 +11,20 @@ export interface Unready {
 
 /**
  * The databases that are not replicated as they should be: what `/readyz` answers and what a
- * heartbeat depends on. A database whose file another process replicates keeps nobody from being ready.
- *
- * @param maxLagMs a larger lag is not ready; undefined: no limit
+ * heartbeat depends on. A database whose file another process replicates keeps nobody from being
+ * ready; a start that is not over does.
  */
-export function unreadyDatabases(
-  databases: readonly FleetStatus[],
-  maxLagMs: number | undefined,
-): Unready[] {
-  return databases.flatMap((database) => {
+export function unreadyDatabases({
+  fleet,
+  plan,
+  isStarted,
+}: Pick<WatchRun, 'fleet' | 'plan' | 'isStarted'>): Unready[] {
+  if (!isStarted)
+    return plan.sources.map((source) => ({ name: nameOf(source), reason: 'starting' }))
+  return fleet.status().flatMap((database) => {
     const { name, state, engine, reason } = database
     const isReplicated = state === 'replicating' || state === 'behind'
-    const isReady = isReplicated && !needsAttention(database, maxLagMs)
+    const isReady = isReplicated && !needsAttention(database, plan.maxLagMs)
     if (state === 'standby' || isReady) return []
     return [{ name, reason: engine?.lastError ?? reason ?? lagOr(state, engine?.lagMs) }]
   })
@@ -45,4 +49,10 @@ export function needsAttention(
 
 function lagOr(state: string, lagMs: number | undefined): string {
   return state === 'replicating' || state === 'behind' ? `it lags by ${lagMs} ms` : state
+}
+
+function nameOf({ name, where }: WatchSource): string {
+  if (name !== undefined) return name
+  if (where.kind === 'path') return where.path
+  return where.kind === 'glob' ? `${where.base}/${where.pattern}` : where.base
 }

@@ -42,6 +42,7 @@ export class WatchRun {
   readonly #first: FirstDatabases
   /** The files are looked at again and again. */
   #isLooking = false
+  #isStarted = false
   #probed: Promise<void> | undefined
   #plan: WatchPlan
 
@@ -121,6 +122,11 @@ export class WatchRun {
     return this.#stores.description
   }
 
+  /** Has everything that can be replicated begun to be? Before, not every database has a status. */
+  get isStarted(): boolean {
+    return this.#isStarted
+  }
+
   /** What the store of a database is called. */
   storeOf(database: string): string {
     return this.#stores.describe(database)
@@ -169,6 +175,7 @@ export class WatchRun {
       await this.fleet.settled()
       this.#discovery.start()
     }
+    this.#isStarted = true
     // A watcher that stands by sends no request.
     const states = this.fleet.status().map(({ state }) => state)
     if (states.length === 0 || states.some((state) => state !== 'standby')) this.#probe()

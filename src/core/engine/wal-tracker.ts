@@ -273,17 +273,21 @@ export class WalTracker {
     const now = this.#now()
     const { replicator } = this.#lifecycle
     const { pending } = this.#writer.shipper
-    return this.#status.report({
+    const catalogue = this.#catalogue
+    const status = this.#status.report({
       path: this.#path,
       isOpen: replicator !== undefined,
       pendingFiles: pending.length,
       walBytes: replicator?.source.capture.walBytes() ?? 0,
       spoolBytes: this.#writer.spool.bytes,
       lagMs: this.#lagMs(now),
-      replicaFiles: this.#catalogue.count,
-      replicaBytes: this.#catalogue.bytes,
-      restorable: restorableOf(this.#catalogue),
+      replicaFiles: catalogue.count,
+      replicaBytes: catalogue.bytes,
+      restorable: undefined,
     })
+    // Milliseconds for each database with a thousand files, and most of who asks do not look at it.
+    const get = () => restorableOf(catalogue)
+    return Object.defineProperty(status, 'restorable', { get, enumerable: true })
   }
 
   get #isAllShipped(): boolean {

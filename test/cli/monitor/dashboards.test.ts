@@ -21,7 +21,7 @@ beforeAll(async () => {
     heartbeats: { success: 1, failure: 0 },
     webhook: { delivered: 1, failed: 0, dropped: 0 },
   }
-  monitor = new Monitor(run.asRun(), '1.2.3', undefined, { counts })
+  monitor = new Monitor(run.asRun(), '1.2.3', { counts })
   run.emit({ type: 'store-error', database: 'app', during: 'upload', error: 'x', retryInMs: 1 })
   metrics = await monitor.metrics.text()
 })

@@ -1,20 +1,23 @@
 import type { FleetEvent } from '../../../src/cli/watch/fleet-event.ts'
 import type { FleetStatus } from '../../../src/cli/watch/fleet-status.ts'
+import type { WatchPlan } from '../../../src/cli/watch/watch-plan.ts'
 import type { WatchRun } from '../../../src/cli/watch/watch-run.ts'
 import { txid } from '../../../src/core/ltx/index.ts'
 import type { LtxFileInfo } from '../../../src/core/replica/replica-client.ts'
 
 /** A watch of many databases that are only said to be there; every 100th fails, every 50th waits. */
 export class FakeRun {
-  readonly #databases: readonly FleetStatus[]
+  databases: readonly FleetStatus[]
+  isStarted = true
+  readonly plan: Partial<WatchPlan>
   #listener: (event: FleetEvent, now: Date) => void = () => undefined
-  readonly plan = { config: undefined }
 
-  constructor(count: number, now = Date.now()) {
-    this.#databases = Array.from({ length: count }, (_, i) => fakeDatabase(i, now))
+  constructor(count: number, plan: Partial<WatchPlan> = {}, now = Date.now()) {
+    this.plan = { config: undefined, shutdownTimeoutMs: 1000, ...plan }
+    this.databases = Array.from({ length: count }, (_, i) => fakeDatabase(i, now))
   }
 
-  readonly fleet = { status: () => this.#databases }
+  readonly fleet = { status: () => this.databases }
 
   requests = () => ({ check: 1, put: 1234, get: 40, head: 2, list: 7, delete: 30, deleteMany: 1 })
 
@@ -26,7 +29,7 @@ export class FakeRun {
   }
 
   drills() {
-    return this.#databases.flatMap(({ name: database, lastDrill }) =>
+    return this.databases.flatMap(({ name: database, lastDrill }) =>
       lastDrill === undefined ? [] : [{ database, ...lastDrill }],
     )
   }
@@ -36,9 +39,13 @@ export class FakeRun {
   }
 
   files(name: string): readonly LtxFileInfo[] | undefined {
-    if (!this.#databases.some((database) => database.name === name)) return undefined
+    if (!this.databases.some((database) => database.name === name)) return undefined
     const snapshot = file(9, 1, 1, 4_000_000)
     return [snapshot, ...Array.from({ length: 60 }, (_, i) => file(0, i + 2, i + 2, 9000 + i))]
+  }
+
+  storeOf(): string {
+    return 's3://backups'
   }
 
   asRun(): WatchRun {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type HttpServer, serveHttp } from '../../../src/cli/monitor/http-server.ts'
 import { Monitor } from '../../../src/cli/monitor/monitor.ts'
 import type { FleetEvent } from '../../../src/cli/watch/fleet-event.ts'
+import type { WatchSource } from '../../../src/cli/watch/watch-plan.ts'
 import { StoreError } from '../../../src/core/store/index.ts'
 import { FakeRun } from './fake-run.ts'
 
@@ -15,8 +16,8 @@ beforeEach(async () => {
 })
 afterEach(() => server.close())
 
-const serve = (run: FakeRun, token?: string, maxLagMs?: number) =>
-  serveHttp({ host: '127.0.0.1', port: 0, token }, new Monitor(run.asRun(), '1.2.3', maxLagMs))
+const serve = (run: FakeRun, token?: string) =>
+  serveHttp({ host: '127.0.0.1', port: 0, token }, new Monitor(run.asRun(), '1.2.3'))
 
 const get = async (path: string, init?: RequestInit) => {
   const response = await fetch(`${server.url}${path}`, init)
@@ -34,6 +35,20 @@ describe('the HTTP interface', () => {
     await server.close()
     server = await serve(new FakeRun(10))
     expect(await get('/readyz')).toMatchObject({ status: 200 })
+  })
+
+  it('is not ready before the start is over, although no database is in trouble yet', async () => {
+    await server.close()
+    const where = { kind: 'path', path: '/srv/data/app.db' } as const
+    const starting = new FakeRun(0, { sources: [{ where } as WatchSource] })
+    starting.isStarted = false
+    server = await serve(starting)
+    const { status, text } = await get('/readyz')
+    expect(status).toBe(503)
+    const unready = [{ name: '/srv/data/app.db', reason: 'starting' }]
+    expect(JSON.parse(text)).toEqual({ ready: false, unready })
+    starting.isStarted = true
+    expect((await get('/readyz')).status).toBe(200)
   })
 
   it('serves metrics of 1,000 databases in bounded time and memory', async () => {
@@ -165,9 +180,9 @@ describe('the HTTP interface', () => {
 
   it('counts a lag above the limit as not ready', async () => {
     await server.close()
-    const lagging = new FakeRun(10)
+    const lagging = new FakeRun(10, { maxLagMs: 4000 })
     Object.assign(lagging.fleet.status()[0]?.engine ?? {}, { lagMs: 5000 })
-    server = await serve(lagging, undefined, 4000)
+    server = await serve(lagging)
     expect(JSON.parse((await get('/readyz')).text)).toEqual({
       ready: false,
       unready: [{ name: 'app', reason: 'it lags by 5000 ms' }],

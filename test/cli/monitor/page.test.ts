@@ -32,7 +32,7 @@ describe.skipIf(isMissing)('the page (needs chromium)', () => {
     run = new FakeRun(1000)
     server = await serveHttp(
       { host: '127.0.0.1', port: 0, token: undefined },
-      new Monitor(run.asRun(), '0.2.0', undefined),
+      new Monitor(run.asRun(), '0.2.0'),
     )
     run.emit({ type: 'database-added', database: 'app', path: '/srv/data/app.db' })
     run.emit({
