@@ -1,8 +1,8 @@
 // What it costs to start walsync: time and CPU of short commands beside `node -e 0`, in turns, so that
 // the ratios belong together; then the memory of a watcher with one idle database beside a Node that
-// only waits. Takes the built CLI, or that of another build to compare with.
-// Usage: node bench/startup.ts [runs, default 20] [folder of a build, default dist]
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+// only waits. Takes the built CLI, or several builds to compare.
+// Usage: node bench/startup.ts [runs, default 20] [folders of builds, default dist]
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,19 +10,31 @@ import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 
-const [runs, build] = [Number(process.argv[2] ?? 20), process.argv[3] ?? 'dist']
-const cli = resolve(build, 'cli/bin.js')
+const runs = Number(process.argv[2] ?? 20)
+const builds = process.argv.length > 3 ? process.argv.slice(3) : ['dist']
 const folder = mkdtempSync(join(tmpdir(), 'walsync-startup-'))
-mkdirSync(join(folder, 'empty'))
+const empty = join(folder, 'empty')
+mkdirSync(empty)
+mkdirSync(join(folder, 'cache'))
 
-/** Each command gets a compile cache of its own home, as on a machine where it has run before. */
+/** With a compile cache, as on a machine where walsync has run before. */
 const env = { ...process.env, HOME: folder, XDG_CACHE_HOME: join(folder, 'cache') }
-const COMMANDS = {
-  'node -e 0': ['-e', '0'],
-  'walsync --version': [cli, '--version'],
-  'walsync --help': [cli, '--help'],
-  'walsync list of an empty folder': [cli, 'list', '-b', join(folder, 'empty')],
+const commands = new Map<string, readonly string[]>([['node -e 0', ['-e', '0']]])
+for (const build of builds) {
+  const cli = cliOf(build)
+  commands.set(`${build}: --version`, [cli, '--version'])
+  commands.set(`${build}: --help`, [cli, '--help'])
+  commands.set(`${build}: list of an empty folder`, [cli, 'list', '-b', empty])
 }
+
+function cliOf(build: string): string {
+  return resolve(build, 'cli/bin.js')
+}
+
+/** Columns of the names. */
+const WIDTH = 44
+/** For the first copy, and for what follows it. */
+const IDLE_MS = 8000
 
 interface Sample {
   readonly wallMs: number
@@ -32,7 +44,7 @@ interface Sample {
 function measure(): void {
   const samples = new Map<string, Sample[]>()
   for (let run = -1; run < runs; run++) {
-    for (const [name, args] of Object.entries(COMMANDS)) {
+    for (const [name, args] of commands) {
       const [started, cpu] = [performance.now(), childrenCpuMs()]
       const { status } = spawnSync(process.execPath, args, { env, cwd: folder, stdio: 'ignore' })
       if (status !== 0) throw new Error(`${name}: ${status}`)
@@ -42,12 +54,11 @@ function measure(): void {
     }
   }
   const node = summary(samples.get('node -e 0') ?? [])
-  console.log(`${runs} runs of ${cli}`)
   for (const [name, list] of samples) {
     const { least, median, cpu } = summary(list)
     const ratio = (median / node.median).toFixed(1)
     console.log(
-      `${name.padEnd(32)} least ${ms(least)}  median ${ms(median)}  CPU ${ms(cpu)}  ${ratio} of node`,
+      `${name.padEnd(WIDTH)} least ${ms(least)}  median ${ms(median)}  CPU ${ms(cpu)}  ${ratio} of node`,
     )
   }
 }
@@ -69,31 +80,29 @@ function childrenCpuMs(): number {
 }
 
 async function measureMemory(): Promise<void> {
-  const path = join(folder, 'app.db')
-  const db = new DatabaseSync(path)
+  const db = new DatabaseSync(join(folder, 'app.db'))
   db.exec('PRAGMA journal_mode = wal; CREATE TABLE t (x); INSERT INTO t VALUES (1)')
-  const args = [cli, 'watch', path, '-b', join(folder, 'replica'), '--json', '--log-level', 'error']
-  const idle = ['-e', 'setInterval(() => undefined, 1000)']
-  const [watch, node] = [args, idle].map((each) =>
-    spawn(process.execPath, each, { env, cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] }),
-  ) as [ChildProcess, ChildProcess]
-  await once(watch.stdout as NodeJS.ReadableStream, 'data')
-  // The first copy is stored, and the collector has run.
-  await delay(8000)
-  for (const [name, child] of [
-    ['node that waits', node],
-    ['walsync watch, one idle database', watch],
-  ] as const) {
-    const { rss, own } = memoryOf(child.pid as number)
-    console.log(
-      `${name.padEnd(32)} RSS ${rss.toFixed(0)} MB, of which private ${own.toFixed(0)} MB`,
-    )
-  }
-  for (const child of [watch, node]) {
-    child.kill('SIGTERM')
-    await once(child, 'exit')
+  await memory('node that waits', ['-e', 'console.log(1); setInterval(() => undefined, 1000)'])
+  for (const build of builds) {
+    const args = ['watch', 'app.db', '-b', './replica', '--json', '--log-level', 'error']
+    await memory(`${build}: watch, one idle database`, [cliOf(build), ...args])
   }
   db.close()
+}
+
+/** Of a process once it has written something and was then idle. */
+async function memory(name: string, args: readonly string[]): Promise<void> {
+  const stdio = ['ignore', 'pipe', 'inherit'] as const
+  const child = spawn(process.execPath, args, { env, cwd: folder, stdio: [...stdio] })
+  const ended = once(child, 'exit')
+  await Promise.race([once(child.stdout as NodeJS.ReadableStream, 'data'), ended])
+  await delay(IDLE_MS)
+  const { rss, own } = memoryOf(child.pid as number)
+  console.log(
+    `${name.padEnd(WIDTH)} RSS ${rss.toFixed(0)} MB, of which private ${own.toFixed(0)} MB`,
+  )
+  child.kill('SIGTERM')
+  await ended
 }
 
 /** In MB of 1,000,000 bytes. */
