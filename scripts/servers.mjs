@@ -32,7 +32,7 @@ const goServers = [
   },
 ]
 const litestreamVersion = '0.5.17'
-const examples = ['durable-orders']
+const examples = ['durable-orders', 'sftp-store']
 
 mkdirSync(bin, { recursive: true })
 const failed = [...goServers.filter((server) => !installGo(server)).map(({ name }) => name)]

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
 /** Examples with packages of their own. */
-export type ExampleName = 'durable-orders'
+export type ExampleName = 'durable-orders' | 'sftp-store'
 
 /**
  * What `npm run servers` writes when it has installed the packages of an example, outside the clone

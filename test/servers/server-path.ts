@@ -11,6 +11,7 @@ export type ServerName =
   | 'fake-gcs-server'
   | 'litestream'
   | 'azurite'
+  | 'sshd'
   | ExampleName
 
 /** Where `npm run servers` puts a server, or `undefined` if it is not there. Azurite comes with npm. */
@@ -62,7 +63,8 @@ function expectedPath(name: ServerName): string {
       new URL('../../node_modules/azurite/dist/src/blob/main.js', import.meta.url),
     )
   }
-  if (name === 'durable-orders') return packagesMarker(name)
+  if (name === 'sshd') return '/usr/sbin/sshd'
+  if (name === 'durable-orders' || name === 'sftp-store') return packagesMarker(name)
   const root = process.env.WALSYNC_SERVERS || join(homedir(), '.cache', 'walsync-servers')
   return name === 'litestream'
     ? join(root, 'litestream', 'bin', 'litestream')
@@ -70,7 +72,7 @@ function expectedPath(name: ServerName): string {
 }
 
 function missing(name: ServerName): string {
-  return name === 'azurite'
-    ? 'azurite is not installed, run npm ci'
-    : `${name} is not installed, run npm run servers`
+  if (name === 'azurite') return 'azurite is not installed, run npm ci'
+  if (name === 'sshd') return 'sshd is not installed, run apt-get install openssh-server'
+  return `${name} is not installed, run npm run servers`
 }

@@ -1,10 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** Waits for something that must happen soon. @throws Error that shows what did not, after 15 s */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 15_000
+/** Waits for something that must happen soon. @throws Error that shows what did not, after 15 s or `limitMs` */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  limitMs = 15_000,
+): Promise<void> {
+  const deadline = Date.now() + limitMs
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`not within 15 s: ${condition}`)
+    if (Date.now() > deadline) throw new Error(`not within ${limitMs / 1000} s: ${condition}`)
     await delay(10)
   }
 }
