@@ -1,6 +1,7 @@
 import type { CommandName } from './command-names.ts'
 import type { Kind } from './kinds.ts'
-import { SETTINGS, type Setting } from './settings.ts'
+import type { Setting } from './setting.ts'
+import { SETTINGS } from './settings.ts'
 
 /** Names of settings, as their flags are called in code. */
 export type SettingName = keyof typeof SETTINGS

@@ -1,27 +1,26 @@
 import { DEFAULT_SYNC_BURST } from '../../core/engine/options.ts'
 import { MAX_LEVEL } from '../../core/replica/levels.ts'
-import type { CommandName } from './command-names.ts'
 import {
   choice,
   duration,
   durations,
   integer,
-  type Kind,
   list,
   longDuration,
-  secretUrl,
-  signingKey,
   size,
   statements,
   text,
   toggle,
 } from './kinds.ts'
+import { PROCESS_SETTINGS } from './process-settings.ts'
+import { PRUNE, type Setting, STORE, WATCH, WRITERS } from './setting.ts'
 
 /*
  * Every setting of walsync, one row each.
  *
  * To add a setting:
- * 1. Write its row below, in the group under which `--help` and the documentation list it.
+ * 1. Write its row below or in process-settings.ts, in the group under which `--help` and the
+ *    documentation list it.
  *    `maxLag` becomes the flag `--max-lag`, the variable `WALSYNC_MAX_LAG` and the key `max-lag`
  *    of the configuration file; the JSON schema and the tables of the documentation follow.
  *    A switch whose default is true gets the flag `--no-…`; its help says what turning it off does.
@@ -29,45 +28,9 @@ import {
  *    in `watchPlan` (watch/watch-plan.ts), or in a command by `settings('maxLag')` (flags.ts).
  * 3. Run `node scripts/reference.ts`, which renews walsync.schema.json and docs; tests compare them.
  *
- * What only makes sense for one run (`--force`, `--dry-run`, `--output`) is no setting: it stays with
- * its command, in command-definitions.ts.
+ * What only makes sense for one run (`--force`, `--dry-run`, `--output`) is not a setting: it stays
+ * with its command, in command-definitions.ts.
  */
-export interface Setting {
-  readonly kind: Kind
-  /** As it would be typed. A setting without one is optional. */
-  readonly default?: string | boolean
-  /** One sentence, for `--help`, the JSON schema and the documentation. */
-  readonly help: string
-  readonly group: string
-  /** `database`: each database of a configuration file may have its own. `process`: one for all. */
-  readonly scope: 'database' | 'process'
-  /** Commands with this flag. */
-  readonly commands: readonly CommandName[] | 'all'
-  /** Its key in the configuration file where the name does not say it; false: it has none. */
-  readonly key?: string | false
-  readonly short?: string
-}
-
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const
-export const LOG_FORMATS = ['pretty', 'json'] as const
-
-/** Commands that open the store named by `-b`. */
-const STORE = [
-  'watch',
-  'snapshot',
-  'restore',
-  'list',
-  'verify',
-  'repair',
-  'compact',
-  'prune',
-  'unlock',
-  'doctor',
-] as const
-const WATCH = ['watch'] as const
-const PRUNE = ['watch', 'prune'] as const
-const WRITERS = ['watch', 'snapshot', 'repair', 'compact'] as const
-
 export const SETTINGS = {
   bucket: {
     kind: text('a replica URL, a path that starts with / or ., or a bucket name', 'url'),
@@ -354,138 +317,5 @@ export const SETTINGS = {
     key: 'retention.min-object-age',
   },
 
-  config: {
-    kind: text('a file', 'file'),
-    help: 'Configuration file, YAML or JSON (default: walsync.yml in the current folder, if no database is named).',
-    group: 'Process',
-    scope: 'process',
-    commands: ['watch', 'config'],
-    key: false,
-  },
-  shutdownTimeout: {
-    kind: duration(),
-    default: '30s',
-    help: 'Longest time for the final sync.',
-    group: 'Process',
-    scope: 'process',
-    commands: WATCH,
-  },
-  probe: {
-    kind: toggle(),
-    default: true,
-    help: 'Do not test at start what the store supports.',
-    group: 'Process',
-    scope: 'process',
-    commands: WATCH,
-  },
-  socket: {
-    kind: text('a path', 'path'),
-    help: 'Socket of a watcher, for walsync status, walsync sync and other programs (default: one for each watcher).',
-    group: 'Process',
-    scope: 'process',
-    commands: ['watch', 'status', 'sync'],
-  },
-  status: {
-    kind: toggle(),
-    default: true,
-    help: 'Open no socket; walsync status and walsync sync cannot ask this watcher.',
-    group: 'Process',
-    scope: 'process',
-    commands: WATCH,
-  },
-  maxLag: {
-    kind: duration(),
-    help: 'Report trouble when a database lags by more than this (default: no limit).',
-    group: 'Monitoring',
-    scope: 'process',
-    commands: ['watch', 'status'],
-  },
-  http: {
-    kind: text('an address and a port', 'address'),
-    help: 'Serve a page, health checks and metrics here, such as 127.0.0.1:9090 (default: nowhere).',
-    group: 'Monitoring',
-    scope: 'process',
-    commands: WATCH,
-  },
-  httpTokenFile: {
-    kind: text('a file', 'file'),
-    help: 'File with the token that --http asks for; needed for any address but loopback. WALSYNC_HTTP_TOKEN is the other way to give it.',
-    group: 'Monitoring',
-    scope: 'process',
-    commands: WATCH,
-  },
-  heartbeatUrl: {
-    kind: secretUrl(),
-    help: 'Send a GET to this URL after each heartbeat interval while every database is replicated (default: none).',
-    group: 'Monitoring',
-    scope: 'process',
-    commands: WATCH,
-  },
-  heartbeatInterval: {
-    kind: duration(),
-    default: '1m',
-    help: 'Time between two heartbeats.',
-    group: 'Monitoring',
-    scope: 'process',
-    commands: WATCH,
-  },
-  webhookUrl: {
-    kind: secretUrl(),
-    help: 'POST a JSON message to this URL when trouble starts and when it is over (default: none).',
-    group: 'Monitoring',
-    scope: 'process',
-    commands: WATCH,
-  },
-  webhookSecret: {
-    kind: signingKey(),
-    help: 'Sign these messages with this secret. Other users can see a command line: set the variable.',
-    group: 'Monitoring',
-    scope: 'process',
-    commands: WATCH,
-  },
-
-  timeout: {
-    kind: duration(),
-    default: '30s',
-    help: 'Fail when the commits are not in the store after this.',
-    group: 'Process',
-    scope: 'process',
-    commands: ['sync'],
-    key: false,
-  },
-
-  integrityCheck: {
-    kind: choice(['full', 'quick', 'none'], 'kind'),
-    default: 'full',
-    help: 'PRAGMA to run before the file is put in place: full, quick or none.',
-    group: 'Restore',
-    scope: 'process',
-    commands: ['restore'],
-    key: false,
-  },
-  parallelism: {
-    kind: integer(1, 64),
-    default: '8',
-    help: 'Parallel reads from the store, 1 to 64.',
-    group: 'Restore',
-    scope: 'process',
-    commands: ['restore'],
-    key: false,
-  },
-
-  logLevel: {
-    kind: choice(LOG_LEVELS, 'level'),
-    default: 'info',
-    help: `How much to log: ${LOG_LEVELS.join(', ')}.`,
-    group: 'Output',
-    scope: 'process',
-    commands: 'all',
-  },
-  logFormat: {
-    kind: choice(LOG_FORMATS, 'format'),
-    help: 'pretty or json (default: pretty on a terminal).',
-    group: 'Output',
-    scope: 'process',
-    commands: 'all',
-  },
+  ...PROCESS_SETTINGS,
 } as const satisfies Readonly<Record<string, Setting>>

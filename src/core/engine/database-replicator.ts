@@ -195,8 +195,8 @@ export class DatabaseReplicator {
   }
 
   /**
-   * Starts a snapshot if the policy asks for one; later captures continue while it runs. Everything
-   * captured must have been shipped.
+   * Starts a snapshot if one is due; captures continue meanwhile. Everything captured must be
+   * shipped.
    */
   startSnapshot(now: number, signal: AbortSignal, onEnd: () => void): void {
     this.snapshots.start(now, signal, onEnd)
@@ -256,10 +256,7 @@ export class DatabaseReplicator {
     return captured && readPageChecksums(this.source, await capture.view(), captured)
   }
 
-  /**
-   * Closes the connections. The spool and the replica stay. False while they cannot be closed
-   * safely (`SourceDatabase.close`).
-   */
+  /** Closes the connections. False while they cannot be closed safely (`SourceDatabase.close`). */
   async close(keepLog?: boolean): Promise<boolean> {
     await this.#parts.checkpointer.forget(this.source.path)
     return await this.source.close(keepLog)
@@ -321,10 +318,7 @@ export class DatabaseReplicator {
     return undefined
   }
 
-  /**
-   * Can the database be read at the capture's position now, is it small enough, and is that the
-   * writer's newest state?
-   */
+  /** Can the database be read now, is it small enough, and is that the writer's newest state? */
   get #canLearnSums(): boolean {
     const { shipper } = this.#parts.writer
     const { capture, file } = this.source
@@ -390,9 +384,8 @@ function unlocated(baseReason?: string): Phase {
 }
 
 /**
- * The error of a base that has found its slot taken too often. A writer with a claim may retry:
- * older writers notice within a minute that they are fenced, and a newer one would have fenced this
- * one.
+ * A base has found its slot taken too often. A writer with a claim may retry: older writers notice
+ * soon that they are fenced, and a newer one would have fenced this one.
  */
 function contentionError(database: string, isClaimed: boolean, cause: StoreError): Error {
   const message = `Another writer keeps writing to the replica of ${database}.`

@@ -47,7 +47,7 @@ export interface WriterIdentity {
   /** 32 bits that identify this process: the NodeID of a writer without a claim. */
   readonly nodeId: bigint
   readonly bootId: number
-  /** Without one this writer fences nobody and is recognised only by the history that it writes. */
+  /** Without one this writer fences nobody. */
   readonly claim?: EpochClaim | undefined
 }
 
@@ -159,9 +159,7 @@ export class ReplicaWriter {
     return newest
   }
 
-  /**
-   * Assigns a TXID to a change and queues it; a large change stays in the WAL until it is shipped.
-   */
+  /** Assigns a TXID to a change and queues it. A large one stays in the WAL until it is shipped. */
   queue(source: SourceDatabase, change: WalChange, noticedAt: number): PendingFile {
     const staged = this.#stage(source, change)
     const pending = toPendingFile(this.#changeFile(source, change, staged), change, noticedAt)
@@ -271,10 +269,9 @@ export class ReplicaWriter {
   }
 
   /**
-   * Stores the database at the view that the capture has just pinned: as a snapshot if it is the
-   * first file of the replica, otherwise as the next level-0 file, in the slot that any other
-   * writer would need too. If the page size differs from the replica's, also stores a snapshot,
-   * because one restore cannot mix two page sizes.
+   * Stores the view that the capture has just pinned: as a snapshot if it is the replica's first
+   * file, otherwise as the next level-0 file, in the slot that any other writer would need too. If
+   * the page size has changed, also stores a snapshot, because one restore cannot mix page sizes.
    *
    * @throws StoreError `AlreadyExists` if the slot is taken
    * @throws FencedError
@@ -372,10 +369,7 @@ export class ReplicaWriter {
     return changeFile(source, change, txid, this.stamp(), this.#checksums(staged))
   }
 
-  /**
-   * A TXID counts as assigned only once its file is in the queue: one lost to a full disk would be
-   * a gap that no restore can cross.
-   */
+  /** A TXID counts as assigned once its file is queued: one lost to a full disk would be a gap. */
   #add(file: PendingFile, staged: StagedSums | undefined): void {
     this.shipper.add(file)
     if (staged !== undefined) this.#sums?.apply(staged)
