@@ -354,7 +354,8 @@ class Round {
   }
 
   #read(path: string): Numbered {
-    const db = new DatabaseSync(path)
+    // The process of the writer may still be ending.
+    const db = new DatabaseSync(path, { timeout: 10_000 })
     try {
       return readNumbered(db)
     } finally {

@@ -11,7 +11,7 @@ const { values } = parseArgs({
   },
 })
 const startedAt = performance.now()
-let told = 0
+let shown = 0
 const report = await runRaces({
   races: Number(values.races),
   parallel: Number(values.parallel),
@@ -20,7 +20,7 @@ const report = await runRaces({
     console.log(
       `${races} races, ${fenced} fenced, ${pauses} pauses, ${kills} kills, ${restores} restores, ${problems.length} problems`,
     )
-    for (; told < problems.length; told++) console.log(problems[told])
+    for (; shown < problems.length; shown++) console.log(problems[shown])
   },
 })
 const seconds = Math.round((performance.now() - startedAt) / 1000)

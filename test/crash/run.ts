@@ -4,12 +4,15 @@ import { runKills } from './kill-run.ts'
 
 const { values } = parseArgs({ options: { kills: { type: 'string', default: '200' } } })
 const startedAt = performance.now()
+let shown = 0
 const report = await runKills({
   kills: Number(values.kills),
-  onRound: ({ kills, restores, rows, resumed, bases, problems }) =>
+  onRound: ({ kills, restores, rows, resumed, bases, problems }) => {
     console.log(
       `${kills} kills, ${restores} restores, ${rows} rows, ${resumed} resumed, ${bases} bases, ${problems.length} problems`,
-    ),
+    )
+    for (; shown < problems.length; shown++) console.log(problems[shown])
+  },
 })
 console.log(
   JSON.stringify(
