@@ -79,7 +79,7 @@ export async function restoreLegacy(
         rejected,
         ...ran,
         bytesRead: opened.bytesRead(),
-        durationMs: performance.now() - started,
+        durationMs: Math.round(performance.now() - started),
         integrityCheck,
       }
     } catch (error) {

@@ -173,7 +173,7 @@ describe('watch --restore-if-missing -- app', () => {
     const { code, rows, stderr } = await boot(['--restore-if-missing'])
     expect(code).toBe(0)
     expect(rows).toBe(2)
-    expect(stderr).toContain('was left without its database')
+    expect(stderr).toContain('was left without a database')
     const [kept = ''] = readdirSync(cwd).filter((name) => name.endsWith('.left-over'))
     expect(readFileSync(join(cwd, kept), 'utf8')).toBe('frames of a lost database')
   })

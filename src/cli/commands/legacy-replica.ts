@@ -277,7 +277,7 @@ function resultText(
     ...gradeLines(plan),
     `  database: ${formatBytes(bytes)}, ${checked}`,
     `  from: ${sources(plan)}`,
-    `  read: ${formatBytes(bytesRead)} in ${Math.round(durationMs)} ms`,
+    `  read: ${formatBytes(bytesRead)} in ${durationMs} ms`,
   ].join('\n')
 }
 

@@ -142,6 +142,6 @@ function resultText(name: string, path: string, result: RestoreResult): string {
     `restored ${name} to ${path}`,
     `  state: ${state}`,
     `  database: ${formatBytes(bytes)}, ${checked}`,
-    `  read: ${formatBytes(bytesRead)} from ${plural(filesRead, 'file')} in ${Math.round(durationMs)} ms`,
+    `  read: ${formatBytes(bytesRead)} from ${plural(filesRead, 'file')} in ${durationMs} ms`,
   ].join('\n')
 }

@@ -120,7 +120,7 @@ function remedy(
 function trialLines(trial: TrialRestore): string[] {
   if (!trial.restored) return [`  restore: ${trial.code}: ${trial.message}`]
   const { txid, bytes, durationMs, comparison } = trial
-  const restored = `  restore: TXID ${txid}, ${formatBytes(bytes)} in ${Math.round(durationMs)} ms, full integrity check ok`
+  const restored = `  restore: TXID ${txid}, ${formatBytes(bytes)} in ${durationMs} ms, full integrity check ok`
   return [
     restored,
     ageLine(trial),

@@ -100,7 +100,7 @@ export class DrillSchedule implements Schedule {
         return
       }
       const { txid, bytes, durationMs, ageMs } = drill
-      const state = { txid, bytes, ms: Math.round(durationMs), ageMs }
+      const state = { txid, bytes, ms: durationMs, ageMs }
       this.#onEvent(
         failures.length === 0
           ? { type: 'drill-passed', ...state }

@@ -100,7 +100,7 @@ export async function restoreReplica(
         filesRead,
         filesSkipped: plan.files.length - filesRead,
         bytesRead,
-        durationMs: performance.now() - started,
+        durationMs: Math.round(performance.now() - started),
         integrityCheck,
         avoided: attempts.avoided,
         warnings: [...plan.warnings, ...applied.warnings],

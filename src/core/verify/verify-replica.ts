@@ -73,7 +73,7 @@ export async function verifyReplica(
     filesRead,
     bytesRead,
     foreign,
-    durationMs: performance.now() - started,
+    durationMs: Math.round(performance.now() - started),
     ...assessment,
   }
 }

@@ -70,8 +70,7 @@ export class VerifySchedule implements Schedule {
   async #verify(signal: AbortSignal): Promise<void> {
     const atLeast = this.#options.stored?.()
     const report = await verifyReplica(this.#client, { parallelism: PARALLELISM, atLeast, signal })
-    const { verdict, files, bytesRead: bytes, durationMs, defects } = report
-    const ms = Math.round(durationMs)
+    const { verdict, files, bytesRead: bytes, durationMs: ms, defects } = report
     this.#onEvent({ type: 'verified', verdict, files, bytes, defects: defects.length, ms })
     if (defects.length === 0) return
     const { lost, latest, goodUpTo } = report

@@ -167,7 +167,7 @@ describe('compared with the live database', () => {
     const trial = await compare(300)
     expect(trial).toMatchObject({ comparison: { outcome: 'not-compared' } })
     expect(JSON.stringify(trial, (_, v) => (typeof v === 'bigint' ? String(v) : v))).toMatch(
-      /nobody ships its commits; \d+ of \d+ pages differ/,
+      /no watcher ships its commits; \d+ of \d+ pages differ/,
     )
   })
 
