@@ -33,8 +33,7 @@ export default defineConfig({
       project('engine', { include: ENGINE, exclude: [SLOW], order: 1, maxWorkers: 4 }),
       project('cli', { include: CLI, exclude: [SLOW], order: 1, maxWorkers: 4 }),
       project('e2e', { include: E2E, exclude: [SLOW], order: 2, maxWorkers: 1 }),
-      // Mostly waits for servers, so there may be more files at a time than cores.
-      project('slow', { include: [SLOW], exclude: E2E, order: 3, maxWorkers: 4 }),
+      project('slow', { include: [SLOW], exclude: E2E, order: 3 }),
       project('slow-e2e', { include: E2E.map(slowOnly), exclude: [], order: 4, maxWorkers: 1 }),
     ],
   },

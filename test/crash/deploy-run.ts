@@ -96,9 +96,15 @@ class Release {
 
   /** As the end of a container: both at once. */
   async kill(): Promise<void> {
-    const ended = this.watcher.kill('SIGKILL')
-    if (this.appIsAlive) process.kill(this.pid!, 'SIGKILL')
-    await ended
+    let isOver = false
+    const ended = this.watcher.kill('SIGKILL').then(() => {
+      isOver = true
+    })
+    // An application that has just been started has not written its file yet, and holds the pipes.
+    while (!isOver) {
+      if (this.appIsAlive) process.kill(this.pid!, 'SIGKILL')
+      await Promise.race([ended, delay(5)])
+    }
   }
 }
 
