@@ -37,8 +37,10 @@ export class LockUnavailableError extends Error {
 
 /** SQLITE_BUSY and SQLITE_LOCKED. */
 const BUSY: ReadonlySet<number> = new Set([5, 6])
-/** A process that waits renews its place at least this often, in milliseconds. */
+/** A place that was renewed longer ago belongs to a process that is gone, in milliseconds. */
 const PLACE_MS = 2000
+/** Each renewal wakes processes that watch the folder, so there are not more than needed. */
+const RENEW_MS = 500
 /** How many links to a file that does not exist (yet) are followed. */
 const MAX_LINKS = 40
 
@@ -61,6 +63,8 @@ export class HandOverLock {
   #identity: string | undefined
   #isHeld = false
   #since = new Date(0)
+  /** When this process last renewed its place among those that wait, in milliseconds. */
+  #placeKeptAt = 0
 
   /**
    * @param database path of the database, which need not exist
@@ -117,7 +121,7 @@ export class HandOverLock {
       writeFileSync(staged, `${JSON.stringify(holder)}\n`)
       renameSync(staged, this.#holderPath)
     } catch {
-      rmSync(staged, { force: true })
+      removeQuietly(staged)
     }
   }
 
@@ -141,6 +145,8 @@ export class HandOverLock {
   /** Lets the holder know that somebody waits. Best effort: the lock comes free all the same. */
   keepPlace(): void {
     const now = new Date()
+    if (Math.abs(now.getTime() - this.#placeKeptAt) < RENEW_MS) return
+    this.#placeKeptAt = now.getTime()
     try {
       utimesSync(this.#placePath, now, now)
     } catch {
@@ -154,7 +160,8 @@ export class HandOverLock {
 
   /** Does not wait any more. */
   leavePlace(): void {
-    rmSync(this.#placePath, { force: true })
+    this.#placeKeptAt = 0
+    removeQuietly(this.#placePath)
   }
 
   /** Does another process wait for the lock? */
@@ -170,9 +177,9 @@ export class HandOverLock {
    */
   release(): void {
     if (this.#isHeld) {
-      rmSync(this.#holderPath, { force: true })
+      removeQuietly(this.#holderPath)
       if (!this.isAwaited) this.leavePlace()
-      if (!existsSync(this.#database)) rmSync(this.path, { force: true })
+      if (!existsSync(this.#database)) removeQuietly(this.path)
     }
     this.#isHeld = false
     this.#close()
@@ -211,6 +218,15 @@ export class HandOverLock {
     this.#connection?.close()
     this.#connection = undefined
     this.#identity = undefined
+  }
+}
+
+/** Files beside the lock only inform: one that another user made, or a folder that is now read-only, must not stop anything. */
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true })
+  } catch {
+    // A holder that is gone is told from a living one by the lock itself, and a place by its age.
   }
 }
 

@@ -1,4 +1,12 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -44,5 +52,21 @@ describe('a hand-over lock', () => {
     expect(holder.isAwaited).toBe(false)
     holder.release()
     expect(existsSync(join(folder, place))).toBe(false)
+  })
+
+  it('is released even if what lies beside it cannot be removed', () => {
+    const holder = new HandOverLock(database, 'a')
+    const newcomer = new HandOverLock(database, 'a')
+    const beside = (ending: string) => holder.path.replace(/lock$/, ending)
+    holder.tryTake()
+    for (const ending of ['json', 'waiting']) {
+      mkdirSync(beside(ending))
+      expect(() => rmSync(beside(ending), { force: true })).toThrow()
+    }
+    newcomer.keepPlace()
+    newcomer.leavePlace()
+    holder.release()
+    expect(newcomer.tryTake()).toBe(true)
+    newcomer.release()
   })
 })
