@@ -7,6 +7,7 @@ import {
   durations,
   integer,
   longDuration,
+  reportFile,
   secretUrl,
   signingKey,
   size,
@@ -74,8 +75,14 @@ describe('a secret', () => {
     const schema = z.object(settings('heartbeatUrl', 'webhookUrl', 'webhookSecret'))
     const refused = () => parseFlags(schema, { [name]: value })
     expect(refused).toThrow(UsageError)
-    expect(refused).toThrow(/^What --\S+ got is not a /)
+    expect(refused).toThrow(/^The value of --\S+ is not a /)
     expect(refused).not.toThrow('T0KEN')
+  })
+
+  it('that may be repeated is refused by the value that is wrong', () => {
+    const schema = z.object({ report: z.array(flag(reportFile())) })
+    const refused = () => parseFlags(schema, { report: ['a.html', 'b.pdf'] })
+    expect(refused).toThrow(/^--report got "b.pdf", which is not a file that ends with/)
   })
 })
 

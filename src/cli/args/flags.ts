@@ -62,11 +62,15 @@ export function parseFlags<S extends z.ZodObject>(schema: S, raw: Record<string,
     )
   }
   if (Object.hasOwn(SETTINGS, key) && settingRow(key as SettingName).kind.isSecret === true) {
-    const message = `What ${name} got is not ${issue?.message ?? 'valid'}; it is not shown, as it may be a secret.`
+    const message = `The value of ${name} is not ${issue?.message ?? 'valid'}; it is not shown because it may be a secret.`
     throw new UsageError(message, `Give ${name} ${issue?.message ?? 'another value'}.`)
   }
+  // Of a flag that may be repeated, the one that is wrong.
+  const [, index] = issue?.path ?? []
+  const list = raw[key]
+  const value = Array.isArray(list) && typeof index === 'number' ? list[index] : list
   throw new UsageError(
-    `${name} got ${JSON.stringify(raw[key])}, which is not ${issue?.message ?? 'valid'}.`,
+    `${name} got ${JSON.stringify(value)}, which is not ${issue?.message ?? 'valid'}.`,
     `Give ${name} ${issue?.message ?? 'another value'}.`,
   )
 }

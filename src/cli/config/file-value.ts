@@ -35,7 +35,7 @@ export function fileValue(
       const quotes = typeof value === 'number' && text === undefined ? ' (put it in quotes)' : ''
       const message =
         isSecret && value !== null
-          ? `is not ${expectedBy(flag)}; the value is not shown, as it may be a secret`
+          ? `is not ${expectedBy(flag)}; the value is not shown because it may be a secret`
           : `${refusal(value, expectedBy(flag))}${quotes}`
       context.addIssue({ code: 'custom', message })
       return z.NEVER
