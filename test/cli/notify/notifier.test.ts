@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Notifier } from '../../../src/cli/notify/notifier.ts'
+import { Receiver } from '../../../src/cli/notify/receiver.ts'
 import type { Logger } from '../../../src/cli/output/logger.ts'
 import type { FleetStatus } from '../../../src/cli/watch/fleet-status.ts'
 import { StoreError } from '../../../src/core/store/index.ts'
@@ -18,6 +19,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await notifier.close([])
   vi.useRealTimers()
+  vi.restoreAllMocks()
   await listener.stop()
 })
 
@@ -38,6 +40,15 @@ const change = (one: FleetStatus, own: Partial<FleetStatus>, engine = {}): Fleet
 })
 const received = (path: string) => listener.received.filter((one) => one.path === path)
 const notices = () => received('/hook').map(({ body }) => JSON.parse(body))
+/**
+ * Counts heartbeats when they are sent. While one is under way no other is sent, so the arrivals
+ * alone would be the same with one too many.
+ */
+function heartbeatsSent(): () => number {
+  const send = vi.spyOn(Receiver.prototype, 'send')
+  return () => send.mock.calls.filter(([{ method }]) => method === 'GET').length
+}
+
 /** Two looks: as many as an incident needs. */
 const looks = () => vi.advanceTimersByTime(4000)
 
@@ -71,17 +82,21 @@ describe('what a watcher tells others', () => {
   })
 
   it('is a heartbeat a minute while every database is replicated, and none while one lags', async () => {
+    const sent = heartbeatsSent()
     notify(2, 1000)
     vi.advanceTimersByTime(60_000)
+    expect(sent()).toBe(0)
     notifier.started()
     vi.advanceTimersByTime(60_000)
-    await until(() => received('/ping').length === 1)
+    expect(sent()).toBe(1)
     await until(() => notifier.counts.heartbeats.success === 1)
     const [app, other] = run.databases
     run.databases = [app!, change(other!, {}, { lagMs: 1001 })]
     vi.advanceTimersByTime(60_000)
+    expect(sent()).toBe(1)
     run.databases = [app!, change(other!, {}, { lagMs: 999 })]
     vi.advanceTimersByTime(60_000)
+    expect(sent()).toBe(2)
     await until(() => notifier.counts.heartbeats.success === 2)
     expect(received('/ping')).toHaveLength(2)
     await until(() => notices().length === 2)
@@ -92,13 +107,16 @@ describe('what a watcher tells others', () => {
   })
 
   it('is no heartbeat of a watcher that stands by, whose monitor hears the other one', async () => {
+    const sent = heartbeatsSent()
     notify(1)
     notifier.started()
     const [app] = run.databases
     run.databases = [{ ...app!, state: 'standby', engine: undefined }]
     vi.advanceTimersByTime(120_000)
+    expect(sent()).toBe(0)
     run.databases = [app!]
     vi.advanceTimersByTime(60_000)
+    expect(sent()).toBe(1)
     await until(() => notifier.counts.heartbeats.success === 1)
     expect(received('/ping')).toHaveLength(1)
     expect(notices()).toEqual([])
