@@ -14,8 +14,11 @@ const SOURCE_CLI = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url
 const WRITER = fileURLToPath(new URL('../support/race-writer.ts', import.meta.url))
 const PATIENCE_MS = 60_000
 
-/** How a deploy goes: the old release ends in one of two ways, or the new one does. */
-const ENDS = ['clean', 'clean', 'killed', 'app fails', 'newcomer killed'] as const
+/**
+ * How a deploy goes: the old release ends in one of two ways, or the new one does. Each comes once
+ * in as many deploys, in random order.
+ */
+export const ENDS = ['clean', 'clean', 'killed', 'app fails', 'newcomer killed'] as const
 type End = (typeof ENDS)[number]
 
 export interface DeployReport {
@@ -123,6 +126,7 @@ class DeployRun {
   readonly #folder = mkdtempSync(join(tmpdir(), 'walsync deploy '))
   readonly #releases: Release[] = []
   #current: Release | undefined
+  #ends: End[] = []
 
   constructor(bin: string) {
     this.#bin = bin
@@ -139,7 +143,7 @@ class DeployRun {
 
   async deploy(): Promise<void> {
     const old = this.#current!
-    const end = ENDS[Math.floor(Math.random() * ENDS.length)]!
+    const end = this.#nextEnd()
     const newcomer = this.#release(end === 'app fails')
     const pauses = [old, newcomer].map(({ watcher }) => this.#pauseSometimes(watcher))
     if (end === 'app fails') {
@@ -212,6 +216,11 @@ class DeployRun {
     const release = new Release(this.#releases.length, this.#bin, this.#folder, fails)
     this.#releases.push(release)
     return release
+  }
+
+  #nextEnd(): End {
+    if (this.#ends.length === 0) this.#ends = [...ENDS]
+    return this.#ends.splice(Math.floor(Math.random() * this.#ends.length), 1)[0]!
   }
 
   async #pauseSometimes(watcher: RaceWatcher): Promise<void> {
