@@ -15,7 +15,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { startMinio } from '../servers/s3-servers.ts'
-import { serverPath } from '../servers/server-path.ts'
+import { serverPath, serversRequired } from '../servers/server-path.ts'
 import { type DocsBlock, neededBucket, shellBlocks } from '../support/docs-blocks.ts'
 import { BUILT_CLI } from '../support/e2e-cli.ts'
 import { groupsBelow } from '../support/process-groups.ts'
@@ -27,10 +27,13 @@ const pages = [
   ...readdirSync(`${root}docs/guides`).map((name) => `docs/guides/${name}`),
 ].filter((page) => shellBlocks(root + page).some(({ mode }) => mode === 'run'))
 
-describe.skipIf(!hasSqlite())('the shell blocks of the documentation (needs sqlite3)', () => {
+const lacksSqlite = !serversRequired() && !hasSqlite()
+
+describe.skipIf(lacksSqlite)('the shell blocks of the documentation (needs sqlite3)', () => {
   for (const page of pages) {
     const bucket = neededBucket(root + page)
-    const isSkipped = bucket !== undefined && serverPath('minio') === undefined
+    const lacksServer = bucket !== undefined && serverPath('minio') === undefined
+    const isSkipped = !serversRequired() && lacksServer
     // Most of the time is waiting, so the pages share it. Each has ports of its own.
     it.skipIf(isSkipped).concurrent(
       `${page} does what it says when it is typed from top to bottom${bucket ? ' (needs minio)' : ''}`,

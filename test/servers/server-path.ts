@@ -52,7 +52,8 @@ export function describeWithServers(
   }
 }
 
-function serversRequired(): boolean {
+/** Must everything that a test needs be there? Then what is missing is a failure, not a skip. */
+export function serversRequired(): boolean {
   const { CI = '', WALSYNC_REQUIRE_SERVERS = '' } = process.env
   return (CI !== '' && CI !== 'false' && CI !== '0') || WALSYNC_REQUIRE_SERVERS === '1'
 }
