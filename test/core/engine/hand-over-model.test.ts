@@ -25,9 +25,13 @@ describe('the hand-over model', () => {
   })
 
   it('fences nobody while no one takes over by force', () => {
-    const { fault, steps } = explore(handOverModel({ ...RULES, takeOver: false }), LIMIT)
+    const peaceful = { ...RULES, takeOver: false }
+    const { fault, steps } = explore(handOverModel(peaceful), LIMIT)
     expect(fault).toBeUndefined()
     expect(steps.fenced ?? 0).toBe(0)
+    // The lock alone sees to that.
+    const unlocked = explore(handOverModel({ ...peaceful, hasLock: false }), LIMIT)
+    expect(unlocked.steps.fenced).toBeGreaterThan(0)
   })
 
   it.each([
