@@ -227,9 +227,13 @@ export class WalTracker {
       timeoutMs,
     )
     try {
-      await this.#starting
-      await this.#running
-      await upkeepEnded
+      try {
+        await this.#starting
+        await this.#running
+      } finally {
+        // Also after fencing: what upkeep has made on this machine must be gone when this ends.
+        await upkeepEnded
+      }
       const isHeld = this.#lifecycle.replicator !== undefined || this.#lifecycle.isIdle
       await this.#loop.checkFiles()
       if (isHeld && this.#lifecycle.mustOpen()) this.open()

@@ -1,11 +1,14 @@
+import { readdirSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { listEpochs } from '../../../src/core/replica/writer-claim/claim-store.ts'
 import { add, expectLatest, fencedBy, fill, open, Shared, told } from '../../support/fencing-rig.ts'
+import { until } from '../../support/until.ts'
 
 afterEach(() => {
   vi.restoreAllMocks()
+  vi.unstubAllEnvs()
 })
 
 describe('a newer writer', () => {
@@ -35,6 +38,31 @@ describe('a newer writer', () => {
     await two.stop()
     await expectLatest(two, other)
     expect(await shared.epochs()).toEqual(['1.claim', '1.end', '2.claim', '2.end'])
+    db.close()
+    other.close()
+  })
+
+  it('does not keep the older one from removing the copy that its restore drill has made', async () => {
+    await using shared = new Shared()
+    const one = shared.rig()
+    const db = open(one)
+    fill(db)
+    vi.stubEnv('TMPDIR', one.folder)
+    const copies = () => readdirSync(one.folder).filter((name) => name.includes('scratch'))
+    const endless = 'WITH n (i) AS (VALUES (1) UNION ALL SELECT 1 FROM n) SELECT max(i) FROM n'
+    await one.start({ drill: { intervalMs: 20, assertions: [endless], maxAgeMs: undefined } })
+    await one.synced()
+    await until(() => copies().length > 0)
+    const two = shared.copyOf(one)
+    const other = open(two)
+    await two.start()
+    await two.synced()
+    add(db)
+    await fencedBy(one)
+    expect(copies(), 'inconclusive: the drill has ended').toHaveLength(1)
+    await expect(one.engine.stop(10_000)).rejects.toMatchObject({ code: 'TakenOver' })
+    // The process ends now, and nothing removes the copy later.
+    expect(copies()).toEqual([])
     db.close()
     other.close()
   })
