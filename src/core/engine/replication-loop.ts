@@ -98,8 +98,6 @@ export class ReplicationLoop {
         // During the pause after an error only uploads continue. A file event does not shorten it.
         this.#writer.shipper.startNext(now)
         waitMs = this.#pause.left(now) > 0 ? await this.#whilePaused(now) : await this.#turn(now)
-        const after = this.#now()
-        waitMs = Math.min(waitMs, this.#parts.upkeep.dueAt(after) - after)
       } catch (error) {
         waitMs = await this.#recover(error)
       }
@@ -136,15 +134,28 @@ export class ReplicationLoop {
     )
   }
 
-  /** The files are checked every poll interval, whatever failed. */
+  /**
+   * The files are checked every poll interval, whatever failed. Upkeep waits until the pause is
+   * over, and must not be waited for: a loop that wakes for it would find nothing to do.
+   */
   async #whilePaused(now: number): Promise<number> {
+    const { upkeep } = this.#parts
+    // Throws if upkeep has met a newer writer.
+    upkeep.dueAt(now)
     await this.#checkFilesIfDue(now)
     return Math.min(this.#pollMs, this.#pause.left(now))
   }
 
   /** Does whatever is due. Returns how long to wait before the next turn, in milliseconds. */
   async #turn(now: number): Promise<number> {
-    this.#parts.upkeep.runDue(now)
+    const { upkeep } = this.#parts
+    upkeep.runDue(now)
+    const waitMs = await this.#replicate(now)
+    const after = this.#now()
+    return Math.min(waitMs, upkeep.dueAt(after) - after)
+  }
+
+  async #replicate(now: number): Promise<number> {
     await this.#checkFilesIfDue(now)
     if (!(await this.#lifecycle.closeLeftover())) return this.#pollMs
     if (this.#lifecycle.mustOpen()) this.open()

@@ -1,7 +1,8 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { expect, it, vi } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { Backoff } from '../../../src/core/async/backoff.ts'
+import { Wakeup } from '../../../src/core/async/wakeup.ts'
 import { DatabaseError } from '../../../src/core/db/index.ts'
 import { failureEvent } from '../../../src/core/engine/events.ts'
 import {
@@ -99,6 +100,25 @@ it('a failed merge is in the status until upkeep continues', async () => {
   await until(() => rig.count('maintenance-recovered') > 0)
   expect(rig.engine.status()[0]!.lastError).toBeUndefined()
   db.close()
+})
+
+it('a database that fails is left alone between attempts, even if upkeep is due', async () => {
+  await using rig = new ReplicaRig()
+  const db = rig.open()
+  db.exec('CREATE TABLE t (a)')
+  await rig.start({ verifyIntervalMs: 30, pollIntervalMs: 20 })
+  await rig.synced()
+  db.close()
+  writeFileSync(`${rig.path}.other`, 'not a database')
+  renameSync(`${rig.path}.other`, rig.path)
+  await until(() => rig.count('database-error') > 1)
+  const sleep = vi.spyOn(Wakeup.prototype, 'sleep')
+  const verified = rig.count('verified')
+  await until(() => rig.count('database-error') > 4)
+  expect(rig.count('verified'), 'inconclusive: upkeep was never due').toBeGreaterThan(verified)
+  // One for each poll interval, and a few at the end of each pause.
+  expect(sleep.mock.calls.length).toBeLessThan(500)
+  sleep.mockRestore()
 })
 
 it('a database that has gone is waited for since then; one that was never there is not missing', async () => {
