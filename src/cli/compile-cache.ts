@@ -21,18 +21,34 @@ export function keepCompiled(env: Readonly<Record<string, string | undefined>>):
  * Makes a folder in one that is ours: under sudo, a home may be that of a user who must not give code
  * to root. One level at a time, because Node's own `mkdir -p` never returns in `/proc` (24.21).
  *
- * @returns undefined if it cannot be made
+ * @returns undefined if it cannot be made, or if somebody else could put code there
  */
 function makeIn(base: string, ...names: readonly string[]): string | undefined {
   let folder = base
   try {
-    if (!isAbsolute(base) || statSync(base).uid !== process.getuid?.()) return undefined
+    if (!isAbsolute(base) || !isOurs(base)) return undefined
     for (const name of names) {
       folder = join(folder, name)
       if (!existsSync(folder)) mkdirSync(folder, 0o700)
+      if (!isOurs(folder)) return undefined
     }
+    return isForAll(folder) ? undefined : folder
   } catch {
     return undefined
   }
-  return folder
 }
+
+/** Can nobody else replace what is ours in it? In a folder such as `/tmp`, which has the sticky bit, nobody can. */
+function isOurs(folder: string): boolean {
+  const { uid, mode } = statSync(folder)
+  return uid === process.getuid?.() && (!isForAll(folder) || (mode & STICKY) !== 0)
+}
+
+/** May others make files in it? */
+function isForAll(folder: string): boolean {
+  return (statSync(folder).mode & WRITABLE_BY_OTHERS) !== 0
+}
+
+const STICKY = 0o1000
+/** By the group as well: who is in it is not known here. */
+const WRITABLE_BY_OTHERS = 0o022
