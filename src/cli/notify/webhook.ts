@@ -32,7 +32,7 @@ export class Webhook {
   /** Ends pauses, not requests. */
   readonly #hurry = new AbortController()
   readonly #end = new AbortController()
-  /** Notices lost since the last one that arrived. */
+  /** Lost notices that none that has arrived speaks of. */
   #lost = 0
   #running: Promise<void> | undefined
 
@@ -66,12 +66,14 @@ export class Webhook {
 
   async #sendAll(): Promise<void> {
     for (let notice = this.#waiting[0]; notice !== undefined; notice = this.#waiting[0]) {
-      const reason = await this.#send(notice)
+      // More can be lost while this one is on its way: only those that it speaks of are told by it.
+      const lostBefore = this.#lost
+      const reason = await this.#send(notice, lostBefore)
       if (this.#end.signal.aborted) return
       this.#waiting.shift()
       if (reason === undefined) {
         this.#counts.delivered += 1
-        this.#lost = 0
+        this.#lost -= lostBefore
       } else {
         this.#counts.failed += 1
         this.#lost += 1
@@ -82,11 +84,11 @@ export class Webhook {
   }
 
   /** @returns why it was given up */
-  async #send(notice: Notice): Promise<string | undefined> {
+  async #send(notice: Notice, lostBefore: number): Promise<string | undefined> {
     const { receiver, key, firstPauseMs = FIRST_PAUSE_MS } = this.#parts
     const pauses = new Backoff({ firstMs: firstPauseMs, maxMs: MAX_PAUSE_MS, patient: true })
     // The same bytes at each try.
-    const body = jsonLine({ ...notice, lostBefore: this.#lost }).trimEnd()
+    const body = jsonLine({ ...notice, lostBefore }).trimEnd()
     for (let tries = 1; ; tries++) {
       const headers = {
         'content-type': 'application/json',

@@ -94,6 +94,30 @@ describe('a webhook', () => {
     expect(bodies().map(({ id }) => id)).toEqual([all[0], ...all.slice(31)].map((n) => n!.id))
   })
 
+  it('tells of what was lost while a message was on its way with the one after it', async () => {
+    listener.answer = 'hang'
+    const hook = webhook()
+    const all = Array.from({ length: 103 }, () => notice())
+    hook.add(all[0]!)
+    await until(() => listener.open.size === 1)
+    for (const each of all.slice(1)) hook.add(each)
+    expect(hook.counts.dropped).toBe(3)
+    listener.answer = 200
+    for (const response of listener.open) response.end()
+    await until(() => hook.counts.delivered === 100)
+    const told = bodies().map(({ lostBefore }) => lostBefore)
+    expect(told).toEqual([0, 3, ...Array.from({ length: 98 }, () => 0)])
+  })
+
+  it('takes a password with a % in its URL as it is', async () => {
+    const hook = webhook(listener.url(PATH).replace('://', '://me:100%sure@'))
+    hook.add(notice())
+    await until(() => hook.counts.delivered === 1)
+    const authorization = `Basic ${Buffer.from('me:100%sure').toString('base64')}`
+    expect(listener.received[0]?.headers).toMatchObject({ authorization })
+    expect(listener.received[0]?.path).toBe(PATH)
+  })
+
   it('is given a short time for what waits when the process ends', async () => {
     listener.answer = 'hang'
     const hook = webhook()
