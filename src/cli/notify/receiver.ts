@@ -59,8 +59,17 @@ export class Receiver {
 
 function basicAuth({ username, password }: URL): Record<string, string> {
   if (username === '' && password === '') return {}
-  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  const pair = `${decoded(username)}:${decoded(password)}`
   return { Authorization: `Basic ${Buffer.from(pair).toString('base64')}` }
+}
+
+/** A `%` that begins no escape stands for itself: passwords are pasted as they are. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
 
 function refused(status: number): string {
