@@ -1,3 +1,6 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { outputPaths } from '../../src/cli/commands/output-paths.ts'
 import { encodeSegment } from '../../src/core/store/index.ts'
@@ -45,6 +48,23 @@ describe('the file of a replica in a folder', () => {
     const refused = expect.stringContaining('as would another one')
     expect(problems(['a', 'b', 'A'], true)).toEqual([refused, undefined, refused])
     expect(problems(['', 'backups'], false)).toEqual([refused, refused])
+  })
+
+  it('is not shared through a link that is in the folder already', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'walsync-links-'))
+    mkdirSync(join(folder, 'b'))
+    symlinkSync('b', join(folder, 'a'))
+    const prefixes = ['a/x', 'b/x', 'a/new/y', 'b/new/y', 'a/z']
+    const paths = outputPaths(prefixes, { ...options, folder })
+    rmSync(folder, { recursive: true })
+    const refused = expect.stringContaining('as would another one')
+    expect(paths.map(({ error }) => error?.message)).toEqual([...Array(4).fill(refused), undefined])
+  })
+
+  it.each(['-wal', '-shm', '-journal'])('has no folder next to it that ends in %s', (suffix) => {
+    const [outer, inner] = outputPaths(['a', `a.db${suffix}/x`], options)
+    expect(outer).toEqual({ path: '/out/a.db' })
+    expect(inner?.error?.message).toContain(`needs the folder /out/a.db${suffix}`)
   })
 
   it('is never the folder of another one', () => {

@@ -1,4 +1,5 @@
-import { dirname, join } from 'node:path'
+import { realpathSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { decodeSegment } from '../../core/store/index.ts'
 import { displayName } from '../args/replica-names.ts'
 import { parseReplicaUrl } from '../args/replica-url.ts'
@@ -24,7 +25,8 @@ export interface OutputPathOptions {
  * The file of each replica in a folder: its name with `.db` at the end, which is the inverse of how a
  * replica is named after its database. The folders of a nested name stay.
  *
- * A name that does not stay inside the folder is refused, and so are two that mean one file.
+ * A name that does not stay inside the folder is refused, and so are two that mean one file, also
+ * by links that are there already.
  *
  * @param prefixes of replicas under the URL; empty text for the one at the URL itself
  * @returns one for each prefix, in their order
@@ -33,7 +35,14 @@ export function outputPaths(
   prefixes: readonly string[],
   { folder, bucket, cwd, foldsCase }: OutputPathOptions,
 ): OutputPath[] {
-  const keyOf = (path: string) => (foldsCase ? path.normalize('NFC').toLowerCase() : path)
+  const reals = new Map<string, string>()
+  const keyOf = (path: string) => {
+    const at = dirname(path)
+    const real = reals.get(at) ?? realPath(at)
+    reals.set(at, real)
+    const key = join(real, basename(path))
+    return foldsCase ? key.normalize('NFC').toLowerCase() : key
+  }
   const paths = prefixes.map((prefix) => {
     const parts = prefix === '' ? [lastPart(bucket, cwd)] : prefix.split('/').map(decodeSegment)
     return parts.every(isFileName) ? `${join(folder, ...parts)}.db` : undefined
@@ -48,7 +57,7 @@ export function outputPaths(
     if ((users.get(keyOf(path)) ?? []).length > 1) {
       return refuse(`would be written to ${path}, as would another one`)
     }
-    const taken = foldersOf(path, folder).find((at) => users.has(keyOf(at)))
+    const taken = foldersOf(path, folder).find((at) => users.has(keyOf(at.replace(SIDECAR, ''))))
     if (taken === undefined) return { path }
     return refuse(`needs the folder ${taken}, which is the file of another one`)
   })
@@ -66,6 +75,19 @@ function lastPart(bucket: string, cwd: string): string {
     return decodeURIComponent(last ?? host)
   } catch {
     return last ?? host
+  }
+}
+
+/** A folder of this name makes a database unusable, as SQLite opens a file of this name with it. */
+const SIDECAR = /-(?:wal|shm|journal)$/
+
+/** Without links; what does not exist yet has none. */
+function realPath(folder: string): string {
+  try {
+    return realpathSync(folder)
+  } catch {
+    const parent = dirname(folder)
+    return parent === folder ? folder : join(realPath(parent), basename(folder))
   }
 }
 
