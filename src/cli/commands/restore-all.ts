@@ -22,6 +22,7 @@ import { OtherFormats, type OtherReplica } from './other-formats.ts'
 import { type OutputPath, outputPaths } from './output-paths.ts'
 import { type DatabaseOutcome, exitCodeOfAll, restoreAllText } from './restore-all-report.ts'
 import type { RestoreFlags } from './restore-flags.ts'
+import { refuseSharedFiles } from './shared-files.ts'
 
 /** Databases restored at a time; each reads up to `--parallelism` parts of 2 MiB at a time. */
 const DATABASES_AT_ONCE = 4
@@ -56,7 +57,7 @@ export async function restoreAll(context: CommandContext, flags: RestoreFlags): 
   // Each counts the same: how many bytes there are in all is known only when the last one is planned.
   for (const part of parts) part(0, 1)
   const run = new RestoreAll(context, flags, opened)
-  const outcomes = replicas.map(({ name }): DatabaseOutcome => ({ name, outcome: 'interrupted' }))
+  let outcomes = replicas.map(({ name }): DatabaseOutcome => ({ name, outcome: 'interrupted' }))
   try {
     await mapParallel(replicas, DATABASES_AT_ONCE, async (replica, i) => {
       const part = parts[i] as (done: number, total: number) => void
@@ -66,6 +67,7 @@ export async function restoreAll(context: CommandContext, flags: RestoreFlags): 
   } finally {
     progress.stop()
     await run.folders.removeEmpty()
+    outcomes = refuseSharedFiles(outcomes)
     const report = { store, folder, databases: outcomes }
     output.result(report, restoreAllText(report))
   }
