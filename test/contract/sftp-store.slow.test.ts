@@ -47,6 +47,15 @@ describeWithServers(['sftp-store', 'sshd'], 'the SFTP store, with a real OpenSSH
     expect([...new Set(skips)].filter((reason) => !(reason in SKIPS))).toEqual([])
   }, 600_000)
 
+  it('survives the loss of its connection', async () => {
+    const args = ['--test', '--test-reporter=tap', 'test/connection.test.js']
+    const env = { PATH: process.env.PATH ?? '', HOME: folder }
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: plugin, env })
+    expect(stdout).toMatch(/^# pass [1-9]/m)
+    expect(stdout).toMatch(/^# fail 0$/m)
+    expect(stdout).toMatch(/^# skipped 0$/m)
+  }, 120_000)
+
   it('is loaded by name: two watchers fence each other, and the replica is restored', async () => {
     const project = join(folder, 'project')
     mkdirSync(join(project, 'node_modules'), { recursive: true })

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import ssh2 from 'ssh2'
+import { RemoteFile } from './remote-file.js'
+import { untilAborted } from './until-aborted.js'
 
 /** One SSH connection, opened by the first call and again after it was lost. */
 export class Connection {
@@ -21,15 +23,20 @@ export class Connection {
    * @param {AbortSignal | undefined} signal gives up waiting; the server may still do it
    */
   async request(signal, method, ...args) {
-    const { sftp, lost } = await untilAborted(this.#connected(), signal)
-    const answer = new Promise((resolve, reject) => {
-      sftp[method](...args, (error, value) => (error ? reject(error) : resolve(value)))
-    })
+    const session = await untilAborted(this.#connected(), signal)
+    return await untilAborted(answerOf(session, method, args), signal)
+  }
+
+  /** Opens a file. Whoever gets one closes it, with `closeLater`. */
+  async openFile(signal, path, flags) {
+    const session = await untilAborted(this.#connected(), signal)
+    const request = (method, ...args) => answerOf(session, method, args)
+    const file = request('open', path, flags).then((handle) => new RemoteFile(handle, request))
     try {
-      return await untilAborted(untilAborted(answer, lost), signal)
+      return await untilAborted(file, signal)
     } catch (error) {
       // A file that is opened after all must be closed, or the server runs out of them.
-      if (method === 'open') answer.then((handle) => sftp.close(handle, () => {})).catch(() => {})
+      file.then((late) => late.closeLater()).catch(() => {})
       throw error
     }
   }
@@ -56,21 +63,27 @@ export class Connection {
     const lost = new AbortController()
     const closed = new Promise((resolve) => client.once('close', resolve))
     return new Promise((resolve, reject) => {
-      client.on('error', reject)
-      client.on('close', () => {
-        const error = Object.assign(new Error('the connection was lost'), {
-          level: 'client-socket',
-        })
-        lost.abort(error)
-        reject(error)
+      const lose = () => {
+        if (lost.signal.aborted) return
+        lost.abort(lostError())
+        reject(lost.signal.reason)
         this.#open = undefined
-      })
+      }
+      client.on('error', reject)
+      client.on('close', lose)
       client.on('ready', () => {
         // Requests are small and one waits for the other.
         client.setNoDelay(true)
         client.sftp((error, sftp) => {
-          if (error) reject(error)
-          else resolve({ client, sftp, lost: lost.signal, closed })
+          if (error) return reject(error)
+          // A server may end SFTP and keep the connection: nothing would be answered any more.
+          for (const event of ['error', 'end', 'close']) {
+            sftp.on(event, () => {
+              lose()
+              client.end()
+            })
+          }
+          resolve({ client, sftp, lost: lost.signal, closed })
         })
       })
       client.connect({
@@ -88,19 +101,19 @@ function fingerprint(key) {
   return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`
 }
 
-/** Leaves no listener on the signal. */
-async function untilAborted(promise, signal) {
-  if (signal === undefined) return await promise
-  promise.catch(() => {})
-  signal.throwIfAborted()
-  let stop
-  const aborted = new Promise((_, reject) => {
-    stop = () => reject(signal.reason)
-    signal.addEventListener('abort', stop, { once: true })
+/** The answer to a request, or the loss of the connection that it was sent on. */
+function answerOf({ sftp, lost }, method, args) {
+  const answer = new Promise((resolve, reject) => {
+    lost.throwIfAborted()
+    // ssh2 ends what is unanswered with an error that has neither a code nor a level.
+    const fail = (error) => reject(error.message === NO_ANSWER ? lostError() : error)
+    sftp[method](...args, (error, value) => (error ? fail(error) : resolve(value)))
   })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', stop)
-  }
+  return untilAborted(answer, lost)
+}
+
+const NO_ANSWER = 'No response from server'
+
+function lostError() {
+  return Object.assign(new Error('the connection was lost'), { level: 'client-socket' })
 }

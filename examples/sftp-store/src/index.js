@@ -24,7 +24,10 @@ export const provider = {
 function settingsOf(url, env) {
   const root = decodeURIComponent(url.pathname).replace(/\/+$/, '')
   if (url.hostname === '' || root === '') {
-    throw refusal(`${url.href} names no folder on a host.`, 'Write sftp://host/absolute/folder.')
+    throw refusal(
+      `sftp://${url.host}${url.pathname} names no folder on a host.`,
+      'Write sftp://host/absolute/folder.',
+    )
   }
   const need = (name, what) => {
     if (env[name]) return env[name]

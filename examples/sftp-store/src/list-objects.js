@@ -1,5 +1,5 @@
 import { isKey, isStoreError } from 'walsync/store'
-import { closeLater, openObject } from './object-file.js'
+import { openObject } from './object-file.js'
 import { isStatus, NO_SUCH_FILE } from './store-errors.js'
 
 /** Files whose first line is read at the same time. */
@@ -46,7 +46,7 @@ async function namesIn(connection, path, signal) {
 async function infoOf(connection, root, key, signal) {
   try {
     const object = await openObject(connection, `${root}/${key}`, key, signal)
-    if (object !== undefined) closeLater(connection, object.handle)
+    object?.file.closeLater()
     return object?.info
   } catch (error) {
     if (isStoreError(error) && error.code === 'Corrupted') return undefined

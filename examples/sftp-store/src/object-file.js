@@ -16,38 +16,38 @@ export function newHeader(createdAt) {
 }
 
 /**
- * Opens an object. Whoever gets one closes its handle, with `closeLater`.
+ * Opens an object. Whoever gets one closes its file, with `closeLater`.
  *
  * @returns `undefined` if there is no such file, or a folder of that name
  */
 export async function openObject(connection, path, key, signal) {
-  const handle = await connection.request(signal, 'open', path, 'r').catch((error) => {
+  const file = await connection.openFile(signal, path, 'r').catch((error) => {
     if (isStatus(error, NO_SUCH_FILE)) return undefined
     throw error
   })
-  if (handle === undefined) return undefined
+  if (file === undefined) return undefined
   try {
     // At the same time: on a distant server each answer takes long. Reading a folder fails.
     const [attributes, line] = await Promise.all([
-      connection.request(signal, 'fstat', handle),
-      readAt(connection, handle, 0, HEADER_BYTES, signal).catch((error) => error),
+      file.request(signal, 'fstat'),
+      readAt(file, 0, HEADER_BYTES, signal).catch((error) => error),
     ])
-    if (!attributes.isFile()) return closeLater(connection, handle)
+    if (!attributes.isFile()) return file.closeLater()
     if (line instanceof Error) throw line
-    return { handle, info: infoOf(key, attributes, line.toString('latin1')) }
+    return { file, info: infoOf(key, attributes, line.toString('latin1')) }
   } catch (error) {
-    closeLater(connection, handle)
+    file.closeLater()
     throw error
   }
 }
 
 /** Exactly these bytes of a file. @throws StoreError `Corrupted` if it ends before */
-export async function readAt(connection, handle, position, length, signal) {
+export async function readAt(file, position, length, signal) {
   const buffer = Buffer.alloc(length)
   let done = 0
   while (done < length) {
     const rest = [buffer, done, length - done, position + done]
-    const count = await connection.request(signal, 'read', handle, ...rest).catch((error) => {
+    const count = await file.request(signal, 'read', ...rest).catch((error) => {
       if (isStatus(error, 1)) return 0
       throw error
     })
@@ -55,11 +55,6 @@ export async function readAt(connection, handle, position, length, signal) {
     done += count
   }
   return buffer
-}
-
-/** Nothing depends on the answer. @returns undefined */
-export function closeLater(connection, handle) {
-  connection.request(undefined, 'close', handle).catch(() => {})
 }
 
 function infoOf(key, { size, mtime }, line) {

@@ -1,6 +1,6 @@
 import { resolveRange, StoreError } from 'walsync/store'
 import { listObjects } from './list-objects.js'
-import { closeLater, HEADER_BYTES, openObject, readAt } from './object-file.js'
+import { HEADER_BYTES, openObject, readAt } from './object-file.js'
 import { FAILURE, isStatus, mapSftpError, NO_SUCH_FILE } from './store-errors.js'
 import { kindOf, missingRoot, writeObject } from './write-object.js'
 
@@ -45,17 +45,21 @@ export class SftpDriver {
       await this.#assertRoot('get')
       throw new StoreError('NotFound', `There is no object ${key}.`, { op: 'get', key })
     }
-    const { handle, info } = object
+    const { file, info } = object
     try {
       if (ifMatch !== undefined && ifMatch !== info.version) {
         throw new StoreError('PreconditionFailed', `${key} is another version.`, { op: 'get', key })
       }
       const { start, end } = resolveRange(key, range, info.size)
-      const chunks = this.#chunks(handle, start, end, signal)
-      if (end - start > CHUNK_BYTES) return { info, range: { start, end }, body: chunks }
+      const chunks = this.#chunks(file, start, end, signal)
+      if (end - start > CHUNK_BYTES) {
+        // A loop that never starts does not end either.
+        signal.addEventListener('abort', () => file.closeLater(), { once: true })
+        return { info, range: { start, end }, body: chunks }
+      }
       return { info, range: { start, end }, body: Buffer.concat(await Array.fromAsync(chunks)) }
     } catch (error) {
-      closeLater(this.#connection, handle)
+      file.closeLater()
       throw error
     }
   }
@@ -63,7 +67,7 @@ export class SftpDriver {
   async head(key, { signal }) {
     const object = await openObject(this.#connection, `${this.#root}/${key}`, key, signal)
     if (object === undefined) await this.#assertRoot('head')
-    else closeLater(this.#connection, object.handle)
+    else object.file.closeLater()
     return object?.info
   }
 
@@ -95,14 +99,14 @@ export class SftpDriver {
   }
 
   /** The open file is of one version, whatever replaces its name meanwhile. */
-  async *#chunks(handle, start, end, signal) {
+  async *#chunks(file, start, end, signal) {
     try {
       for (let at = start; at < end; at += CHUNK_BYTES) {
         const length = Math.min(CHUNK_BYTES, end - at)
-        yield await readAt(this.#connection, handle, HEADER_BYTES + at, length, signal)
+        yield await readAt(file, HEADER_BYTES + at, length, signal)
       }
     } finally {
-      closeLater(this.#connection, handle)
+      file.closeLater()
     }
   }
 

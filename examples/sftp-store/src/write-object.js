@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { StoreError } from 'walsync/store'
-import { closeLater, HEADER_BYTES, newHeader } from './object-file.js'
+import { HEADER_BYTES, newHeader } from './object-file.js'
 import { FAILURE, isStatus, NO_SUCH_FILE } from './store-errors.js'
 
 const STAGING = '.walsync-tmp'
@@ -26,8 +26,8 @@ async function discard(connection, staged) {
 }
 
 async function stage(connection, root, staged, header, body, signal) {
-  const open = () => connection.request(signal, 'open', staged, 'wx')
-  const handle = await open().catch(async (error) => {
+  const open = () => connection.openFile(signal, staged, 'wx')
+  const file = await open().catch(async (error) => {
     if (!isStatus(error, NO_SUCH_FILE)) throw error
     await makeFolders(connection, root, `${STAGING}/x`)
     return await open()
@@ -36,7 +36,7 @@ async function stage(connection, root, staged, header, body, signal) {
     let position = 0
     const write = async (bytes) => {
       const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-      await connection.request(signal, 'write', handle, data, 0, data.length, position)
+      await file.request(signal, 'write', data, 0, data.length, position)
       position += data.length
     }
     let first = header
@@ -45,10 +45,10 @@ async function stage(connection, root, staged, header, body, signal) {
       first = undefined
     }
     if (first !== undefined) await write(first)
-    await connection.request(signal, 'ext_openssh_fsync', handle)
+    await file.request(signal, 'ext_openssh_fsync')
     return position - HEADER_BYTES
   } finally {
-    closeLater(connection, handle)
+    file.closeLater()
   }
 }
 

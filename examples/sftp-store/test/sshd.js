@@ -51,6 +51,7 @@ Subsystem sftp internal-sftp
     },
     /** A key that the server does not know. */
     strangersKey: join(base, 'stranger'),
+    pid: child.pid,
     stop: () => void child.kill('SIGTERM'),
   }
 }
