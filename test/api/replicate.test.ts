@@ -158,6 +158,32 @@ console.log(replica.status().pid)`,
     expect(seen.every(({ time }) => !Number.isNaN(time.getTime()))).toBe(true)
   })
 
+  it('refuses to wait while another process replicates the file, and replicates after that', async () => {
+    const first = await start()
+    const second = await replicate(path, url, { logLevel: 'silent' })
+    try {
+      insert()
+      for (const asked of [second.wait(), second.sync()]) {
+        await expect(asked).rejects.toMatchObject({ code: 'Standby' })
+      }
+      await first.wait()
+      await first.stop()
+      insert()
+      await until(() =>
+        second.wait().then(
+          () => true,
+          ({ code }: ReplicationError) => {
+            expect(code).toBe('Standby')
+            return false
+          },
+        ),
+      )
+      expect(await restoredRows()).toBe(2)
+    } finally {
+      await second.stop()
+    }
+  })
+
   it('ends a wait after its timeout, and when its signal aborts', async () => {
     const one = await start({ syncInterval: '1h', flags: ['--sync-burst', '1'] })
     insert()
