@@ -1,9 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import type { Server, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { restoreIfMissing } from '../../src/api/index.ts'
 import { installExample } from '../servers/example-packages.ts'
@@ -52,6 +55,29 @@ describeWithServers(['durable-orders'], 'the applications of examples/durable-or
     },
     120_000,
   )
+
+  it('Express cuts off an answer that began before its commit was safe, and answers the next one', async () => {
+    const load = async (path: string) => await import(pathToFileURL(join(project, path)).href)
+    const { default: express } = await load('node_modules/express/index.js')
+    const { durable } = await load('src/durable-express.js')
+    const replica = { wait: () => Promise.reject(new Error('not in time')) }
+    const app = express().set('env', 'test')
+    app.get('/stream', durable(replica), (_: unknown, response: ServerResponse) => {
+      response.write('begun')
+      response.end('done')
+    })
+    app.get('/', (_: unknown, response: ServerResponse) => response.end('alive'))
+    const server: Server = app.listen(0, '127.0.0.1')
+    try {
+      await once(server, 'listening')
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+      await expect(fetch(`${url}/stream`).then((one) => one.text())).rejects.toThrow('terminated')
+      expect(await (await fetch(url)).text()).toBe('alive')
+    } finally {
+      server.closeAllConnections()
+      server.close()
+    }
+  })
 
   it.concurrent.each(APPS)(
     `%s loses no order that it answered, after ${KILLS} kills`,
@@ -126,8 +152,8 @@ class OrdersApp {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ item }),
     })
-    const text = await response.text()
-    return [response.status, text.startsWith('{') ? JSON.parse(text) : text]
+    const isJson = response.headers.get('content-type')?.startsWith('application/json')
+    return [response.status, isJson ? await response.json() : await response.text()]
   }
 
   async stop(): Promise<number | null> {

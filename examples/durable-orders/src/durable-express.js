@@ -7,11 +7,14 @@ export const durable = (replica, policy) => (_request, response, next) => {
   response.end = (...args) => {
     response.end = end
     if (response.statusCode >= 400) return end(...args)
-    durability(replica, policy).then((status) => {
-      response.status(status ?? response.statusCode)
-      if (status !== 503) return end(...args)
-      response.json({ error: 'The order is not safe yet. Try again.' })
-    }, next)
+    durability(replica, policy)
+      .then((status) => {
+        response.status(status ?? response.statusCode)
+        if (status !== 503) return end(...args)
+        response.json({ error: 'The order is not safe yet. Try again.' })
+      })
+      // Express cuts off an answer that has already begun.
+      .catch(next)
     return response
   }
   next()

@@ -7,6 +7,8 @@ export const durable = (replica, policy) => async (c, next) => {
   if (c.res.status >= 400) return
   const status = await durability(replica, policy)
   if (status === 503) c.res = c.json({ error: 'The order is not safe yet. Try again.' }, 503)
-  else if (status !== undefined) c.res = new Response(c.res.body, { ...c.res, status })
+  else if (status !== undefined) {
+    c.res = new Response(c.res.body, { status, headers: c.res.headers })
+  }
 }
 // #endregion
