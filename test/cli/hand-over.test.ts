@@ -3,6 +3,9 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { databaseSettings } from '../../src/cli/args/database-settings.ts'
+import { HandOver } from '../../src/cli/watch/hand-over.ts'
+import { HandOverLock } from '../../src/core/db/index.ts'
 import { until } from '../support/until.ts'
 import { type RunningCli, runCli, scratchFolder, startCli } from './run-cli.ts'
 
@@ -180,5 +183,35 @@ describe('a second watcher of the same file', () => {
     const { stdout } = await second.ended
     expect(stdout).not.toContain('"event":"fenced"')
     expect(await restored()).toEqual(rows())
+  })
+})
+
+describe('a watcher that ends', () => {
+  const replica = 'file:///r/app'
+  it('waits for a successor that has many databases and comes back to this one late', async () => {
+    const path = join(cwd, 'app.db')
+    const names = { name: 'app', prefix: 'app', path, replica, bucket: '/r' }
+    const handOver = new HandOver((_, error) => {
+      throw error
+    })
+    expect(handOver.take({ ...names, settings: databaseSettings({}) }, 0)).toBe(true)
+    const successor = new HandOverLock(path, replica)
+    expect(successor.tryTake()).toBe(false)
+    successor.keepPlace()
+    let isOver = false
+    const passed = handOver.passOn().then(() => {
+      isOver = true
+    })
+    // One with 3,000 databases takes this long from one check to the next.
+    await delay(1500)
+    expect(isOver).toBe(false)
+    expect(successor.tryTake()).toBe(true)
+    successor.announce('preparing')
+    successor.leavePlace()
+    await delay(100)
+    expect(isOver).toBe(false)
+    successor.announce('ready')
+    await passed
+    successor.release()
   })
 })

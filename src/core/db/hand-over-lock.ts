@@ -37,8 +37,11 @@ export class LockUnavailableError extends Error {
 
 /** SQLITE_BUSY and SQLITE_LOCKED. */
 const BUSY: ReadonlySet<number> = new Set([5, 6])
-/** A place that was renewed longer ago belongs to a process that is gone, in milliseconds. */
-const PLACE_MS = 2000
+/**
+ * A place that was renewed longer ago belongs to a process that is gone, in milliseconds. With
+ * thousands of databases a process that waits comes back to each of them only after seconds.
+ */
+const PLACE_MS = 5000
 /** Each renewal wakes processes that watch the folder, so there are not more than needed. */
 const RENEW_MS = 500
 /** How many links to a file that does not exist (yet) are followed. */

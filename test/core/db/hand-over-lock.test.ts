@@ -47,6 +47,9 @@ describe('a hand-over lock', () => {
     holder.tryTake()
     new HandOverLock(database, 'a').keepPlace()
     const place = readdirSync(folder).find((name) => name.endsWith('.waiting'))!
+    const recently = new Date(Date.now() - 3000)
+    utimesSync(join(folder, place), recently, recently)
+    expect(holder.isAwaited).toBe(true)
     const past = new Date(Date.now() - 60_000)
     utimesSync(join(folder, place), past, past)
     expect(holder.isAwaited).toBe(false)
