@@ -272,4 +272,12 @@ describe('verify as a drill', () => {
     expect(code).toBe(1)
     expect(stderr).toMatch(/^error: The file .*app\.db\/drill\.json was not written: /)
   })
+
+  it('ends with 5 for a failed drill, although one of its reports cannot be written, and writes the others', async () => {
+    const reports = ['--report', 'app.db/drill.json', '--report', 'failed.xml']
+    const { code, stderr } = await verify('app', '--assert', 'SELECT 0', ...reports)
+    expect(code).toBe(5)
+    expect(stderr).toMatch(/"level":"error".*The file .*app\.db\/drill\.json was not written: /)
+    expect(read('failed.xml')).toContain('<failure message="found 0">')
+  })
 })

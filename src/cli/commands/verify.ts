@@ -34,7 +34,7 @@ type VerifyFlags = z.output<typeof verifyFlags>
  *
  * @returns 0 if all is good; 5 for any defect, and for a failed drill; 1 if only a comparison asked
  *   for was not possible
- * @throws DurableWriteError if a report could not be written
+ * @throws DurableWriteError if all is good, but a report could not be written: damage must not hide behind that
  */
 export async function verify(
   context: CommandContext,
@@ -58,7 +58,8 @@ export async function verify(
     await write(error).catch((failed: Error) => logger.error(failed.message))
     throw error
   }
-  await write()
+  if (exitCode === ExitCode.ok) await write()
+  else await write().catch((failed: Error) => logger.error(failed.message))
   return exitCode
 }
 
