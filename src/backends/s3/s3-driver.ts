@@ -20,7 +20,7 @@ import { objectName, type S3Connection } from './s3-client.ts'
 import { deleteBatch, deleteOne } from './s3-delete.ts'
 import { mapS3Error } from './s3-errors.ts'
 import { getS3, objectInfo } from './s3-get.ts'
-import { listDirS3, listS3 } from './s3-list.ts'
+import { assertListing, listDirS3, listS3 } from './s3-list.ts'
 import type { S3Options } from './s3-options.ts'
 import { putS3 } from './s3-put.ts'
 
@@ -41,7 +41,7 @@ export class S3Driver implements StoreDriver {
     const { sdk, client, options } = this.#connection
     const Prefix = objectName(options, '')
     const command = new sdk.ListObjectsV2Command({ Bucket: options.bucket, Prefix, MaxKeys: 1 })
-    await client.send(command, { abortSignal: signal })
+    assertListing(await client.send(command, { abortSignal: signal }), options.bucket)
   }
 
   put(key: string, body: DriverBody, options: DriverPutOptions): Promise<PutResult> {

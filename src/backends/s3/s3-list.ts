@@ -1,4 +1,4 @@
-import type { _Object, CommonPrefix } from '@aws-sdk/client-s3'
+import type { _Object, CommonPrefix, ListObjectsV2CommandOutput } from '@aws-sdk/client-s3'
 import {
   type DirEntry,
   type DriverListOptions,
@@ -59,6 +59,7 @@ async function* pages(
       ...(token === undefined && start !== '' ? { StartAfter: root + start } : {}),
     })
     const answer = await client.send(command, { abortSignal: signal })
+    assertListing(answer, options.bucket)
     token = answer.IsTruncated === true ? answer.NextContinuationToken : undefined
     if (answer.IsTruncated === true && token === undefined) throw noToken(options.bucket)
     guard.check({
@@ -101,6 +102,27 @@ function prefixesOf(prefixes: readonly CommonPrefix[], rootLength: number): stri
 /** Names come back form-encoded, as asked for: XML cannot carry every character. */
 function decodeName(encoded: string): string {
   return decodeURIComponent(encoded.replaceAll('+', ' '))
+}
+
+/**
+ * Refuses a success that is no listing, as of a login page or the web console of a service: it would
+ * pass for an empty bucket.
+ *
+ * @throws StoreError `Unavailable`
+ */
+export function assertListing(answer: ListObjectsV2CommandOutput, bucket: string): void {
+  const { Name, Prefix, KeyCount, MaxKeys, IsTruncated, Contents, CommonPrefixes } = answer
+  const said = [Name, Prefix, KeyCount, MaxKeys, IsTruncated, Contents, CommonPrefixes]
+  if (said.some((value) => value !== undefined)) return
+  throw new StoreError(
+    'Unavailable',
+    `What answers for the bucket ${bucket} sent something else than a listing.`,
+    {
+      op: 'list',
+      httpStatus: answer.$metadata.httpStatusCode,
+      hint: 'Check the endpoint: it may be a web page, such as the console of the service or a login, and not its S3 interface.',
+    },
+  )
 }
 
 function noToken(bucket: string): StoreError {

@@ -307,4 +307,17 @@ describe('S3 on the wire', () => {
       '2026-01-02T03:04:05.678Z',
     )
   })
+
+  it.each(['<html><body>Log in</body></html>', ''])(
+    'S314 a success that is no listing does not pass for an empty bucket: %j',
+    async (body) => {
+      const s3 = await open(() => ({ status: 200, body }))
+      const calls = [() => collect(s3.list()), () => collect(s3.listDir()), () => s3.check()]
+      for (const call of calls) {
+        const error = await caught(call())
+        expect(error.code).toBe('Unavailable')
+        expect(error.hint).toMatch(/Check the endpoint/)
+      }
+    },
+  )
 })
