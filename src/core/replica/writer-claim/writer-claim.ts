@@ -34,6 +34,9 @@ import { CreateOnlyCheck, UNFENCED_HINT } from './create-only-check.ts'
 import { claimHeld, FencedError, takenOver } from './fenced-error.ts'
 import { type SeenHead, type TakenOver, TakeOver } from './take-over.ts'
 
+/** Listings that may lack a claim that the store has refused to create a second time. */
+const MAX_UNLISTED = 3
+
 export interface EpochClaimOptions {
   readonly singleWriter: SingleWriter
   /** 32 bits that tell this writer from others, not 0. */
@@ -73,6 +76,8 @@ export class EpochClaim {
   #epoch: number | undefined
   /** Epochs whose claim was sent and not answered: they may be this writer's own. */
   readonly #unanswered = new Set<number>()
+  /** Epoch that was refused because it is claimed, and how often a listing after that has not shown it. */
+  #refused = { epoch: 0, unlisted: 0 }
   #takeOver: TakeOver | undefined
   #head: SeenHead = { txid: undefined, epoch: undefined }
   /** Epoch objects of the listing before the claim. */
@@ -261,10 +266,17 @@ export class EpochClaim {
       await this.#createOnlyCheck.claim(this.#store, epochKey(epoch, 'claim'), bodies, signal)
       return epoch
     } catch (error) {
-      if (isStoreError(error) && error.code === 'AlreadyExists') return undefined
+      if (isStoreError(error) && error.code === 'AlreadyExists') return this.#recordRefusal(epoch)
       this.#unanswered.add(epoch)
       throw error
     }
+  }
+
+  /** Another writer was faster, and the next listing shows its claim. @throws StoreError if none does */
+  #recordRefusal(epoch: number): undefined {
+    const again = this.#refused.epoch === epoch
+    this.#refused = { epoch, unlisted: again ? this.#refused.unlisted + 1 : 0 }
+    if (this.#refused.unlisted >= MAX_UNLISTED) throw unlistedClaim(this.#store, epoch)
   }
 
   /** What cannot be deleted now is tried again at the next start. */
@@ -312,6 +324,15 @@ export class EpochClaim {
 /** Epoch of the file in the newest slot. A compaction or snapshot that ends there says nothing about the slot. */
 function slotEpoch({ header }: ClaimedHead): number | undefined {
   return header?.minTxid === header?.maxTxid ? header && epochOf(header.nodeId) : undefined
+}
+
+function unlistedClaim({ description }: ObjectStore, epoch: number): StoreError {
+  const key = epochKey(epoch, 'claim')
+  const message = `${description} does not list the object ${key}, which it refuses to create because it exists.`
+  return new StoreError('Unavailable', message, {
+    op: 'list',
+    hint: 'Its listings are incomplete or late, so that a history could be missed. Run walsync doctor.',
+  })
 }
 
 function withoutConditions({ description }: ObjectStore): StoreError {

@@ -530,3 +530,20 @@ describe('epoch records', () => {
     }
   })
 })
+
+it('A claim that the store refuses and never lists ends the search.', async () => {
+  const replica = new Replica()
+  await replica.claimed()
+  const { claim } = replica.writer()
+  const stale = { txid: undefined, header: undefined, epochs: [], storeNow: new Date(START) }
+  const acquire = () => claim.acquire(stale, claim.now())
+  for (let look = 1; look <= 3; look++) expect(await acquire()).toBe(false)
+  for (let look = 1; look <= 2; look++) {
+    await expect(acquire()).rejects.toMatchObject({
+      code: 'Unavailable',
+      message: expect.stringContaining('does not list the object walsync/epochs/'),
+    })
+  }
+  expect(await claim.acquire(await replica.look(), claim.now())).toBe(true)
+  expect(claim.epoch).toBe(2)
+})
