@@ -64,6 +64,11 @@ export class DatabaseLifecycle {
     return this.#idle !== undefined
   }
 
+  /** Has the file of the idle database been removed? */
+  isGone(): boolean {
+    return this.#idle?.isGone() === true
+  }
+
   /** How long an idle database need not be checked, in milliseconds. */
   get idleWaitMs(): number {
     return this.#idle?.waitMs ?? this.#options.pollMs

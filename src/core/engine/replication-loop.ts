@@ -94,6 +94,7 @@ export class ReplicationLoop {
       let waitMs: number
       try {
         const now = this.#now()
+        await this.#parts.waiters.checked(() => this.checkFiles())
         this.#answerWaiters()
         // During the pause after an error only uploads continue. A file event does not shorten it.
         this.#writer.shipper.startNext(now)
@@ -158,13 +159,14 @@ export class ReplicationLoop {
   async #replicate(now: number): Promise<number> {
     await this.#checkFilesIfDue(now)
     if (!(await this.#lifecycle.closeLeftover())) return this.#pollMs
-    if (this.#lifecycle.mustOpen()) this.open()
+    const isChanged = this.#lifecycle.mustOpen()
+    if (isChanged) this.open()
     const database = this.#lifecycle.replicator
     const { shipper } = this.#writer
     if (database?.needsPreparing === false) database.releaseIdleMark()
     shipper.startNext(now)
     if (shipper.pending.length > 0) return await this.#whileShipping(database, now)
-    if (database === undefined) return this.#whileIdle(now)
+    if (database === undefined) return this.#whileIdle(now, isChanged)
     if (database.needsPreparing) return await this.#prepare(database)
     if (this.#shippedSomething) {
       this.#shippedSomething = false
@@ -201,15 +203,22 @@ export class ReplicationLoop {
     return 0
   }
 
-  /** Nothing is open: the database is missing, or idle with everything in the store. */
-  #whileIdle(now: number): number {
+  /**
+   * Nothing is open: the database is missing, or idle with everything in the store.
+   *
+   * @param isChanged its files have changed, and it could not be opened because it has become empty
+   */
+  #whileIdle(now: number, isChanged: boolean): number {
     this.#status.recovered()
-    if (!this.#lifecycle.isIdle) return this.#pollMs
+    if (!this.#lifecycle.isIdle || isChanged) return this.#pollMs
+    if (this.#lifecycle.isGone()) {
+      this.#status.lost('the database was deleted while it was idle')
+      return this.#pollMs
+    }
     this.#parts.waiters.answerAll(this.#status.shipped)
     const untilSnapshot = this.#parts.policy.dueAt(now, this.#writer.captured) - now
     if (untilSnapshot > 0) return Math.min(this.#lifecycle.idleWaitMs, untilSnapshot)
-    // If it could not be opened a moment ago because it has become empty, wait for content.
-    if (!this.#lifecycle.mustOpen()) this.open()
+    this.open()
     return this.#lifecycle.isIdle ? this.#pollMs : 0
   }
 
@@ -226,6 +235,7 @@ export class ReplicationLoop {
       return this.#pollMs
     }
     if (outcome === 'again') return BUSY_TICK_MS
+    this.#parts.waiters.askAgain()
     this.#status.replicating(this.#writer.shipped)
     this.#status.recovered()
     return 0

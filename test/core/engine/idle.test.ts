@@ -161,6 +161,30 @@ describe('an idle database', () => {
     expect(await restored('b')).toBe(await live('b'))
   })
 
+  it('is reported when it is deleted or emptied, even if an application still writes to the deleted file', async () => {
+    const names = ['deleted', 'emptied']
+    for (const name of names) write(name, 'CREATE TABLE t (a, b)')
+    const app = new DatabaseSync(path('deleted'))
+    app.exec('INSERT INTO t VALUES (1, 2)')
+    await start(names)
+    await until(() => openFiles() === 0)
+    for (const suffix of ['', '-wal', '-shm']) rmSync(path('deleted') + suffix, { force: true })
+    truncateSync(path('emptied'), 0)
+    app.exec('INSERT INTO t VALUES (3, 4)')
+    await until(() => engine.status().every(({ state }) => state === 'waiting'))
+    for (const { waitingSince } of engine.status()) expect(waitingSince).toBeInstanceOf(Date)
+    for (const name of names) {
+      const answer = engine.syncOne(name, { when: 'now', signal: AbortSignal.timeout(200) })
+      await expect(answer, name).rejects.toThrow(/timeout/)
+    }
+    app.close()
+
+    for (const name of names) write(name, 'CREATE TABLE IF NOT EXISTS t (a, b); DELETE FROM t')
+    for (const name of names) await engine.syncOne(name, { when: 'now' })
+    for (const name of names) expect(await restored(name)).toBe(await live(name))
+    await until(() => engine.status().every(({ state }) => state === 'replicating'))
+  })
+
   it('is found again after it was deleted and created again', async () => {
     const names = ['a', 'b']
     for (const name of names) write(name, 'CREATE TABLE t (a, b)')

@@ -1,3 +1,6 @@
+import { renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
@@ -82,6 +85,29 @@ describe('waiting for commits to be in the store', () => {
     await Promise.all(atOnce)
     expect(rig.count('synced') - before).toBeLessThanOrEqual(3)
     db.close()
+  })
+
+  it('includes a database that took the place of this one right before the call', async () => {
+    const db = rig.open()
+    db.exec('CREATE TABLE t (a)')
+    // The files would be checked on their own after an hour.
+    await rig.start({ pollIntervalMs: 3_600_000 })
+    db.exec('INSERT INTO t VALUES (1)')
+    await rig.synced()
+    db.close()
+    for (const rows of [2, 3, 4]) {
+      const next = join(rig.folder, 'next.db')
+      const made = new DatabaseSync(next)
+      made.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (a)')
+      for (let i = 0; i < rows; i++) made.exec(`INSERT INTO t VALUES (${i})`)
+      made.close()
+      for (const suffix of ['-wal', '-shm']) rmSync(rig.path + suffix, { force: true })
+      renameSync(next, rig.path)
+      await rig.synced()
+      const restored = await rig.restore()
+      expect(restored.prepare('SELECT count(*) AS rows FROM t').get()).toEqual({ rows })
+      restored.close()
+    }
   })
 
   it('is not starved by writes that never pause', async () => {

@@ -16,6 +16,8 @@ interface Waiter {
   end: CommittedEnd | undefined
   /** The file that completes it; `undefined` until everything up to `end` is in a file. */
   txid: TXID | undefined
+  /** Have the files been compared with what is open since the caller asked? */
+  isChecked: boolean
   readonly settle: (
     outcome: { readonly txid: TXID | undefined } | { readonly error: unknown },
   ) => void
@@ -43,6 +45,7 @@ export class SyncWaiters {
         isUrgent: when === 'now',
         end: capture?.committedEnd(),
         txid: undefined,
+        isChecked: false,
         settle: (outcome) => {
           this.#waiters.delete(waiter)
           signal?.removeEventListener('abort', abort)
@@ -62,6 +65,25 @@ export class SyncWaiters {
   }
 
   /**
+   * Compares the files with what is open before new callers may be answered: another database may
+   * have taken the place of this one since the last check, and they ask about that one.
+   */
+  async checked(check: () => Promise<void>): Promise<void> {
+    const unchecked = [...this.#waiters].filter(({ isChecked }) => !isChecked)
+    if (unchecked.length === 0) return
+    await check()
+    for (const waiter of unchecked) waiter.isChecked = true
+  }
+
+  /**
+   * Another database is open, or the log does not continue: what had been committed when the callers
+   * asked is found out again.
+   */
+  askAgain(): void {
+    for (const waiter of this.#waiters) waiter.end = undefined
+  }
+
+  /**
    * Answers the callers whose commits are in the store.
    *
    * @param capture of the open database
@@ -70,6 +92,7 @@ export class SyncWaiters {
    */
   answer(capture: WalCapture, captured: TXID | undefined, shipped: TXID | undefined): void {
     for (const waiter of this.#waiters) {
+      if (!waiter.isChecked) continue
       waiter.end ??= capture.committedEnd()
       // Checked each time, because pending files are dropped when another writer's files take their
       // place.

@@ -79,6 +79,13 @@ export class IdleDatabase {
     return this.#isTouched || fileTimes(this.#paths).text !== this.#times
   }
 
+  /** Has the file been removed? Whatever takes its place counts as changed. */
+  isGone(): boolean {
+    const isGone = !existsSync(this.#paths.given)
+    if (isGone) this.#isTouched = true
+    return isGone
+  }
+
   /** Was the main file written to or replaced? */
   isMainFileChanged(): boolean {
     return fileTimes(this.#paths).mainText !== this.#mainFile
