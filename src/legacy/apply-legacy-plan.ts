@@ -34,12 +34,12 @@ export async function applyLegacyPlan(
       await writer.write(pgno, page)
       if (commit === 0) continue
       if (commit * pageSize < size) {
-        await writer.flush()
+        await writer.drain()
         await handle.truncate(commit * pageSize)
       }
       size = commit * pageSize
     }
-    await writer.flush()
+    await writer.drain()
   } finally {
     await writer.settle()
   }

@@ -63,7 +63,8 @@ export class DatabaseImage {
       for (const { pgno, data } of pages) {
         if (pgno > this.#limit || !this.#pages!.add(pgno)) continue
         this.#checksum = toggleChecksum(this.#checksum, pageChecksum(pgno, data))
-        await this.#writer!.write(pgno, data)
+        const room = this.#writer!.write(pgno, data)
+        if (room !== undefined) await room
       }
     }
   }
@@ -85,7 +86,7 @@ export class DatabaseImage {
     if (this.#wantedChecksum !== undefined && this.#wantedChecksum !== this.#checksum) {
       throw this.#mixed(this.#wantedChecksum)
     }
-    await this.#writer!.flush()
+    await this.#writer!.drain()
     await this.#handle.truncate(this.#newest!.commit * this.#newest!.pageSize)
     return this.#newest!
   }

@@ -10,73 +10,105 @@ const RUN_BYTES = 1024 * 1024
 const SYNC_BYTES = 64 * 1024
 /** Concurrent writes. More would not help: the decoder keeps one core busy. */
 const WRITES_UNDERWAY = 4
+/**
+ * After this many bytes, what has been written is sent to disk while the next pages are decoded.
+ * The kernel alone may leave gigabytes to the flush at the end, during which nothing else happens.
+ */
+const FLUSH_BYTES = 64 * 1024 * 1024
 
 /**
  * Writes pages to their places in a file: consecutive neighbours are combined into one write, and a
- * few writes run while the next pages are decoded.
+ * few writes and a flush to disk run while the next pages are decoded.
  */
 export class PageWriter {
   readonly #handle: FileHandle
   readonly #pageSize: number
+  readonly #flushBytes: number
   readonly #free: Uint8Array[] = []
   readonly #underway = new Set<Promise<void>>()
   #run: Uint8Array
   #runStart = 0
   #runLength = 0
+  #unflushed = 0
+  #flushing: Promise<void> | undefined
   #failure: { readonly error: unknown } | undefined
 
-  /** @param handle is closed by the caller */
-  constructor(handle: FileHandle, pageSize: number) {
+  /**
+   * @param handle is closed by the caller
+   * @param flushBytes written bytes between two flushes to disk
+   */
+  constructor(handle: FileHandle, pageSize: number, flushBytes: number = FLUSH_BYTES) {
     this.#handle = handle
     this.#pageSize = pageSize
+    this.#flushBytes = flushBytes
     this.#run = new Uint8Array(RUN_BYTES)
   }
 
-  /** Adds a page; its bytes are copied. Throws the error of an earlier write. */
-  async write(pgno: number, data: Uint8Array): Promise<void> {
+  /**
+   * Adds a page; its bytes are copied. Returns a promise only if a running write must be waited for
+   * before the next page. Throws the error of an earlier write.
+   */
+  write(pgno: number, data: Uint8Array): Promise<void> | undefined {
     const position = (pgno - 1) * this.#pageSize
     const adjoins = position === this.#runStart + this.#runLength
+    let room: Promise<void> | undefined
     if (!adjoins || this.#runLength + data.length > RUN_BYTES) {
-      await this.#endRun()
+      room = this.#endRun()
       this.#runStart = position
     }
     this.#run.set(data, this.#runLength)
     this.#runLength += data.length
+    return room
   }
 
-  /** Resolves when everything added so far is written (not flushed to disk). */
-  async flush(): Promise<void> {
+  /** Resolves when everything added so far is written (not all of it is flushed to disk). */
+  async drain(): Promise<void> {
     await this.#endRun()
-    await Promise.all(this.#underway)
+    await this.settle()
     this.#throwFailure()
   }
 
-  /** Waits for running writes, whether they succeed or fail, so that the file can be closed. */
+  /** Waits for what is running, whether it succeeds or fails, so that the file can be closed. */
   async settle(): Promise<void> {
     await Promise.all(this.#underway)
+    await this.#flushing
   }
 
-  async #endRun(): Promise<void> {
+  #endRun(): Promise<void> | undefined {
     this.#throwFailure()
     if (this.#runLength === 0) return
     const run = this.#run
+    this.#unflushed += this.#runLength
     if (this.#runLength < SYNC_BYTES) {
       writeAllSync(this.#handle.fd, run, this.#runLength, this.#runStart)
       this.#runLength = 0
+      this.#startFlush()
       return
     }
     const write = this.#writeAll(run, this.#runLength, this.#runStart)
-      .catch((error: unknown) => {
-        this.#failure ??= { error }
-      })
+      .catch((error: unknown) => this.#failed(error))
       .then(() => {
         this.#underway.delete(write)
         this.#free.push(run)
       })
     this.#underway.add(write)
     this.#runLength = 0
-    if (this.#underway.size >= WRITES_UNDERWAY) await Promise.race(this.#underway)
     this.#run = this.#free.pop() ?? new Uint8Array(RUN_BYTES)
+    this.#startFlush()
+    return this.#underway.size < WRITES_UNDERWAY ? undefined : Promise.race(this.#underway)
+  }
+
+  /** A disk that cannot keep up is not asked again before it has answered. */
+  #startFlush(): void {
+    if (this.#unflushed < this.#flushBytes || this.#flushing !== undefined) return
+    this.#unflushed = 0
+    // Its error must be kept: the kernel reports it once, not again to the flush at the end.
+    this.#flushing = this.#handle
+      .datasync()
+      .catch((error: unknown) => this.#failed(error))
+      .finally(() => {
+        this.#flushing = undefined
+      })
   }
 
   async #writeAll(bytes: Uint8Array, length: number, position: number): Promise<void> {
@@ -85,6 +117,10 @@ export class PageWriter {
       const { bytesWritten } = await this.#handle.write(bytes, done, length - done, position + done)
       done += bytesWritten
     }
+  }
+
+  #failed(error: unknown): void {
+    this.#failure ??= { error }
   }
 
   #throwFailure(): void {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Backoff } from '../async/backoff.ts'
+import { freeBytes } from '../replica/free-bytes.ts'
 import { type LtxFileInfo, type ReplicaClient, ReplicaError } from '../replica/replica-client.ts'
 import { type ByteRange, isStoreError, type StoreError } from '../store/index.ts'
 
@@ -16,6 +17,7 @@ const FIRST_DELAY_MS = 100
 /** One piece of one file, complete in memory. */
 export interface Segment {
   readonly file: LtxFileInfo
+  /** Valid until the next piece is asked for. */
   readonly bytes: Uint8Array
   /** Is this the file's last piece? */
   readonly last: boolean
@@ -58,6 +60,7 @@ export async function* readSegments(
       const segment = await due
       void underway.shift()
       yield segment
+      freeBytes(segment.bytes)
     }
   } finally {
     left.abort()
