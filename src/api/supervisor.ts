@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { abortable } from '../core/async/signals.ts'
+import { abortable, linkSignals } from '../core/async/signals.ts'
 import { parseTxid } from '../core/ltx/txid.ts'
 import { ControlClient, LinkClosed } from './control-client.ts'
 import { EventQueue } from './event-queue.ts'
@@ -22,6 +22,8 @@ const LONGEST_PAUSE_MS = 30_000
 const HEALTHY_MS = 60_000
 /** Between two requests for a database that the process does not know yet. */
 const NOT_YET_MS = 25
+/** How much longer than its timeout a request may take before the process counts as frozen, in milliseconds. */
+const ANSWER_MS = 1000
 /** With the first of these, the database is in the hands of the process. */
 const STARTED = new Set(['base', 'resumed', 'adopted', 'waiting', 'standby'])
 const NEVER = new AbortController().signal
@@ -179,15 +181,22 @@ export class Supervisor implements Replica {
       deadline === undefined ? undefined : Math.max(0, deadline - performance.now())
     for (;;) {
       const { control } = await this.#withinTime(left(), signal)
+      const leftMs = left()
+      const frozen =
+        leftMs === undefined ? NEVER : AbortSignal.timeout(Math.ceil(leftMs) + ANSWER_MS)
+      const either = linkSignals(signal, frozen)
       try {
-        const params = { databases: [this.#name], timeoutMs: left() }
-        return this.#shipped(await control.request(method, params, signal))
+        const params = { databases: [this.#name], timeoutMs: leftMs }
+        return this.#shipped(await control.request(method, params, either.signal))
       } catch (error) {
+        if (frozen.aborted && signal?.aborted !== true) throw this.#unanswered(timeoutMs)
         const isGone = error instanceof LinkClosed
         const isEarly = error instanceof ReplicationError && error.reason === 'UnknownDatabase'
         if (!isGone && !isEarly) throw error
         if (left() === 0) throw this.#late(timeoutMs)
         await delay(NOT_YET_MS, undefined, signal && { signal })
+      } finally {
+        either.release()
       }
     }
   }
@@ -207,6 +216,13 @@ export class Supervisor implements Replica {
   #late(timeoutMs = 0): ReplicationError {
     const message = `The last commits of ${this.#name} did not reach the store within ${Math.round(timeoutMs)} ms: walsync is being started again.`
     return new ReplicationError('Timeout', message, { cause: this.#status.lastError })
+  }
+
+  #unanswered(timeoutMs = 0): ReplicationError {
+    const message = `The last commits of ${this.#name} did not reach the store within ${Math.round(timeoutMs)} ms: the walsync process does not answer.`
+    return new ReplicationError('Timeout', message, {
+      hint: 'It is frozen or has no time to run. Check the load of the machine, and whether the process is stopped.',
+    })
   }
 
   #shipped(result: object): SyncedState {

@@ -201,6 +201,25 @@ console.log(replica.status().pid)`,
     await expect(waiting).rejects.toBe(reason)
   })
 
+  it('ends a wait after its timeout even if the walsync process is frozen, and a later one holds', async () => {
+    const one = await start()
+    insert()
+    await one.sync()
+    const pid = one.status().pid!
+    process.kill(pid, 'SIGSTOP')
+    try {
+      insert()
+      await expect(one.sync({ timeoutMs: 50 })).rejects.toMatchObject({
+        code: 'Timeout',
+        message: expect.stringMatching(/does not answer/),
+      })
+    } finally {
+      process.kill(pid, 'SIGCONT')
+    }
+    await one.sync()
+    expect(await restoredRows()).toBe(2)
+  })
+
   it('refuses to start where it cannot replicate, and leaves no process behind', async () => {
     await expect(replicate(path, 's3://bucket')).rejects.toMatchObject({ code: 'Usage' })
     const wrong = replicate(path, url, { syncInterval: 'soon', logLevel: 'silent' })
