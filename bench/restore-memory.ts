@@ -14,7 +14,7 @@ import { restoreReplica } from '../src/core/restore/restore.ts'
  * Time and peak memory of a restore from a folder, for databases of growing size: a base of half
  * compressible pages and 200 files of 250 scattered pages on top. Memory must not grow with the size.
  *
- *   node bench/restore.ts [megabytes ...]     default: 30 100 300
+ *   node bench/restore-memory.ts [megabytes ...]     default: 30 100 300
  */
 const PAGE_SIZE = 4096
 const execute = promisify(execFile)
