@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
+import { EarlyFlush } from '../fs/index.ts'
 
 /** Adjacent pages are combined up to this many bytes. */
 const RUN_BYTES = 1024 * 1024
@@ -10,11 +11,6 @@ const RUN_BYTES = 1024 * 1024
 const SYNC_BYTES = 64 * 1024
 /** Concurrent writes. More would not help: the decoder keeps one core busy. */
 const WRITES_UNDERWAY = 4
-/**
- * After this many bytes, what has been written is sent to disk while the next pages are decoded.
- * The kernel alone may leave gigabytes to the flush at the end, during which nothing else happens.
- */
-const FLUSH_BYTES = 64 * 1024 * 1024
 
 /**
  * Writes pages to their places in a file: consecutive neighbours are combined into one write, and a
@@ -23,24 +19,22 @@ const FLUSH_BYTES = 64 * 1024 * 1024
 export class PageWriter {
   readonly #handle: FileHandle
   readonly #pageSize: number
-  readonly #flushBytes: number
+  readonly #flush: EarlyFlush
   readonly #free: Uint8Array[] = []
   readonly #underway = new Set<Promise<void>>()
   #run: Uint8Array
   #runStart = 0
   #runLength = 0
-  #unflushed = 0
-  #flushing: Promise<void> | undefined
   #failure: { readonly error: unknown } | undefined
 
   /**
    * @param handle is closed by the caller
-   * @param flushBytes written bytes between two flushes to disk
+   * @param flushBytes written bytes between two flushes to disk; default as in `EarlyFlush`
    */
-  constructor(handle: FileHandle, pageSize: number, flushBytes: number = FLUSH_BYTES) {
+  constructor(handle: FileHandle, pageSize: number, flushBytes?: number) {
     this.#handle = handle
     this.#pageSize = pageSize
-    this.#flushBytes = flushBytes
+    this.#flush = new EarlyFlush(() => handle.sync(), flushBytes)
     this.#run = new Uint8Array(RUN_BYTES)
   }
 
@@ -64,29 +58,31 @@ export class PageWriter {
   /** Resolves when everything added so far is written (not all of it is flushed to disk). */
   async drain(): Promise<void> {
     await this.#endRun()
-    await this.settle()
+    await Promise.all(this.#underway)
     this.#throwFailure()
+    await this.#flush.end()
   }
 
   /** Waits for what is running, whether it succeeds or fails, so that the file can be closed. */
   async settle(): Promise<void> {
     await Promise.all(this.#underway)
-    await this.#flushing
+    await this.#flush.settle()
   }
 
   #endRun(): Promise<void> | undefined {
     this.#throwFailure()
     if (this.#runLength === 0) return
     const run = this.#run
-    this.#unflushed += this.#runLength
+    this.#flush.wrote(this.#runLength)
     if (this.#runLength < SYNC_BYTES) {
       writeAllSync(this.#handle.fd, run, this.#runLength, this.#runStart)
       this.#runLength = 0
-      this.#startFlush()
       return
     }
     const write = this.#writeAll(run, this.#runLength, this.#runStart)
-      .catch((error: unknown) => this.#failed(error))
+      .catch((error: unknown) => {
+        this.#failure ??= { error }
+      })
       .then(() => {
         this.#underway.delete(write)
         this.#free.push(run)
@@ -94,21 +90,7 @@ export class PageWriter {
     this.#underway.add(write)
     this.#runLength = 0
     this.#run = this.#free.pop() ?? new Uint8Array(RUN_BYTES)
-    this.#startFlush()
     return this.#underway.size < WRITES_UNDERWAY ? undefined : Promise.race(this.#underway)
-  }
-
-  /** A disk that cannot keep up is not asked again before it has answered. */
-  #startFlush(): void {
-    if (this.#unflushed < this.#flushBytes || this.#flushing !== undefined) return
-    this.#unflushed = 0
-    // Its error must be kept: the kernel reports it once, not again to the flush at the end.
-    this.#flushing = this.#handle
-      .datasync()
-      .catch((error: unknown) => this.#failed(error))
-      .finally(() => {
-        this.#flushing = undefined
-      })
   }
 
   async #writeAll(bytes: Uint8Array, length: number, position: number): Promise<void> {
@@ -117,10 +99,6 @@ export class PageWriter {
       const { bytesWritten } = await this.#handle.write(bytes, done, length - done, position + done)
       done += bytesWritten
     }
-  }
-
-  #failed(error: unknown): void {
-    this.#failure ??= { error }
   }
 
   #throwFailure(): void {

@@ -38,10 +38,10 @@ describe('PageWriter', () => {
   ])('writes pages %s to their places and flushes on the way', async (_, step) => {
     const pages = 1000
     let flushes = 0
-    const datasync = handle.datasync.bind(handle)
-    handle.datasync = async () => {
+    const sync = handle.sync.bind(handle)
+    handle.sync = async () => {
       flushes++
-      await datasync()
+      await sync()
     }
     const writer = new PageWriter(handle, PAGE_SIZE, FLUSH_BYTES)
     const order = Array.from({ length: pages }, (_, n) => ((n * step) % pages) + 1)
@@ -57,7 +57,7 @@ describe('PageWriter', () => {
 
   it('runs one flush at a time, and drains only when it has ended', async () => {
     const ends: (() => void)[] = []
-    handle.datasync = () => new Promise((resolve) => ends.push(resolve))
+    handle.sync = () => new Promise((resolve) => ends.push(resolve))
     const writer = new PageWriter(handle, PAGE_SIZE, FLUSH_BYTES)
     let drained = false
     const writing = writeAll(writer, PGNOS).then(() => {
@@ -71,8 +71,8 @@ describe('PageWriter', () => {
   })
 
   it('keeps the error of a flush, which the kernel reports only once', async () => {
-    const failure = new Error('EIO: i/o error, fdatasync')
-    handle.datasync = () => Promise.reject(failure)
+    const failure = new Error('EIO: i/o error, fsync')
+    handle.sync = () => Promise.reject(failure)
     const writer = new PageWriter(handle, PAGE_SIZE, FLUSH_BYTES)
     await expect(writeAll(writer, PGNOS)).rejects.toBe(failure)
     await writer.settle()
