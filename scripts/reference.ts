@@ -11,7 +11,7 @@ import {
   settingsOf,
   variableOf,
 } from '../src/cli/args/setting-lookup.ts'
-import { configJsonSchema } from '../src/cli/config/json-schema.ts'
+import { configJsonSchema } from '../src/cli/config/config-schema.ts'
 
 /*
  * What the table of settings says, written into walsync.schema.json and into the pages that show it:

@@ -1,4 +1,4 @@
-import { AZURE, FILE, GCS, S3 } from '../cli/composition/built-in-backends.ts'
+import { BUILT_IN_BACKENDS } from '../cli/composition/built-in-backends.ts'
 import { createOpenStore } from '../cli/composition/open-store.ts'
 import { loadPlugins, refuseTakenSchemes } from '../cli/composition/plugins.ts'
 import { type ObjectStore, PrefixedStore, type RetryOptions } from '../core/store/index.ts'
@@ -31,7 +31,6 @@ export interface OpenedStore extends AsyncDisposable {
   close(): Promise<void>
 }
 
-const BACKENDS = [FILE, S3, GCS, AZURE]
 const SILENT = { debug: () => {}, warn: () => {} }
 
 /**
@@ -49,9 +48,9 @@ export async function openStore(url: string, options: OpenStoreOptions = {}): Pr
   const { env = process.env, cwd = process.cwd(), prefix = '', create = false } = options
   const { endpoint, region, retry, signal = new AbortController().signal } = options
   const plugins = await loadPlugins(options.plugins ?? [], cwd)
-  refuseTakenSchemes(plugins, BACKENDS)
+  refuseTakenSchemes(plugins, BUILT_IN_BACKENDS)
   const open = createOpenStore(
-    [...BACKENDS, ...plugins],
+    [...BUILT_IN_BACKENDS, ...plugins],
     { cwd, env, endpoint, region },
     { push: () => {} },
     SILENT,

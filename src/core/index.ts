@@ -76,7 +76,6 @@ export {
 export type { AssertionResult } from './drill/assertions.ts'
 export { type Drill, drillFailures } from './drill/drill-replica.ts'
 export { type Comparison, type TrialRestore, trialRestore } from './repair/trial-restore.ts'
-export { MAX_LEVEL } from './replica/levels.ts'
 export { listReplicas } from './replica/list-replicas.ts'
 export {
   type LtxFileInfo,
@@ -85,6 +84,7 @@ export {
   type ReplicaErrorCode,
   type ReplicaListing,
 } from './replica/replica-client.ts'
+export { MAX_LEVEL } from './replica/replica-layout.ts'
 export {
   type ReplicaSummary,
   summarizeReplica,

@@ -2,18 +2,16 @@ import type { FileHandle } from 'node:fs/promises'
 import { PageWriter } from '../core/restore/page-writer.ts'
 import { type ObjectStore, StoreError } from '../core/store/index.ts'
 import { WAL_FRAME_HEADER_SIZE, walFrameSize } from '../core/wal/index.ts'
-import type { AppliedRun } from './applied-run.ts'
-import { pageContent } from './frame-chain.ts'
-import { FrameCutter } from './frame-cutter.ts'
+import { FrameCutter, pageContent } from './frame-chain.ts'
 import type { LegacySnapshot } from './list-legacy.ts'
 import type { LegacyPlan } from './plan-legacy.ts'
 import type { ReadHistoryOptions } from './read-history.ts'
 import { readObjects } from './read-objects.ts'
-import type { RunSpan } from './wal-run.ts'
+import type { AppliedRun, RunSpan } from './wal-run.ts'
 
 /**
- * Writes the database that a plan makes into an empty file: the snapshot, then the frames of each
- * run in their order. A commit that makes the database smaller cuts the file.
+ * Executes a plan on an empty file: writes the snapshot, then the frames of each run in order. A
+ * commit that shrinks the database truncates the file.
  *
  * @returns The size of the database, in bytes.
  * @throws StoreError; `Corrupted` if an object is not what it was when the plan was made
@@ -43,7 +41,7 @@ export async function applyLegacyPlan(
   } finally {
     await writer.settle()
   }
-  // Also makes it longer: a last page that is the lock page is in no frame.
+  // Also extends the file: if the last page is the lock page, no frame contains it.
   await handle.truncate(size)
   return size
 }
@@ -67,11 +65,11 @@ async function writeSnapshot(
 interface ReplayedFrame {
   readonly pgno: number
   readonly commit: number
-  /** Valid until the next frame is asked for. */
+  /** Valid until the next frame is requested. */
   readonly page: Uint8Array
 }
 
-/** The frames of runs in their order, each held against what it was when the plan was made. */
+/** The frames of the runs in order, each compared with what it was when the plan was made. */
 async function* framesOf(
   store: ObjectStore,
   runs: readonly AppliedRun[],
@@ -101,7 +99,7 @@ async function* framesOf(
   }
 }
 
-/** The bytes of a span's frames among the first `frames` of its run. */
+/** The bytes of those frames of a span that are among the first `frames` of its run. */
 function partOf({ chain, from, length, position }: RunSpan, frames: number) {
   const { key, size } = chain.segment
   const frameSize = walFrameSize(chain.pageSize)

@@ -1,17 +1,17 @@
 import { walFrameOffset } from '../core/wal/index.ts'
-import { type AppliedRun, lastSegment } from './applied-run.ts'
 import type { FrameChain } from './frame-chain.ts'
 import type { LegacyReason } from './legacy-grade.ts'
 import type { LegacySegment, LegacyState } from './list-legacy.ts'
 import { firstUpload, follows, type WalHistory } from './wal-history.ts'
 import type { WalRun } from './wal-run.ts'
+import { type AppliedRun, lastSegment } from './wal-run.ts'
 
 /**
- * What is missing after the last frame that a restore replays, as far as the replica shows it.
+ * What is missing after the last frame that a restore replays, as far as the replica shows.
  *
  * @param state `undefined` if there is no readable one.
  * @param last The last run replayed.
- * @param until The time asked for, if any.
+ * @param until The requested time, if any.
  */
 export function reasonsAtEnd(
   history: WalHistory,
@@ -28,14 +28,14 @@ export function reasonsAtEnd(
   return end === undefined ? reasons : [...reasons, end]
 }
 
-/** Segments before the last one that say how fast the writer was at the end. */
+/** Number of segments before the last one used to estimate how fast the writer was at the end. */
 const PACE_SEGMENTS = 5
 
 /**
- * walsync 0.1 stored a segment for each file event. Where several commits went into each of the last
- * ones the writer was ahead of it, and a log that ends there has most likely not ended: SQLite
- * checkpoints it under such load and restarts it in place, and what then stood before the
- * position that was reached was never stored.
+ * walsync 0.1 stored one segment per file event. If each of the last segments holds several
+ * commits, the writer was faster than walsync, and the log most likely continued after its stored
+ * end: under such load SQLite checkpoints the log and restarts it in place, and frames written
+ * below the position reached so far were never stored.
  */
 function burst(last: AppliedRun): LegacyReason | undefined {
   const commits = new Map<LegacySegment, number>()
@@ -70,7 +70,7 @@ function goesOn(
 
 /**
  * The first segment after the end with something that does not continue the log. That includes
- * frames of an earlier run: they were left over after the end of the log, and later commits
+ * frames of an earlier run: they were leftovers behind the end of the log, and later commits
  * overwrote them unnoticed.
  */
 function firstUnusable(

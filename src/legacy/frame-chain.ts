@@ -6,21 +6,20 @@ import {
   type WalHeader,
   walFrameSize,
 } from '../core/wal/index.ts'
-import { FrameCutter } from './frame-cutter.ts'
 import type { LegacySegment } from './list-legacy.ts'
 import { checksumBefore, recoverWalHeader } from './wal-recovery.ts'
 
-/** How the frames of a WAL are made. */
+/** How the frames of a WAL are encoded. */
 export interface FrameFormat {
   /** In bytes. */
   readonly pageSize: number
-  /** Order of the words that the checksum adds. */
+  /** Byte order of the words that the checksum adds up. */
   readonly bigEndian: boolean
 }
 
 /**
- * Frames that follow each other in one segment and of which each one's checksum continues the one
- * before: they stood so in one WAL. What the pages hold is kept as a checksum only.
+ * Consecutive frames of one segment, each with a checksum that continues the previous one: this is
+ * how they were in the WAL. Of the pages' contents only a checksum is kept.
  */
 export interface FrameChain extends FrameFormat {
   readonly segment: LegacySegment
@@ -45,7 +44,10 @@ export interface FrameChain extends FrameFormat {
   readonly counters: ReadonlyMap<number, number>
 }
 
-/** Splits the bytes of one segment into chains. Damage never fails: a frame that continues nothing begins a chain. */
+/**
+ * Splits the bytes of one segment into chains. Damage is no error: a frame that does not continue
+ * the one before it starts a new chain.
+ */
 export class ChainSplitter {
   readonly #segment: LegacySegment
   readonly #format: FrameFormat
@@ -76,7 +78,7 @@ export class ChainSplitter {
     for (const frame of this.#cutter.cut(bytes)) this.#takeFrame(frame.bytes, frame.at)
   }
 
-  /** All chains, in their order. A frame that is cut short at the end is in none. */
+  /** All chains in order. A truncated frame at the end is in none of them. */
   end(): FrameChain[] {
     return this.#starts.map((start, i) => {
       const from = start.at
@@ -142,7 +144,9 @@ interface ChainStart extends Pick<FrameChain, 'at' | 'salt1' | 'salt2' | 'header
   readonly counters: Map<number, number>
 }
 
-/** Place in a frame of page 1: offset 24 of the database header, SQLite file format, section 1.3. */
+/**
+ * Position in a frame of page 1: offset 24 of the database header, SQLite file format, section 1.3.
+ */
 const CHANGE_COUNTER = WAL_FRAME_HEADER_SIZE + 24
 
 /** Both sums of a running checksum as one value. */
@@ -150,7 +154,44 @@ export function packSum({ s1, s2 }: WalChecksum): bigint {
   return (BigInt(s1) << 32n) | BigInt(s2)
 }
 
-/** What tells two contents of a page apart: 2^-64 is the chance of an error. */
+/** Distinguishes the contents of pages; the chance of a collision is 2^-64. */
 export function pageContent(page: Uint8Array): bigint {
   return new Crc64().update(page).digest()
+}
+
+/** A whole frame within a larger buffer. Valid until the next frame is requested. */
+interface CutFrame {
+  readonly bytes: Uint8Array
+  readonly at: number
+}
+
+/** Cuts a stream of pieces of any length into frames of one size. */
+export class FrameCutter {
+  readonly #rest: Uint8Array
+  #length = 0
+
+  /** @param frameSize In bytes. */
+  constructor(frameSize: number) {
+    this.#rest = new Uint8Array(frameSize)
+  }
+
+  /** The frames that the next bytes complete. The rest is kept for the next call. */
+  *cut(bytes: Uint8Array): Generator<CutFrame, void, void> {
+    const size = this.#rest.length
+    let at = 0
+    if (this.#length > 0) {
+      at = Math.min(size - this.#length, bytes.length)
+      this.#keep(bytes.subarray(0, at))
+      if (this.#length < size) return
+      this.#length = 0
+      yield { bytes: this.#rest, at: 0 }
+    }
+    for (; at + size <= bytes.length; at += size) yield { bytes, at }
+    this.#keep(bytes.subarray(at))
+  }
+
+  #keep(bytes: Uint8Array): void {
+    this.#rest.set(bytes, this.#length)
+    this.#length += bytes.length
+  }
 }

@@ -1,21 +1,21 @@
-import { type AppliedRun, lastSegment, sizeAfter } from './applied-run.ts'
 import type { FrameChain } from './frame-chain.ts'
 import { isOutlivedByAny, knownThrough } from './known-pages.ts'
 import type { LegacyEvidence } from './legacy-evidence.ts'
 import type { LegacySnapshot } from './list-legacy.ts'
 import type { Replay } from './replay.ts'
 import type { KnownPages, SnapshotContents } from './snapshot-contents.ts'
+import { type AppliedRun, lastSegment, sizeAfter } from './wal-run.ts'
 
 /**
- * How the newest snapshot stands to the end of a replay. `older`: it is proven to have nothing that
- * the replay has not. Else it has pages that nothing in the replica explains. `behind`: its upload began
- * before the log was wholly in the database file, so these are from before the log, unless it was restarted
- * while the upload ran. `later`: they are from after the last frame: commits went by
- * that were never stored. `unclear`: neither is shown.
+ * How the newest snapshot relates to the end of a replay. `older`: proven to have nothing that the
+ * replay lacks. Otherwise it has pages that nothing else in the replica explains. `behind`: its
+ * upload began before the whole log was in the database file, so these pages are older than the
+ * log, unless the log was restarted during the upload. `later`: they are newer than the last frame,
+ * so commits were made that were never stored. `unclear`: neither can be shown.
  */
 export type Freshness = 'older' | 'behind' | 'later' | 'unclear'
 
-/** @param newest The newest snapshot that was stored before the time asked for. */
+/** @param newest The newest snapshot stored before the requested time. */
 export async function freshness(
   evidence: LegacyEvidence,
   newest: LegacySnapshot,
@@ -31,10 +31,10 @@ export async function freshness(
 }
 
 /**
- * Was the log not yet wholly in the database file when the snapshot was taken? SQLite restarts a log
- * only after that, so then nothing in the snapshot can be from after the log's end. It shows in a page
- * that the snapshot has not, or has in an earlier version; of page 1 the change counter tells which
- * of two versions is the earlier one.
+ * Was part of the log not yet in the database file when the snapshot was taken? SQLite restarts a
+ * log only after it has checkpointed all of it, so in that case nothing in the snapshot can be
+ * newer than the end of the log. It shows in a page that the snapshot lacks, or has in an older
+ * version; for page 1 the change counter tells which of two versions is older.
  */
 function isBehind(
   { pages, changeCounter }: SnapshotContents,
@@ -61,7 +61,7 @@ interface PageFrame {
   readonly index: number
 }
 
-/** The last frame of each page that the database has in the end. */
+/** The last frame of each page of the final database. */
 function* newestFrames(runs: readonly AppliedRun[]): Generator<PageFrame, void, void> {
   const pages = sizeAfter(runs.at(-1) as AppliedRun)
   const seen = new Set<number>()

@@ -4,20 +4,20 @@ import { type LegacyReadOptions, nothing, openLegacy } from './open-legacy.ts'
 import { type LegacyPlan, legacyPlans } from './plan-legacy.ts'
 
 export interface LegacyReport {
-  /** What a restore would do first, and what can be said of its result. */
+  /** What a restore would try first, and how good the result would be. */
   readonly plan: LegacyPlan
   readonly snapshots: number
   readonly segments: number
-  /** Lives of the WAL of which the beginning was stored. */
+  /** Lifetimes of the WAL whose beginning was stored. */
   readonly runs: number
 }
 
 /**
  * Grades a replica of walsync 0.1 by its log: every segment is read and every checksum verified.
- * Makes no database, so SQLite's own check is left to `restoreLegacy`, which takes another plan if
- * that finds the result corrupt.
+ * Creates no database, so SQLite's own check is left to `restoreLegacy`, which tries another plan
+ * if SQLite finds the result corrupt.
  *
- * @param name Where the replica stands in the store, without a slash at the end; empty for the root.
+ * @param name Where the replica is in the store, without a slash at the end; empty for the root.
  * @param target Default: the latest state.
  * @throws LegacyError `NoTxids`, `NothingToRestore`, `TargetNotReachable`
  * @throws StoreError; the signal's reason
@@ -34,5 +34,5 @@ export async function gradeLegacy(
     const runs = evidence.history.runs.length
     return { plan, snapshots: snapshots.length, segments: segments.length, runs }
   }
-  throw nothing('There is no snapshot, and no part of the log has every page.')
+  throw nothing('There is no snapshot, and no part of the log contains every page.')
 }

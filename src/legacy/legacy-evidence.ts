@@ -9,20 +9,20 @@ import { type ReadHistoryOptions, readHistory } from './read-history.ts'
 import { readPage, readSnapshot, type SnapshotContents } from './snapshot-contents.ts'
 import type { WalHistory } from './wal-history.ts'
 
-/** What is known of a replica of walsync 0.1, and how more is found out. */
+/** What is known about a replica of walsync 0.1, and how to find out more. */
 export interface LegacyEvidence {
   readonly replica: LegacyReplica
   readonly history: WalHistory
-  /** `undefined` if there is no readable one. */
+  /** `undefined` if there is none that can be read. */
   readonly state: LegacyState | undefined
-  /** Reads a snapshot, at the first call for it. */
+  /** Reads a snapshot on the first call for it. */
   contentsOf(snapshot: LegacySnapshot, pageSize: number): Promise<SnapshotContents>
   /** CRC-64 of one page of a snapshot; `undefined` if it has no such page. */
   pageOf(snapshot: LegacySnapshot, pgno: number, pageSize: number): Promise<bigint | undefined>
 }
 
 /**
- * Reads all segments of a replica and its state. Snapshots are read only when they are asked about.
+ * Reads all segments of a replica and its state. Snapshots are read only when needed.
  *
  * @param store rooted at the database's prefix
  * @throws StoreError; the signal's reason

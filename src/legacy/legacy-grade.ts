@@ -1,29 +1,30 @@
 /**
- * How good the best state is that a replica of walsync 0.1 gives.
+ * How good the best state is that a replica of walsync 0.1 can provide.
  *
- * `complete`: exactly what the database held after the last commit in the replica, and nothing in the
- * replica is left out. Commits that were never stored leave no trace, so this is a statement up to
- * a time and none about what the database became. `truncated`: exactly what the database held at some time, but the
- * replica shows, or makes likely, that more came after it. `unverifiable`: the replica does not show that the database
- * ever held exactly this.
+ * `complete`: exactly what the database held after the last commit in the replica, with nothing in
+ * the replica left out. Commits that were never stored leave no trace, so this holds up to a time
+ * and says nothing about later changes. `truncated`: exactly what the database held at some time,
+ * but the replica shows, or makes likely, that there was more after it. `unverifiable`: nothing
+ * proves that the database ever held exactly this.
  */
 export type LegacyGrade = 'complete' | 'truncated' | 'unverifiable'
 
 /**
  * Why a state is not `complete`.
  *
- * Something came after it: `uncommitted` (frames of a transaction whose commit was not stored, and
+ * There was more after it: `uncommitted` (frames of a transaction whose commit was not stored, and
  * which later commits may have overwritten unseen), `hole` (later frames that do not continue the
- * log), `end-missing` (by `state.json` more was stored), `newer-snapshot`
- * (a later snapshot has pages that no frame has), `burst` (the log ends in the middle of many commits: likely).
- * It cannot be shown to be exact: `restarted` (the log was restarted after the snapshot, and its last
- * frames may not have been stored), `not-anchored` (no frame shows where in the log the snapshot
- * belongs), `not-outlived` (nothing shows that the snapshot is not newer than the last frame),
- * `unvouched` (pages that only one snapshot has, which was stored without a checksum), `weak-start` (a page that only
- * the log's first frame has, whose checksum is half spent on the header that was not stored), `no-log`
- * (a snapshot without any log), `no-state` (no `state.json` to hold the last frame against), `forked`
- * (two histories with commits), `mixed` (two databases or programs under one name), `unaccounted`
- * (frames that belong nowhere among those in use).
+ * log), `end-missing` (`state.json` says that more was stored), `newer-snapshot` (a later snapshot
+ * has pages that no frame has), `burst` (the log ends in the middle of many commits, so there
+ * probably was more). It cannot be proven exact: `restarted` (the log was restarted after the
+ * snapshot, and its last frames may not have been stored), `not-anchored` (no frame shows where in
+ * the log the snapshot belongs), `not-outlived` (nothing shows that the snapshot is not newer than
+ * the last frame), `unvouched` (pages that only one snapshot has, which was stored without a
+ * checksum), `weak-start` (a page that only the log's first frame has, whose checksum only partly
+ * protects it because the header was not stored), `no-log` (a snapshot without any log), `no-state`
+ * (no `state.json` to compare the last frame with), `forked` (two histories with commits), `mixed`
+ * (two databases or programs under one name), `unaccounted` (frames that belong nowhere among those
+ * in use).
  */
 export type LegacyReasonCode =
   | 'uncommitted'
@@ -58,13 +59,13 @@ const ENDS: ReadonlySet<LegacyReasonCode> = new Set([
   'burst',
 ])
 
-/** The worst that the reasons say. */
+/** The worst grade that the reasons imply. */
 export function gradeOf(reasons: readonly LegacyReason[]): LegacyGrade {
   if (reasons.length === 0) return 'complete'
   return reasons.every(({ code }) => ENDS.has(code)) ? 'truncated' : 'unverifiable'
 }
 
-/** What the grade claims, as one sentence that is true of it. */
+/** What the grade claims, in plain words. */
 export function gradeSentence(grade: LegacyGrade, upTo: Date): string {
   const time = upTo.toISOString()
   if (grade === 'complete') {

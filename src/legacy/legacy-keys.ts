@@ -1,4 +1,4 @@
-/** What the key of an object says, relative to its database's prefix. */
+/** What an object's key, relative to its database's prefix, says about it. */
 export type LegacyKey =
   /** Copy of the database file. `takenAt`: when its upload began, in whole seconds. */
   | { readonly kind: 'snapshot'; readonly takenAt: Date }
@@ -14,9 +14,9 @@ const SNAPSHOT = /^snapshots\/(\d{14})\.db$/
 const SEGMENT = /^wal\/(\d{8})-(\d{17})\.wal$/
 
 /**
- * Reads a key as walsync 0.1 wrote it: `snapshots/<YYYYMMDDHHMMSS>.db`,
- * `wal/<generation, 8 digits>-<YYYYMMDDHHMMSSmmm>.wal`, `state.json`; times are UTC. `undefined` for
- * every other key, also one with a time that does not exist.
+ * Reads a key as walsync 0.1 wrote it: `snapshots/<YYYYMMDDHHMMSS>.db`, `wal/<generation, 8
+ * digits>-<YYYYMMDDHHMMSSmmm>.wal`, `state.json`; times are UTC. `undefined` for any other key,
+ * including one with a time that does not exist.
  */
 export function parseLegacyKey(key: string): LegacyKey | undefined {
   if (key === STATE_KEY) return { kind: 'state' }
@@ -35,6 +35,6 @@ function parseDigits(digits: string): Date | undefined {
   const [, date, clock, ms = ''] = /^(\d{8})(\d{6})(\d{3})?$/.exec(digits) as unknown as string[]
   const iso = `${date?.replace(/(....)(..)(..)/, '$1-$2-$3')}T${clock?.replace(/(..)(..)(..)/, '$1:$2:$3')}.${ms.padEnd(3, '0')}Z`
   const time = new Date(iso)
-  // 30 February is a date to JavaScript.
+  // JavaScript accepts 30 February.
   return !Number.isNaN(time.getTime()) && time.toISOString() === iso ? time : undefined
 }

@@ -18,39 +18,42 @@ interface LegacyObject {
   readonly storedAt: Date
 }
 
-/** A copy of the database file as it lay there, without its WAL. */
+/** A copy of the database file alone, without its WAL. */
 export interface LegacySnapshot extends LegacyObject {
   /** When its upload began, by the writer's clock, in whole seconds. */
   readonly takenAt: Date
 }
 
-/** Frames that the WAL had gained since the segment before. */
+/** Frames added to the WAL since the previous segment. */
 export interface LegacySegment extends LegacyObject {
-  /** How often walsync 0.1 had noticed a shorter WAL; starts at 0 anew when it lost its state. */
+  /** How often walsync 0.1 had noticed a shorter WAL; restarted at 0 whenever it lost its state. */
   readonly generation: number
   /** When its upload began, by the writer's clock. */
   readonly uploadedAt: Date
 }
 
-/** What walsync 0.1 noted after each segment: how far it had got. */
+/** What walsync 0.1 recorded after each segment: how far it had got. */
 export interface LegacyState {
   readonly generation: number
   /** Position in the WAL up to which it was uploaded, in bytes. */
   readonly offset: number
-  /** When its upload ended: right after that of the segment before. */
+  /** When its upload ended: right after that of the segment. */
   readonly storedAt: Date
 }
 
-/** One database as walsync 0.1 stored it, from names and sizes alone. */
+/** One database as walsync 0.1 stored it, based on names and sizes alone. */
 export interface LegacyReplica {
   /** Oldest first. */
   readonly snapshots: readonly LegacySnapshot[]
-  /** By `uploadedAt`: generations are no order, because a failed read of the state began them at 0 again. */
+  /**
+   * By `uploadedAt`. Generations give no order: they restarted at 0 whenever the state could not be
+   * read.
+   */
   readonly segments: readonly LegacySegment[]
 }
 
 /**
- * Lists a database of walsync 0.1: two listings. Objects with other names are left out.
+ * Lists a database of walsync 0.1 with two listings. Objects with other names are ignored.
  *
  * @param store rooted at the database's prefix
  * @throws StoreError
@@ -81,7 +84,7 @@ export async function listLegacy(
 }
 
 /**
- * Reads `state.json`; `undefined` if there is none or if it is no such object.
+ * Reads `state.json`; `undefined` if it does not exist or is not valid.
  *
  * @throws StoreError
  */
@@ -107,7 +110,7 @@ export async function readLegacyState(
   return state && { ...state, storedAt }
 }
 
-/** The object has about 100. */
+/** A real one has about 100. */
 const MAX_STATE_CHARACTERS = 64 * 1024
 
 function parseState(text: string): Omit<LegacyState, 'storedAt'> | undefined {

@@ -6,7 +6,7 @@ import { type LegacyReplica, listLegacy } from './list-legacy.ts'
 import type { ReadHistoryOptions } from './read-history.ts'
 
 export interface LegacyReadOptions {
-  /** Reads at one time, each of up to 2 MiB held in memory. Default 8. */
+  /** Number of concurrent reads, each holding up to 2 MiB in memory. Default 8. */
   readonly parallelism?: number | undefined
   /** `bytesTotal` grows if a first plan fails, or if snapshots have to be compared. */
   readonly onProgress?:
@@ -20,7 +20,7 @@ export interface OpenedLegacy {
   /** Rooted at the database's prefix. */
   readonly store: ObjectStore
   readonly evidence: LegacyEvidence
-  /** The time asked for; `undefined` for the latest state. */
+  /** The requested time; `undefined` for the latest state. */
   readonly until: Date | undefined
   readonly read: ReadHistoryOptions
   bytesRead(): number
@@ -29,7 +29,7 @@ export interface OpenedLegacy {
 /**
  * Lists a replica of walsync 0.1 and reads its log.
  *
- * @param name Where the replica stands in the store, without a slash at the end; empty for the root.
+ * @param name Where the replica is in the store, without a slash at the end; empty for the root.
  * @throws LegacyError `NoTxids`, `NothingToRestore`, `TargetNotReachable`
  * @throws StoreError; the signal's reason
  */
@@ -78,7 +78,7 @@ function assertReachable(
   )
 }
 
-/** The error for a replica in which no plan can be made. */
+/** The error for a replica for which there is no plan. */
 export function nothing(what: string): LegacyError {
   return new LegacyError(
     'NothingToRestore',

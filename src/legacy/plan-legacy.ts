@@ -1,4 +1,3 @@
-import { type AppliedRun, lastSegment } from './applied-run.ts'
 import { reasonsAtEnd } from './end-of-log.ts'
 import { exactnessReasons, notOutlived } from './exactness.ts'
 import { freshness } from './freshness.ts'
@@ -6,16 +5,20 @@ import type { LegacyEvidence } from './legacy-evidence.ts'
 import { gradeOf, type LegacyGrade, type LegacyReason } from './legacy-grade.ts'
 import type { LegacySegment, LegacySnapshot } from './list-legacy.ts'
 import { type Replay, replayGroups } from './replay.ts'
+import { type AppliedRun, lastSegment } from './wal-run.ts'
 
-/** One way to restore a replica of walsync 0.1, and what can be said of the result. */
+/** One way to restore a replica of walsync 0.1, and how good the result is. */
 export interface LegacyPlan {
-  /** `undefined` if the frames alone make the whole database. */
+  /** `undefined` if the frames alone contain the whole database. */
   readonly base: LegacySnapshot | undefined
   /** In the order of the replay; none for a snapshot alone. */
   readonly runs: readonly AppliedRun[]
   /** Segments that hold frames to replay, each once. */
   readonly segments: readonly LegacySegment[]
-  /** When the last commit in it was stored at the latest; for a snapshot alone, when it was taken. */
+  /**
+   * The time by which the last commit in it had been stored; for a snapshot alone, when it was
+   * taken.
+   */
   readonly upTo: Date
   readonly grade: LegacyGrade
   /** Empty for `complete`. */
@@ -23,10 +26,11 @@ export interface LegacyPlan {
 }
 
 /**
- * Plans for a restore, the best one first: what reaches the latest state, and of that what can be
- * proven. Each next one is for when SQLite finds the database corrupt that the one before it makes.
+ * Plans for a restore, the best one first: those that reach the latest state come first, and among
+ * them those that can be proven. Each further plan is for the case that SQLite finds the result of
+ * the previous one corrupt.
  *
- * @param until Nothing stored later takes part; `undefined` for the latest state.
+ * @param until Nothing stored later is used; `undefined` for the latest state.
  */
 export async function* legacyPlans(
   evidence: LegacyEvidence,
@@ -48,7 +52,7 @@ export async function* legacyPlans(
   const doubtOf = ({ sources }: Replay): LegacyReason[] => {
     if (newest === undefined || state === 'older') return []
     if (state === 'later') return [newerSnapshot(newest)]
-    // No page is the snapshot's, and it was begun before the log had ended.
+    // No page comes from the snapshot, which was begun before the log ended.
     if (state === 'behind' && sources.allFromLastRun) return []
     return [notOutlived(evidence.history, newest)]
   }
@@ -59,7 +63,10 @@ export async function* legacyPlans(
   }
 }
 
-/** The first that is proven to be exact; then the others, those first of which only damage is to be feared. */
+/**
+ * The first one proven exact, then the others; those whose only risk is unnoticed damage come
+ * first.
+ */
 async function* replays(
   evidence: LegacyEvidence,
   group: readonly Replay[],

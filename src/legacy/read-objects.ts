@@ -1,18 +1,18 @@
 import { type ObjectStore, StoreError } from '../core/store/index.ts'
 
-/** Bytes of one read; times the number of reads at one time it bounds the memory. */
+/** Bytes of one read. Multiplied by the number of concurrent reads, it bounds the memory. */
 const PIECE_BYTES = 2 * 1024 * 1024
 
 export interface ObjectToRead {
   readonly key: string
   /** In bytes, as listed. */
   readonly size: number
-  /** Bytes to read, the end not included. Default: all. */
+  /** Bytes to read; `end` is exclusive. Default: all. */
   readonly part?: { readonly start: number; readonly end: number } | undefined
 }
 
 export interface ReadObjectsOptions {
-  /** Reads that run or wait to be consumed at one time. */
+  /** Number of reads that are running or waiting to be consumed. */
   readonly parallelism: number
   readonly signal?: AbortSignal | undefined
 }
@@ -28,11 +28,10 @@ export interface ObjectPiece<T extends ObjectToRead> {
 }
 
 /**
- * Reads objects in the order given and hands their pieces out in that order, while the next ones
- * are on their way. Leaving the loop ends all requests before it resolves. An empty object gives one
- * empty piece.
+ * Reads objects and yields their pieces in the given order while the next ones are being fetched.
+ * Leaving the loop ends all requests before it resolves. An empty object yields one empty piece.
  *
- * @throws StoreError; `Corrupted` if an object has not the size that was listed
+ * @throws StoreError; `Corrupted` if an object does not have the size that was listed
  */
 export async function* readObjects<T extends ObjectToRead>(
   store: ObjectStore,
@@ -49,7 +48,7 @@ export async function* readObjects<T extends ObjectToRead>(
         const { value } = wanted.next()
         if (value === undefined) break
         const piece = readPiece(store, value, signal)
-        // Seen again when it is due; without this the process would end for an unhandled rejection.
+        // The error is reported when its turn comes; without this, an unhandled rejection would end the process.
         piece.catch(() => {})
         underway.push(piece)
       }
@@ -91,7 +90,7 @@ async function readPiece<T extends ObjectToRead>(
 ): Promise<ObjectPiece<T>> {
   const { key, size } = object
   const bytes = new Uint8Array(end - start)
-  // No store answers a range of no bytes.
+  // An empty range cannot be requested.
   if (bytes.length === 0) return { object, bytes, start, last }
   const { info, body } = await store.get(key, { range: { start, end }, signal })
   let length = 0

@@ -39,23 +39,24 @@ export interface LegacyRestoreResult {
   readonly bytesRead: number
   readonly durationMs: number
   readonly integrityCheck: IntegrityCheck
-  /** As of `restoreReplica`. */
+  /** As in the result of `restoreReplica`. */
   readonly warnings: readonly string[]
 }
 
-/** Plans tried at most; each reads a snapshot and its frames anew. */
+/** The most plans that are tried; each reads a snapshot and its frames again. */
 const MAX_TRIES = 5
 
 /**
- * Restores a replica of walsync 0.1 to a file, with its WAL segments replayed. The output is written
- * whatever the grade; the grade of `result.plan` says what it is worth. As with
- * `restoreReplica`, the output is after a failure at any moment what it was.
+ * Restores a replica of walsync 0.1 to a file, with its WAL segments replayed. The output is
+ * written whatever the grade; the grade of `result.plan` says how good it is. As with
+ * `restoreReplica`, a failure at any moment leaves the output as it was.
  *
  * Reads every segment of the database once, and those of the plan a second time.
  *
- * @param name Where the replica stands in the store, without a slash at the end; empty for the root.
+ * @param name Where the replica is in the store, without a slash at the end; empty for the root.
  * @throws LegacyError `NoTxids`, `NothingToRestore`, `TargetNotReachable`
- * @throws RestoreError `IntegrityCheckFailed` if SQLite finds every possible result corrupt, and those of the output file
+ * @throws RestoreError `IntegrityCheckFailed` if SQLite finds every possible result corrupt, and
+ *   those of the output file
  * @throws StoreError; the signal's reason
  */
 export async function restoreLegacy(
@@ -96,7 +97,7 @@ export async function restoreLegacy(
 function allCorrupt(rejected: readonly RejectedPlan[]): Error {
   const [best] = rejected
   if (best === undefined)
-    return nothing('There is no snapshot, and no part of the log has every page.')
+    return nothing('There is no snapshot, and no part of the log contains every page.')
   const ways = rejected.length === 1 ? 'the one way' : `each of ${rejected.length} ways`
   const message = `SQLite finds the database corrupt that ${ways} to restore it makes. The best one: ${best.error.message}`
   return new RestoreError('IntegrityCheckFailed', message, {
@@ -121,7 +122,7 @@ async function runPlan(
   try {
     const bytes = await applyLegacyPlan(store, plan, staged.handle, read)
     await staged.handle.sync()
-    // A failed close can be where a network file system reports that it is full.
+    // A network file system may report only on close that it is full.
     await staged.handle.close()
     const broken = await checkIntegrity(staged.path, integrityCheck, read.signal)
     read.signal?.throwIfAborted()

@@ -5,13 +5,16 @@ import type { LegacySnapshot } from './list-legacy.ts'
 import type { ReadHistoryOptions } from './read-history.ts'
 import { readObjects } from './read-objects.ts'
 
-/** What the pages of a snapshot hold, as checksums. */
+/** Checksums of the pages of a snapshot. */
 export interface SnapshotContents {
   /** In bytes. */
   readonly pageSize: number
   /** CRC-64 of each page, the first page at index 0. */
   readonly pages: BigUint64Array
-  /** The database's change counter, which grows with each commit that writes page 1; `undefined` for no page. */
+  /**
+   * The database's change counter, which grows with each commit that writes page 1; `undefined` for
+   * an empty snapshot.
+   */
   readonly changeCounter: number | undefined
 }
 
@@ -64,7 +67,7 @@ export interface FrameRange {
   readonly length: number
 }
 
-/** Which pages of a snapshot have a content that is known from elsewhere. */
+/** Which pages of a snapshot have contents that are also found elsewhere. */
 export class KnownPages {
   readonly #marks: Uint8Array
 

@@ -8,21 +8,26 @@ export interface WalHistory {
   readonly segments: readonly LegacySegment[]
   /** In the order of their first upload. */
   readonly runs: readonly WalRun[]
-  /** Runs whose uploads do not all fit into them: their end is not known. */
+  /** Runs with uploads that do not fit: where such a run ends is unknown. */
   readonly broken: ReadonlySet<WalRun>
-  /** Chains that belong to no run: frames are missing before them, they are damaged, or they are left over in the WAL from an earlier life. */
+  /**
+   * Chains that belong to no run: frames before them are missing, they are damaged, or they are
+   * leftovers in the WAL from an earlier run.
+   */
   readonly loose: readonly FrameChain[]
-  /** Of each chain in a run: the number of frames before it there. */
+  /** For each chain in a run, the number of frames before it in that run. */
   readonly places: ReadonlyMap<FrameChain, { readonly run: WalRun; readonly position: number }>
-  /** What each segment holds, in its order; nothing for one of which no frame could be read. */
+  /**
+   * The chains of each segment, in order; no entry for a segment of which no frame could be read.
+   */
   readonly chains: ReadonlyMap<LegacySegment, readonly FrameChain[]>
 }
 
 /**
- * Puts chains in order. Their places are proven by checksums; times only order the runs and decide
- * which of two uploads of one place is the later.
+ * Puts chains in order. Checksums prove their positions; times only order the runs and decide which
+ * of two uploads of the same position is later.
  *
- * @param chains By segment, those of one segment in their order.
+ * @param chains By segment; those of one segment in order.
  */
 export function assembleHistory(
   segments: readonly LegacySegment[],
@@ -60,12 +65,14 @@ export function assembleHistory(
   }
 }
 
-/** Is `next` certain to be the run after `run`, with no other between them? Says nothing about the end of `run`. */
+/** Is it certain that `next` came directly after `run`? Says nothing about where `run` ended. */
 export function follows({ broken }: WalHistory, run: WalRun, next: WalRun): boolean {
   return isNextRun(run.header, next.header) && !broken.has(run)
 }
 
-/** Runs of two logs that were uploaded at one time: two databases or two programs under one name. */
+/**
+ * Were the two runs uploaded at the same time? Then two databases or two programs used one name.
+ */
 export function areMixed(a: WalRun, b: WalRun): boolean {
   if (isLaterRun(a.header, b.header) || isLaterRun(b.header, a.header)) return false
   return firstUpload(a) <= lastUpload(b) && firstUpload(b) <= lastUpload(a)
@@ -91,7 +98,7 @@ function placeLate(
     const among = run.placesAmongFrames(new Set(rest.map(({ before }) => before)))
     rest = rest.filter((chain) => {
       const position = run.placeOf(chain.before) ?? among.get(chain.before)
-      // A chain that went in meanwhile may have led the run another way.
+      // A chain placed in the meantime may have changed the run.
       if (position === undefined || !run.hasPlace(position, chain.before)) return true
       put(chain, run, position)
       return false

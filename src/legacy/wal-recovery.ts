@@ -12,14 +12,15 @@ const MAGIC_LITTLE_ENDIAN = 0x377f0682
 const MAGIC_BIG_ENDIAN = 0x377f0683
 
 /**
- * The header of the WAL whose first frame stands at `at`, though the header itself was never
- * stored; `undefined` if that frame is not the first of a WAL of this page size and byte order.
+ * Reconstructs the header, which was never stored, of the WAL whose first frame is at `at`;
+ * `undefined` if that frame is not the first of a WAL of this page size and byte order.
  *
- * The running checksum (SQLite file format, section 4.2) can be undone, so the first frame gives the
- * header's own checksum. Two equations then hold for the one word that is unknown, the checkpoint
- * sequence number: one yields it, the other is the proof, and lets one frame in 2^32 pass by chance.
+ * The running checksum (SQLite file format, section 4.2) can be reversed, so the first frame yields
+ * the header's own checksum. That gives two equations for the one unknown word, the checkpoint
+ * sequence number: one yields it, the other verifies it, with a chance of 2^-32 that a wrong frame
+ * passes.
  *
- * @param frames Holds a whole frame at `at`.
+ * @param frames Contains a whole frame at `at`.
  */
 export function recoverWalHeader(
   frames: Uint8Array,

@@ -1,7 +1,8 @@
 import type { WalHeader } from '../core/wal/index.ts'
 import { type FrameChain, packSum } from './frame-chain.ts'
+import type { LegacySegment } from './list-legacy.ts'
 
-/** Frames of a chain that stand next to each other in a run. */
+/** Consecutive frames of a chain within a run. */
 export interface RunSpan {
   readonly chain: FrameChain
   /** Index of the first one within the chain. */
@@ -12,15 +13,18 @@ export interface RunSpan {
 }
 
 /**
- * One life of a WAL, from its first frame on, put together from what was uploaded of it. Every
- * checksum in it was verified, so it is what SQLite wrote, with nothing left out before its end.
+ * One lifetime of a WAL, from its first frame on, assembled from what was uploaded. Every checksum
+ * in it has been verified, so it is what SQLite wrote, with nothing missing before its end.
  */
 export class WalRun {
   readonly header: WalHeader
-  /** Does the log have two histories, both with commits? Only a loss of power or a second writer does that. */
+  /**
+   * Does the log have two histories, both with commits? Only a power failure or a second writer
+   * causes that.
+   */
   forked = false
   readonly #spans: RunSpan[] = []
-  /** Places between two uploads, by running checksum; the next upload begins at one of them. */
+  /** Positions between two uploads, by running checksum; the next upload begins at one of them. */
   readonly #places = new Map<bigint, number>()
 
   constructor(header: WalHeader) {
@@ -39,12 +43,15 @@ export class WalRun {
     return last === undefined ? 0 : last.position + last.length
   }
 
-  /** Where a chain with this checksum before it belongs, going by the ends of uploads. */
+  /** Position of a chain that continues this checksum, if an upload ended there. */
   placeOf(before: bigint): number | undefined {
     return this.#places.get(before)
   }
 
-  /** The same for many, going by every frame: uploads may begin within an earlier one that is gone. */
+  /**
+   * The same for many, and after any frame: an upload may continue from within an earlier one that
+   * is gone.
+   */
   placesAmongFrames(wanted: ReadonlySet<bigint>): Map<bigint, number> {
     const found = new Map<bigint, number>()
     for (const { chain, from, length, position } of this.#spans) {
@@ -56,7 +63,7 @@ export class WalRun {
     return found
   }
 
-  /** Is this the running checksum after so many frames? */
+  /** Is this the running checksum after `position` frames? */
   hasPlace(position: number, sum: bigint): boolean {
     if (position > this.length) return false
     if (position === 0) return this.#places.get(sum) === 0
@@ -65,9 +72,9 @@ export class WalRun {
   }
 
   /**
-   * Puts a chain where it belongs. Frames that are there already are left as they are, since the
-   * earlier upload tells better when they were written. Where the chain goes another way it is
-   * the truth, being read later: SQLite writes over frames that were never committed.
+   * Puts a chain where it belongs. Frames that are already there stay, since the earlier upload
+   * tells better when they were written. Where the chain differs, it wins, because it was read
+   * later: SQLite overwrites frames that were never committed.
    */
   place(chain: FrameChain, position: number): void {
     const same = this.#commonLength(chain, position)
@@ -130,4 +137,36 @@ export class WalRun {
     if (last !== undefined) this.#spans.push({ ...last, length: length - last.position })
     for (const [sum, place] of this.#places) if (place > length) this.#places.delete(sum)
   }
+}
+
+/** A run and how much of it a restore replays. */
+export interface AppliedRun {
+  readonly run: WalRun
+  /** Number of frames, the last one a commit; 0 for none. */
+  readonly frames: number
+  /** Frames after them that were also stored in time, but without a commit. */
+  readonly uncommitted: number
+  /** Were more frames of the run stored after the requested time? */
+  readonly goesOn: boolean
+}
+
+/** The part of a run that had been stored by a time; `undefined`: all of it. */
+export function runUntil(run: WalRun, until: Date | undefined): AppliedRun {
+  const late = run.spans.find(
+    ({ chain }) => until !== undefined && chain.segment.uploadedAt > until,
+  )
+  const limit = late?.position ?? run.length
+  const frames = run.lastCommit(limit)
+  return { run, frames, uncommitted: limit - frames, goesOn: late !== undefined }
+}
+
+/** The segment that holds the last frame replayed. */
+export function lastSegment({ run, frames }: AppliedRun): LegacySegment {
+  return run.spanAt(frames - 1).chain.segment
+}
+
+/** Database size in pages after the last frame replayed. */
+export function sizeAfter({ run, frames }: AppliedRun): number {
+  const { chain, from, position } = run.spanAt(frames - 1)
+  return chain.commits[from + frames - 1 - position] as number
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { concatenatedPrefix } from '../../src/cli/commands/concatenated-prefix.ts'
+import { concatenatedPrefix } from '../../src/cli/commands/other-formats.ts'
 
 describe('concatenatedPrefix', () => {
   it.each([

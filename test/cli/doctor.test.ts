@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
-import { runtimeFindings } from '../../src/cli/commands/runtime-findings.ts'
+import { runtimeFindings } from '../../src/cli/commands/doctor.ts'
 import { runCli, scratchFolder } from './run-cli.ts'
 
 const ODD = fileURLToPath(new URL('plugins/odd-store.ts', import.meta.url))

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import type { DatabaseOutcome } from '../../src/cli/commands/restore-all-report.ts'
-import { refuseSharedFiles } from '../../src/cli/commands/shared-files.ts'
+import { refuseSharedFiles } from '../../src/cli/commands/restore-all-report.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'walsync-shared-'))
 afterAll(() => rmSync(folder, { recursive: true }))

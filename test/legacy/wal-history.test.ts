@@ -5,8 +5,8 @@ import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { ChainSplitter, type FrameChain } from '../../src/legacy/frame-chain.ts'
-import { detectFormat, USUAL_FORMAT } from '../../src/legacy/frame-format.ts'
 import type { LegacySegment } from '../../src/legacy/list-legacy.ts'
+import { detectFormat, USUAL_FORMAT } from '../../src/legacy/read-history.ts'
 import { assembleHistory, follows } from '../../src/legacy/wal-history.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'walsync-history-'))

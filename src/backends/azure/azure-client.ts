@@ -5,7 +5,7 @@ import { invalidOption } from '../shared/settings.ts'
 import type { AzureAccess, AzureOptions } from './azure-options.ts'
 import { azureHttpClient } from './azure-transport.ts'
 
-/** One container's client and the connections that belong to it. */
+/** The client of one container and its connections. */
 export interface AzureConnection {
   readonly container: ContainerClient
   readonly options: AzureOptions
@@ -15,10 +15,10 @@ export interface AzureConnection {
 type AzureSdk = typeof import('@azure/storage-blob')
 
 /**
- * Loads the SDK and makes a client that never retries.
+ * Loads the SDK and creates a client that never retries.
  *
  * @throws StoreError `Unsupported` if the SDK is not installed; `InvalidArgument` for a malformed
- * connection string or key
+ *   connection string or key
  */
 export async function connectAzure(options: AzureOptions): Promise<AzureConnection> {
   const sdk = await loadSdk(
@@ -39,7 +39,7 @@ export async function connectAzure(options: AzureOptions): Promise<AzureConnecti
   }
 }
 
-/** The name of a key in the container: the URL's prefix in front. */
+/** The name of a key in the container: with the URL's prefix in front. */
 export function blobName({ prefix }: AzureOptions, key: string): string {
   return prefix === '' ? key : `${prefix}/${key}`
 }
@@ -75,7 +75,7 @@ async function openService(
   }
 }
 
-/** The SDK's message would show the connection string's parts. */
+/** The SDK's message would reveal parts of the connection string. */
 function fromConnectionString(
   sdk: AzureSdk,
   connectionString: string,

@@ -3,8 +3,8 @@ import { type AzureConnection, blobName } from './azure-client.ts'
 import { mapAzureError } from './azure-errors.ts'
 
 /**
- * Lists one blob: that needs no permission on the container itself, and tells a missing container,
- * which answers like a missing blob in other requests.
+ * Lists one blob. That needs no permission on the container itself, and it detects a missing
+ * container, which other requests answer like a missing blob.
  *
  * @throws StoreError `ContainerNotFound`, and others
  */
@@ -27,7 +27,7 @@ export async function assertContainer(
   }
 }
 
-/** A listing has no key that could be missing, so "not found" is about the container. */
+/** A listing has no key that could be missing, so "not found" means the container. */
 export function containerError(mapped: StoreError, container: string): StoreError {
   if (mapped.code !== 'NotFound') return mapped
   return new StoreError('ContainerNotFound', `The container ${container} does not exist.`, {

@@ -20,7 +20,10 @@ interface SdkError {
     | undefined
 }
 
-/** Turns what the SDK throws into a `StoreError`, by error code where the answer has one, else by status. */
+/**
+ * Maps what the SDK throws to a `StoreError`: by error code if the response has one, otherwise by
+ * status.
+ */
 export function mapAzureError(error: unknown, context: AzureErrorContext): StoreError {
   const sdk = (error ?? {}) as SdkError
   const status = sdk.statusCode
@@ -60,7 +63,7 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
   ContainerDisabled: { code: 'PermissionDenied' },
   BlobNotFound: { code: 'NotFound' },
   BlobAlreadyExists: { code: 'AlreadyExists' },
-  // Another writer committed this blob, which discarded our blocks; a repeated put sends them again.
+  // Another writer committed this blob, which discarded our blocks. A repeated put sends them again.
   InvalidBlockList: { code: 'Unavailable' },
   InvalidRange: { code: 'InvalidRange' },
   Md5Mismatch: { code: 'Corrupted', retryable: true },
@@ -81,7 +84,7 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
     code: 'PermissionDenied',
     hint: 'The blob has snapshots. Delete them first.',
   },
-  // 409 for a GET, and not a conflict that passes: retrying is pointless.
+  // A 409 for a GET, and not a temporary conflict: retrying is pointless.
   BlobArchived: {
     code: 'Unsupported',
     archived: true,
@@ -137,7 +140,7 @@ function answered(status: number, name: string, context: AzureErrorContext): Ver
   }
 }
 
-/** A write may have been carried out although its answer was lost. */
+/** A write may have taken effect although its response was lost. */
 function isWrite(op: string): boolean {
   return op === 'put' || op === 'delete'
 }
@@ -155,11 +158,11 @@ function withoutAnswer(error: unknown, context: AzureErrorContext): Verdict {
   if (failure !== undefined) {
     return { code: failure.code, outcome, retryable: failure.retryable, hint: failure.hint }
   }
-  // The SDK's own stream reports a short body, its parser a damaged answer, without a code.
+  // The SDK's stream reports a short body, and its parser a damaged response, without a code.
   return { code: 'Unavailable', outcome }
 }
 
-/** The SDK's error carries the request: its URL may hold a SAS signature. */
+/** The SDK's error includes the request, whose URL may contain a SAS signature. */
 function withoutRequest({ name, message, code, statusCode }: SdkError): Error {
   const text = String(message ?? '').replace(/([?&]sig=)[^&\s"]*/g, '$1…')
   return Object.assign(new Error(text), {

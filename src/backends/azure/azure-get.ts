@@ -25,7 +25,7 @@ export async function getAzure(
     conditions: ifMatch === undefined ? {} : { ifMatch },
   })
   const stream = answer.readableStreamBody as Readable
-  // The SDK asks for no range if it is the whole blob.
+  // The SDK sends no range if the whole blob is requested.
   const asked = start === 0 && count === undefined ? undefined : start
   const carried = carriedRange(key, asked, answer.contentRange, answer.contentLength, stream)
   resolveRange(key, range, carried.size)
@@ -43,7 +43,7 @@ export async function getAzure(
   }
 }
 
-/** What properties and a download say of a blob. */
+/** What the properties and a download say about a blob. */
 export function blobInfo(
   key: string,
   answer: {
@@ -62,7 +62,7 @@ export function blobInfo(
   }
 }
 
-/** Listings leave out the quotes that every other answer has. */
+/** Listings omit the quotes that every other response has. */
 function quotedEtag(etag = ''): Version {
   return (etag.startsWith('"') ? etag : `"${etag}"`) as Version
 }

@@ -26,7 +26,7 @@ export async function* listAzure(
       prefix: root + prefix,
       includeMetadata: true,
       abortSignal,
-      // Inclusive, and overlooked by older services: what comes before is left out below as well.
+      // Inclusive, and ignored by older services, so earlier entries are also filtered out below.
       ...(start === '' ? {} : { startFrom: root + start }),
     })
     .byPage({ maxPageSize: connection.options.pageSize })
@@ -35,7 +35,7 @@ export async function* listAzure(
   }
 }
 
-/** One level, blobs and prefixes merged into one order. */
+/** One level, with blobs and prefixes merged into one order. */
 export async function* listDirAzure(
   connection: AzureConnection,
   options: DriverListOptions,
@@ -97,7 +97,7 @@ function objectsOf(
     .filter(({ key }) => key > startAfter && isKey(key))
 }
 
-/** Accounts with a hierarchical namespace list their directories as empty blobs. */
+/** Accounts with a hierarchical namespace list directories as empty blobs. */
 function isDirectory({ metadata, properties }: BlobItem): boolean {
   const type = (properties as { readonly resourceType?: string }).resourceType
   return metadata?.hdi_isfolder === 'true' || type === 'directory'

@@ -8,25 +8,28 @@ import {
   Settings,
 } from '../shared/settings.ts'
 
-/** What an Azure store is opened with. */
+/** Options of an Azure store. */
 export interface AzureOptions {
   readonly container: string
   /** Blob name prefix without a slash at its ends; empty for the whole container. */
   readonly prefix: string
   readonly access: AzureAccess
-  /** Size of one block, and the largest body that goes up in one request, in bytes. Default 8 MiB. */
+  /** Size of one block, and the largest body sent in one request, in bytes. Default 8 MiB. */
   readonly partBytes: number
-  /** Entries on one page of a listing. Default and most 1,000. */
+  /** Entries per page of a listing. Default and maximum 1,000. */
   readonly pageSize: number
-  /** Connections of this store at most. Default 32. */
+  /** Maximum number of connections of this store. Default 32. */
   readonly maxSockets: number
-  /** Longest silence on a connection in milliseconds, sending or receiving. Default 60,000. */
+  /** Longest silence on a connection, sending or receiving, in milliseconds. Default 60,000. */
   readonly timeoutMs: number
   /** Proxies for outgoing connections; `undefined`: none. */
   readonly proxyEnv?: ProxyEnv | undefined
 }
 
-/** Where the account is and how to get in. `identity` is the default credential of `@azure/identity`. */
+/**
+ * Where the account is and how to authenticate. `identity` is the default credential of
+ * `@azure/identity`.
+ */
 export type AzureAccess =
   | { readonly kind: 'connectionString'; readonly connectionString: string }
   | {
@@ -45,10 +48,11 @@ const NAMES = {
 }
 
 /**
- * Reads `az://container/prefix` and `abs://container/prefix`; the account may stand in front
- * (`abs://account@container/prefix`, as Litestream writes it) or in `?account=`. Environment:
- * `AZURE_STORAGE_CONNECTION_STRING`, or `AZURE_STORAGE_ACCOUNT` with `AZURE_STORAGE_KEY` or
- * `AZURE_STORAGE_SAS_TOKEN` or neither. A connection string counts unless another account is named.
+ * Reads `az://container/prefix` and `abs://container/prefix`; the account may come before the
+ * container (`abs://account@container/prefix`, as Litestream writes it) or in `?account=`.
+ * Environment: `AZURE_STORAGE_CONNECTION_STRING`, or `AZURE_STORAGE_ACCOUNT` with
+ * `AZURE_STORAGE_KEY` or `AZURE_STORAGE_SAS_TOKEN` or neither. A connection string is used unless
+ * the URL names another account.
  *
  * @throws StoreError `InvalidArgument`
  */

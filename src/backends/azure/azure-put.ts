@@ -12,7 +12,7 @@ import { uploadParts } from '../shared/upload-parts.ts'
 import { type AzureConnection, blobName } from './azure-client.ts'
 import { mapAzureError } from './azure-errors.ts'
 
-/** One put on its way: what each of its requests needs. */
+/** One put in progress: what each of its requests needs. */
 interface AzurePut {
   readonly container: string
   readonly blob: BlockBlobClient
@@ -26,7 +26,7 @@ const BLOCK_CONCURRENCY = 2
 /** Where Litestream reads an object's time on Azure (RFC 3339, UTC); names must be C# identifiers. */
 const CREATED_AT = 'litestreamtimestamp'
 
-/** Stores a body in one request if it fits into one block, in blocks otherwise. */
+/** Stores a body: in one request if it fits into one block, otherwise in blocks. */
 export async function putAzure(
   connection: AzureConnection,
   key: string,
@@ -40,7 +40,7 @@ export async function putAzure(
   const parts = putParts(body, blockBytes)
   try {
     const first = await parts.next()
-    // A body always has a first part, if only an empty one.
+    // A body always has a first part, even if it is empty.
     const part = first.value as PutPart
     return part.last ? await putOne(put, part.bytes) : await putBlocks(put, part, parts)
   } finally {
@@ -60,8 +60,8 @@ async function putOne({ blob, options }: AzurePut, bytes: Uint8Array): Promise<P
 }
 
 /**
- * Stages blocks and commits them under the condition. Blocks that are never committed appear in no
- * listing and expire after a week; Azure has no request that removes them.
+ * Stages blocks and commits them under the put's condition. Uncommitted blocks appear in no listing
+ * and expire after a week; Azure has no request to remove them.
  */
 async function putBlocks(
   put: AzurePut,
@@ -69,7 +69,7 @@ async function putBlocks(
   rest: AsyncIterator<PutPart, void>,
 ): Promise<PutResult> {
   const { blob, options } = put
-  // Random, because two writers that stage blocks for one blob must not mix them.
+  // Random, because two writers staging blocks for the same blob must not mix them.
   const upload = randomUUID()
   const blockId = (number: number) =>
     Buffer.from(`${upload}-${String(number).padStart(5, '0')}`).toString('base64')
@@ -95,7 +95,7 @@ async function putBlocks(
   return { size: bytes, version: answer.etag as Version }
 }
 
-/** What the request that makes a blob visible carries. */
+/** Options of the request that makes a blob visible. */
 function visibly({ ifAbsent, ifMatch, createdAt, signal }: DriverPutOptions) {
   const conditions: BlobRequestConditions =
     ifAbsent === true ? { ifNoneMatch: '*' } : ifMatch === undefined ? {} : { ifMatch }

@@ -2,8 +2,8 @@ import type { HttpOperationResponse, IHttpClient, WebResource } from '@azure/sto
 import { type HttpTransport, readText } from '../shared/http-transport.ts'
 
 /**
- * Our connections as the SDK's HTTP client: its own shares agents between all clients of the
- * process, bounds no number of connections and cannot be closed.
+ * An HTTP client for the SDK that uses our own connections: the SDK's shares its agents between all
+ * clients of the process, does not limit the number of connections and cannot be closed.
  */
 export function azureHttpClient(transport: HttpTransport): IHttpClient {
   return {
@@ -31,7 +31,7 @@ export function azureHttpClient(transport: HttpTransport): IHttpClient {
   }
 }
 
-/** The store hands the SDK bytes, the SDK makes XML text of its own; there are no other bodies. */
+/** Bodies are bytes from the store or XML text from the SDK; there are no others. */
 function bodyOf(body: unknown): readonly Uint8Array[] {
   if (body === undefined || body === null) return []
   if (typeof body === 'string') return [Buffer.from(body)]

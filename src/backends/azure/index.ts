@@ -3,7 +3,7 @@ import { connectAzure } from './azure-client.ts'
 import { AzureDriver } from './azure-driver.ts'
 import { parseAzureOptions } from './azure-options.ts'
 
-/** Azure Blob Storage: `az://container/prefix`, and `abs://` as Litestream calls it. */
+/** Azure Blob Storage: `az://container/prefix`, or `abs://` as in Litestream. */
 export const provider: ObjectStoreProvider = {
   apiVersion: 2,
   name: 'azure',

@@ -6,7 +6,10 @@ import { fileVersion, statPath, waitForTick } from './file-info.ts'
 import type { FileRoot } from './file-root.ts'
 import { withPathLock } from './path-lock.ts'
 
-/** Removes the name without flushing the folder. False if there was no regular file of that name. */
+/**
+ * Removes a file without flushing its folder. Returns false if there was no regular file of that
+ * name.
+ */
 export async function unlinkObject(
   path: string,
   key: string,
@@ -29,7 +32,7 @@ export async function unlinkObject(
   })
 }
 
-/** Deletes many, with one flush for each folder that they were in. Returns the failures. */
+/** Deletes many objects, with one flush per folder. Returns the failures. */
 export async function deleteObjects(
   root: FileRoot,
   real: string,

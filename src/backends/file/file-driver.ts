@@ -29,12 +29,17 @@ import { openFile, readRange, streamRange } from './file-read.ts'
 import { FileRoot } from './file-root.ts'
 import { writeObject } from './file-write.ts'
 
-/** Bodies up to this size are read as part of `get`, which makes sure that their bytes are one version. */
+/**
+ * Bodies up to this size are read within `get`, which guarantees that all bytes are of one version.
+ */
 const EAGER_BYTES = 2 * 1024 * 1024
-/** Files opened at once, so that thousands of calls do not exhaust the descriptors. */
+/**
+ * Maximum number of files open at once, so that thousands of calls do not exhaust the file
+ * descriptors.
+ */
 const OPEN_FILES = 64
 
-/** File system calls on one folder. */
+/** Stores objects as files of one folder. */
 export class FileDriver implements StoreDriver {
   readonly description: string
   readonly capabilities: StoreCapabilities = {
@@ -67,11 +72,11 @@ export class FileDriver implements StoreDriver {
   async put(key: string, body: DriverBody, options: DriverPutOptions): Promise<PutResult> {
     const real = await this.#root.ensure('put', key)
     const write = async () => {
-      // A missing folder is created, without following links.
+      // Creates the folder if it is missing, without following links.
       const path = (await this.#root.locate(real, 'put', key)) ?? `${real}/${key}`
       return writeObject({ root: this.#root, real, path, key, fs: this.#fs }, body, options)
     }
-    // A source may wait for anything, even for another put, so it must not occupy a place.
+    // A source may wait for anything, even for another put, so it must not hold a slot of the limiter.
     return body.bytes === undefined ? write() : this.#limiter.run(write)
   }
 
@@ -136,7 +141,7 @@ export class FileDriver implements StoreDriver {
     }
   }
 
-  /** The path of a key that is to be read; `undefined` if it cannot exist. */
+  /** The path of a key to be read; `undefined` if it cannot exist. */
   async #find(op: string, key: string): Promise<string | undefined> {
     const real = await this.#root.find(op, key)
     return real === undefined ? undefined : this.#root.locate(real, op, key)

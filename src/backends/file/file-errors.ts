@@ -1,4 +1,4 @@
-import { DurableWriteError } from '../../core/fs/durable-error.ts'
+import { DurableWriteError } from '../../core/fs/durable-file.ts'
 import {
   isStoreError,
   StoreError,
@@ -33,7 +33,7 @@ const CODES: Readonly<Record<string, StoreErrorCode>> = {
 const HINTS: Partial<Record<StoreErrorCode, string>> = {
   NoSpace: 'Free some space on the disk or raise the quota, then try again.',
   PermissionDenied: 'Check the owner and mode of the folder, and whether it is mounted read-only.',
-  InvalidKey: 'On a file system a name is either a file or a folder, and links are not followed.',
+  InvalidKey: 'On a file system, a name is either a file or a folder, and links are not followed.',
 }
 
 export function errnoOf(error: unknown): string | undefined {
@@ -42,7 +42,7 @@ export function errnoOf(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined
 }
 
-/** Turns an error of the file system into a `StoreError`. */
+/** Maps an error of the file system to a `StoreError`. */
 export function mapFileError(
   error: unknown,
   { op, key }: { readonly op: string; readonly key?: string | undefined },
@@ -92,12 +92,16 @@ export function rootNotFound(op: string, key: string | undefined, root: string):
 }
 
 export function noHardLinks(key: string, cause: unknown): StoreError {
-  return new StoreError('Unsupported', `This file system has no hard links: put of ${key}.`, {
-    op: 'put',
-    key,
-    cause,
-    hint: 'Create-only writes need link(2): use a local disk (ext4, xfs, btrfs, zfs).',
-  })
+  return new StoreError(
+    'Unsupported',
+    `The put of ${key} failed: this file system does not support hard links.`,
+    {
+      op: 'put',
+      key,
+      cause,
+      hint: 'Create-only writes need link(2). Use a local disk (ext4, xfs, btrfs, zfs).',
+    },
+  )
 }
 
 function storeError(code: StoreErrorCode, message: string, options: StoreErrorOptions): StoreError {

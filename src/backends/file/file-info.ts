@@ -4,14 +4,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ObjectInfo, Version } from '../../core/store/index.ts'
 import { errnoOf } from './file-errors.ts'
 
-/** Coarsest clock that Linux stamps files with: one tick at 100 Hz. */
+/** Coarsest resolution of file times on Linux: one tick at 100 Hz. */
 const TICK_MS = 10
 
 type VersionStats = Pick<BigIntStats, 'ino' | 'birthtimeNs' | 'mtimeNs' | 'size'>
 
 /**
- * Inode and birth time name one file for ever, given `waitForTick`; mtime and size notice foreign
- * writes in place. Not ctime: link and unlink change it while a put is being finished.
+ * Inode and birth time identify a file for good, given `waitForTick`; mtime and size detect
+ * in-place writes by other programs. Not ctime: link and unlink change it while a put is being
+ * finished.
  */
 export function fileVersion(stats: VersionStats): Version {
   return `${stats.ino}-${stats.birthtimeNs}-${stats.mtimeNs}-${stats.size}` as Version
@@ -28,7 +29,7 @@ export function fileInfo(key: string, stats: BigIntStats): ObjectInfo {
   }
 }
 
-/** What is there under this name, links not followed; `undefined` if nothing is. */
+/** Stats of a path, without following links; `undefined` if nothing exists there. */
 export async function statPath(path: string): Promise<BigIntStats | undefined> {
   try {
     return await lstat(path, { bigint: true })
@@ -40,8 +41,8 @@ export async function statPath(path: string): Promise<BigIntStats | undefined> {
 }
 
 /**
- * Call before removing a file: ext4 gives its inode to the next new file at once, which within the
- * same clock tick would have the same birth time and so perhaps the same version.
+ * Call this before removing a file: ext4 reuses its inode for the next new file at once, which
+ * within the same clock tick would get the same birth time and so possibly the same version.
  */
 export async function waitForTick(stats: BigIntStats): Promise<void> {
   const age = Date.now() - Number(stats.birthtimeNs / 1_000_000n)

@@ -5,7 +5,7 @@ import { type DirEntry, isSegment, MAX_KEY_BYTES, type ObjectInfo } from '../../
 import { errnoOf } from './file-errors.ts'
 import { fileInfo, statPath } from './file-info.ts'
 
-/** Most files whose stats are read at once. */
+/** Maximum number of files whose stats are read at once. */
 const STAT_BATCH = 64
 
 export interface Walk {
@@ -32,7 +32,7 @@ export async function* walkObjects(walk: Walk): AsyncGenerator<ObjectInfo> {
   yield* statAll(walk, batch)
 }
 
-/** One level of it: objects and folders that hold at least one matching object. */
+/** One level: objects, and folders with at least one matching object. */
 export async function* walkDir(walk: Walk): AsyncGenerator<DirEntry> {
   const base = listBase(walk.prefix)
   if (base === undefined) return
@@ -70,7 +70,8 @@ async function* walkKeys(walk: Walk, dir: string): AsyncGenerator<string> {
 
 /**
  * Entries of one folder in the order of the keys below them: `a-` sorts before `a/b`, so a folder
- * sorts as if its name had the slash. Links, pipes, sockets and names that no key has are left out.
+ * sorts as if its name ended with the slash. Links, pipes, sockets and names that are not valid in
+ * a key are left out.
  */
 async function readSorted(walk: Walk, dir: string): Promise<readonly Dirent[]> {
   walk.signal.throwIfAborted()
@@ -79,7 +80,7 @@ async function readSorted(walk: Walk, dir: string): Promise<readonly Dirent[]> {
     entries = await readdir(join(walk.real, dir), { withFileTypes: true })
   } catch (error) {
     const errno = errnoOf(error)
-    // Gone since its parent was read: pruned after its last delete.
+    // Gone since its parent was read: pruned after the delete of its last object.
     if (errno === 'ENOENT' || errno === 'ENOTDIR') return []
     throw error
   }
@@ -107,7 +108,7 @@ function mayHold({ prefix, startAfter }: Walk, dir: string): boolean {
   return dir > startAfter || startAfter.startsWith(dir)
 }
 
-/** Folder part of the prefix, with its slash; `undefined` if no key can start like that. */
+/** Folder part of the prefix, with its slash; `undefined` if no key can start with it. */
 export function listBase(prefix: string): string | undefined {
   const base = prefix.slice(0, prefix.lastIndexOf('/') + 1)
   const segments = base.split('/').slice(0, -1)

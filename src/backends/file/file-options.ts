@@ -7,13 +7,13 @@ export interface FileStoreOptions {
   /** Absolute path of the folder that holds the objects. */
   readonly root: string
   /**
-   * What a missing root means. Absent: the first put makes it, and until then everything that reads
-   * rejects with `ContainerNotFound`, so that a mistyped path is no empty backup. True (for a
-   * writer at its first start): it reads as empty, and `check` or a put makes it. False (where the
-   * root is a mount that must be there): puts reject, too.
+   * What a missing root means. Not given: the first put creates it, and until then all reads reject
+   * with `ContainerNotFound`, so that a mistyped path does not pass for an empty backup. True (for
+   * a writer's first start): it reads as empty, and `check` or a put creates it. False (for a mount
+   * that must be there): puts reject as well.
    */
   readonly create?: boolean | undefined
-  /** For tests that record or fail the calls of a put. Default: Node's own. */
+  /** For tests that record the calls of a put or make them fail. Default: Node's own. */
   readonly fs?: DurableFs | undefined
 }
 

@@ -12,7 +12,7 @@ export interface OpenedFile {
 }
 
 /**
- * Opens a regular file; `undefined` if there is none of this name. O_NOFOLLOW refuses a link,
+ * Opens a regular file; `undefined` if there is none with this name. O_NOFOLLOW refuses links, and
  * O_NONBLOCK keeps a named pipe without a writer from blocking the open (open(2)).
  */
 export async function openFile(path: string): Promise<OpenedFile | undefined> {
@@ -56,8 +56,8 @@ export async function readRange(
 }
 
 /**
- * The same in chunks, from a file opened when the first chunk is asked for, so that a body that is
- * never read holds no descriptor. If the name has come to mean another file, that is an error.
+ * The same in chunks. The file is opened when the first chunk is requested, so that a body that is
+ * never read holds no descriptor. It is an error if another file has this name by then.
  */
 export async function* streamRange(
   path: string,
@@ -79,7 +79,7 @@ export async function* streamRange(
 }
 
 function cutShort(info: ObjectInfo): StoreError {
-  return new StoreError('Corrupted', `The file of ${info.key} ended before its size.`, {
+  return new StoreError('Corrupted', `The file of ${info.key} is shorter than its size said.`, {
     op: 'get',
     key: info.key,
     hint: 'Another program is writing to the folder.',

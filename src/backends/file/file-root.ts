@@ -6,15 +6,23 @@ import { isStaleTemp } from '../../core/fs/temp-name.ts'
 import { errnoOf, leadsOut, rootNotFound } from './file-errors.ts'
 import { assertRoot, type FileStoreOptions } from './file-options.ts'
 
-/** Holds staged files. Its name cannot be part of a key, which never starts with a dot. */
+/**
+ * Folder for staged files. No key contains this name, because no part of a key starts with a dot.
+ */
 const STAGING = '.walsync-tmp'
 
-/** The folder under a file store: whether it exists, where keys are in it, and what of it is known to be on the disk. */
+/**
+ * The folder of a file store: whether it exists, where its keys are, and which of its folders are
+ * known to be on disk.
+ */
 export class FileRoot {
   readonly path: string
   readonly #create: boolean | undefined
   readonly #fs: DurableFs
-  /** Folders whose entry in each folder above was flushed, by identity: a folder may be removed and made again. */
+  /**
+   * Folders whose entries, in every folder above, have been flushed. By identity, because a folder
+   * may be removed and created again.
+   */
   readonly #settled = new Map<string, string>()
   #real: Promise<string> | undefined
   #swept: Promise<void> | undefined
@@ -26,7 +34,7 @@ export class FileRoot {
     this.#fs = options.fs ?? nodeFs
   }
 
-  /** The root's own path without links; `undefined` if it is missing and that reads as empty. */
+  /** The root's real path; `undefined` if it is missing and reads as empty. */
   async find(op: string, key?: string): Promise<string | undefined> {
     try {
       const real = await this.#realPath()
@@ -41,7 +49,7 @@ export class FileRoot {
     throw rootNotFound(op, key, this.path)
   }
 
-  /** For writers: makes a missing root, where that is allowed. */
+  /** For writers: creates the root if it is missing and that is allowed. */
   async ensure(op: string, key?: string): Promise<string> {
     if (this.#create === false) {
       const found = await this.find(op, key)
@@ -56,8 +64,8 @@ export class FileRoot {
   /**
    * Path of a key, or `undefined` if its folder does not exist.
    *
-   * @throws StoreError `InvalidKey` if a folder on the way is a symbolic link, which could lead out
-   *   of the root; also above a folder that is yet to be made
+   * @throws StoreError `InvalidKey` if a folder on the path is a symbolic link, which could lead
+   *   out of the root, even if a folder below it does not exist yet
    */
   async locate(real: string, op: string, key: string): Promise<string | undefined> {
     const path = join(real, key)
@@ -75,7 +83,7 @@ export class FileRoot {
     return missing ? undefined : path
   }
 
-  /** Folder for staged files; at the first call, removes what crashed writers left in it. */
+  /** The folder for staged files. The first call removes what crashed writers left in it. */
   async staging(real: string): Promise<string> {
     const dir = join(real, STAGING)
     this.#swept ??= sweep(dir)
@@ -83,7 +91,10 @@ export class FileRoot {
     return dir
   }
 
-  /** Makes sure that a flushed folder's own entry, and those of the folders above it, are flushed as well. */
+  /**
+   * Makes sure that the entry of a flushed folder, and those of the folders above it, are flushed
+   * as well.
+   */
   async settle(real: string, dir: string, stats: DurableStats): Promise<void> {
     let current = dir
     let known = stats
@@ -95,13 +106,13 @@ export class FileRoot {
       current = dirname(current)
       known = await syncDir(current, this.#fs)
     }
-    // The root's own entry. Its parent may be closed to us; then it is not ours to make durable.
+    // The root's own entry. If we may not open its parent, making it durable is not our job.
     await syncDir(dirname(real), this.#fs).catch((error: unknown) => {
       if (errnoOf(error) !== 'EACCES') throw error
     })
   }
 
-  /** Removes folders that a delete left empty, and flushes the first that stays. */
+  /** Removes folders that a delete left empty, and flushes the first that remains. */
   async prune(real: string, dir: string): Promise<void> {
     let current = dir
     while (current !== real) {
@@ -115,7 +126,7 @@ export class FileRoot {
     await syncDir(real, this.#fs)
   }
 
-  /** Takes the staging folder away if nobody uses it. */
+  /** Removes the staging folder if nobody uses it. */
   async close(): Promise<void> {
     if (this.#swept === undefined) return
     await this.#swept.catch(() => {})
@@ -128,7 +139,7 @@ export class FileRoot {
   }
 }
 
-/** False if the folder is gone: another delete has removed it meanwhile. */
+/** Returns false if the folder is gone because another delete has removed it. */
 async function flushed(dir: string, fs: DurableFs): Promise<boolean> {
   try {
     await syncDir(dir, fs)

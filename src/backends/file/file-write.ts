@@ -23,7 +23,10 @@ export interface FilePut {
   readonly fs: DurableFs
 }
 
-/** Stages the body under the root and gives it its name: by link(2) to create only, else by rename(2). */
+/**
+ * Stages the body under the root and gives it its name: by link(2) for create-only, otherwise by
+ * rename(2).
+ */
 export async function writeObject(
   put: FilePut,
   body: DriverBody,

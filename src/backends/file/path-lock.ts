@@ -1,8 +1,8 @@
 const tails = new Map<string, Promise<void>>()
 
 /**
- * Runs `work` alone among all stores of this process that lock the same path. It makes a compare
- * and the swap after it one step; no system call does that for files, hence `ifMatch: 'process'`.
+ * Runs `work` exclusively among all stores of this process that lock the same path. It makes
+ * compare and swap one step; no system call does that for files, hence `ifMatch: 'process'`.
  */
 export async function withPathLock<T>(path: string, work: () => Promise<T>): Promise<T> {
   const before = tails.get(path)

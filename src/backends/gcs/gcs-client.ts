@@ -7,7 +7,7 @@ import { transportFailure } from '../shared/transport-error.ts'
 import { GcsAnswerError } from './gcs-errors.ts'
 import type { GcsOptions } from './gcs-options.ts'
 
-/** What gives requests their credentials. */
+/** Provides requests with credentials. */
 interface Authority {
   getRequestHeaders(url?: string): Promise<Headers>
 }
@@ -20,13 +20,13 @@ export interface GcsRequest {
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly body?: readonly Uint8Array[] | undefined
   readonly signal: AbortSignal
-  /** The body of a success is an object's. */
+  /** Is the body of a successful response that of an object? */
   readonly object?: boolean | undefined
 }
 
 /**
- * GCS's JSON and XML interfaces over connections of our own. The SDK takes part with its
- * credentials only: its requests take no AbortSignal and retry by their own rules.
+ * GCS's JSON and XML APIs over our own connections. Of the SDK, only its credentials are used: its
+ * requests take no AbortSignal and retry by their own rules.
  */
 export class GcsClient {
   readonly options: GcsOptions
@@ -39,13 +39,13 @@ export class GcsClient {
     this.#authority = authority
   }
 
-  /** The name of a key in the bucket: the URL's prefix in front. */
+  /** The name of a key in the bucket: with the URL's prefix in front. */
   objectName(key: string): string {
     const { prefix } = this.options
     return prefix === '' ? key : `${prefix}/${key}`
   }
 
-  /** JSON interface: `/storage/v1/b/bucket/o[/name]`. */
+  /** JSON API: `/storage/v1/b/bucket/o[/name]`. */
   objectPath(key?: string): string {
     const objects = `/storage/v1/b/${encodeURIComponent(this.options.bucket)}/o`
     return key === undefined ? objects : `${objects}/${encodeURIComponent(this.objectName(key))}`
@@ -54,8 +54,8 @@ export class GcsClient {
   /**
    * Sends one request.
    *
-   * @param allowed statuses that are no success and no failure either
-   * @throws GcsAnswerError for any status but these and 2xx
+   * @param allowed statuses that are neither a success nor a failure
+   * @throws GcsAnswerError for any status other than these and 2xx
    */
   async send(request: GcsRequest, allowed: readonly number[] = []): Promise<IncomingMessage> {
     const url = new URL(request.path, this.options.endpoint)
@@ -95,7 +95,7 @@ export class GcsClient {
       if (failure?.hint !== undefined) {
         throw new StoreError(
           failure.code,
-          "Google's token service showed a certificate that was refused.",
+          "The certificate of Google's token service was refused.",
           {
             op: 'open',
             cause: error,
@@ -104,11 +104,15 @@ export class GcsClient {
           },
         )
       }
-      throw new StoreError('Unauthenticated', 'No credentials for Google Cloud Storage.', {
-        op: 'open',
-        cause: error,
-        hint: 'Set GOOGLE_APPLICATION_CREDENTIALS, or run gcloud auth application-default login.',
-      })
+      throw new StoreError(
+        'Unauthenticated',
+        'There are no credentials for Google Cloud Storage.',
+        {
+          op: 'open',
+          cause: error,
+          hint: 'Set GOOGLE_APPLICATION_CREDENTIALS, or run gcloud auth application-default login.',
+        },
+      )
     }
   }
 }

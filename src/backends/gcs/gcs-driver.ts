@@ -17,7 +17,7 @@ import {
   StoreError,
   type Version,
 } from '../../core/store/index.ts'
-import { assertBucket } from './gcs-bucket.ts'
+import { readText } from '../shared/http-transport.ts'
 import type { GcsClient } from './gcs-client.ts'
 import { mapGcsError } from './gcs-errors.ts'
 import { getGcs } from './gcs-get.ts'
@@ -117,7 +117,10 @@ export class GcsDriver implements StoreDriver {
     this.#client.destroy()
   }
 
-  /** The error of a call on one object, once it is sure that "not found" does not mean the bucket. */
+  /**
+   * Maps the error of a call on one object, after making sure that "not found" does not mean the
+   * bucket.
+   */
   async #objectError(
     key: string,
     op: DriverCall['op'],
@@ -139,4 +142,39 @@ function assertGeneration(op: string, key: string, version: Version | undefined)
     op,
     key,
   })
+}
+
+/**
+ * Lists one object. That needs no permission on the bucket itself, and it detects a missing bucket,
+ * which other requests answer like a missing object.
+ *
+ * @throws StoreError `ContainerNotFound`, and others
+ */
+async function assertBucket(
+  client: GcsClient,
+  op: string,
+  key: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const { bucket } = client.options
+  try {
+    const answer = await client.send({
+      method: 'GET',
+      path: client.objectPath(),
+      query: { maxResults: '1', prefix: client.objectName(''), fields: 'items(name)' },
+      signal,
+    })
+    await readText(answer)
+  } catch (error) {
+    signal.throwIfAborted()
+    const mapped = isStoreError(error) ? error : mapGcsError(error, { op, key, bucket })
+    if (mapped.code !== 'NotFound') throw mapped
+    throw new StoreError('ContainerNotFound', `The bucket ${bucket} does not exist.`, {
+      op,
+      key,
+      cause: error,
+      httpStatus: mapped.httpStatus,
+      hint: 'Check the name of the bucket.',
+    })
+  }
 }

@@ -9,7 +9,7 @@ export interface GcsErrorContext {
   readonly condition?: 'ifAbsent' | 'ifMatch' | undefined
 }
 
-/** An answer that is no success, with what its body says. */
+/** A response that is not a success, with what its body says. */
 export class GcsAnswerError extends Error {
   readonly status: number
   /** `error.errors[0].reason` of the JSON API, or `<Code>` of the XML API. */
@@ -26,7 +26,7 @@ export class GcsAnswerError extends Error {
   }
 }
 
-/** Turns an answer or a failure of the connection into a `StoreError`. */
+/** Maps a response or a connection failure to a `StoreError`. */
 export function mapGcsError(cause: unknown, context: GcsErrorContext): StoreError {
   const { code, outcome, retryable, hint } =
     cause instanceof GcsAnswerError ? answered(cause, context) : withoutAnswer(cause, context)
@@ -52,7 +52,7 @@ interface Verdict {
   readonly retryable?: boolean | undefined
 }
 
-/** Status by status as https://cloud.google.com/storage/docs/json_api/v1/status-codes has them. */
+/** @see https://cloud.google.com/storage/docs/json_api/v1/status-codes */
 function answered(error: GcsAnswerError, context: GcsErrorContext): Verdict {
   const { status, reason, message } = error
   const outcome = isWrite(context.op) ? 'unknown' : undefined
@@ -96,7 +96,7 @@ function answered(error: GcsAnswerError, context: GcsErrorContext): Verdict {
   }
 }
 
-/** A write may have been carried out although its answer was lost. */
+/** A write may have taken effect although its response was lost. */
 function isWrite(op: string): boolean {
   return op === 'put' || op === 'delete'
 }

@@ -10,9 +10,9 @@ import type { GcsClient } from './gcs-client.ts'
 import { CREATED_AT, parseTime } from './gcs-resource.ts'
 
 /**
- * Reads an object or a range of it through the XML interface: only that gives metadata and bytes in
- * one answer. Emulators serve it for their public host only, if at all, but send the metadata along
- * with the JSON interface's media as well.
+ * Reads an object or a range of it through the XML API: only that returns metadata and bytes in one
+ * response. Emulators serve it only on their public host, if at all, but they send the metadata
+ * with downloads from the JSON API as well.
  */
 export async function getGcs(
   client: GcsClient,

@@ -20,7 +20,7 @@ export async function* listGcs(
   for await (const page of pages(client, options, undefined)) yield* page.objects
 }
 
-/** One level, objects and prefixes merged into one order. */
+/** One level, with objects and prefixes merged into one order. */
 export async function* listDirGcs(
   client: GcsClient,
   options: DriverListOptions,

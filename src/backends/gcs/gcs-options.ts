@@ -8,7 +8,7 @@ import {
   Settings,
 } from '../shared/settings.ts'
 
-/** What a GCS store is opened with. */
+/** Options of a GCS store. */
 export interface GcsOptions {
   readonly bucket: string
   /** Name prefix without a slash at its ends; empty for the whole bucket. */
@@ -17,22 +17,25 @@ export interface GcsOptions {
   readonly endpoint: URL
   /** An emulator gets no credentials. */
   readonly emulator: boolean
-  /** A service account's key file; `undefined` leaves it to application-default credentials. */
+  /** A service account's key file; `undefined`: application-default credentials. */
   readonly keyFile: string | undefined
-  /** Size of one chunk of a resumable upload, and the largest body that goes up in one request, in bytes. Default 8 MiB; a multiple of 256 KiB. */
+  /**
+   * Size of one chunk of a resumable upload, and the largest body sent in one request, in bytes. A
+   * multiple of 256 KiB. Default 8 MiB.
+   */
   readonly partBytes: number
-  /** Entries on one page of a listing. Default and most 1,000. */
+  /** Entries per page of a listing. Default and maximum 1,000. */
   readonly pageSize: number
-  /** Connections of this store at most. Default 32. */
+  /** Maximum number of connections of this store. Default 32. */
   readonly maxSockets: number
-  /** Longest silence on a connection in milliseconds, sending or receiving. Default 60,000. */
+  /** Longest silence on a connection, sending or receiving, in milliseconds. Default 60,000. */
   readonly timeoutMs: number
   /** Proxies for outgoing connections; `undefined`: none. */
   readonly proxyEnv?: ProxyEnv | undefined
 }
 
 const STANDARD_ENDPOINT = 'https://storage.googleapis.com'
-/** GCS takes chunks of this size and its multiples only. */
+/** GCS accepts only chunks whose size is a multiple of this. */
 const CHUNK_UNIT = 256 * 1024
 const NAMES = {
   store: 'A GCS store',
@@ -41,8 +44,9 @@ const NAMES = {
 }
 
 /**
- * Reads `gs://bucket/prefix`. Environment: `STORAGE_EMULATOR_HOST`, `GOOGLE_APPLICATION_CREDENTIALS`.
- * An `endpoint` beats the emulator's host and gets credentials.
+ * Reads `gs://bucket/prefix`. Environment: `STORAGE_EMULATOR_HOST`,
+ * `GOOGLE_APPLICATION_CREDENTIALS`. An `endpoint` takes precedence over the emulator's host and
+ * gets credentials.
  *
  * @throws StoreError `InvalidArgument`
  */
@@ -66,7 +70,7 @@ export function parseGcsOptions(
   if (partBytes % CHUNK_UNIT !== 0) {
     throw invalidOption(
       `The option partBytes is ${partBytes}.`,
-      'GCS wants a multiple of 262,144 bytes.',
+      'It must be a multiple of 262,144 bytes.',
     )
   }
   return {

@@ -5,7 +5,7 @@ export interface MemoryObject {
   readonly info: ObjectInfo
 }
 
-/** What several memory stores share: the objects, and whether the container exists at all. */
+/** What memory stores can share: the objects, and whether the container exists at all. */
 export class MemoryContainer {
   readonly #objects = new Map<string, MemoryObject>()
   #sorted: readonly string[] | undefined

@@ -74,7 +74,7 @@ export class MemoryDriver implements StoreDriver {
     while (true) {
       signal.throwIfAborted()
       this.#assertExists('list')
-      // Keys below the prefix are skipped by starting at it; `prefix` itself may be a key.
+      // Starting at the prefix skips keys that sort before it; `prefix` itself may be a key.
       const from = after < prefix ? justBefore(prefix) : after
       const page = this.#container.keysAfter(from, PAGE_SIZE)
       for (const key of page) {

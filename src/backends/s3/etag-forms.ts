@@ -2,28 +2,30 @@ import { isStoreError, type Version } from '../../core/store/index.ts'
 
 export type ConditionalVerb = 'put' | 'get' | 'delete'
 
-/** How an ETag goes into `If-Match`: as the service gave it, without its quotes, or with them. */
+/**
+ * How an ETag is written into `If-Match`: as the service returned it, without quotes, or with them.
+ */
 type Form = (version: Version) => string
 
 export interface ConditionalCall<T> {
   readonly verb: ConditionalVerb
   readonly version: Version
-  /** Throws StoreErrors only. */
+  /** Sends the request. Throws only StoreErrors. */
   send(etag: string): Promise<T>
-  /** The version that the object has now, `undefined` if there is none. */
+  /** The current version of the object; `undefined` if it does not exist. */
   current(): Promise<Version | undefined>
 }
 
 /**
- * Which form of an ETag a service takes in `If-Match`. HTTP wants the quotes, and some services
- * compare the header with the ETag without them; the host does not tell which. So a refusal that the
- * object's present version contradicts is followed by one try with the other form, and what was
- * accepted is kept. A verb of which a form was accepted once is not doubted again: a refusal is then
- * what it says, and costs no second look.
+ * Which form of an ETag a service accepts in `If-Match`. HTTP requires quotes, but some services
+ * compare the header with the unquoted ETag, and the host does not show which. So if a request is
+ * refused although the object still has the expected version, it is sent once more with the other
+ * form, and the accepted form is remembered. Once a form was accepted for a verb, later refusals
+ * are taken at face value and cost no further request.
  */
 export class EtagForms {
   readonly #accepted = new Map<ConditionalVerb, Form>()
-  /** For verbs that were not tried yet. */
+  /** For verbs that have not been tried yet. */
   #likely: Form
 
   constructor(bare: boolean) {
@@ -54,7 +56,7 @@ export class EtagForms {
       this.#likely = form
       return result
     } catch (error) {
-      // Neither form was understood: the first answer is the one to tell.
+      // Neither form was understood: report the first answer.
       throw isStoreError(error) && error.code === 'InvalidArgument' ? refusal : error
     }
   }
@@ -72,7 +74,10 @@ function quotedEtag(version: Version): string {
   return `"${bareEtag(version)}"`
 }
 
-/** 412, or 400 for a header that the service cannot read; a missing object has no form. */
+/**
+ * 412, or 400 for a header that the service cannot parse. A missing object says nothing about the
+ * form.
+ */
 function isRefusal(error: unknown): boolean {
   if (!isStoreError(error) || error.httpStatus === 404) return false
   return error.code === 'PreconditionFailed' || error.code === 'InvalidArgument'

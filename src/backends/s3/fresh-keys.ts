@@ -13,14 +13,15 @@ interface KeyConfig {
   credentialDefaultProvider(input: object): () => Promise<Keys>
 }
 
-/** The SDK asks again for keys that expire within this time, in milliseconds. */
+/** The SDK refreshes keys that expire within this time, in milliseconds. */
 const SDK_MARGIN_MS = 300_000
-/** How old static keys may get before their file is read again, in milliseconds. */
+/** How long static keys are used before their file is read again, in milliseconds. */
 const REREAD_MS = 60_000
 
 /**
- * Makes a client read static keys of the AWS files again now and then. The SDK keeps keys without an
- * expiry for ever, and the file's content as well, so that rotated keys took effect at the next start only.
+ * Makes a client re-read static keys from the AWS files from time to time. The SDK itself caches
+ * keys without an expiry, and the contents of the files, so rotated keys would take effect only
+ * after a restart.
  */
 export function readKeysAgain(client: S3Client): void {
   const config = client.config as unknown as KeyConfig

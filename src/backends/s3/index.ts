@@ -3,7 +3,7 @@ import { connectS3 } from './s3-client.ts'
 import { S3Driver } from './s3-driver.ts'
 import { parseS3Options } from './s3-options.ts'
 
-/** S3, Tigris and services with S3's interface: `s3://bucket/prefix`, `tigris://bucket/prefix`. */
+/** S3, Tigris and S3-compatible services: `s3://bucket/prefix`, `tigris://bucket/prefix`. */
 export const provider: ObjectStoreProvider = {
   apiVersion: 2,
   name: 's3',

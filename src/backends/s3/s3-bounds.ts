@@ -15,9 +15,9 @@ type Handle = (
 ) => Promise<{ readonly response: { readonly statusCode: number; readonly body: IncomingMessage } }>
 
 /**
- * Gives each request of the client an end: the SDK has a time-out for the head of an answer and
- * one of silence, none for the body. The body of an object is left to its reader, who may be slow.
- * Waiting for a free connection counts, as the SDK does not tell it apart.
+ * Limits the time of each request of the client: the SDK has timeouts for the response headers and
+ * for silence, but none for the body. The body of an object is left to its reader, who may be slow.
+ * Waiting for a free connection counts, because the SDK does not report it separately.
  */
 export function boundRequests(client: S3Client, timeoutMs: number): void {
   const handler = client.config.requestHandler as unknown as { handle: Handle }

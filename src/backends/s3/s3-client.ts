@@ -11,7 +11,7 @@ import { requireTigrisConsistency } from './tigris.ts'
 
 export type S3Sdk = typeof import('@aws-sdk/client-s3')
 
-/** The SDK, one client of it, and the connections that belong to it. */
+/** The SDK, a client of it, and its connections. */
 export interface S3Connection {
   readonly sdk: S3Sdk
   readonly client: S3Client
@@ -25,8 +25,8 @@ const CONNECT_TIMEOUT_MS = 10_000
 const IDLE_CONNECTION_MS = 50_000
 
 /**
- * Loads the SDK and makes a client that never retries: the retry layer above knows which writes may
- * be repeated, the SDK does not.
+ * Loads the SDK and creates a client that never retries: the retry layer above knows which writes
+ * may be repeated; the SDK does not.
  *
  * @throws StoreError `Unsupported` if the SDK is not installed
  */
@@ -80,7 +80,7 @@ export async function connectS3(options: S3Options): Promise<S3Connection> {
   }
 }
 
-/** The name of a key in the bucket: the URL's prefix in front. */
+/** The name of a key in the bucket: with the URL's prefix in front. */
 export function objectName(options: S3Options, key: string): string {
   return options.prefix === '' ? key : `${options.prefix}/${key}`
 }

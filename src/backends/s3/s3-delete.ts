@@ -16,7 +16,9 @@ export async function deleteOne(
   await connection.etags.send({ verb: 'delete', version: ifMatch, send, current })
 }
 
-/** Deletes up to 1,000 keys in one request; one by one if the service refuses the batch as such. */
+/**
+ * Deletes up to 1,000 keys in one request, or one by one if the service refuses the batch as such.
+ */
 export async function deleteBatch(
   connection: S3Connection,
   keys: readonly string[],
@@ -34,7 +36,7 @@ export async function deleteBatch(
   } catch (error) {
     signal.throwIfAborted()
     const mapped = mapS3Error(error, { op: 'delete', bucket: options.bucket })
-    // Some services want another integrity header, or have no batches.
+    // Some services require another integrity header, or do not support batches.
     const noBatches = mapped.code === 'Unsupported' || mapped.code === 'InvalidArgument'
     if (!noBatches) throw mapped
     return await deleteEach(keys, (key) => deleteOne(connection, key, { signal }), signal)

@@ -24,7 +24,7 @@ import { assertListing, listDirS3, listS3 } from './s3-list.ts'
 import type { S3Options } from './s3-options.ts'
 import { putS3 } from './s3-put.ts'
 
-/** Requests to a bucket of S3, Tigris or another service with S3's interface. */
+/** Requests to a bucket of S3, Tigris or another S3-compatible service. */
 export class S3Driver implements StoreDriver {
   readonly description: string
   readonly capabilities: StoreCapabilities
@@ -36,7 +36,10 @@ export class S3Driver implements StoreDriver {
     this.capabilities = capabilitiesOf(connection.options)
   }
 
-  /** Lists one object: every command needs that permission, and the answer tells a missing bucket from refused credentials. */
+  /**
+   * Lists one object: every command needs that permission, and the response distinguishes a missing
+   * bucket from refused credentials.
+   */
   async check({ signal }: DriverOptions): Promise<void> {
     const { sdk, client, options } = this.#connection
     const Prefix = objectName(options, '')
@@ -93,7 +96,10 @@ export class S3Driver implements StoreDriver {
     this.#connection.destroy()
   }
 
-  /** The answer to HEAD has no body, so a missing bucket looks like a missing key: a mistyped bucket must not pass for an empty one. */
+  /**
+   * The response to HEAD has no body, so a missing bucket looks like a missing key. But a mistyped
+   * bucket must not pass for an empty one.
+   */
   async #assertBucket(key: string, abortSignal: AbortSignal): Promise<void> {
     const { sdk, client, options } = this.#connection
     try {

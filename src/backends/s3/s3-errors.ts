@@ -20,7 +20,7 @@ interface SdkError {
   readonly $response?: { readonly headers?: Readonly<Record<string, string>> }
 }
 
-/** Parts of a refused signature that have no place in a log. */
+/** Parts of a refused signature that must not appear in a log. */
 const REVEALING = [
   'StringToSign',
   'StringToSignBytes',
@@ -29,7 +29,10 @@ const REVEALING = [
   'CanonicalRequestBytes',
 ]
 
-/** Turns what the SDK throws into a `StoreError`: by HTTP status first, because answers to HEAD have no name. */
+/**
+ * Maps what the SDK throws to a `StoreError`: by HTTP status first, because responses to HEAD have
+ * no error name.
+ */
 export function mapS3Error(cause: unknown, context: S3ErrorContext): StoreError {
   const error = (cause ?? {}) as SdkError
   for (const field of REVEALING) delete (cause as Record<string, unknown>)[field]
@@ -63,7 +66,7 @@ interface Verdict {
   readonly archived?: boolean
 }
 
-/** Codes that mean the same with any status. */
+/** Codes that mean the same whatever the status. */
 const BY_NAME: Readonly<Record<string, Verdict>> = {
   NoSuchBucket: {
     code: 'ContainerNotFound',
@@ -75,7 +78,7 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
   },
   // The upload was aborted or completed by someone else; a repeated put starts a new one.
   NoSuchUpload: { code: 'Unavailable' },
-  // Servers that keep objects in folders: a name is an object or a folder, not both.
+  // On servers that store objects in folders, a name is either an object or a folder.
   ObjectParentIsFile: { code: 'InvalidKey' },
   ExistingObjectIsDirectory: { code: 'InvalidKey' },
   XMinioParentIsObject: { code: 'InvalidKey' },
@@ -102,7 +105,7 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
   InvalidToken: { code: 'Unauthenticated', hint: 'The session token is malformed.' },
   XMinioStorageFull: { code: 'NoSpace' },
   QuotaExceeded: { code: 'NoSpace' },
-  // 403 for a GET of an object in Glacier: permissions have nothing to do with it.
+  // A 403 for a GET of an object in Glacier has nothing to do with permissions.
   InvalidObjectState: {
     code: 'Unsupported',
     archived: true,
@@ -124,7 +127,7 @@ function answered(status: number, name: string, error: SdkError, context: S3Erro
     case 307:
       return wrongPlace(error)
     case 304:
-      // Old MinIO releases answer a lost create-only put like this.
+      // Old MinIO releases answer like this when a create-only put loses.
       return { code: context.condition === 'ifAbsent' ? 'AlreadyExists' : 'PreconditionFailed' }
     case 400:
       if (name === 'AuthorizationHeaderMalformed') return wrongPlace(error)
@@ -142,7 +145,7 @@ function answered(status: number, name: string, error: SdkError, context: S3Erro
       // Tigris sheds load with 408 RequestCanceled.
       return { code: 'Unavailable', outcome: unknown }
     case 409:
-      // A conflict in which nothing landed; it does not say that the key exists.
+      // A conflict in which nothing was stored; it does not mean that the key exists.
       return { code: 'Unavailable' }
     case 412:
       return { code: context.condition === 'ifAbsent' ? 'AlreadyExists' : 'PreconditionFailed' }
@@ -164,7 +167,7 @@ function answered(status: number, name: string, error: SdkError, context: S3Erro
   }
 }
 
-/** A write may have been carried out although its answer was lost. */
+/** A write may have taken effect although its response was lost. */
 function isWrite(op: string): boolean {
   return op === 'put' || op === 'delete'
 }
@@ -184,7 +187,7 @@ function withoutAnswer(error: SdkError, name: string, context: S3ErrorContext): 
   if (failure !== undefined) {
     return { code: failure.code, outcome, retryable: failure.retryable, hint: failure.hint }
   }
-  // A damaged answer: the SDK could not read what came back.
+  // A damaged response, which the SDK could not parse.
   if (error.$metadata !== undefined) return { code: 'Unavailable', outcome }
   return { code: 'Unknown', outcome }
 }

@@ -21,7 +21,7 @@ export async function* listS3(
   }
 }
 
-/** One level, objects and prefixes merged into one order. */
+/** One level, with objects and prefixes merged into one order. */
 export async function* listDirS3(
   connection: S3Connection,
   options: DriverListOptions,
@@ -99,7 +99,7 @@ function prefixesOf(prefixes: readonly CommonPrefix[], rootLength: number): stri
     .filter((prefix) => isKey(prefix.slice(0, -1)))
 }
 
-/** Names come back form-encoded, as asked for: XML cannot carry every character. */
+/** Names are form-encoded, as requested, because XML cannot represent every character. */
 function decodeName(encoded: string): string {
   return decodeURIComponent(encoded.replaceAll('+', ' '))
 }

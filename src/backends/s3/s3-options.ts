@@ -10,30 +10,36 @@ import {
 import { type S3Profile, s3Profile } from './s3-profile.ts'
 import { isTigrisHost, TIGRIS_ENDPOINT } from './tigris.ts'
 
-/** What an S3 store is opened with, completed from URL, options and environment in that order of weakness. */
+/**
+ * Options of an S3 store, taken from the options, the URL and the environment; the first takes
+ * precedence.
+ */
 export interface S3Options {
   readonly scheme: 's3' | 'tigris'
   readonly bucket: string
   /** Key prefix without a slash at its ends; empty for the whole bucket. */
   readonly prefix: string
-  /** `undefined` is AWS's own for the region. */
+  /** `undefined`: AWS's own endpoint for the region. */
   readonly endpoint: URL | undefined
-  /** `undefined` leaves it to the SDK (profile and config file). */
+  /** `undefined`: the SDK decides (profile and config file). */
   readonly region: string | undefined
   readonly profile: S3Profile
   /** Profile in the AWS config files. */
   readonly awsProfile: string | undefined
-  /** `undefined` leaves them to the SDK's chain: profile, SSO, web identity, container, instance. */
+  /** `undefined`: the SDK's provider chain (profile, SSO, web identity, container, instance). */
   readonly credentials: S3Credentials | undefined
   readonly pathStyle: boolean
   readonly consistency: 'strong' | 'same-region'
-  /** Size of one part, and the largest body that goes up in one request, in bytes. Default 8 MiB, least 5 MiB. */
+  /**
+   * Size of one part, and the largest body sent in one request, in bytes. At least 5 MiB. Default 8
+   * MiB.
+   */
   readonly partBytes: number
-  /** Entries on one page of a listing. Default and most 1,000. */
+  /** Entries per page of a listing. Default and maximum 1,000. */
   readonly pageSize: number
-  /** Connections of this store at most. Default 32. */
+  /** Maximum number of connections of this store. Default 32. */
   readonly maxSockets: number
-  /** Longest silence on a connection in milliseconds, sending or receiving. Default 60,000. */
+  /** Longest silence on a connection, sending or receiving, in milliseconds. Default 60,000. */
   readonly timeoutMs: number
   /** Proxies for outgoing connections; `undefined`: none. */
   readonly proxyEnv?: ProxyEnv | undefined
@@ -53,10 +59,10 @@ const NAMES = {
 }
 
 /**
- * Reads `s3://bucket/prefix?endpoint=…&region=…` and `tigris://bucket/prefix`. An option given in
- * `settings` beats the URL's query, which beats the environment: `AWS_ENDPOINT_URL_S3`,
- * `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_DEFAULT_REGION`, `AWS_PROFILE`, `AWS_ACCESS_KEY_ID`,
- * `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`.
+ * Reads `s3://bucket/prefix?endpoint=…&region=…` and `tigris://bucket/prefix`. An option takes
+ * precedence over the URL's query, which takes precedence over the environment:
+ * `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_DEFAULT_REGION`, `AWS_PROFILE`,
+ * `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`.
  *
  * @throws StoreError `InvalidArgument`
  */
@@ -110,7 +116,7 @@ function parseEndpoint(
   const fromEnv = nonEmpty(env.AWS_ENDPOINT_URL_S3) ?? nonEmpty(env.AWS_ENDPOINT_URL)
   const endpoint = fromEnv === undefined ? undefined : parseS3Endpoint(fromEnv)
   if (scheme === 's3') return endpoint
-  // tigris:// names the service, so an endpoint for another one that is left in the environment does not count.
+  // tigris:// names the service, so an endpoint left in the environment for another service is ignored.
   const fits = endpoint !== undefined && isTigrisHost(endpoint.hostname)
   return fits ? endpoint : new URL(TIGRIS_ENDPOINT)
 }
@@ -119,7 +125,7 @@ function parseS3Endpoint(value: string): URL {
   const url = parseEndpointUrl(value)
   if (!url.hostname.endsWith('.googleapis.com')) return url
   throw invalidOption(
-    'Google Cloud Storage has other conditions than S3 on its S3 interface.',
+    'The S3 interface of Google Cloud Storage does not support the conditional writes of S3.',
     'Use a gs:// URL instead.',
   )
 }
@@ -131,7 +137,7 @@ function parseBucket(url: URL, profile: S3Profile): string {
   }
   if (bucket.endsWith('--x-s3')) {
     throw invalidOption(
-      `${bucket} is an S3 Express directory bucket, which does not list in order.`,
+      `${bucket} is an S3 Express directory bucket, which does not list keys in order.`,
       'Use a general purpose bucket.',
     )
   }
@@ -149,7 +155,7 @@ function parseConsistency(settings: Settings, profile: S3Profile): S3Options['co
   if (value === 'strong' || value === 'same-region') return value
   throw invalidOption(
     `The consistency ${JSON.stringify(value)} is unknown.`,
-    'It is strong or same-region.',
+    'Use strong or same-region.',
   )
 }
 

@@ -1,18 +1,22 @@
 import type { StoreCapabilities } from '../../core/store/index.ts'
 import { isTigrisHost } from './tigris.ts'
 
-/** How one S3 service differs from the others. Chosen by the host of the endpoint that is really used. */
+/**
+ * How an S3 service differs from others. Chosen by the host of the endpoint that is actually used.
+ */
 export interface S3Profile {
   readonly name: 'aws' | 'tigris' | 'r2' | 'b2' | 'spaces' | 'generic'
-  /** Path style (`host/bucket/key`) unless the caller decides. */
+  /** Whether to use path style (`host/bucket/key`) unless the caller decides. */
   readonly pathStyle: boolean
-  /** Region if none is given. */
+  /** Region to use if none is given. */
   readonly region: string | undefined
-  /** Does the service take the SDK's checksum headers on uploads? Many refuse them. */
+  /** Does the service accept the SDK's checksum headers on uploads? Many refuse them. */
   readonly uploadChecksums: boolean
-  /** DigitalOcean compares `If-Match` with the ETag without its quotes. Only the form that is tried first. */
+  /**
+   * Which form of `If-Match` is tried first. DigitalOcean compares it with the ETag without quotes.
+   */
   readonly bareEtags: boolean
-  /** Parts of one upload that are under way at once. */
+  /** Number of parts of one upload that are sent at once. */
   readonly partConcurrency: number
   readonly conditions: Pick<
     StoreCapabilities,
@@ -39,7 +43,10 @@ const GENERIC: S3Profile = {
   },
 }
 
-/** The profile of an endpoint; `undefined` is AWS's own. Whole domain labels are compared, so `t3.storage.dev.example` is nobody. */
+/**
+ * The profile of an endpoint; `undefined` is AWS's own. Whole domain labels are compared, so
+ * `t3.storage.dev.example` matches nothing.
+ */
 export function s3Profile(endpoint: URL | undefined): S3Profile {
   const host = endpoint?.hostname.toLowerCase()
   if (host === undefined || under(host, 'amazonaws.com') || under(host, 'amazonaws.com.cn')) {
@@ -80,12 +87,14 @@ function under(host: string, domain: string): boolean {
   return host === domain || host.endsWith(`.${domain}`)
 }
 
-/** `s3.eu-west-1.amazonaws.com` says its region; the SDK finds it elsewhere if the host does not. */
+/** `s3.eu-west-1.amazonaws.com` contains its region; if a host does not, the SDK determines it. */
 function awsRegion(host: string | undefined): string | undefined {
   return host === undefined ? undefined : /(?:^|\.)s3[.-]([a-z]+-[a-z-]+-\d)\./.exec(host)?.[1]
 }
 
-/** No bucket can be put in front of an IP address, and `bucket.localhost` resolves on few systems. */
+/**
+ * A bucket cannot be prepended to an IP address, and `bucket.localhost` resolves on few systems.
+ */
 function isBareHost(host: string): boolean {
   return (
     /^\d+(\.\d+){3}$/.test(host) ||

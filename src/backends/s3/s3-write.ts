@@ -2,7 +2,7 @@ import type { DriverPutOptions, StoreError, Version } from '../../core/store/ind
 import { objectName, type S3Connection } from './s3-client.ts'
 import { mapS3Error } from './s3-errors.ts'
 
-/** One put on its way: what each of its requests needs. */
+/** One put in progress: what each of its requests needs. */
 export interface S3Put {
   readonly connection: S3Connection
   readonly key: string
@@ -52,7 +52,7 @@ export function mapPutError({ connection, key, options }: S3Put, error: unknown)
   return mapS3Error(error, { op: 'put', key, bucket: connection.options.bucket, condition })
 }
 
-/** `undefined` if there is no object. */
+/** The current version of an object; `undefined` if it does not exist. */
 export async function currentVersion(
   { sdk, client, options }: S3Connection,
   key: string,

@@ -11,8 +11,8 @@ export function isTigrisHost(host: string): boolean {
 }
 
 /**
- * Asks for the latest state on every request. Tigris no longer documents the header (since
- * 2026-02); Litestream sends it as well, and it costs nothing where it is ignored.
+ * Requests strong consistency with every request. Tigris has not documented the header since
+ * 2026-02, but Litestream sends it as well, and where it is ignored it costs nothing.
  */
 export function requireTigrisConsistency(client: S3Client): void {
   client.middlewareStack.add(

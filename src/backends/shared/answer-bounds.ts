@@ -1,28 +1,28 @@
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 
-/** A page of 1,000 entries, each with all the metadata that a service allows, stays far below it. */
+/** A page of 1,000 entries with all the metadata that a service allows is far smaller. */
 export const ANSWER_BYTES = 32 * 1024 * 1024
-/** What an answer that is no success may say; the rest of it is left unread. */
+/** How much of an error response is read. */
 export const ERROR_BYTES = 1024 * 1024
-/** Slowest connection that is not given up, whatever its direction: 4 KB/s. */
+/** The slowest connection that is tolerated, in either direction: 4 KB/s. */
 const BYTES_PER_MS = 4
 
 /**
- * The longest that one request may take as a whole, in milliseconds. The time-out of silence alone
- * lets an endpoint that sends a byte now and then hold a call for ever.
+ * The longest that a request may take as a whole, in milliseconds. With a timeout for silence
+ * alone, an endpoint that sends a byte now and then could hold a call forever.
  *
- * @param bytes of an object that are sent or received
+ * @param bytes bytes of an object that are sent or received
  */
 export function requestMs(timeoutMs: number, bytes: number): number {
   return 2 * timeoutMs + bytes / BYTES_PER_MS
 }
 
 /**
- * The whole body of an answer that is no object. The text of an error is cut at its limit, because
- * its status counts, not its end.
+ * The whole body of a response that is not an object. The text of an error is truncated at its
+ * limit, because only its status matters.
  *
- * @throws AnswerTooLarge for a longer answer of a success
+ * @throws AnswerTooLarge if a successful response is longer than the limit
  */
 export async function readAnswer(stream: Readable): Promise<Buffer> {
   const failed = ((stream as IncomingMessage).statusCode ?? 200) >= 300

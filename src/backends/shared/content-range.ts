@@ -1,22 +1,22 @@
 import type { Readable } from 'node:stream'
 import { StoreError } from '../../core/store/index.ts'
 
-/** What an answer's body carries of an object, in bytes; `end` is exclusive. */
+/** Which bytes of an object the body of a response contains; `end` is exclusive. */
 export interface CarriedRange {
   readonly start: number
   readonly end: number
-  /** The whole object. */
+  /** Size of the whole object. */
   readonly size: number
 }
 
 /**
  * Reads Content-Range (`bytes 0-9/100`, last byte inclusive) or else Content-Length.
  *
- * @param asked first byte of the range that was asked for, or `undefined` for the whole object
- * @param stream the body, destroyed if the answer is refused
- * @throws StoreError `InvalidRange` if a range of an empty object was asked for; `Unsupported`
- * if the answer carries something else than the range;
- * `Unavailable` if the answer does not say how long it is
+ * @param asked first byte of the requested range, or `undefined` for the whole object
+ * @param stream the body, destroyed if the response is refused
+ * @throws StoreError `InvalidRange` if a range of an empty object was requested; `Unsupported` if
+ *   the response contains anything else than the range; `Unavailable` if the response does not say
+ *   how long it is
  */
 export function carriedRange(
   key: string,
@@ -53,12 +53,12 @@ function carried(
   return { start: 0, end: contentLength, size: contentLength }
 }
 
-/** The header that asks for a range; half-open here, inclusive there. */
+/** The header that requests a range: `end` is exclusive here, but inclusive in the header. */
 export function rangeHeader(start: number, end: number | undefined): string {
   return `bytes=${start}-${end === undefined ? '' : end - 1}`
 }
 
-/** Azurite answers so; the services themselves say 416. */
+/** Azurite answers like this; the services themselves return 416. */
 function emptyObject(key: string): StoreError {
   return new StoreError('InvalidRange', `The object ${key} is empty and has no range.`, {
     op: 'get',
@@ -69,15 +69,15 @@ function emptyObject(key: string): StoreError {
 function rangeIgnored(key: string): StoreError {
   return new StoreError(
     'Unsupported',
-    `A range of ${key} was asked for and the answer carries something else.`,
+    `The response for a range of ${key} contains something else.`,
     { op: 'get', key, hint: 'Something between here and the service drops the Range header.' },
   )
 }
 
 function lengthMissing(key: string): StoreError {
-  return new StoreError('Unavailable', `The answer for ${key} does not say how long it is.`, {
+  return new StoreError('Unavailable', `The response for ${key} does not say how long it is.`, {
     op: 'get',
     key,
-    hint: 'Something between here and the service rewrites answers.',
+    hint: 'Something between here and the service rewrites responses.',
   })
 }

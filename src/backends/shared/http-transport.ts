@@ -7,16 +7,19 @@ export interface HttpRequest {
   readonly method: string
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>
-  /** Pieces of the body, sent one after the other with one Content-Length. */
+  /** Pieces of the body, sent one after the other under one Content-Length. */
   readonly body?: readonly Uint8Array[] | undefined
   readonly signal: AbortSignal
-  /** Is the body of an answer with this status an object's? Its reader sets its time. Default: never. */
+  /**
+   * Is the body of a response with this status an object? Then its reader sets the pace. Default:
+   * never.
+   */
   readonly isObject?: ((status: number) => boolean) | undefined
 }
 
 export interface HttpTransportOptions {
   readonly maxSockets: number
-  /** Longest silence on a connection in milliseconds, sending or receiving. */
+  /** Longest silence on a connection, sending or receiving, in milliseconds. */
   readonly timeoutMs: number
   /** Proxies for outgoing connections; `undefined`: none. */
   readonly proxyEnv?: ProxyEnv | undefined
@@ -26,7 +29,7 @@ export interface HttpTransportOptions {
 const IDLE_CONNECTION_MS = 50_000
 
 /**
- * HTTP with connections that are kept alive, bounded in number and owned by one store: for SDKs
+ * HTTP over keep-alive connections that are limited in number and owned by one store: for SDKs
  * whose own transport cannot be aborted or closed.
  */
 export class HttpTransport {
@@ -42,10 +45,10 @@ export class HttpTransport {
   }
 
   /**
-   * Resolves with the answer's head; its body is the caller's to read or destroy.
+   * Resolves when the response headers have arrived; the caller must read or destroy the body.
    *
-   * @throws the signal's reason; Node's own errors; `HttpTimeout` after the silence,
-   * or when the request takes too long as a whole
+   * @throws the signal's reason; Node's own errors; `HttpTimeout` after too long a silence, or if
+   *   the request takes too long as a whole
    */
   send(request: HttpRequest): Promise<IncomingMessage> {
     const { method, url, headers, body = [], signal, isObject } = request
@@ -71,10 +74,10 @@ export class HttpTransport {
       const ms = requestMs(this.#timeoutMs, length)
       let deadline: NodeJS.Timeout | undefined
       let answer: IncomingMessage | undefined
-      // An answer that has begun is told why it ends; its request would only say "aborted".
+      // A response that has begun gets the reason; from its request it would only be "aborted".
       const end = (message: string) => (answer ?? sent).destroy(new HttpTimeout(message))
       sent.setTimeout(this.#timeoutMs, () => end(`nothing was heard for ${this.#timeoutMs} ms`))
-      // Not before: the queue for a connection is ours.
+      // Not before: waiting in our own queue for a connection does not count.
       sent.once('socket', () => {
         deadline = setTimeout(() => end(`the request took over ${ms} ms`), ms)
       })
@@ -100,7 +103,7 @@ export class HttpTransport {
   }
 }
 
-/** The whole body as text, for answers that are no objects. */
+/** The whole body as text, for responses that are not objects. */
 export async function readText(stream: IncomingMessage): Promise<string> {
   return (await readAnswer(stream)).toString('utf8')
 }

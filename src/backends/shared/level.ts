@@ -1,8 +1,8 @@
 import type { DirEntry, DriverListOptions, ObjectInfo } from '../../core/store/index.ts'
 
 /**
- * The folder that contains `startAfter`, if it has later keys. Services differ in whether they leave
- * it out, because its own name sorts before `startAfter`. Its entry is the first of the level.
+ * The folder that contains `startAfter`, if it has later keys; it is the first entry of the level.
+ * Its own name sorts before `startAfter`, and some services therefore leave it out.
  *
  * @param list the store's listing of keys; at most one is taken
  */
@@ -20,7 +20,7 @@ export async function* startFolder(
   }
 }
 
-/** One page of a level: objects and folders merged into one order, without what comes before `startAfter`. */
+/** One page of a level: objects and folders after `startAfter`, merged into one order. */
 export function levelEntries(
   objects: readonly ObjectInfo[],
   prefixes: readonly string[],

@@ -1,6 +1,6 @@
 import { MAX_KEY_BYTES, MAX_SEGMENT_BYTES, StoreError } from '../../core/store/index.ts'
 
-/** Can a legal key begin with this prefix? Some services refuse to list by any other. */
+/** Can a legal key begin with this prefix? Some services refuse to list any other. */
 export function canBegin(prefix: string): boolean {
   const segments = prefix.split('/')
   const last = segments.pop() ?? ''
@@ -14,7 +14,7 @@ export function canBegin(prefix: string): boolean {
 
 /**
  * A start that every service accepts: `startAfter` up to the first character that no key can have
- * there. It sorts before `startAfter` or equals it; the caller leaves out what lies between.
+ * there. It sorts before `startAfter` or equals it; the caller skips the keys in between.
  */
 export function safeStart(startAfter: string): string {
   let start = startAfter.slice(0, MAX_KEY_BYTES)
@@ -25,28 +25,28 @@ export function safeStart(startAfter: string): string {
 /** Does `b` come after `a`? */
 export type NameOrder = (a: string, b: string) => boolean
 
-/** The order of the names' UTF-8 bytes. For ASCII JavaScript's own is the same. */
+/** The order of the names' UTF-8 bytes. For ASCII it equals JavaScript's own order. */
 export const byBytes: NameOrder = (a, b) =>
   a < b || (a !== b && Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0)
 
-/** The order of a tree's walk: `/` comes before every other character. */
+/** The order of a tree walk: `/` comes before every other character. */
 export const byFolders: NameOrder = (a, b) =>
   byBytes(a.replaceAll('/', '\0'), b.replaceAll('/', '\0'))
 
-/** A page may be empty where much was deleted; this many in a row are not a listing. */
+/** A page may be empty where much was deleted, but not this many in a row. */
 const MAX_IDLE_PAGES = 10_000
 
-/** What the service sent, before anything is left out of it. */
+/** What the service sent, unfiltered. */
 export interface RawPage {
   readonly names: readonly string[]
   readonly prefixes?: readonly string[] | undefined
-  /** What the next page is asked for with. */
+  /** Continuation token for the next page. */
   readonly token: string | undefined
 }
 
 /**
- * Checks page by page that a listing keeps what the service promises: names ascend, and it ends.
- * Names out of order would make a restore miss files; an endless listing would go unnoticed.
+ * Checks page by page that a listing does what the service promises: names ascend, and it ends.
+ * Names out of order would make a restore miss files, and an endless listing would go unnoticed.
  */
 export class ListGuard {
   readonly #container: string
@@ -57,7 +57,7 @@ export class ListGuard {
   #pages = 0
   #idle = 0
 
-  /** @param orders those that the service may have; the listing must keep to one of them */
+  /** @param orders the orders that the service may use; the listing must keep to one of them */
   constructor(container: string, orders: readonly NameOrder[] = [byBytes]) {
     this.#container = container
     this.#orders = orders
@@ -88,7 +88,9 @@ export class ListGuard {
     throw this.#broken(`is out of order: ${b} comes after ${a}`)
   }
 
-  /** One token in memory finds a circle of any length: it is replaced after 1, 2, 4, 8 … pages. */
+  /**
+   * Remembering one token detects a cycle of any length: it is replaced after 1, 2, 4, 8 … pages.
+   */
   #goOn(token: string): void {
     if (token === this.#token) throw this.#broken('repeats a page instead of continuing')
     if (this.#idle > MAX_IDLE_PAGES) throw this.#broken('continues without any names')

@@ -3,25 +3,26 @@ import { type Env, invalidOption, nonEmpty } from './settings.ts'
 const PROXIES = ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy'] as const
 const EXCEPTIONS = ['NO_PROXY', 'no_proxy'] as const
 
-/** What an `http.Agent` of Node reads of its option `proxyEnv`; lower case wins over upper case. */
+/** The option `proxyEnv` of Node's `http.Agent`; lower case takes precedence over upper case. */
 export type ProxyEnv = Readonly<Record<string, string>>
 
 /**
- * The proxies that the environment names; `undefined` for none. Nothing is exempt by itself, not
- * even the loopback addresses: `NO_PROXY` says what is.
+ * The proxies that the environment names; `undefined` for none. Nothing is exempt by default, not
+ * even loopback addresses; use `NO_PROXY`.
  *
- * @throws StoreError `InvalidArgument` for what is no http:// or https:// URL; the value, which may hold a password, is not repeated
+ * @throws StoreError `InvalidArgument` for anything but an http:// or https:// URL. The value is
+ *   not repeated, because it may contain a password
  */
 export function proxyEnv(env: Env): ProxyEnv | undefined {
   const found: Record<string, string> = {}
   for (const name of PROXIES) {
     const value = nonEmpty(env[name])
     if (value === undefined) continue
-    // curl and others take a proxy without a scheme for an HTTP one.
+    // Like curl and others, takes a proxy without a scheme for an HTTP proxy.
     const url = value.includes('://') ? value : `http://${value}`
     if (!isProxyUrl(url)) {
       throw invalidOption(
-        `The environment variable ${name} names no proxy that can be used.`,
+        `The environment variable ${name} does not name a usable proxy.`,
         'Write http://host:port; SOCKS proxies are not supported.',
       )
     }

@@ -8,12 +8,12 @@ export interface PutPart {
 
 /**
  * Cuts a put's body into parts of exactly `partBytes` bytes (the last may be shorter). Bytes in
- * memory are cut without copying; a source's chunks are copied, because their owner may reuse them.
+ * memory are not copied; chunks of a source are, because their owner may reuse them.
  *
- * Holds one part and one chunk at a time. Whether a part is the last is known only when the source
- * has ended, so an object that fits into one part gives exactly one.
+ * Holds one part and one chunk at a time. A part is yielded only once it is known whether it is the
+ * last, so an object that fits into one part yields exactly one.
  *
- * @throws what iterating the body throws
+ * @throws whatever iterating the body throws
  */
 export async function* putParts(
   body: DriverBody,
@@ -44,7 +44,10 @@ export async function* putParts(
 
 const FIRST_BYTES = 64 * 1024
 
-/** Grows up to a part's size, so that a small object of unknown size does not cost a whole part. */
+/**
+ * Grows up to the size of a part, so that a small object of unknown size does not cost a whole
+ * part.
+ */
 class PartBuffer {
   readonly #limit: number
   #buffer: Uint8Array
@@ -63,7 +66,7 @@ class PartBuffer {
     return this.#buffer.subarray(0, this.#length)
   }
 
-  /** Takes what fits and gives back the rest. */
+  /** Takes what fits and returns the rest. */
   fill(chunk: Uint8Array): Uint8Array {
     const taken = chunk.subarray(0, this.#limit - this.#length)
     const needed = this.#length + taken.length

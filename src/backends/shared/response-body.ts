@@ -3,26 +3,33 @@ import { HttpTimeout, requestMs } from './answer-bounds.ts'
 
 export interface ResponseBody {
   readonly stream: Readable
-  /** Bytes that should arrive. More are not read; the store reports the difference. */
+  /** Number of bytes expected. No more are read; the store reports a difference. */
   readonly expected: number
   /** The signal of the get, which lives as long as the body does. */
   readonly signal: AbortSignal
-  /** Longest silence in milliseconds; with the number of bytes it also limits the time for the whole body. */
+  /**
+   * Longest silence in milliseconds. Together with the number of bytes, it also limits the time for
+   * the whole body.
+   */
   readonly timeoutMs: number
 }
 
-/** A body up to this size is taken off the connection at once, so that an unread one holds none. */
+/**
+ * A body up to this size is read from the connection at once, so that an unread body does not hold
+ * a connection.
+ */
 const EAGER_BYTES = 64 * 1024
 
 /**
- * The body of an answer for `DriverGetResult`. Leaving the loop early, an error and an abort destroy
- * the stream and so free the connection. A broken body, whatever its size, throws when it is read.
+ * The body of a response, for `DriverGetResult`. Leaving the loop early, an error or an abort
+ * destroys the stream, which frees the connection. A broken body throws when it is read, whatever
+ * its size.
  */
 export async function responseBody(
   body: ResponseBody,
 ): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
   const { stream, signal } = body
-  // A stream that breaks before it is read must not crash the process: its reader gets the error.
+  // A stream that breaks before it is read must not crash the process; its reader will get the error.
   stream.on('error', () => {})
   const destroy = () => {
     stream.destroy()
@@ -67,7 +74,10 @@ async function* readStream({
   }
 }
 
-/** Ends a body that only trickles in. The time that the reader takes between two chunks does not count. */
+/**
+ * Ends a body that arrives too slowly. The time that the reader takes between two chunks does not
+ * count.
+ */
 async function* timed(stream: Readable, timeoutMs: number): AsyncGenerator<Uint8Array, void> {
   const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
   let waitedMs = 0

@@ -1,4 +1,4 @@
-/** A Retry-After header in milliseconds: it is given in seconds or as an HTTP date. */
+/** A Retry-After header in milliseconds. The header is in seconds or an HTTP date. */
 export function retryAfterMs(value: string | undefined): number | undefined {
   if (value === undefined) return undefined
   const seconds = Number(value)

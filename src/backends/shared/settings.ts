@@ -3,15 +3,15 @@ import { StoreError } from '../../core/store/index.ts'
 export type Env = Readonly<Record<string, string | undefined>>
 
 export interface SettingNames {
-  /** The store in messages: `An S3 store`. */
+  /** What messages call the store, such as `An S3 store`. */
   readonly store: string
   /** Allowed as an option and in the URL's query. */
   readonly inUrl: readonly string[]
-  /** Allowed as an option only. */
+  /** Allowed only as an option. */
   readonly optionOnly: readonly string[]
 }
 
-/** The settings of one store: its options, and behind them the query of its URL. */
+/** The settings of one store: its options and the query of its URL; options take precedence. */
 export class Settings {
   readonly #values: Readonly<Record<string, unknown>>
 
@@ -36,14 +36,14 @@ export class Settings {
     const value = this.#values[name]
     if (value === undefined || value === '') return undefined
     if (typeof value === 'string') return value
-    throw invalidOption(`The option ${name} is not text.`, `Give ${name} as text.`)
+    throw invalidOption(`The option ${name} is not a string.`, `Give ${name} as a string.`)
   }
 
   flag(name: string): boolean | undefined {
     const value = this.#values[name]
     if (value === undefined || typeof value === 'boolean') return value
     if (value === 'true' || value === 'false') return value === 'true'
-    throw invalidOption(`The option ${name} is neither true nor false.`, 'Give true or false.')
+    throw invalidOption(`The option ${name} is not a boolean.`, 'Give true or false.')
   }
 
   count(name: string, standard: number, least: number): number {
@@ -67,7 +67,7 @@ export function parsePrefix(url: URL): string {
   )
 }
 
-/** A key of 512 bytes behind it must fit into the services' 1,024. */
+/** With a key of 512 bytes after it, it must fit into the services' limit of 1,024. */
 const MAX_PREFIX = 400
 
 /** @throws StoreError `InvalidArgument` unless it is an http or https URL without credentials */

@@ -1,4 +1,4 @@
-/** Errors of a connection that was never made: the service saw nothing of the request. */
+/** Errors of a connection that was never established: the service has not seen the request. */
 const NEVER_SENT = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
@@ -9,24 +9,24 @@ const NEVER_SENT = new Set([
 
 export interface TransportFailure {
   readonly code: 'Timeout' | 'Unavailable'
-  /** May the service have carried the request out? */
+  /** Whether the service may have carried out the request. */
   readonly sent: boolean
-  /** `false` where only the operator can change something; otherwise the code decides. */
+  /** `false` if only the operator can fix it; otherwise the code decides. */
   readonly retryable?: false | undefined
   readonly hint?: string | undefined
 }
 
 const UNKNOWN_AUTHORITY =
-  "Node does not know the authority of the service's certificate: set NODE_EXTRA_CA_CERTS to a PEM file with its root certificate, and start again."
+  "Node does not trust the authority that issued the service's certificate. Set NODE_EXTRA_CA_CERTS to a PEM file with its root certificate, and start again."
 const WRONG_TIME =
-  "The service's certificate is past its time, or not valid yet: have it renewed, or set the clock of this machine."
+  "The service's certificate has expired or is not valid yet. Renew it, or set the clock of this machine."
 const WRONG_HOST =
-  "The service's certificate is for another host name: use one of its names as the endpoint."
-const BAD_CERTIFICATE = "The service's certificate was refused: have it replaced."
+  "The service's certificate is for another host name. Use one of its names as the endpoint."
+const BAD_CERTIFICATE = "The service's certificate was refused. Replace it."
 
 /**
- * A refused certificate, by the code that Node has from OpenSSL. The handshake comes before the
- * request, so nothing was sent; another try meets the same certificate.
+ * Hints for a refused certificate, by the code that Node gets from OpenSSL. The handshake comes
+ * before the request, so nothing was sent, and another attempt would meet the same certificate.
  *
  * @see https://nodejs.org/api/tls.html#x509-certificate-error-codes
  */
@@ -61,7 +61,7 @@ export function transportFailure(error: unknown): TransportFailure | undefined {
     }
     const hint = CERTIFICATE_HINTS.get(code)
     if (hint !== undefined) return { code: 'Unavailable', sent: false, retryable: false, hint }
-    // The AWS SDK calls a reset connection a TimeoutError as well, so the code is asked first.
+    // The AWS SDK also calls a reset connection a TimeoutError, so the code is checked first.
     if (code === 'ETIMEDOUT') return { code: 'Timeout', sent: true }
     if (typeof code === 'string' && /^(E[A-Z]+$|HPE_|ERR_(STREAM|SSL|TLS|HTTP))/.test(code)) {
       return { code: 'Unavailable', sent: !NEVER_SENT.has(code) }

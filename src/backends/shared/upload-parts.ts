@@ -10,7 +10,7 @@ import type { PutPart } from './put-parts.ts'
 
 export interface PartUpload {
   readonly key: string
-  /** Parts under way at once. */
+  /** Number of parts in flight at once. */
   readonly concurrency: number
   readonly maxParts: number
   readonly signal: AbortSignal
@@ -18,17 +18,20 @@ export interface PartUpload {
   send(number: number, bytes: Uint8Array, signal: AbortSignal): Promise<void>
 }
 
-/** For one part, below the retry layer: the whole object must not be sent again because one of many parts failed. */
+/**
+ * Retries of one part, below the retry layer: the whole object must not be sent again because one
+ * of many parts failed.
+ */
 const PART_RETRIES = new RetryPolicy({ attempts: 4 })
 
-/** What one part of an upload may spend on retries. */
+/** The retry budget of one part of an upload. */
 export function partBudget(): RetryBudget {
   return new RetryBudget(PART_RETRIES)
 }
 
 /**
- * Sends all parts of a body, several at once. Memory is bounded by the parts under way plus the one
- * that is being read. The first part that fails for good stops the others.
+ * Sends all parts of a body, several at once. Memory is bounded by the parts in flight plus the one
+ * being read. The first part that fails for good stops the others.
  *
  * @returns the number of parts and of bytes
  */
@@ -85,7 +88,7 @@ async function sendPart(
   }
 }
 
-/** Whatever became of a part, no object has changed without the commit. */
+/** Whatever happened to a part, no object has changed without the commit. */
 export function notApplied(error: unknown): unknown {
   return isStoreError(error) ? copyError(error, { outcome: 'not-applied' }) : error
 }

@@ -1,5 +1,5 @@
 import { DEFAULT_SYNC_BURST } from '../../core/engine/options.ts'
-import { MAX_LEVEL } from '../../core/replica/levels.ts'
+import { MAX_LEVEL } from '../../core/replica/replica-layout.ts'
 import {
   choice,
   duration,

@@ -12,8 +12,9 @@ import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
 import { replicaClient } from '../composition/open-store.ts'
 import { ExitCode } from '../output/exit-code.ts'
-import { assertReplicas } from './assert-replicas.ts'
-import { type CompactedReplica, compactText, type MergedLevel } from './compact-text.ts'
+import { formatBytes, formatTable } from '../output/format.ts'
+import { errorReport } from '../output/report-error.ts'
+import { assertReplicas } from './no-replica.ts'
 
 const compactFlags = z.object({
   bucket: required('bucket'),
@@ -120,4 +121,58 @@ function waiting(
   if (later.length === 0) return { waiting: 0, dueAt: undefined }
   const keys = new Set(later.flatMap(({ files }) => files.map(({ key }) => key)))
   return { waiting: keys.size, dueAt: new Date(Math.min(...later.map(({ dueAt }) => dueAt))) }
+}
+
+/** What was merged into one level, or would be. */
+interface MergedLevel {
+  readonly level: number
+  readonly files: number
+  /** Files made of them. */
+  readonly merged: number
+  readonly bytesBefore: number
+  /** `undefined` in a dry run: nobody knows before the merge. */
+  readonly bytesAfter: number | undefined
+}
+
+/** What became of one replica, or would. */
+interface CompactedReplica {
+  readonly dryRun: boolean
+  readonly levels: readonly MergedLevel[]
+  /** Files whose interval is not over. */
+  readonly waiting: number
+  /** When the first of these intervals is. */
+  readonly dueAt: Date | undefined
+  /** Errors of the objects that could not be merged. */
+  readonly avoided: readonly unknown[]
+}
+
+/** What `walsync compact` tells people about one replica. */
+function compactText(name: string, result: CompactedReplica): string {
+  const { dryRun, levels, waiting, dueAt, avoided } = result
+  const done = levels.filter(({ files }) => files > 0)
+  const lines: string[] = []
+  if (done.length === 0) lines.push(`${name}: nothing to merge.`)
+  else lines.push(`${name}: ${dryRun ? 'would be merged' : 'merged'}`, levelTable(done, dryRun))
+  if (dueAt !== undefined) {
+    const files = waiting === 1 ? '1 file waits' : `${waiting} files wait`
+    lines.push(`${files} for the end of an interval, at ${dueAt.toISOString()} or later.`)
+  }
+  for (const error of avoided) {
+    const { message, hint } = errorReport(error)
+    lines.push(`Not merged: ${message}`, `  try: ${hint}`)
+  }
+  return lines.join('\n')
+}
+
+function levelTable(levels: readonly MergedLevel[], dryRun: boolean): string {
+  const heading = ['LEVEL', 'FILES', 'BECOME', 'BEFORE', 'AFTER']
+  const rows = levels.map(({ level, files, merged, bytesBefore, bytesAfter }) => [
+    String(level),
+    String(files),
+    String(merged),
+    formatBytes(bytesBefore),
+    formatBytes(bytesAfter ?? 0),
+  ])
+  const columns = dryRun ? 4 : 5
+  return formatTable([heading, ...rows].map((row) => row.slice(0, columns)))
 }

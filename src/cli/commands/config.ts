@@ -2,7 +2,7 @@ import type { Invocation } from '../args/program.ts'
 import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
 import { checkConfig } from '../config/check-config.ts'
-import { configJsonSchema } from '../config/json-schema.ts'
+import { configJsonSchema } from '../config/config-schema.ts'
 import { ExitCode } from '../output/exit-code.ts'
 
 /**

@@ -12,7 +12,6 @@ import { integer } from '../args/kinds.ts'
 import type { CommandContext } from '../command-context.ts'
 import { ExitCode } from '../output/exit-code.ts'
 import { clockFinding, type Finding, probeFindings, raceFinding } from './doctor-findings.ts'
-import { runtimeFindings } from './runtime-findings.ts'
 
 /** More at once say nothing more about the store, and much about this machine's sockets. */
 const MAX_RACERS = 1000
@@ -132,4 +131,30 @@ function render(findings: readonly Finding[], fit: boolean): string {
     ({ name, status, text }) => `${status.padEnd(8)} ${name.padEnd(width)}  ${text}`,
   )
   return [...lines, fit ? 'fit for use' : 'NOT fit for use'].join('\n')
+}
+
+/** Before it, two connections that write and checkpoint at once could lose a commit: https://sqlite.org/releaselog/3_51_3.html */
+const MIN_SQLITE = [3, 51, 3]
+const MIN_NODE = [24]
+
+/** Is this Node, and the SQLite in it, fit to replicate? */
+export function runtimeFindings(versions: Readonly<Record<string, string | undefined>>): Finding[] {
+  return [finding('node', versions.node, MIN_NODE), finding('sqlite', versions.sqlite, MIN_SQLITE)]
+}
+
+function finding(name: string, version: string | undefined, least: readonly number[]): Finding {
+  if (version !== undefined && isAtLeast(version, least)) {
+    return { name, status: 'ok', text: version }
+  }
+  const text = `${version ?? 'none'}, needed is ${least.join('.')} or newer: install a newer Node`
+  return { name, status: 'failed', text }
+}
+
+function isAtLeast(version: string, least: readonly number[]): boolean {
+  const parts = version.split('.').map((part) => Number.parseInt(part, 10))
+  for (const [i, wanted] of least.entries()) {
+    const part = parts[i] ?? 0
+    if (part !== wanted) return part > wanted
+  }
+  return true
 }

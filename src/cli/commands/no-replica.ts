@@ -1,7 +1,9 @@
+import { mapParallel } from '../../core/async/map-parallel.ts'
 import { listReplicas } from '../../core/replica/list-replicas.ts'
 import { RestoreError } from '../../core/restore/restore-error.ts'
 import { displayName } from '../args/replica-names.ts'
-import type { OpenedStore } from '../composition/open-store.ts'
+import type { NamedReplica } from '../args/select-replicas.ts'
+import { type OpenedStore, replicaClient } from '../composition/open-store.ts'
 
 /** Names shown in an error. */
 const MAX_NAMES = 10
@@ -29,4 +31,27 @@ export async function noReplica(
       : `Use one of: ${shown}${names.length > MAX_NAMES ? ', … (walsync list shows all)' : ''}.`
   const message = `There is no database "${name}" in ${store.description}.`
   return new RestoreError('NoReplica', message, { hint, cause })
+}
+
+/** How many replicas are listed at a time. */
+const PARALLEL_LISTINGS = 8
+
+/**
+ * Makes sure that every replica has a file before anything is done to the first of them.
+ *
+ * @throws RestoreError `NoReplica` with the names that exist
+ * @throws StoreError
+ */
+export async function assertReplicas(
+  replicas: readonly NamedReplica[],
+  opened: OpenedStore,
+  signal: AbortSignal,
+): Promise<void> {
+  const found = await mapParallel(replicas, PARALLEL_LISTINGS, ({ prefix }) =>
+    replicaClient(opened, prefix).hasFiles({ signal }),
+  )
+  const missing = replicas[found.indexOf(false)]
+  if (missing === undefined) return
+  const cause = new RestoreError('NoReplica', `There are no LTX files under ${missing.prefix}.`)
+  throw await noReplica(cause, missing.name, opened, signal)
 }

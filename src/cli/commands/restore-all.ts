@@ -20,9 +20,13 @@ import { findReplicas } from './find-replicas.ts'
 import { MadeFolders } from './made-folders.ts'
 import { OtherFormats, type OtherReplica } from './other-formats.ts'
 import { type OutputPath, outputPaths } from './output-paths.ts'
-import { type DatabaseOutcome, exitCodeOfAll, restoreAllText } from './restore-all-report.ts'
+import {
+  type DatabaseOutcome,
+  exitCodeOfAll,
+  refuseSharedFiles,
+  restoreAllText,
+} from './restore-all-report.ts'
 import type { RestoreFlags } from './restore-flags.ts'
-import { refuseSharedFiles } from './shared-files.ts'
 
 /** Databases restored at a time; each reads up to `--parallelism` parts of 2 MiB at a time. */
 const DATABASES_AT_ONCE = 4

@@ -8,7 +8,7 @@ import { prefixOf } from '../args/replica-names.ts'
 import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
 import { replicaStore } from '../composition/open-store.ts'
-import { assertReplicas } from './assert-replicas.ts'
+import { assertReplicas } from './no-replica.ts'
 
 const unlockFlags = z.object({ bucket: required('bucket') })
 

@@ -1,12 +1,9 @@
 import { Container } from 'inversify'
 import type { Logger } from '../output/logger.ts'
-import { azureModule } from './azure.module.ts'
 import type { Backend } from './backend.ts'
-import { fileModule } from './file.module.ts'
-import { gcsModule } from './gcs.module.ts'
+import { BUILT_IN_BACKENDS } from './built-in-backends.ts'
 import { createOpenStore } from './open-store.ts'
 import { refuseTakenSchemes } from './plugins.ts'
-import { s3Module } from './s3.module.ts'
 import { ShutdownStack } from './shutdown-stack.ts'
 import { type Surroundings, TOKENS } from './tokens.ts'
 
@@ -24,9 +21,10 @@ export interface ContainerInput {
  */
 export function createContainer(input: ContainerInput): Container {
   const container = new Container()
-  container.load(fileModule, s3Module, gcsModule, azureModule)
-  refuseTakenSchemes(input.plugins, container.getAll(TOKENS.Backend))
-  for (const plugin of input.plugins) container.bind(TOKENS.Backend).toConstantValue(plugin)
+  refuseTakenSchemes(input.plugins, BUILT_IN_BACKENDS)
+  for (const backend of [...BUILT_IN_BACKENDS, ...input.plugins]) {
+    container.bind(TOKENS.Backend).toConstantValue(backend)
+  }
   container.bind(TOKENS.Surroundings).toConstantValue(input.surroundings)
   container.bind(TOKENS.Logger).toConstantValue(input.logger)
   container

@@ -10,7 +10,7 @@ import {
 } from '../watch/resolve-databases.ts'
 import { WaitingDatabase } from '../watch/waiting-database.ts'
 import { watchPlan } from '../watch/watch-plan.ts'
-import { CONFIG_NAMES } from './read-config-file.ts'
+import { CONFIG_NAMES } from './load-config.ts'
 
 /** What `config check` prints, and whether every database that is meant would be replicated. */
 export interface CheckedConfig {

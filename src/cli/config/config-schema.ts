@@ -1,9 +1,21 @@
 import { z } from 'zod'
 import { flag } from '../args/flags.ts'
 import { text } from '../args/kinds.ts'
-import { type SettingName, settingRow } from '../args/setting-lookup.ts'
+import {
+  DATABASE_SETTINGS,
+  type DatabaseSetting,
+  keyOf,
+  SETTING_ROWS,
+  type SettingName,
+  settingRow,
+} from '../args/setting-lookup.ts'
 import { fileSwitch, fileValue } from './file-value.ts'
-import { GROUPS, keysOf, processKeys } from './setting-keys.ts'
+
+/** What a group of keys is for. */
+const GROUPS: Readonly<Record<string, string>> = {
+  snapshot: 'When a replica gets another full copy of its database.',
+  retention: "How much of a replica's history is kept; none: nothing is ever deleted.",
+}
 
 const database = z
   .strictObject({
@@ -75,4 +87,46 @@ function settingValue(name: SettingName, withDefault: boolean) {
 
 function plain(expected: string, description: string) {
   return fileValue(flag(text(expected, '')), { description }, ['string'])
+}
+
+/** The JSON schema of the configuration file (draft 2020-12), as `walsync config schema` prints it. */
+export function configJsonSchema(): object {
+  return z.toJSONSchema(configSchema, {
+    io: 'input',
+    override: ({ jsonSchema }) => {
+      // A value may come from the environment, whatever its own type is.
+      const fixed = jsonSchema.type === 'boolean' ? ['type'] : jsonSchema.enum ? ['enum'] : []
+      for (const key of fixed) {
+        jsonSchema.anyOf = [{ [key]: jsonSchema[key] }, { type: 'string', pattern: '\\$\\{' }]
+        delete jsonSchema[key]
+      }
+    },
+  })
+}
+
+/** The database settings of a group, or those outside of any (`undefined`): `[key there, name]`. */
+export function keysOf(group: string | undefined): [string, DatabaseSetting][] {
+  return DATABASE_SETTINGS.flatMap((name): [string, DatabaseSetting][] => {
+    const [first, second] = keyOf(name)?.split('.') ?? []
+    if (first === undefined) return []
+    if (second === undefined) return group === undefined ? [[first, name]] : []
+    return first === group ? [[second, name]] : []
+  })
+}
+
+/** Keys of the top level only: `[key, name]`. */
+function processKeys(): [string, SettingName][] {
+  return SETTING_ROWS.flatMap(([name, { scope }]): [string, SettingName][] => {
+    const key = keyOf(name)
+    return scope === 'process' && key !== undefined ? [[key, name]] : []
+  })
+}
+
+/** How the file writes a key that someone wrote as a flag: `snapshot-interval` is `snapshot.interval`. */
+export function keyOfFlag(word: string): string | undefined {
+  const name = word.replaceAll(/[-_]([a-z])/g, (_, letter: string) => letter.toUpperCase())
+  if (name === 'prune' || name === 'noPrune') return 'retention: none'
+  if (name === 'noFencing') return 'fencing: false'
+  const setting = DATABASE_SETTINGS.find((each) => each === name)
+  return setting && keyOf(setting)
 }

@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path'
+import { parseReplicaUrl } from '../args/replica-url.ts'
 import type { LogFormat, LogLevel } from '../args/setting-lookup.ts'
-import { concealValues, type FilledText } from './conceal.ts'
+import { UsageError } from '../args/usage-error.ts'
 import type { Config } from './config.ts'
 import { readDatabase } from './config-database.ts'
 import { ConfigDocument } from './config-document.ts'
@@ -9,7 +10,6 @@ import { configSchema } from './config-schema.ts'
 import { type Env, expandEnv } from './expand-env.ts'
 import { refusal } from './file-value.ts'
 import { bucketFrom, isMapping, type Mapping, readSettings } from './mapping.ts'
-import { urlProblem } from './place-problems.ts'
 import { schemaProblems } from './schema-problems.ts'
 
 /**
@@ -119,5 +119,44 @@ function readConfig(
     shutdownTimeout: text('shutdown-timeout'),
     settings: readSettings(data, folder),
     databases: databases === undefined ? undefined : read,
+  }
+}
+
+/** A text of the file that holds what variables of the environment hold. */
+interface FilledText {
+  readonly path: ConfigPath
+  readonly values: readonly string[]
+}
+
+/**
+ * The same problem without what a variable holds: it may be a secret that stands at the wrong place, and
+ * what is printed ends in the logs of build machines.
+ */
+function concealValues(problem: ConfigProblem, filled: readonly FilledText[]): ConfigProblem {
+  const inside = filled.filter(({ path }) => problem.path.every((part, i) => part === path[i]))
+  if (inside.length === 0) return problem
+  const expected = /^got .*?, which is not (.*)$/s.exec(problem.text)?.[1]
+  if (expected !== undefined) {
+    return { ...problem, text: `with its variables filled in is not ${expected}` }
+  }
+  const isShown = inside.some(({ values }) => values.some((value) => problem.text.includes(value)))
+  if (!isShown && problem.path.at(-1) !== 'bucket') return problem
+  return {
+    ...problem,
+    text: 'is refused with its variables filled in; what they hold is not shown',
+  }
+}
+
+/** What is wrong with a `bucket`, if anything. Its text is not repeated: it may hold what should not be shown. */
+function urlProblem(url: unknown, folder: string, top: Mapping): string | undefined {
+  if (typeof url !== 'string') return undefined
+  try {
+    const { protocol, pathname } = parseReplicaUrl(url, folder)
+    const given = ['endpoint', 'region'].find((key) => top[key] !== undefined)
+    if (protocol !== 'file:' || given === undefined) return undefined
+    return `is the folder ${pathname}, for which ${given} has no meaning; write ${given} into the URLs of the other buckets (?${given}=…)`
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    return `is refused: ${error.message.replace(/\.$/, '')}; ${error.hint}`
   }
 }

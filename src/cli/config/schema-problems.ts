@@ -2,9 +2,8 @@ import type { z } from 'zod'
 import { nearestWord } from '../args/nearest-word.ts'
 import type { ConfigDocument } from './config-document.ts'
 import type { ConfigPath, ConfigProblem } from './config-problem.ts'
-import { configSchema } from './config-schema.ts'
+import { configSchema, keyOfFlag, keysOf } from './config-schema.ts'
 import { refusal } from './file-value.ts'
-import { keyOfFlag, keysOf } from './setting-keys.ts'
 
 /** What the shape of a file has against its contents, in words and with places. */
 export function schemaProblems(

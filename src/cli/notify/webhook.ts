@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Backoff } from '../../core/async/backoff.ts'
 import { jsonLine } from '../output/json-line.ts'
@@ -5,7 +6,6 @@ import type { Logger } from '../output/logger.ts'
 import { DeliveryLog } from './delivery-log.ts'
 import type { Notice } from './notice.ts'
 import type { Receiver } from './receiver.ts'
-import { webhookHeaders } from './webhook-signature.ts'
 
 export interface WebhookParts {
   readonly receiver: Receiver
@@ -114,4 +114,24 @@ export class Webhook {
     const text = `${notices.length === 1 ? 'a webhook message was' : `${notices.length} webhook messages were`} not sent: ${first.text}`
     this.#parts.logger.error({ receiver: this.#parts.receiver.shown }, text)
   }
+}
+
+/**
+ * Headers that identify a message and prove who sent it, as the Standard Webhooks specification has
+ * them: the signature is the HMAC-SHA256 of `<id>.<timestamp>.<body>` in base64, behind `v1,`.
+ *
+ * @param key without one the message is not signed
+ * @see https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+ */
+export function webhookHeaders(
+  id: string,
+  sentAt: Date,
+  body: string,
+  key: Buffer | undefined,
+): Record<string, string> {
+  const timestamp = String(Math.floor(sentAt.getTime() / 1000))
+  const headers = { 'webhook-id': id, 'webhook-timestamp': timestamp }
+  if (key === undefined) return headers
+  const signature = createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')
+  return { ...headers, 'webhook-signature': `v1,${signature}` }
 }

@@ -1,6 +1,6 @@
 import type { TXID } from '../ltx/index.ts'
-import { MAX_LEVEL } from '../replica/levels.ts'
 import type { LtxFileInfo } from '../replica/replica-client.ts'
+import { MAX_LEVEL } from '../replica/replica-layout.ts'
 import { isFull } from '../retention/grace-period.ts'
 import { fileTime } from '../retention/restore-points.ts'
 

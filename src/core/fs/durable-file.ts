@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path'
+import { ExitCode, WalsyncError } from '../errors.ts'
 import { makeDir, syncDir } from './durable-dir.ts'
-import { DurableWriteError } from './durable-error.ts'
 import { type DurableFs, type DurableHandle, type DurableStats, nodeFs } from './durable-fs.ts'
 import { EarlyFlush } from './early-flush.ts'
 import { tempName } from './temp-name.ts'
@@ -156,4 +156,57 @@ function toSeconds(time: Date): number {
   const seconds = ms / 1000
   const fraction = seconds - Math.floor(seconds)
   return fraction * 1e6 > (((ms % 1000) + 1000) % 1000) * 1e3 ? seconds - 2 ** -22 : seconds
+}
+
+/**
+ * `NotWritten`: the target is as it was. `MaybeWritten`: the new file has its name, but the folder
+ * could not be flushed, so that a power failure may take it away again.
+ */
+export type DurableWriteCode = 'NotWritten' | 'MaybeWritten'
+
+/** A durable write that failed; `cause` is the file system's own error. */
+export class DurableWriteError extends WalsyncError<DurableWriteCode> {
+  override readonly name = 'DurableWriteError'
+  readonly path: string
+
+  constructor(code: DurableWriteCode, path: string, cause: unknown) {
+    const state = code === 'NotWritten' ? 'was not written' : 'may not survive a power failure'
+    const reason = cause instanceof Error ? cause.message : cause
+    super(code, `The file ${path} ${state}: ${reason}.`, ExitCode.other, { cause })
+    this.path = path
+  }
+}
+
+export interface DurableWriteOptions extends DurableFileOptions {
+  /** `replace` an existing file (default) or `create` only: `EEXIST` in the error's cause. */
+  readonly how?: 'replace' | 'create' | undefined
+  readonly mtime?: Date | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Writes a file so that after a crash it is absent, the old one or the new one, and the new one
+ * once this has resolved. An error of `chunks` and the signal's reason come out as they are.
+ *
+ * @throws DurableWriteError `NotWritten` or `MaybeWritten`
+ */
+export async function durableWrite(
+  target: string,
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  options: DurableWriteOptions = {},
+): Promise<DurableStats> {
+  options.signal?.throwIfAborted()
+  const file = await DurableFile.open(target, options)
+  try {
+    for await (const chunk of chunks) {
+      options.signal?.throwIfAborted()
+      await file.write(chunk)
+    }
+    const stats = await file.seal({ mtime: options.mtime })
+    options.signal?.throwIfAborted()
+    await file.publish(options.how ?? 'replace')
+    return stats
+  } finally {
+    await file.discard()
+  }
 }

@@ -1,7 +1,5 @@
 export * from './durable-dir.ts'
-export * from './durable-error.ts'
 export * from './durable-file.ts'
 export * from './durable-fs.ts'
-export * from './durable-write.ts'
 export * from './early-flush.ts'
 export * from './temp-name.ts'

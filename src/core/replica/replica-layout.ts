@@ -1,7 +1,6 @@
 import { parse } from 'node:path'
 import { formatTxid, parseTxid, type TXID } from '../ltx/index.ts'
 import { encodeSegment } from '../store/index.ts'
-import { MAX_LEVEL } from './levels.ts'
 
 /**
  * How Litestream names level folders on a kind of store: `ltx` is `ltx/<level in decimal>`
@@ -14,6 +13,8 @@ export function otherLayout(layout: ReplicaLayout): ReplicaLayout {
   return layout === 'ltx' ? 'hex' : 'ltx'
 }
 
+/** Highest level that compaction fills; the one above it holds snapshots. */
+export const MAX_LEVEL = 8
 /** Level of full snapshots, as in Litestream. Levels 1 to 8 are compactions of the one below. */
 export const SNAPSHOT_LEVEL = MAX_LEVEL + 1
 

@@ -1,4 +1,3 @@
 export * from './wal-checksum.ts'
-export * from './wal-frame.ts'
 export * from './wal-header.ts'
 export * from './wal-scanner.ts'

@@ -1,6 +1,6 @@
 import { extendWalChecksum, type WalChecksum } from './wal-checksum.ts'
-import { WAL_FRAME_HEADER_SIZE, walFrameSize } from './wal-frame.ts'
 import type { WalHeader } from './wal-header.ts'
+import { WAL_FRAME_HEADER_SIZE, walFrameSize } from './wal-header.ts'
 
 /** A place between two frames of one run: how many frames lie before it, and the running checksum there. */
 export interface WalPosition {

@@ -4,7 +4,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { signingKey } from '../../../src/cli/args/kinds.ts'
 import { Receiver } from '../../../src/cli/notify/receiver.ts'
-import { webhookHeaders } from '../../../src/cli/notify/webhook-signature.ts'
+import { webhookHeaders } from '../../../src/cli/notify/webhook.ts'
 import { scratchFolder } from '../run-cli.ts'
 import { Listener } from './listener.ts'
 

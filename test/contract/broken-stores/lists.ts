@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { foldDirs } from '../../../src/core/store/driver/fold-dirs.ts'
+import { foldDirs } from '../../../src/core/store/driver/driver-store.ts'
 import type {
   DirEntry,
   ListOptions,

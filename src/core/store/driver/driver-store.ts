@@ -19,7 +19,6 @@ import { copyError, isStoreError, StoreError } from '../store-error.ts'
 import { assertDeleteOptions, assertGetOptions, assertPutOptions } from './arguments.ts'
 import { type Call, CallScope } from './call-scope.ts'
 import { BATCH_KEYS, deleteEach, deleteInBatches, SINGLE_DELETES } from './delete-many.ts'
-import { foldDirs } from './fold-dirs.ts'
 import { putBody } from './put-body.ts'
 import type { DriverCall, DriverGetResult, DriverListOptions, StoreDriver } from './store-driver.ts'
 
@@ -260,4 +259,22 @@ function unknownError(cause: unknown, { op, key }: DriverCall): StoreError {
     outcome: op === 'put' || op === 'delete' ? 'unknown' : 'not-applied',
     cause,
   })
+}
+
+/** Folds an ascending listing of `prefix` into one level, for services that list without a delimiter. */
+export async function* foldDirs(
+  objects: AsyncIterable<ObjectInfo>,
+  prefix: string,
+): AsyncGenerator<DirEntry> {
+  let last: string | undefined
+  for await (const object of objects) {
+    const slash = object.key.indexOf('/', prefix.length)
+    if (slash === -1) {
+      yield { kind: 'object', object }
+      continue
+    }
+    const dir = object.key.slice(0, slash + 1)
+    if (dir !== last) yield { kind: 'prefix', prefix: dir }
+    last = dir
+  }
 }

@@ -19,8 +19,7 @@ import type {
 import { copyError, isStoreError, StoreError } from '../store-error.ts'
 import { Attempt, uploadMs } from './attempt.ts'
 import { holdsBody } from './read-back.ts'
-import { type OpenGet, replaced, resumeBody } from './resume-body.ts'
-import { type ResumableList, resumeList } from './resume-list.ts'
+import { type OpenGet, type ResumableList, replaced, resumeBody, resumeList } from './resume.ts'
 import { retryDeletes } from './retry-deletes.ts'
 import { RetryBudget, type RetryOptions, RetryPolicy } from './retry-policy.ts'
 

@@ -1,2 +1,0 @@
-/** Highest level that compaction fills; the one above it holds snapshots. */
-export const MAX_LEVEL = 8
