@@ -60,8 +60,8 @@ function unknownIn(expression: string): string[] {
 }
 
 describe.each([
-  ['grafana/walsync.json', 20],
-  ['prometheus/alerts.yml', 8],
+  ['grafana/walsync.json', 25],
+  ['prometheus/alerts.yml', 13],
 ])('deploy/%s', (path, atLeast) => {
   it('asks only for metrics and labels that a watcher has', () => {
     const expressions = expressionsOf(parse(textOf(path)))
@@ -82,6 +82,28 @@ it('a metric, a label or a value that does not exist is found', () => {
     'label result',
     'label x',
   ])
+})
+
+describe('restore drills', () => {
+  const DRILL_METRIC = /\bwalsync_(?:last_drill|drills)_\w+/g
+
+  it('are on the dashboard with every metric that a watcher has of them', () => {
+    const known = new Set(metrics.match(DRILL_METRIC))
+    expect(known.size).toBe(5)
+    const shown = expressionsOf(parse(textOf('grafana/walsync.json'))).join('\n')
+    expect(new Set(shown.match(DRILL_METRIC))).toEqual(known)
+  })
+
+  it('have alert rules: one that failed, one that is overdue, one that could not be run', () => {
+    const { groups } = parse(textOf('prometheus/alerts.yml'))
+    const rules: { alert: string; expr: string }[] = groups[0].rules
+    const ofDrills = rules.filter(({ expr }) => expr.match(DRILL_METRIC) !== null)
+    expect(ofDrills.map(({ alert }) => alert)).toEqual([
+      'WalsyncRestoreDrillFailed',
+      'WalsyncRestoreDrillOverdue',
+      'WalsyncRestoreDrillsNotRun',
+    ])
+  })
 })
 
 describe('deploy/grafana/walsync.json', () => {
