@@ -1,4 +1,4 @@
-import { WAL_FRAME_HEADER_SIZE, walFrameOffset } from '../wal/index.ts'
+import { WAL_FRAME_HEADER_SIZE, type WalHeader, walFrameOffset } from '../wal/index.ts'
 import type { WalFile } from './wal-file.ts'
 
 /**
@@ -9,12 +9,26 @@ export interface MainFileLook {
   /** Size in bytes and time of the last change in nanoseconds. */
   readonly size: number
   readonly mtimeNs: bigint
-  /** The run of the log: its salts; empty without a WAL header. */
+  /** The run of the log, as `runName` gives it; empty without a WAL header. */
   readonly run: string
+  /** The run before that one; `undefined` if it is not known. */
+  readonly earlier: EndedRun | undefined
   /** Frames copied into the main file (nBackfill). */
   readonly backfilled: number
   /** Upper bound of the held read mark, in frames: no checkpoint copies beyond it. */
   readonly mark: number
+}
+
+/** A run of the log that another one has followed. All of it had been copied before. */
+export interface EndedRun {
+  readonly name: string
+  /** Number of its frames. */
+  readonly frames: number
+}
+
+/** Distinguishes the runs of a log; empty for none. */
+export function runName(run: WalHeader | undefined): string {
+  return run === undefined ? '' : `${run.salt1}:${run.salt2}:${run.sequence}`
 }
 
 /**
@@ -26,9 +40,19 @@ export interface MainFileLook {
  */
 export function explain(before: MainFileLook, now: MainFileLook): 'yes' | 'perhaps' | 'never' {
   if (before.size === now.size && before.mtimeNs === now.mtimeNs) return 'yes'
-  if (before.run !== now.run || before.backfilled !== now.backfilled) return 'yes'
-  const mayCopy = before.backfilled < before.mark || now.backfilled < now.mark
+  const isRestarted = before.run !== now.run
+  if (isRestarted && (hadMoreToCopy(before, now.earlier) || now.backfilled > 0)) return 'yes'
+  if (!isRestarted && before.backfilled !== now.backfilled) return 'yes'
+  const couldCopy = !isRestarted && before.backfilled < before.mark
+  const mayCopy = couldCopy || now.backfilled < now.mark
   return mayCopy && now.size > 0 ? 'perhaps' : 'never'
+}
+
+/** May frames have been copied between the first look and the end of the run before the present one? */
+function hadMoreToCopy({ run, backfilled, earlier }: MainFileLook, ended?: EndedRun): boolean {
+  if (ended?.name === run) return ended.frames > backfilled
+  // Otherwise the log was restarted more than once, unless it had already been emptied.
+  return run !== '' || earlier === undefined || earlier.name !== ended?.name
 }
 
 /** Is `page` a version of page 1 from the first `frames` frames of the log? */

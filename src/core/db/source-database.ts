@@ -3,7 +3,7 @@ import { DatabaseError } from './database-error.ts'
 import { DatabaseFile } from './database-file.ts'
 import { identityAt } from './file-identity.ts'
 import { holdOpen } from './hold-open.ts'
-import { explain, isPageOneOf, type MainFileLook } from './main-file-look.ts'
+import { explain, isPageOneOf, type MainFileLook, runName } from './main-file-look.ts'
 import { notWalMode, ReadGuard, type WalIndexState } from './read-guard.ts'
 import { WalCapture } from './wal-capture.ts'
 import { WalFile } from './wal-file.ts'
@@ -228,9 +228,11 @@ export class SourceDatabase {
       return `the WAL index of ${this.file.path} can no longer be read (${message})`
     }
     const { published, backfilled } = state
-    const header = this.wal.readHeader()
-    const run = header === undefined ? '' : `${header.salt1}:${header.salt2}:${header.sequence}`
-    const now = { ...this.file.times(), run, backfilled, mark }
+    const run = runName(this.wal.readHeader())
+    const { captured, earlier } = this.capture.runs
+    // In a run that has not been noticed yet, the guard holds mark 0.
+    const log = run === captured.name ? { run, earlier, mark } : { run, earlier: captured, mark: 0 }
+    const now = { ...this.file.times(), ...log, backfilled }
     const before = this.#lastLook
     const explained = before === undefined ? 'yes' : explain(before, now)
     const isOurs =

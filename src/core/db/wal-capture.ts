@@ -9,8 +9,10 @@ import {
 } from '../wal/index.ts'
 import { type Continuity, proveContinuity, type ReplicatedEnd } from './continuity.ts'
 import { DatabaseError } from './database-error.ts'
+import { type EndedRun, runName } from './main-file-look.ts'
 import type { ReadGuard, WalIndexState } from './read-guard.ts'
 import type { CapturePosition, CommittedEnd, DatabaseView, WalChange } from './read-view.ts'
+import { continuityLost, damagedWal } from './wal-errors.ts'
 import type { WalFile } from './wal-file.ts'
 import type { WalIndexFile } from './wal-index-file.ts'
 import { WalRangeReader } from './wal-range-reader.ts'
@@ -56,6 +58,8 @@ export class WalCapture {
   #mayRestart = true
   #unreadableSince: number | undefined
   #isGuarding = false
+  /** The run before the present one, if this capture has followed it to its end. */
+  #earlier: EndedRun | undefined
   /** The WAL index when the mark was last taken. */
   #indexAtMark: WalIndexState = NO_INDEX
 
@@ -85,13 +89,24 @@ export class WalCapture {
    * After a restart of the log, takes a mark in the new run. Under mark 0, every commit of an
    * application beyond its autocheckpoint limit would sort all frames of the WAL, only to find that
    * nothing may be copied.
+   *
+   * @param before called before that: until then no checkpoint has copied anything
    */
-  retakeMarkAfterRestart(): void {
+  retakeMarkAfterRestart(before: () => void): void {
     const header = this.#wal.readHeader()
     const { run } = this.#position
     if (header === undefined || this.#guard.state().published === 0) return
-    if (run === undefined || !isSameRun(run, header)) this.#acceptRestart(run, header)
+    const isRestarted = run === undefined || !isSameRun(run, header)
+    if (!isRestarted && this.#mark > 0) return
+    before()
+    if (isRestarted) this.#acceptRestart(run, header)
     if (this.#mark === 0) this.advanceReadMark()
+  }
+
+  /** The captured run, as far as it has been captured, and the one before it if that is known. */
+  get runs(): { readonly captured: EndedRun; readonly earlier: EndedRun | undefined } {
+    const { run, wal } = this.#position
+    return { captured: { name: runName(run), frames: wal.frame }, earlier: this.#earlier }
   }
 
   /** Everything up to here has been captured. */
@@ -177,6 +192,7 @@ export class WalCapture {
     const result = this.#prove(end, published, bootId)
     if (!result.proven) return result
     this.#position = { run: result.header, wal: result.position, commit }
+    this.#earlier = undefined
     this.#mark = published
     this.#isGuarding = true
     this.#mayRestart = true
@@ -205,7 +221,7 @@ export class WalCapture {
       }
       if ((scanner?.position.frame ?? 0) !== published) {
         if (!this.#index.isOfLog())
-          throw this.#damaged('it is not the log that its index describes')
+          throw damagedWal(this.#path, 'it is not the log that its index describes')
         await delay(1)
         continue
       }
@@ -216,7 +232,7 @@ export class WalCapture {
         run === undefined ? now === undefined : now !== undefined && isSameRun(run, now)
       if (after.published === published && unchanged) return this.#pinned(run, scanner, published)
     }
-    throw this.#damaged(`no consistent view in ${VIEW_TIMEOUT_MS / 1000} s`)
+    throw damagedWal(this.#path, `no consistent view in ${VIEW_TIMEOUT_MS / 1000} s`)
   }
 
   /**
@@ -277,7 +293,7 @@ export class WalCapture {
     if (this.#wal.isRestarted(run)) return { ...position, pages: undefined }
     const { checksum1, checksum2 } = scanner.position
     if (checksum1 !== wal.checksum1 || checksum2 !== wal.checksum2) {
-      throw this.#lost('captured frames of the WAL have changed')
+      throw continuityLost(this.#path, 'captured frames of the WAL have changed')
     }
     return { ...position, pages: scanner.pages }
   }
@@ -290,6 +306,7 @@ export class WalCapture {
     const result = this.#prove(end, this.#guard.state().published, 0)
     if (!result.proven) return result
     this.#position = { run: result.header, wal: result.position, commit }
+    this.#earlier = undefined
     return result
   }
 
@@ -335,6 +352,7 @@ export class WalCapture {
   ): DatabaseView {
     const commit = this.#guard.pageCount()
     this.#position = { run, wal: scanner?.position ?? NOWHERE.wal, commit }
+    this.#earlier = undefined
     this.#mark = published
     this.#isGuarding = true
     this.#mayRestart = true
@@ -354,8 +372,9 @@ export class WalCapture {
     this.#assertIndexed()
     const isOfPageSize = run === undefined || run.pageSize === header.pageSize
     if (!this.#mayRestart || !this.isFullyCaptured || !isOfPageSize) {
-      throw this.#lost('the WAL was restarted before all of it had been captured')
+      throw continuityLost(this.#path, 'the WAL was restarted before all of it had been captured')
     }
+    this.#earlier = this.runs.captured
     this.#position = { run: header, wal: startOfRun(header), commit: this.#position.commit }
     this.#mark = 0
     this.#indexAtMark = NO_INDEX
@@ -372,28 +391,13 @@ export class WalCapture {
     throw new DatabaseError('Replaced', this.#path, reason)
   }
 
-  #damaged(reason: string): DatabaseError {
-    const message = `The WAL of ${this.#path} does not verify: ${reason}.`
-    const hint =
-      'Stop every application that has the database open, start one again, and run PRAGMA integrity_check.'
-    return new DatabaseError('Damaged', this.#path, message, { hint })
-  }
-
   #unreadable(published: number): undefined {
     if (published <= this.#position.wal.frame && this.#position.run !== undefined) return undefined
     if (published === 0) return undefined
     this.#unreadableSince ??= Date.now()
     if (Date.now() - this.#unreadableSince > UNREADABLE_MS) {
-      throw this.#lost('committed frames of the WAL do not verify')
+      throw continuityLost(this.#path, 'committed frames of the WAL do not verify')
     }
     return undefined
-  }
-
-  #lost(reason: string): DatabaseError {
-    return new DatabaseError(
-      'ContinuityLost',
-      this.#path,
-      `Continuity of ${this.#path} is lost: ${reason}.`,
-    )
   }
 }

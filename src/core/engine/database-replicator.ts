@@ -168,10 +168,15 @@ export class DatabaseReplicator {
     return true
   }
 
-  /** Lets other connections' checkpoints complete while there is nothing left to capture. */
+  /**
+   * Lets other connections' checkpoints complete while there is nothing left to capture.
+   *
+   * @throws DatabaseError `Replaced`: with a mark, a checkpoint could hide that something else wrote
+   *   to the main file
+   */
   releaseIdleMark(): void {
     if (this.snapshots.isRunning) return
-    this.source.capture.retakeMarkAfterRestart()
+    this.source.capture.retakeMarkAfterRestart(() => this.source.assertCurrent())
     this.source.capture.releaseIdleMark()
   }
 

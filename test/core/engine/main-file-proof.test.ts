@@ -1,4 +1,5 @@
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
@@ -7,6 +8,7 @@ import { StoreError } from '../../../src/core/store/index.ts'
 import { hookedStore, type StoreHooks } from '../../support/hooked-store.ts'
 import { OutsideApp } from '../../support/outside-app.ts'
 import { contents, ReplicaRig } from '../../support/replica-rig.ts'
+import { until } from '../../support/until.ts'
 
 const WRONG_FILE = 'the main file is not the one that its WAL belongs to'
 
@@ -107,6 +109,42 @@ describe('a start that the WAL does not prove', () => {
   })
 })
 
+describe('a running replication', () => {
+  for (const mode of ['FULL', 'TRUNCATE']) {
+    it(`takes a base if the main file is overwritten after a ${mode} checkpoint and an application writes at once`, async () => {
+      await using rig = new ReplicaRig()
+      // On their own the files would be checked after an hour, when a new run of the log explains the change.
+      const app = await replicated(rig, { pollIntervalMs: 3_600_000 })
+      try {
+        const [other] = await Promise.all([otherDatabase(rig), copied(app, mode)])
+        await rig.synced()
+        await app.close()
+        const copy = join(rig.folder, 'copy.db')
+        writeFileSync(copy, other)
+        // In a process of its own: closing a descriptor would drop the locks of this one.
+        execFileSync('cp', [copy, rig.path])
+        expect(rig.count('waiting')).toBe(0)
+        const next = await OutsideApp.open(rig.path)
+        await next.exec("UPDATE t SET v = 'again' WHERE id = 7")
+        await rig.synced()
+        await expectFreshView(rig)
+        await next.kill()
+        expect(rig.count('base')).toBe(2)
+      } finally {
+        await app.kill()
+      }
+    })
+  }
+})
+
+/** Resolves when all of the log has been copied into the main file. */
+async function copied(app: OutsideApp, mode: string): Promise<void> {
+  await until(async () => {
+    const [row] = JSON.parse(await app.query(`PRAGMA wal_checkpoint(${mode})`))
+    return row.busy === 0 && row.log === row.checkpointed
+  })
+}
+
 /** The second read of one file fails, once: after its header, its checksums are asked for. */
 function failingOnce() {
   const hooks: StoreHooks = {}
@@ -135,12 +173,15 @@ const FILL = (word: string) =>
    INSERT INTO t SELECT i, '${word}' || printf('%0200d', i) FROM n`.replaceAll('\n', ' ')
 
 /** A replica with two files; the log holds a few pages of the database, the main file the rest. */
-async function replicated(rig: ReplicaRig): Promise<OutsideApp> {
+async function replicated(
+  rig: ReplicaRig,
+  options: Parameters<ReplicaRig['start']>[0] = {},
+): Promise<OutsideApp> {
   const app = await OutsideApp.open(rig.path)
   await app.exec(FILL('mine '))
   await app.exec('PRAGMA wal_checkpoint(TRUNCATE)')
   await app.exec("UPDATE t SET v = 'first' WHERE id = 1")
-  await rig.start()
+  await rig.start(options)
   await rig.synced()
   await app.exec("UPDATE t SET v = 'second' WHERE id = 1")
   await rig.synced()
