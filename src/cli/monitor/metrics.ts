@@ -3,9 +3,9 @@ import { WORKS } from '../../core/engine/events.ts'
 import { isStoreError } from '../../core/store/index.ts'
 import type { StoreVerb } from '../../core/store/observed-store.ts'
 import type { NotifierCounts } from '../notify/notifier.ts'
-import type { DrillRecord } from '../watch/drill-history.ts'
 import type { FleetEvent } from '../watch/fleet-event.ts'
 import type { FleetStatus } from '../watch/fleet-status.ts'
+import { databaseSeries } from './database-series.ts'
 
 /** Of more databases only those with the largest lag have series of their own. */
 const MAX_LABELLED = 1000
@@ -79,42 +79,6 @@ export class Metrics {
     'walsync_max_replication_lag_seconds',
     'Largest lag of all databases.',
   )
-  readonly #lag = this.#gauge(
-    'walsync_replication_lag_seconds',
-    'Age of the oldest commit that is not in the store; 0 for none.',
-    ['database'],
-  )
-  readonly #lastSync = this.#gauge(
-    'walsync_last_sync_timestamp_seconds',
-    'When the last change was stored.',
-    ['database'],
-  )
-  readonly #txid = this.#gauge('walsync_txid', 'Newest TXID in the store.', ['database'])
-  readonly #wal = this.#gauge('walsync_wal_bytes', 'Size of the WAL.', ['database'])
-  readonly #spool = this.#gauge('walsync_spool_bytes', 'Changes that wait in the spool.', [
-    'database',
-  ])
-  readonly #replica = this.#gauge('walsync_replica_bytes', 'Size of the replica.', ['database'])
-  readonly #drillTime = this.#gauge(
-    'walsync_last_drill_timestamp_seconds',
-    'When the last restore drill ended.',
-    ['database'],
-  )
-  readonly #drillSuccess = this.#gauge(
-    'walsync_last_drill_success',
-    '1 if the last restore drill passed, else 0.',
-    ['database'],
-  )
-  readonly #drillDuration = this.#gauge(
-    'walsync_last_drill_restore_seconds',
-    'How long the restore of the last drill took.',
-    ['database'],
-  )
-  readonly #drillAge = this.#gauge(
-    'walsync_last_drill_state_age_seconds',
-    'How old the state was that the last drill restored; 0 if nothing was missing.',
-    ['database'],
-  )
 
   constructor(source: MetricsSource, version: string) {
     this.#source = source
@@ -185,8 +149,9 @@ export class Metrics {
     this.#collectProcess()
     this.#collectRequests()
     this.#collectMessages()
-    this.#collectDatabases(this.#source.databases())
-    return await this.#registry.metrics()
+    const databases = this.#source.databases()
+    this.#collectSums(databases)
+    return `${await this.#registry.metrics()}\n${databaseSeries(labelled(databases))}`
   }
 
   #collectRequests(): void {
@@ -207,7 +172,7 @@ export class Metrics {
     }
   }
 
-  #collectDatabases(all: readonly FleetStatus[]): void {
+  #collectSums(all: readonly FleetStatus[]): void {
     const counts = new Map(STATES.map((state) => [state, 0]))
     let [trouble, maxLag] = [0, 0]
     for (const database of all) {
@@ -218,40 +183,6 @@ export class Metrics {
     for (const [state, count] of counts) this.#states.set({ state }, count)
     this.#trouble.set(trouble)
     this.#maxLag.set(maxLag / 1000)
-    for (const gauge of [
-      this.#lag,
-      this.#lastSync,
-      this.#txid,
-      this.#wal,
-      this.#spool,
-      this.#replica,
-      this.#drillTime,
-      this.#drillSuccess,
-      this.#drillDuration,
-      this.#drillAge,
-    ]) {
-      gauge.reset()
-    }
-    for (const { name, engine, lastDrill } of labelled(all)) {
-      if (lastDrill !== undefined) this.#collectDrill(name, lastDrill)
-      if (engine === undefined) continue
-      const database = name
-      this.#lag.set({ database }, engine.lagMs / 1000)
-      if (engine.lastSyncAt !== undefined) {
-        this.#lastSync.set({ database }, engine.lastSyncAt.getTime() / 1000)
-      }
-      if (engine.txid !== undefined) this.#txid.set({ database }, Number(engine.txid))
-      this.#wal.set({ database }, engine.walBytes)
-      this.#spool.set({ database }, engine.spoolBytes)
-      this.#replica.set({ database }, engine.replicaBytes)
-    }
-  }
-
-  #collectDrill(database: string, { time, passed, ms, ageMs }: DrillRecord): void {
-    this.#drillTime.set({ database }, Date.parse(time) / 1000)
-    this.#drillSuccess.set({ database }, passed ? 1 : 0)
-    if (ms !== undefined) this.#drillDuration.set({ database }, ms / 1000)
-    if (ageMs !== undefined) this.#drillAge.set({ database }, ageMs / 1000)
   }
 
   #counter<L extends string = never>(
