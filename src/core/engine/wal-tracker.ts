@@ -234,9 +234,9 @@ export class WalTracker {
         // Also after fencing: what upkeep has made on this machine must be gone when this ends.
         await upkeepEnded
       }
-      const isHeld = this.#lifecycle.replicator !== undefined || this.#lifecycle.isIdle
       await this.#loop.checkFiles()
-      if (isHeld && this.#lifecycle.mustOpen()) this.open()
+      // Also one that could not be opened before: its last commits are not in the store.
+      if (this.#lifecycle.mustOpen()) this.open()
       const { signal } = this.#abort
       const done = await finalSync(
         this.#lifecycle.replicator,

@@ -111,6 +111,24 @@ describe('a tracker and the application', () => {
     other.close()
   })
 
+  it('does not end as if everything were in the store while the database cannot be opened', async () => {
+    await using rig = new ReplicaRig()
+    rig.open().close()
+    await rig.start()
+    await rig.synced()
+    const next = join(rig.folder, 'next.db')
+    const made = new DatabaseSync(next)
+    made.exec('CREATE TABLE n (x); INSERT INTO n VALUES (5)')
+    made.close()
+    for (const suffix of ['-wal', '-shm']) rmSync(rig.path + suffix, { force: true })
+    renameSync(next, rig.path)
+    while (rig.count('database-error') === 0) await delay(5)
+    expect(rig.events.findLast(({ type }) => type === 'database-error')).toMatchObject({
+      error: { code: 'NotWalMode' },
+    })
+    expect(await rig.engine.stop(5000)).toEqual(['app'])
+  })
+
   it('takes a database of another page size that is renamed over the old one', async () => {
     await using rig = new ReplicaRig()
     const db = rig.open()
