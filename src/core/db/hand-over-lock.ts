@@ -95,8 +95,10 @@ export class HandOverLock {
     try {
       if (identityAt(this.path) !== this.#identity) this.#close()
       const connection = this.#open()
-      // Small pages and no journal file, because every watched database has such a lock.
-      connection.exec('PRAGMA page_size = 512; PRAGMA journal_mode = memory; BEGIN EXCLUSIVE')
+      // Small pages, no cache and no journal file, because every watched database has such a lock.
+      connection.exec(
+        'PRAGMA page_size = 512; PRAGMA journal_mode = memory; PRAGMA cache_size = 1; PRAGMA shrink_memory; BEGIN EXCLUSIVE',
+      )
     } catch (cause) {
       const { errcode = 0 } = cause as { errcode?: number }
       if (BUSY.has(errcode & 0xff)) return false

@@ -1,14 +1,7 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { DatabaseError } from './database-error.ts'
 import { scarceDescriptors } from './few-descriptors.ts'
-
-/** State of the WAL index. Both counts are frames of the current run. */
-export interface WalIndexState {
-  /** Frames committed and visible to other connections (mxFrame). */
-  readonly published: number
-  /** Frames copied into the database file (nBackfill). */
-  readonly backfilled: number
-}
+import { WalIndexFile, type WalIndexState } from './wal-index-file.ts'
 
 /**
  * Connections that have not been closed. The garbage collector closes connections that nothing
@@ -17,10 +10,14 @@ export interface WalIndexState {
  */
 const unclosed = new Set<DatabaseSync>()
 
+interface Closable {
+  close(): void
+}
+
 interface Hand {
   readonly db: DatabaseSync
-  readonly probe: StatementSync
-  readonly count: StatementSync
+  /** Prepared when first used: a statement costs about 10 kB, and a fleet has thousands of connections. */
+  probe?: StatementSync
 }
 
 /**
@@ -33,6 +30,8 @@ interface Hand {
  * restarted a second time. SQLite, "WAL-mode file format", sections 2.3 and 2.4.
  */
 export class ReadGuard {
+  /** The index that both connections have mapped. */
+  readonly index: WalIndexFile
   readonly #hands: readonly [Hand, Hand]
   #held: 0 | 1 | undefined
 
@@ -41,16 +40,30 @@ export class ReadGuard {
    *
    * @param failed receives connections that are left open when the second step fails; by default
    *   they are closed
-   * @throws DatabaseError `NotWalMode`, `NotADatabase`, `Busy`, `Unreadable`
+   * @throws DatabaseError `NotWalMode`, `NotADatabase`, `Busy`, `Unreadable`, `Replaced`
    */
-  constructor(path: string, failed: (db: DatabaseSync) => void = (db) => db.close()) {
+  constructor(path: string, failed: (left: Closable) => void = (left) => left.close()) {
     const first = openHand(path, failed)
     try {
       this.#hands = [first, openHand(path, failed)]
     } catch (error) {
-      failed(first.db)
+      failed({ close: () => closeConnection(first.db) })
       throw error
     }
+    this.index = new WalIndexFile(path)
+    if (this.#isOfIndex()) return
+    failed(this)
+    throw new DatabaseError('Replaced', path, `${path}-shm was replaced while it was opened.`)
+  }
+
+  /** Do the connections see what stands in the file that has the name of the index? */
+  #isOfIndex(): boolean {
+    const before = this.index.state()
+    if (before === undefined) return true
+    const mapped = this.#probe()
+    const after = this.index.state()
+    const isStill = after !== undefined && isSame(before, after)
+    return !isStill || isSame(before, mapped)
   }
 
   /**
@@ -76,9 +89,15 @@ export class ReadGuard {
     this.#held = undefined
   }
 
-  /** Reads the WAL index on the free connection, without a lock and without a checkpoint (SQLITE_CHECKPOINT_NOOP). */
+  /** What the WAL index says now. */
   state(): WalIndexState {
+    return this.index.state() ?? this.#probe()
+  }
+
+  /** Has SQLite read the index, or recover it, on the free connection: without a checkpoint (SQLITE_CHECKPOINT_NOOP). */
+  #probe(): WalIndexState {
     const free = this.#hands[this.#held === 0 ? 1 : 0]
+    free.probe ??= free.db.prepare('PRAGMA wal_checkpoint(NOOP)')
     const row = free.probe.get() as { log: number; checkpointed: number }
     return { published: Math.max(0, row.log), backfilled: Math.max(0, row.checkpointed) }
   }
@@ -86,35 +105,43 @@ export class ReadGuard {
   /** Database size in pages as the held transaction sees it. */
   pageCount(): number {
     if (this.#held === undefined) throw new TypeError('pageCount needs a held read transaction')
-    return (this.#hands[this.#held].count.get() as { page_count: number }).page_count
+    const row = this.#hands[this.#held].db.prepare('PRAGMA page_count').get()
+    return (row as { page_count: number }).page_count
   }
 
   /** Closes both connections. The last one to close deletes the WAL, and with it the proof of continuity. */
   close(): void {
-    for (const { db } of this.#hands) {
-      if (db.isOpen) db.close()
-      unclosed.delete(db)
-    }
+    for (const { db } of this.#hands) closeConnection(db)
+    this.index.close()
     this.#held = undefined
   }
 }
 
-function openHand(path: string, failed: (db: DatabaseSync) => void): Hand {
+/** The cache of 20 pages that SQLite allocates at once is given back, because a hand reads no pages. */
+const HAND_PRAGMAS =
+  'PRAGMA cache_size = 1; PRAGMA mmap_size = 0; PRAGMA wal_autocheckpoint = 0; PRAGMA shrink_memory'
+
+function closeConnection(db: DatabaseSync): void {
+  if (db.isOpen) db.close()
+  unclosed.delete(db)
+}
+
+function isSame(a: WalIndexState, b: WalIndexState): boolean {
+  return a.published === b.published && a.backfilled === b.backfilled
+}
+
+function openHand(path: string, failed: (left: Closable) => void): Hand {
   let db: DatabaseSync | undefined
   try {
     db = new DatabaseSync(path, { timeout: 100 })
-    for (const one of unclosed) if (!one.isOpen) unclosed.delete(one)
     unclosed.add(db)
-    db.exec('PRAGMA cache_size = 1; PRAGMA mmap_size = 0; PRAGMA wal_autocheckpoint = 0')
+    db.exec(HAND_PRAGMAS)
     const { journal_mode } = db.prepare('PRAGMA journal_mode').get() as { journal_mode: string }
     if (journal_mode !== 'wal') throw notWalMode(path, journal_mode)
-    return {
-      db,
-      probe: db.prepare('PRAGMA wal_checkpoint(NOOP)'),
-      count: db.prepare('PRAGMA page_count'),
-    }
+    return { db }
   } catch (cause) {
-    if (db?.isOpen) failed(db)
+    const opened = db
+    if (opened !== undefined) failed({ close: () => closeConnection(opened) })
     throw cause instanceof DatabaseError ? cause : sqliteFailure(path, cause)
   }
 }

@@ -2,12 +2,13 @@ import { readFileSync, statSync } from 'node:fs'
 import { DatabaseError } from './database-error.ts'
 import { DatabaseFile } from './database-file.ts'
 import { identityAt } from './file-identity.ts'
+import { fileTimesWithIndex } from './file-times.ts'
 import { holdOpen } from './hold-open.ts'
 import { explain, isPageOneOf, type MainFileLook, runName } from './main-file-look.ts'
-import { notWalMode, ReadGuard, type WalIndexState } from './read-guard.ts'
+import { notWalMode, ReadGuard } from './read-guard.ts'
 import { WalCapture } from './wal-capture.ts'
 import { WalFile } from './wal-file.ts'
-import { WalIndexFile } from './wal-index-file.ts'
+import type { WalIndexState } from './wal-index-file.ts'
 
 /**
  * Older versions of SQLite have the WAL-reset bug, which a second connection that checkpoints can
@@ -23,6 +24,9 @@ const SIDECARS = ['-wal', '-shm'] as const
  * none.
  */
 const STALLED_COPY_MS = 30_000
+
+/** A check that finds every file untouched ends there, but for one in this many. */
+const FULL_CHECK_EVERY = 10
 
 /** How the files differ from what is open. */
 export interface FileMismatch {
@@ -52,7 +56,6 @@ export class SourceDatabase {
   readonly wal: WalFile
   readonly guard: ReadGuard
   readonly capture: WalCapture
-  readonly #index: WalIndexFile
   /** In bytes. */
   readonly pageSize: number
   /** Identities of `-wal` and `-shm` when the connections had opened them. */
@@ -63,6 +66,9 @@ export class SourceDatabase {
   /** The main file has changed, and the log does not explain it yet. */
   #copying: { readonly mtimeNs: bigint; readonly since: number } | undefined
   readonly #mustKeepLog: boolean
+  /** What a complete check without a finding saw of the files, if it says all about them. */
+  #settled: string | undefined
+  #checksSinceSettled = 0
 
   private constructor(
     file: DatabaseFile,
@@ -76,8 +82,7 @@ export class SourceDatabase {
     this.wal.pin()
     this.guard = guard
     this.pageSize = pageSize
-    this.#index = new WalIndexFile(file.path, this.wal, pageSize)
-    this.capture = new WalCapture(file.path, this.wal, this.#index, guard, pageSize)
+    this.capture = new WalCapture(file.path, this.wal, guard, pageSize)
     this.#sidecars = new Map(
       SIDECARS.map((suffix) => [suffix, identityAt(file.path + suffix)] as const),
     )
@@ -144,6 +149,22 @@ export class SourceDatabase {
   }
 
   /**
+   * `mismatch`, at the price of three calls of `stat` while nothing has touched the files: any write
+   * and any change of a name since the last complete check shows in what they say.
+   */
+  mismatchIfTouched(): FileMismatch | undefined {
+    const { text, isOldEnough } = fileTimesWithIndex({ given: this.file.given, real: this.path })
+    this.#checksSinceSettled += 1
+    if (text === this.#settled && this.#checksSinceSettled < FULL_CHECK_EVERY) return undefined
+    const before = this.#lastLook
+    const mismatch = this.mismatch()
+    const isComplete = this.#lastLook !== before && this.#copying === undefined
+    this.#settled = mismatch === undefined && isComplete && isOldEnough ? text : undefined
+    this.#checksSinceSettled = 0
+    return mismatch
+  }
+
+  /**
    * Why what is open is no longer the database at the path; `undefined` if it still is. A database
    * is a path and three files: the path may lead elsewhere, each of the files may have been removed
    * or replaced, and the main file may have been written to by something that does not use this
@@ -176,7 +197,8 @@ export class SourceDatabase {
         return `another file has taken the place of ${file.path}${suffix}`
     }
     // A deleted log is still captured, together with its index, as long as the two belong together.
-    if (!this.#index.isOfLog()) return `${file.path}-wal was overwritten or cut off`
+    if (!this.guard.index.isOfLog(this.wal, this.pageSize))
+      return `${file.path}-wal was overwritten or cut off`
     return this.#lookAtMainFile()
   }
 
@@ -211,7 +233,6 @@ export class SourceDatabase {
 
   #close(): void {
     this.guard.close()
-    this.#index.close()
     this.wal.close()
     this.file.close()
   }

@@ -10,11 +10,11 @@ import {
 import { type Continuity, proveContinuity, type ReplicatedEnd } from './continuity.ts'
 import { DatabaseError } from './database-error.ts'
 import { type EndedRun, runName } from './main-file-look.ts'
-import type { ReadGuard, WalIndexState } from './read-guard.ts'
+import type { ReadGuard } from './read-guard.ts'
 import type { CapturePosition, CommittedEnd, DatabaseView, WalChange } from './read-view.ts'
 import { continuityLost, damagedWal } from './wal-errors.ts'
 import type { WalFile } from './wal-file.ts'
-import type { WalIndexFile } from './wal-index-file.ts'
+import type { WalIndexState } from './wal-index-file.ts'
 import { WalRangeReader } from './wal-range-reader.ts'
 
 /**
@@ -43,7 +43,6 @@ const NOWHERE: CapturePosition = {
  */
 export class WalCapture {
   readonly #wal: WalFile
-  readonly #index: WalIndexFile
   readonly #guard: ReadGuard
   readonly #pageSize: number
   readonly #path: string
@@ -63,10 +62,9 @@ export class WalCapture {
   /** The WAL index when the mark was last taken. */
   #indexAtMark: WalIndexState = NO_INDEX
 
-  constructor(path: string, wal: WalFile, index: WalIndexFile, guard: ReadGuard, pageSize: number) {
+  constructor(path: string, wal: WalFile, guard: ReadGuard, pageSize: number) {
     this.#path = path
     this.#wal = wal
-    this.#index = index
     this.#guard = guard
     this.#pageSize = pageSize
     this.#reader = new WalRangeReader(wal, pageSize)
@@ -220,7 +218,7 @@ export class WalCapture {
         await this.#reader.read(run, scanner, published, Number.POSITIVE_INFINITY)
       }
       if ((scanner?.position.frame ?? 0) !== published) {
-        if (!this.#index.isOfLog())
+        if (!this.#guard.index.isOfLog(this.#wal, this.#pageSize))
           throw damagedWal(this.#path, 'it is not the log that its index describes')
         await delay(1)
         continue
@@ -386,7 +384,7 @@ export class WalCapture {
    * database.
    */
   #assertIndexed(): void {
-    if (this.#index.isOfLog()) return
+    if (this.#guard.index.isOfLog(this.#wal, this.#pageSize)) return
     const reason = `${this.#path}-wal was overwritten or cut off.`
     throw new DatabaseError('Replaced', this.#path, reason)
   }

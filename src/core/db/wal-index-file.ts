@@ -1,35 +1,47 @@
 import { closeSync, openSync, readSync } from 'node:fs'
-import { WAL_FRAME_HEADER_SIZE, WAL_HEADER_SIZE, walFrameOffset } from '../wal/index.ts'
+import {
+  extendWalChecksum,
+  WAL_FORMAT_VERSION,
+  WAL_FRAME_HEADER_SIZE,
+  WAL_HEADER_SIZE,
+  walFrameOffset,
+} from '../wal/index.ts'
 import type { WalFile } from './wal-file.ts'
+
+/** State of the WAL index. Both counts are frames of the current run. */
+export interface WalIndexState {
+  /** Frames committed and visible to other connections (mxFrame). */
+  readonly published: number
+  /** Frames copied into the database file (nBackfill). */
+  readonly backfilled: number
+}
 
 /** The WAL index begins with two copies of a header of this size (SQLite, "WAL-mode file format", section 2.1). */
 const HEADER_SIZE = 48
-const VERSION = 3007000
+/** Where the header's own checksum stands in it: of everything before. */
+const CHECKSUM_AT = 40
+/** Where nBackfill stands, behind the two copies. */
+const BACKFILLED_AT = 2 * HEADER_SIZE
+const PREFIX_SIZE = BACKFILLED_AT + 4
 
-interface IndexHeader {
-  readonly published: number
-  /** As in the log. */
-  readonly salts: Buffer
-  /** Of the last published frame. */
-  readonly checksums: readonly [number, number]
-}
+// Every read below ends before the next begins, and thousands of databases are polled every second.
+const prefix = Buffer.alloc(PREFIX_SIZE)
+const walHeader = Buffer.alloc(WAL_HEADER_SIZE)
+const frameHeader = Buffer.alloc(WAL_FRAME_HEADER_SIZE)
 
 /**
- * The `-shm` file, read independently of SQLite to find out which log the index belongs to. SQLite
- * itself compares the two only when the first connection opens the database. If a log is
- * overwritten in place later, SQLite keeps using it with an index that describes other frames.
+ * The `-shm` file, read independently of SQLite: to follow what is published without the cost of a
+ * statement, and to find out which log the index belongs to. SQLite itself compares the two only
+ * when the first connection opens the database. If a log is overwritten in place later, SQLite keeps
+ * using it with an index that describes other frames.
  *
  * The descriptor stays open until the connections are closed: closing any descriptor would drop
- * their locks.
+ * their locks. What is read is what the connections have mapped, since both are the page cache.
  */
 export class WalIndexFile {
-  readonly #wal: WalFile
-  readonly #pageSize: number
   #fd: number | undefined
 
-  constructor(databasePath: string, wal: WalFile, pageSize: number) {
-    this.#wal = wal
-    this.#pageSize = pageSize
+  constructor(databasePath: string) {
     try {
       this.#fd = openSync(`${databasePath}-shm`, 'r')
     } catch {
@@ -38,16 +50,35 @@ export class WalIndexFile {
   }
 
   /**
+   * What is published, as SQLite would read it (`walIndexTryHdr` in wal.c). `undefined` while a
+   * writer is changing the header, or if it needs recovery: then SQLite itself must be asked.
+   */
+  state(): WalIndexState | undefined {
+    if (!this.#readPrefix() || prefix[12] === 0) return undefined
+    const sum = { s1: 0, s2: 0 }
+    const isLittle = isLittleEndian()
+    extendWalChecksum(sum, prefix, 0, CHECKSUM_AT, !isLittle)
+    if (sum.s1 !== number(CHECKSUM_AT, isLittle)) return undefined
+    if (sum.s2 !== number(CHECKSUM_AT + 4, isLittle)) return undefined
+    return { published: number(16, isLittle), backfilled: number(BACKFILLED_AT, isLittle) }
+  }
+
+  /**
    * Does the log hold the last frame that the index describes? Also true if nothing is published,
    * or if the index is changing right now.
+   *
+   * @param pageSize in bytes
    */
-  isOfLog(): boolean {
-    const before = this.#readHeader()
-    if (before === undefined || before.published === 0) return true
-    if (this.#standsInLog(before)) return true
+  isOfLog(wal: WalFile, pageSize: number): boolean {
+    if (!this.#readPrefix()) return true
+    const isLittle = isLittleEndian()
+    const published = number(16, isLittle)
+    if (published === 0) return true
+    if (isInLog(wal, pageSize, published, isLittle)) return true
+    const salts = Buffer.from(prefix.subarray(32, 40))
     // A published frame stays where it is until the log is restarted, which changes the salts.
-    const after = this.#readHeader()
-    return after === undefined || after.published === 0 || !after.salts.equals(before.salts)
+    if (!this.#readPrefix() || number(16, isLittle) === 0) return true
+    return !prefix.subarray(32, 40).equals(salts)
   }
 
   /** Only after every SQLite connection to the database has been closed. */
@@ -56,31 +87,33 @@ export class WalIndexFile {
     this.#fd = undefined
   }
 
-  /** `undefined` while a writer is changing it, when the two copies differ. */
-  #readHeader(): IndexHeader | undefined {
-    const bytes = Buffer.alloc(2 * HEADER_SIZE)
-    if (this.#fd === undefined) return undefined
-    if (readSync(this.#fd, bytes, 0, bytes.length, 0) < bytes.length) return undefined
-    if (!bytes.subarray(0, HEADER_SIZE).equals(bytes.subarray(HEADER_SIZE))) return undefined
-    const isLittle = bytes.readUInt32LE(0) === VERSION
-    if (!isLittle && bytes.readUInt32BE(0) !== VERSION) return undefined
-    const number = (offset: number) =>
-      isLittle ? bytes.readUInt32LE(offset) : bytes.readUInt32BE(offset)
-    const salts = bytes.subarray(32, 40)
-    return { published: number(16), checksums: [number(24), number(28)], salts }
+  /** Reads the header into `prefix`. False while a writer is changing it, when the two copies differ. */
+  #readPrefix(): boolean {
+    if (this.#fd === undefined) return false
+    if (readSync(this.#fd, prefix, 0, PREFIX_SIZE, 0) < PREFIX_SIZE) return false
+    if (prefix.compare(prefix, HEADER_SIZE, 2 * HEADER_SIZE, 0, HEADER_SIZE) !== 0) return false
+    return isLittleEndian() || prefix.readUInt32BE(0) === WAL_FORMAT_VERSION
   }
+}
 
-  #standsInLog({ published, salts, checksums }: IndexHeader): boolean {
-    const header = Buffer.alloc(WAL_HEADER_SIZE)
-    if (this.#wal.read(header, 0) < header.length) return false
-    const frame = Buffer.alloc(WAL_FRAME_HEADER_SIZE)
-    const offset = walFrameOffset(published - 1, this.#pageSize)
-    if (this.#wal.read(frame, offset) < frame.length) return false
-    return (
-      header.subarray(16, 24).equals(salts) &&
-      frame.subarray(8, 16).equals(salts) &&
-      frame.readUInt32BE(16) === checksums[0] &&
-      frame.readUInt32BE(20) === checksums[1]
-    )
-  }
+/** The index is in the byte order of the machine. */
+function isLittleEndian(): boolean {
+  return prefix.readUInt32LE(0) === WAL_FORMAT_VERSION
+}
+
+function number(offset: number, isLittle: boolean): number {
+  return isLittle ? prefix.readUInt32LE(offset) : prefix.readUInt32BE(offset)
+}
+
+/** Is the last published frame, of which `prefix` has the salts and the checksum, at its place in the log? */
+function isInLog(wal: WalFile, pageSize: number, published: number, isLittle: boolean): boolean {
+  if (wal.read(walHeader, 0) < WAL_HEADER_SIZE) return false
+  const offset = walFrameOffset(published - 1, pageSize)
+  if (wal.read(frameHeader, offset) < WAL_FRAME_HEADER_SIZE) return false
+  return (
+    prefix.compare(walHeader, 16, 24, 32, 40) === 0 &&
+    prefix.compare(frameHeader, 8, 16, 32, 40) === 0 &&
+    frameHeader.readUInt32BE(16) === number(24, isLittle) &&
+    frameHeader.readUInt32BE(20) === number(28, isLittle)
+  )
 }

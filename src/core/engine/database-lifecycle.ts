@@ -1,9 +1,9 @@
 import { existsSync, statSync } from 'node:fs'
 import { Deadline } from '../async/deadline.ts'
-import { type FolderWatch, type HalfOpen, SourceDatabase } from '../db/index.ts'
+import { type FolderWatch, fileTimes, type HalfOpen, SourceDatabase } from '../db/index.ts'
 import { SyncPace } from './capture/sync-pace.ts'
 import type { DatabaseReplicator, Known } from './database-replicator.ts'
-import { fileTimes, IdleDatabase } from './idle/idle-database.ts'
+import { IdleDatabase } from './idle/idle-database.ts'
 import type { IdlePool } from './idle/idle-pool.ts'
 
 /** If a write interrupts the closing of an idle database, the next attempt waits this many times longer. */

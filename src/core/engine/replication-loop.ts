@@ -1,6 +1,6 @@
 import { Deadline } from '../async/deadline.ts'
 import type { Wakeup } from '../async/wakeup.ts'
-import { DatabaseError } from '../db/index.ts'
+import { DatabaseError, type FileMismatch } from '../db/index.ts'
 import { BUSY_TICK_MS } from './capture/sync-pace.ts'
 import type { SyncWaiters } from './capture/sync-waiters.ts'
 import type { DatabaseLifecycle } from './database-lifecycle.ts'
@@ -119,8 +119,10 @@ export class ReplicationLoop {
 
   /** Compares what is open with the files that are at the path now. */
   async checkFiles(): Promise<void> {
-    const lifecycle = this.#lifecycle
-    const mismatch = lifecycle.replicator?.source.mismatch()
+    await this.#handle(this.#lifecycle.replicator?.source.mismatch())
+  }
+
+  async #handle(mismatch: FileMismatch | undefined): Promise<void> {
     if (mismatch?.kind === 'replaced') await this.#abandon(mismatch.reason)
     this.#status.filesRemoved(mismatch?.kind === 'removed' ? mismatch.reason : undefined)
   }
@@ -244,7 +246,7 @@ export class ReplicationLoop {
   async #checkFilesIfDue(now: number): Promise<void> {
     if (this.#untilCheck.left(now) > 0) return
     this.#untilCheck.set(now, this.#pollMs * 0.9)
-    await this.checkFiles()
+    await this.#handle(this.#lifecycle.replicator?.source.mismatchIfTouched())
   }
 
   /** The files at the path are no longer the open database: ships what can still be read of it, then closes it. */

@@ -1,21 +1,17 @@
-import { closeSync, existsSync, openSync, readSync, realpathSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readSync, realpathSync } from 'node:fs'
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
-import type { FolderWatch } from '../../db/index.ts'
+import {
+  type DatabasePaths,
+  type FileTimes,
+  type FolderWatch,
+  fileTimes,
+  TICK_MS,
+} from '../../db/index.ts'
 import { lockPage } from '../../ltx/index.ts'
 import { contentChecksum, type PageChecksums } from './page-checksums.ts'
 
 /** How often to check an idle database despite file events, in milliseconds. */
 const BACKSTOP_MS = 10_000
-/**
- * Two writes within one tick of the system clock give a file the same time; a tick is at most 10
- * ms.
- */
-const TICK_MS = 40
-/**
- * The same on file systems with a resolution of one second (ext4 with small inodes) or two (FAT).
- */
-const COARSE_TICK_MS = 2100
-
 /**
  * A database that is not kept open: all of it is in the replica, and the checksums of its pages are
  * remembered. It is watched only by file events and, in case one is missed, by the times of its
@@ -97,55 +93,8 @@ export class IdleDatabase {
   }
 }
 
-/**
- * The path of a database as it was given and with links resolved: SQLite puts the WAL next to the
- * latter.
- */
-export interface DatabasePaths {
-  /** As given: a link may lead elsewhere later. */
-  readonly given: string
-  /** With links resolved. */
-  readonly real: string
-}
-
 function hasMoved({ given, real }: DatabasePaths): boolean {
   return !existsSync(given) || realpathSync(given) !== real
-}
-
-/** Identity, size and time of a database and its WAL. Any write changes at least one of them. */
-export interface FileTimes {
-  readonly text: string
-  /** Of the main file alone. */
-  readonly mainText: string
-  /** False shortly after a write: another write could leave the same times. */
-  readonly isOldEnough: boolean
-  readonly walBytes: number
-}
-
-export function fileTimes({ given, real }: DatabasePaths): FileTimes {
-  const [main, wal] = [look(given), look(`${real}-wal`)]
-  const isOldEnough = [main, wal].every(({ changedMs, tickMs }) => changedMs < Date.now() - tickMs)
-  return {
-    text: `${main.text} ${wal.text}`,
-    mainText: main.text,
-    isOldEnough,
-    walBytes: wal.bytes,
-  }
-}
-
-const NOTHING = { text: 'none', tickMs: TICK_MS, changedMs: 0, bytes: 0 }
-
-/** An inaccessible file counts as changed: opening it will show what is wrong. */
-function look(file: string) {
-  try {
-    const stat = statSync(file, { bigint: true, throwIfNoEntry: false })
-    if (stat === undefined) return NOTHING
-    const text = `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`
-    const tickMs = stat.mtimeNs % 1_000_000_000n === 0n ? COARSE_TICK_MS : TICK_MS
-    return { text, tickMs, changedMs: Number(stat.mtimeMs), bytes: Number(stat.size) }
-  } catch (error) {
-    return { ...NOTHING, text: String((error as NodeJS.ErrnoException).code) }
-  }
 }
 
 /**
