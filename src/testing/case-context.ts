@@ -11,7 +11,7 @@ const LIMITS: Required<{ [Name in keyof ContractLimits]: number }> = {
   raceRounds: 50,
 }
 
-/** What a case works with: a store of its own, more clients of the same objects, and the harness. */
+/** What a case works with: its own store, further clients of the same objects, and the harness. */
 export class CaseContext {
   readonly harness: ContractHarness
   readonly prefix: string
@@ -35,7 +35,7 @@ export class CaseContext {
     return this.own(await this.harness.open(below ? `${this.prefix}/${below}` : this.prefix))
   }
 
-  /** Has a store closed at the end of the case. */
+  /** Registers a store to be closed at the end of the case. */
   own(store: ObjectStore): ObjectStore {
     this.#opened.push(store)
     return store
@@ -57,7 +57,7 @@ export class CaseContext {
     return this.harness.limits?.[name] ?? LIMITS[name]
   }
 
-  /** Where requests can be counted: asserts that `work` sends exactly this many. */
+  /** Asserts that `work` sends exactly this many requests, if the harness can count them. */
   async sends(requests: number, work: () => Promise<unknown>, on?: FaultTarget): Promise<void> {
     const before = this.harness.faults?.requestCount(on) ?? 0
     await work()
@@ -67,7 +67,10 @@ export class CaseContext {
     }
   }
 
-  /** Removes the case's objects and closes its stores. Best effort: the verdict is in already. */
+  /**
+   * Removes the case's objects and closes its stores. Best effort: the case has been decided
+   * already.
+   */
   async end(): Promise<void> {
     this.harness.faults?.reset()
     try {

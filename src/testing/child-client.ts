@@ -10,7 +10,7 @@ export type ChildJob = { readonly job: 'race'; readonly rounds: number } | { rea
 const CHILD_LIMIT_MS = 60_000
 const EXIT_LIMIT_MS = 2000
 
-/** Runs `count` children at once on the case's prefix; resolves with what each reported. */
+/** Runs `count` children at once on the case's prefix. Resolves with what each reported. */
 export async function runChildren(
   context: CaseContext,
   count: number,
@@ -29,7 +29,10 @@ export async function runChildren(
   }
 }
 
-/** A child opens a store, uses it and closes it: then nothing may keep it alive. */
+/**
+ * Starts a child that opens a store, uses it and closes it. After that, nothing may keep the child
+ * alive.
+ */
 export async function childEnds(context: CaseContext): Promise<void> {
   const child = startChild(context, 0, { job: 'touch' })
   try {
@@ -49,7 +52,7 @@ function startChild(context: CaseContext, index: number, job: ChildJob) {
   const script = fileURLToPath(new URL(`./child${self.endsWith('.ts') ? '.ts' : '.js'}`, self))
   const task = JSON.stringify({ ...spec, prefix: context.prefix, index, ...job })
   const child = spawn(process.execPath, [script, task], { stdio: ['pipe', 'pipe', 'inherit'] })
-  // A child that died early closes its end; `done` says so.
+  // If a child dies early, its channel closes, and `done` reports it.
   child.stdin.on('error', () => {})
   const ready = Promise.withResolvers<void>()
   const closed = Promise.withResolvers<void>()

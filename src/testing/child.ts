@@ -22,7 +22,7 @@ async function race(store: ObjectStore, rounds: number): Promise<number[]> {
   const won: number[] = []
   const body = new TextEncoder().encode(`child ${task.index}`)
   for (let round = 0; round < rounds; round++) {
-    // In step with the siblings: otherwise one is through before the next has begun.
+    // In step with the siblings: otherwise one would finish before the next has begun.
     await sleep(Math.max(0, startAt + round * ROUND_MS - Date.now()))
     try {
       await store.put(`race/${round}`, body, { ifAbsent: true })

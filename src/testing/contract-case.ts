@@ -2,8 +2,8 @@ import type { CaseContext } from './case-context.ts'
 
 /**
  * What a case needs of the harness or the store's capabilities. A case whose need is not met is
- * skipped by name, never passed. The `no …` needs belong to cases about honesty: a store must refuse
- * what it says it cannot do.
+ * skipped by name, never passed. The `no …` needs belong to cases that check honesty: a store must
+ * refuse what it declares it cannot do.
  */
 export type Need =
   | 'ifAbsent'
@@ -24,7 +24,7 @@ export type Need =
   | 'missing container'
   | 'refused credentials'
 
-/** One promise of the `ObjectStore` contract, and how to catch a store that does not keep it. */
+/** One promise of the `ObjectStore` contract, and how to catch a store that breaks it. */
 export interface ContractCase {
   /** Letters of the facet and a number. It never changes: documents and reports refer to it. */
   readonly id: string

@@ -61,13 +61,16 @@ export async function within<T>(ms: number, what: string, promise: Promise<T>): 
   }
 }
 
-/** For work in the background: if the case fails before it is awaited, its own failure is no unhandled rejection. */
+/**
+ * For background work: if the case fails before awaiting it, its failure does not become an
+ * unhandled rejection.
+ */
 export function background<T>(work: Promise<T>): Promise<T> {
   work.catch(() => {})
   return work
 }
 
-/** Repeatable bytes that no two seeds share, of any length. */
+/** Reproducible bytes of any length, different for each seed. */
 export function bytes(length: number, seed = 1): Uint8Array {
   const out = new Uint8Array(length)
   let state = (seed * 2654435761) >>> 0 || 1
@@ -84,7 +87,7 @@ export function text(value: string): Uint8Array {
   return new TextEncoder().encode(value)
 }
 
-/** A source that yields these chunks, on each `open` anew. */
+/** A source that yields these chunks each time it is opened. */
 export function source(chunks: readonly Uint8Array[], size?: number): PutSource {
   return {
     ...(size === undefined ? {} : { size }),
@@ -94,7 +97,7 @@ export function source(chunks: readonly Uint8Array[], size?: number): PutSource 
   }
 }
 
-/** A source that yields `first` and then waits for `go`; tells whether it was closed. */
+/** A source that yields `first`, then waits for `go`, and records whether it was closed. */
 export function pausedSource(first: Uint8Array, rest: Uint8Array, size?: number) {
   const reached = Promise.withResolvers<void>()
   const go = Promise.withResolvers<void>()
@@ -128,7 +131,7 @@ export async function read(store: ObjectStore, key: string): Promise<Uint8Array>
 export async function drain(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   for await (const chunk of body) {
-    assert.ok(chunk instanceof Uint8Array, 'a chunk of the body is no Uint8Array')
+    assert.ok(chunk instanceof Uint8Array, 'a chunk of the body is not a Uint8Array')
     chunks.push(chunk.slice())
   }
   return joined(chunks)
@@ -148,7 +151,7 @@ export async function keysOf(store: ObjectStore, options?: ListOptions): Promise
   return (await collect(store.list(options))).map((info: ObjectInfo) => info.key)
 }
 
-/** Compares without printing megabytes. */
+/** Compares bytes without printing megabytes on failure. */
 export function sameBytes(actual: Uint8Array, expected: Uint8Array, what = 'bytes'): void {
   assert.equal(actual.byteLength, expected.byteLength, `length of ${what}`)
   if (Buffer.compare(actual, expected) === 0) return
@@ -164,7 +167,7 @@ export async function putAll(store: ObjectStore, keys: readonly string[]): Promi
   await Promise.all(Array.from({ length: 16 }, worker))
 }
 
-/** The same order for every run, unlike the sorted one. */
+/** The items in an unsorted order that is the same in every run. */
 export function shuffled<T>(items: readonly T[]): T[] {
   const random = bytes(items.length * 2, 7)
   return items
@@ -179,7 +182,7 @@ function describe(error: unknown): string {
 
 export { joined }
 
-/** Conflicts that one writer may meet before a race counts as undecided. */
+/** How many conflicts a writer may meet before a race counts as undecided. */
 const MAX_CONFLICTS = 20
 
 /** Repeats a write that met a conflict in which nothing was stored, as a retry layer does. */

@@ -20,7 +20,10 @@ interface Scripted {
   skip: number
 }
 
-/** The faults of a run without a network: what `FaultyStore` asks before and after each call. */
+/**
+ * Scripted faults for a run without a network: `FaultyStore` consults it before and after each
+ * call.
+ */
 export class FaultScript implements FaultControl {
   #scripted: Scripted[] = []
   #counts = new Map<FaultTarget, number>()
@@ -80,7 +83,7 @@ export class FaultScript implements FaultControl {
     return [...this.#refused].some((refused) => key === refused || key.endsWith(`/${refused}`))
   }
 
-  /** Counts a request and takes the fault that hits it. */
+  /** Counts a request and returns the fault that hits it. */
   take(on: FaultTarget): Fault | undefined {
     this.#counts.set(on, (this.#counts.get(on) ?? 0) + 1)
     for (const one of this.#scripted) {
@@ -119,7 +122,7 @@ const CODES: Readonly<Record<number, StoreErrorCode>> = {
   504: 'Unavailable',
 }
 
-/** The error that a backend makes of such an answer. */
+/** The error that a backend would map such a response to. */
 export function answerError(
   fault: Fault & { readonly kind: 'answer' },
   op: string,

@@ -8,9 +8,12 @@ export type FaultTarget = 'put' | 'part' | 'commit' | 'get' | 'head' | 'list' | 
 export interface FaultOptions {
   /** Default `any`. */
   readonly on?: FaultTarget | undefined
-  /** How many matching requests are hit before the fault is used up. Default 1; `Infinity` lasts until `reset`. */
+  /**
+   * How many matching requests are hit before the fault is used up. Default 1; `Infinity`: until
+   * `reset`.
+   */
   readonly times?: number | undefined
-  /** Matching requests that pass before the first one is hit. Default 0. */
+  /** How many matching requests pass before the first one is hit. Default 0. */
   readonly skip?: number | undefined
 }
 
@@ -20,28 +23,38 @@ export interface FaultOptions {
  * order in which they were scripted. Nothing is hit after `reset`.
  */
 export interface FaultControl {
-  /** Forgets every scripted fault, releases stalled requests with a reset, sets the counts to 0. */
+  /**
+   * Removes all scripted faults, releases stalled requests with a connection reset, and sets the
+   * counts to 0.
+   */
   reset(): void
 
-  /** Requests that clients sent since `reset`, whether they were hit or not. Default target: all. */
+  /**
+   * Number of requests that clients have sent since `reset`, whether hit or not. Default target:
+   * all.
+   */
   requestCount(on?: FaultTarget): number
 
-  /** The service carries out the request; the answer is lost (connection reset). */
+  /** The service carries out the request, but the response is lost (connection reset). */
   dropResponse(options?: FaultOptions): void
 
   /** The connection is reset before the service sees the request. */
   dropRequest(options?: FaultOptions): void
 
-  /** The answer's body ends after `bytes` bytes: by a reset, or `cleanly`, as a careless proxy does it. */
+  /**
+   * The response body ends after `bytes` bytes: with a connection reset, or `cleanly`, as from a
+   * careless proxy.
+   */
   cutBody(bytes: number, options?: FaultOptions & { readonly cleanly?: boolean | undefined }): void
 
   /** The request is accepted and never answered. With `afterCommit` the service carries it out first. */
   stall(options?: FaultOptions & { readonly afterCommit?: boolean | undefined }): void
 
   /**
-   * The service's own error answer for this HTTP status, in its own format and with its usual code,
-   * without carrying out the request. 409 is a write conflict in which nothing was stored
-   * (S3 `ConditionalRequestConflict`); 400 a damaged upload (`BadDigest`) if `code` is `checksum`.
+   * The service answers with its own error for this HTTP status, in its own format and with its
+   * usual code, without carrying out the request. 409 is a write conflict in which nothing was
+   * stored (S3 `ConditionalRequestConflict`); 400 with `code` set to `checksum` is a damaged upload
+   * (`BadDigest`).
    */
   answer(
     status: number,

@@ -24,8 +24,8 @@ import type { FaultTarget } from './faults.ts'
 export { FaultScript } from './fault-script.ts'
 
 /**
- * Any store with scripted faults between it and its caller: one call counts as one request, a
- * listing as one for each page.
+ * Any store with scripted faults between it and its caller. A call counts as one request, a listing
+ * as one per page.
  */
 export class FaultyStore extends DriverStore {
   /** Owns `inner`. @param pageSize entries on a page of a listing; default 1,000 */
@@ -69,7 +69,7 @@ class FaultyDriver implements StoreDriver {
     }
     const source = body.bytes ?? { size: body.size, open }
     return await this.#run('put', { op: 'put', key }, options, () =>
-      // The inner store wraps an error of its source, but this one is an error of the caller's source.
+      // The inner store wraps errors of its source, but this is an error of the caller's source.
       this.#inner.put(key, source, options).catch((error: unknown) => {
         throw sourceError ?? error
       }),
@@ -193,7 +193,7 @@ async function* cutShort(
 function broken(call: DriverCall, code: 'Unavailable' | 'Corrupted'): StoreError {
   const what = call.key === undefined ? call.op : `${call.op} of ${call.key}`
   const writes = call.op === 'put' || call.op === 'delete'
-  return new StoreError(code, `The answer was lost or damaged: ${what}.`, {
+  return new StoreError(code, `The response was lost or damaged: ${what}.`, {
     op: call.op,
     key: call.key,
     outcome: writes ? 'unknown' : 'not-applied',

@@ -2,17 +2,18 @@ import type { ObjectStore } from '../core/store/index.ts'
 import type { FaultControl } from './faults.ts'
 
 /**
- * What the contract suite needs to know about one backend. Only `name`, `open` and `close` are
- * required; the cases that need a member that is missing are skipped by name.
+ * What the contract suite needs to know about a backend. Only `name`, `open` and `close` are
+ * required; cases that need a missing member are skipped by name.
  *
- * The suite works under random prefixes that start with `contract-` and deletes only what it put there.
+ * The suite works under random prefixes that start with `contract-` and deletes only what it put
+ * there.
  */
 export interface ContractHarness {
   readonly name: string
 
   /**
-   * A new client of the same container with each call, rooted at `prefix` (a key path without a
-   * trailing slash). Two clients with the same prefix see the same objects.
+   * Opens a new client of the container, rooted at `prefix` (a key path without a trailing slash).
+   * Two clients with the same prefix see the same objects.
    */
   open(prefix: string): Promise<ObjectStore>
 
@@ -22,7 +23,10 @@ export interface ContractHarness {
   /** A client whose credentials the service refuses. Needed by ER02. */
   openRefused?(): Promise<ObjectStore>
 
-  /** Strings that no error, description or log line may contain: keys, tokens, signatures. Used by ER03. */
+  /**
+   * Secrets that no error, description or log line may contain: keys, tokens, signatures. Used by
+   * ER03.
+   */
   readonly secrets?: readonly string[] | undefined
 
   /** How a second process opens the same container. Needed by CD06, CL04 and FS15. */
@@ -37,7 +41,7 @@ export interface ContractHarness {
   /** The retry budget of the stores that `open` returns; absent if they do not retry. `behindRetry(harness)` sets both. */
   readonly retry?: ContractRetry | undefined
 
-  /** Names of half-written things that the interface hides: unfinished uploads, staged files. */
+  /** Names of half-written objects that the interface hides: unfinished uploads, staged files. */
   residue?(prefix: string): Promise<readonly string[]>
 
   readonly limits?: ContractLimits | undefined

@@ -13,16 +13,16 @@ export interface CaseResult {
   readonly facet: string
   readonly promise: string
   readonly status: 'passed' | 'failed' | 'skipped'
-  /** Of a skipped case: `needs …`. */
+  /** Why the case was skipped: `needs …`. */
   readonly reason?: string | undefined
-  /** Of a skipped case: how the harness can provide what it needs. */
+  /** If the case was skipped: how the harness can provide what it needs. */
   readonly hint?: string | undefined
-  /** Of a failed case. */
+  /** If the case failed. */
   readonly error?: unknown
   readonly ms: number
 }
 
-/** What a run showed. Can be written as JSON and published with a backend. */
+/** The result of a run. Can be written as JSON and published with a backend. */
 export interface ContractReport {
   readonly name: string
   readonly passed: number
@@ -34,11 +34,14 @@ export interface ContractReport {
 export interface RunOptions {
   /** Ids of the cases to run. Default: all. */
   readonly only?: readonly string[] | undefined
-  /** Milliseconds for one case, where it sets no lower limit of its own. */
+  /** Time limit of one case in milliseconds, unless the case sets a lower one. */
   readonly timeoutMs?: number | undefined
 }
 
-/** Runs the contract without a test runner and closes the harness. Does not throw because a case failed. */
+/**
+ * Runs the contract without a test runner and closes the harness. Failed cases do not make it
+ * throw.
+ */
 export async function runObjectStoreContract(
   harness: ContractHarness,
   options: RunOptions = {},
@@ -68,7 +71,7 @@ export function summarize(name: string, results: readonly CaseResult[]): Contrac
   }
 }
 
-/** Runs one case in a prefix of its own. */
+/** Runs one case under its own prefix. */
 export async function runCase(
   harness: ContractHarness,
   facet: string,
@@ -104,11 +107,11 @@ export async function runCase(
   }
 }
 
-/** For the needs that a harness can meet; the others are decided by what the store declares. */
+/** For the needs that a harness can meet; the others depend on what the store declares. */
 const HOW_TO_PROVIDE: Readonly<Partial<Record<Need, string>>> = {
   faults: 'set `faults` in the harness; FaultyStore and FaultScript need no network',
-  retry: 'run the suite with behindRetry(harness), too',
-  'no retry': 'run the suite with the bare harness, too',
+  retry: 'also run the suite with behindRetry(harness)',
+  'no retry': 'also run the suite with the bare harness',
   'uploads in parts': 'set `limits.partBytes`, if the backend uploads in parts',
   residue: 'set `residue` in the harness',
   'child process': 'set `child` in the harness',

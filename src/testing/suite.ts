@@ -11,12 +11,15 @@ export interface ContractRunner {
   readonly after: (body: () => Promise<void>) => unknown
 }
 
-/** Time on top of a case's own limit, so that its error comes before the runner's. In milliseconds. */
+/**
+ * Extra time on top of a case's own limit, so that its error comes before the runner's. In
+ * milliseconds.
+ */
 const RUNNER_MARGIN_MS = 10_000
 
 /**
- * Registers every case of the contract as a test. A case whose need is not met is marked as
- * skipped with its reason, and the last test prints the counts.
+ * Registers every case of the contract as a test. A case with an unmet need is skipped with its
+ * reason, and the last test prints the counts.
  */
 export function objectStoreContract(runner: ContractRunner, harness: ContractHarness): void {
   const results: CaseResult[] = []
@@ -53,7 +56,10 @@ interface Skippable {
   readonly skip?: (reason?: string) => void
 }
 
-/** node:test and vitest pass `skip` in, mocha has it on `this`; jest has none at run time, so it is printed. */
+/**
+ * node:test and vitest pass `skip` to the test, and mocha has it on `this`. jest cannot skip at run
+ * time, so the reason is printed.
+ */
 function skip(self: Skippable | undefined, context: Skippable | undefined, reason: string): void {
   if (typeof context?.skip === 'function') context.skip(reason)
   else if (typeof self?.skip === 'function') self.skip(reason)
@@ -61,8 +67,8 @@ function skip(self: Skippable | undefined, context: Skippable | undefined, reaso
 }
 
 /**
- * The same under another name, in vitest unless other functions are given. Await it at the top of
- * a test file: vitest is imported only here.
+ * The same under another name, in vitest unless another runner is given. Await it at the top level
+ * of a test file: vitest is imported only here.
  */
 export async function describeObjectStore(
   name: string,

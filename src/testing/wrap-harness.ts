@@ -6,7 +6,7 @@ import {
 } from '../core/store/index.ts'
 import type { ContractHarness } from './harness.ts'
 
-/** The same harness with each store wrapped: the contract must hold behind every wrapper, too. */
+/** The same harness with every store wrapped: the contract must also hold behind each wrapper. */
 export function wrapHarness(
   harness: ContractHarness,
   name: string,

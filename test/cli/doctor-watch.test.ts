@@ -97,11 +97,11 @@ describe('the probe of a starting watch', () => {
     ['alone', []],
     ['with fencing off', ['--no-fencing']],
     ['with a command, which does not outlive it', ['--', 'sleep', '1000']],
-  ])('refuses a store whose get gives other bytes, with 4: %s', async (_what, words) => {
+  ])('refuses a store whose get returns other bytes, with 4: %s', async (_what, words) => {
     const { code, stderr, stdout } = await start('garbling', ...words).ended
     expect(code).toBe(4)
     const [error, hint] = stderr.split('\n').slice(-3)
-    expect(error).toMatch(/^error: file:.* does not return what was stored in it: get gives other/)
+    expect(error).toMatch(/^error: file:.* does not return what was stored in it: get returns other/)
     expect(hint).toMatch(/^ {2}try: A replica there could not be restored/)
     expect(stdout).toContain('"event":"store-probed"')
     expect(stderr).not.toContain('"msg":"watching"')

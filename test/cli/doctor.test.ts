@@ -94,7 +94,7 @@ describe('doctor of a store that is not suitable', () => {
   })
 
   it.each([
-    ['garbling', 'read-after-write', /^get gives other bytes/],
+    ['garbling', 'read-after-write', /^get returns other bytes/],
     ['stubborn', 'compare-and-swap', /^A put with the current version failed/],
   ])('one that is %s: 4', async (what, name, text) => {
     const { code, by, examination } = await examine(what)
@@ -156,7 +156,7 @@ describe('doctor --race', () => {
   it('has one winner in a sound folder, says so, and leaves nothing', async () => {
     const { code, stdout } = await runCli(['doctor', '-b', './sound', '--race', '16'], { cwd })
     expect(code).toBe(0)
-    expect(stdout).toMatch(/^ok +race +Of 16 .* one was accepted, and get gives its bytes\.$/m)
+    expect(stdout).toMatch(/^ok +race +Of 16 .* one was accepted, and get returns its bytes\.$/m)
     expect(readdirSync(join(cwd, 'sound')).filter((name) => name !== '.walsync-tmp')).toEqual([])
   })
 

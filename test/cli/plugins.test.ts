@@ -75,7 +75,7 @@ describe('loadPlugins', () => {
           'v1.mjs',
           `export const provider = ${VALID.replace('apiVersion: 2', 'apiVersion: 1')}`,
         ),
-      /`apiVersion` 1, this version of walsync needs 2/,
+      /`apiVersion` 1, but this version of walsync needs 2/,
     ],
     [
       'no schemes',
@@ -170,7 +170,7 @@ describe('a plugin that is loaded', () => {
     )
     await expect(loadPlugins([path], cwd)).rejects.toMatchObject({
       message: expect.stringContaining(
-        `\`apiVersion\` ${version}, this version of walsync needs 2`,
+        `\`apiVersion\` ${version}, but this version of walsync needs 2`,
       ),
       hint: expect.stringMatching(hint),
     })

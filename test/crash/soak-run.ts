@@ -146,7 +146,7 @@ export class Soak {
       this.#cli.delete(running)
       this.#count(`${args[0]}-${code}`)
       // Two that work on one replica at a time may take objects from one another.
-      const gone = code === '1' && output.includes('was listed and is gone')
+      const gone = code === '1' && output.includes('was listed, but it is gone')
       if (code !== '0' && !gone) this.#problem(`${args.join(' ')} ended with ${code}: ${output}`)
     })
     this.#cli.add(running)

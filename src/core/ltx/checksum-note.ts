@@ -17,8 +17,8 @@ const MARK = [0xff, 0xff, 0xff, 0xff, 0x0f]
 const VALUE_SIZE = 10
 
 /**
- * The last entry of a page index, of a page that cannot exist: readers that do not know it take it
- * for a page that nobody asks for. The fields of LTX itself will not do, see decision 12.
+ * The last entry of a page index, for a page that cannot exist: readers that do not know it take it
+ * for a page that is never requested. For why LTX's own fields are not used, see decision 12.
  */
 export function encodeChecksumNote({ before, after }: DatabaseChecksums): Uint8Array {
   const bytes = new Uint8Array(CHECKSUM_NOTE_SIZE)
@@ -28,7 +28,7 @@ export function encodeChecksumNote({ before, after }: DatabaseChecksums): Uint8A
   return bytes
 }
 
-/** `undefined` if these bytes are no note. */
+/** `undefined` if these bytes are not a note. */
 export function decodeChecksumNote(bytes: Uint8Array): DatabaseChecksums | undefined {
   if (bytes.length < CHECKSUM_NOTE_SIZE) return undefined
   if (MARK.some((byte, at) => bytes[at] !== byte)) return undefined
@@ -45,7 +45,7 @@ export function decodeChecksumTail(tail: Uint8Array): DatabaseChecksums | undefi
   return decodeChecksumNote(tail)
 }
 
-/** A varint of 64 bits in 10 bytes, whatever its value, so that the note has one length. */
+/** Writes 64 bits as a varint of always 10 bytes, so that the note has a fixed length. */
 function writeValue(target: Uint8Array, start: number, value: bigint): void {
   for (let i = 0; i < VALUE_SIZE; i++) {
     const bits = Number((value >> BigInt(7 * i)) & 0x7fn)

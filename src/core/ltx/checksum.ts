@@ -2,7 +2,7 @@ import { pageCrc } from './codec/page-block.ts'
 
 export { Crc64 } from './codec/crc64.ts'
 
-/** Bit 63, set in every stored checksum, so that zero can stand for "none". */
+/** Bit 63, set in every stored checksum, so that zero can mean "none". */
 export const CHECKSUM_FLAG = 1n << 63n
 
 /** Database checksum of an empty database; the start of the rolling checksum. */
@@ -14,8 +14,8 @@ export function pageChecksum(pgno: number, data: Uint8Array): bigint {
 }
 
 /**
- * Adds a page to a database checksum, or takes it out again: the checksum of a database is the XOR
- * of its page checksums without the lock page, so both are the same step. To replace a page, toggle
+ * Adds a page to a database checksum, or removes it: the checksum of a database is the XOR of its
+ * page checksums without the lock page, so both are the same operation. To replace a page, toggle
  * the old checksum and then the new one.
  */
 export function toggleChecksum(database: bigint, page: bigint): bigint {

@@ -10,8 +10,8 @@ export interface IndexCheck {
 }
 
 /**
- * Accepts exactly the index that the decoded page frames demand, byte for byte; a note of checksums
- * may stand behind its entries.
+ * Accepts exactly the index that the decoded page frames require, byte for byte. A checksum note
+ * may follow its entries.
  */
 export class ExactIndexCheck implements IndexCheck {
   #expected: Uint8Array
@@ -27,7 +27,7 @@ export class ExactIndexCheck implements IndexCheck {
     this.#entries = expected.length - PAGE_INDEX_LENGTH_SIZE - 1
   }
 
-  /** What the note says; `undefined` without one. */
+  /** The checksums in the note; `undefined` without one. */
   get checksums(): DatabaseChecksums | undefined {
     return this.#checksums
   }
@@ -55,7 +55,7 @@ export class ExactIndexCheck implements IndexCheck {
     return at
   }
 
-  /** A note begins where the terminator would stand, and does not begin with a zero. */
+  /** A note is where the terminator would be, and does not begin with a zero. */
   #isNote(byte: number): boolean {
     if (this.#at !== this.#entries || this.#checksums !== undefined) return false
     return this.#noteBytes > 0 || byte !== 0

@@ -9,7 +9,7 @@ const SLICE_SIZE = 32 * 1024
 
 /** Reads the pages of one LTX file in order, with one page of look-ahead, and verifies the file at its end. */
 export class InputCursor {
-  /** The page to be read next; undefined after the last one, and then the file is verified. */
+  /** The next page; undefined after the last one, when the file has been verified. */
   page: LtxPage | undefined
   readonly #number: number
   readonly #iterator: AsyncIterator<Uint8Array>
@@ -34,17 +34,17 @@ export class InputCursor {
     return this.#decoder.header!
   }
 
-  /** Good once the file was read to its end. */
+  /** Valid once the file has been read to its end. */
   get checksums(): DatabaseChecksums | undefined {
     return this.#decoder.databaseChecksums
   }
 
-  /** Of the whole file once it was read to its end. */
+  /** Number of pages of the whole file, once it has been read to its end. */
   get pageCount(): number {
     return this.#pageCount
   }
 
-  /** Moves to the next page. Returns a promise only where bytes must be waited for. */
+  /** Moves to the next page. Returns a promise only if it has to wait for bytes. */
   advance(): void | Promise<void> {
     this.page = this.#pages[this.#next++]
     return this.page === undefined ? this.#refill() : undefined

@@ -22,21 +22,22 @@ export interface CompactLtxOptions {
 }
 
 /**
- * Merges LTX files, oldest first, into one that has the same effect. The output carries no WAL
- * position and no WAL mark. It notes the checksum of the database before the first input and after
- * the last where they do; a snapshot's pages must agree with it, and each input with what the one
- * before it leaves, unless it holds the whole database.
+ * Merges LTX files, oldest first, into one that has the same effect. The output has no WAL position
+ * and no WAL mark. It carries the checksums of the database before the first input and after the
+ * last if the inputs do. A snapshot's pages must match the checksum, and each input must start from
+ * the state that the previous one leaves, unless it holds the whole database.
  *
- * A page counts only while no later input shrinks the database below it. Where the inputs shrink
- * the database and grow it again, every page above the smallest commit must therefore be among
- * them, and for a snapshot every page: otherwise a restore would bring back stale content.
+ * A page counts only if no later input shrinks the database below it. If the inputs shrink the
+ * database and grow it again, every page above the smallest size must therefore be among them (for
+ * a snapshot, every page): otherwise a restore would bring back stale content.
  *
- * Inputs are verified as they are read, and to their end, so an error may come after most of the
- * output: discard the output unless the generator completes. All inputs are closed in any case.
- * Holds one chunk and up to 8 MiB of pages per input.
+ * Inputs are verified while they are read, to their end, so an error may come after most of the
+ * output: discard the output unless the generator completes. All inputs are always closed. Holds
+ * one chunk and up to 8 MiB of pages per input.
  *
- * Throws `NotContiguous`, `PageSizeMismatch`, `MissingPage`, `ChecksumMismatch`, `Unencodable` if the result is an empty
- * database, `InvalidArgument` without inputs, and what an input's decoding throws.
+ * Throws `NotContiguous`, `PageSizeMismatch`, `MissingPage`, `ChecksumMismatch`, `Unencodable` if
+ * the result is an empty database, `InvalidArgument` without inputs, and whatever decoding an input
+ * throws.
  */
 export async function* compactLtx(
   inputs: readonly AsyncIterable<Uint8Array>[],
@@ -67,7 +68,7 @@ export async function* compactLtx(
     encoder.finish(undefined, checksums)
     yield* encoder.drain()
   } finally {
-    // What was read is already verified or discarded: an error of closing cannot change that.
+    // What was read has been verified or discarded: an error on close cannot change that.
     await Promise.allSettled(cursors.map((cursor) => cursor.close()))
   }
 }
@@ -108,13 +109,15 @@ function outputHeader(headers: readonly LtxHeader[], options: CompactLtxOptions)
   }
 }
 
-/** Known once all inputs were read to their ends. */
+/** Known once all inputs have been read to their ends. */
 function outputChecksums(cursors: readonly InputCursor[]): DatabaseChecksums | undefined {
   const after = cursors.at(-1)!.checksums?.after
   return after === undefined ? undefined : { before: cursors[0]!.checksums?.before, after }
 }
 
-/** An input that goes on from another state than the one before it leaves is of another history. */
+/**
+ * An input that starts from another state than the previous one leaves belongs to another history.
+ */
 function checkHistory(headers: readonly LtxHeader[], cursors: readonly InputCursor[]): void {
   for (const [index, next] of headers.entries()) {
     const previous = headers[index - 1]
@@ -139,11 +142,11 @@ function mixed(headers: readonly LtxHeader[]): LtxError {
   const end = formatTxid(headers.at(-1)!.maxTxid)
   return new LtxError(
     'ChecksumMismatch',
-    `The files together do not make the database of TXID ${end}: its checksum is another.`,
+    `The files together do not result in the database of TXID ${end}: its checksum is different.`,
   )
 }
 
-/** For each input, the highest page that no later input cuts off. */
+/** For each input, the highest page that no later input truncates. */
 function aliveLimits(headers: readonly LtxHeader[]): number[] {
   const limits: number[] = []
   let limit = Number.POSITIVE_INFINITY
@@ -179,7 +182,7 @@ async function* mergePages(
   }
 }
 
-/** Demands every page between the smallest database size among the inputs and the final one. */
+/** Requires every page between the smallest database size among the inputs and the final size. */
 class GrowthCheck {
   readonly #commit: number
   readonly #lockPage: number

@@ -26,10 +26,10 @@ import { PageSlab } from './page-slab.ts'
 
 export interface LtxDecoderOptions {
   /**
-   * Accept what the reference decoder accepts: pages in any order, twice, missing, beyond the commit
-   * or on the lock page, an index that disagrees with the frames, and any post-apply checksum. For
-   * the inspection of damaged files, never for a restore. Bounds and the file checksum still hold.
-   * Default false.
+   * Accept what the reference decoder accepts: pages in any order, twice, missing, beyond the
+   * commit or on the lock page, an index that disagrees with the frames, and any post-apply
+   * checksum. For inspecting damaged files, never for a restore. Bounds and the file checksum are
+   * still checked. Default false.
    */
   readonly lenient?: boolean | undefined
   /** Let the pages that `write` returns be valid only until it is called again. Default false. */
@@ -70,7 +70,7 @@ export class LtxDecoder {
     return this.#header
   }
 
-  /** Checksums of the whole database that the file carries; good once `end` has returned. */
+  /** Checksums of the whole database that the file carries; valid once `end` has returned. */
   get databaseChecksums(): DatabaseChecksums | undefined {
     return this.#exactIndex?.checksums
   }
@@ -105,7 +105,7 @@ export class LtxDecoder {
   }
 
   /**
-   * States that the file is complete. Only its return proves that the pages are those that were
+   * Declares the file complete. Only when this returns are the pages proven to be those that were
    * encoded. Throws `Truncated` if bytes are missing, `Closed` after an earlier error.
    */
   end(): LtxTrailer {
@@ -119,7 +119,7 @@ export class LtxDecoder {
     return this.#trailer
   }
 
-  /** Tops up the carried item by no more than it needs, so that a step consumes all of it. */
+  /** Adds no more to the carried item than it needs, so that a step consumes all of it. */
   #completeCarry(chunk: Uint8Array, start: number, pages: LtxPage[]): number {
     let needed = this.#stepInCarry(pages)
     const end = Math.min(chunk.length, start + needed - this.#carried)

@@ -38,8 +38,8 @@ export class LtxEncoder {
   #open = true
 
   /**
-   * Throws `InvalidHeader`, and `Unencodable` for a commit of 0 with `FLAG_NO_CHECKSUM`: LTX demands
-   * a checksum for an empty database, so wait until it has a page.
+   * Throws `InvalidHeader`, and `Unencodable` for a commit of 0 with `FLAG_NO_CHECKSUM`: LTX
+   * requires a checksum for an empty database, so wait until it has a page.
    */
   constructor(header: LtxHeader, options: LtxEncoderOptions = {}) {
     if (header.commit === 0 && header.flags === FLAG_NO_CHECKSUM) {
@@ -67,7 +67,7 @@ export class LtxEncoder {
 
   /**
    * Adds a page; `data` is not kept. Throws `InvalidPage`, `OutOfOrder` or `MissingPage` for a page
-   * that may not come next, `Closed` after `finish`.
+   * that must not come next, `Closed` after `finish`.
    */
   encodePage(pgno: number, data: Uint8Array): void {
     this.#assertOpen()

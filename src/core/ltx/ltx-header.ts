@@ -32,7 +32,7 @@ export interface LtxHeader {
   readonly walSalt2: number
   /** Creator; 0 if unset. */
   readonly nodeId: bigint
-  /** Where the WAL reading may continue. Absent in files that walsync did not write. */
+  /** Where reading the WAL can continue. Absent in files that walsync did not write. */
   readonly walMark?: WalMark | undefined
 }
 

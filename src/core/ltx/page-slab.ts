@@ -1,6 +1,6 @@
 const MAX_SLAB_SIZE = 64 * 1024
 
-/** Recycled at most; more is left to the garbage collector. */
+/** The most that is recycled, in bytes; the rest is left to the garbage collector. */
 const MAX_RECYCLED_SIZE = 1024 * 1024
 
 /**
@@ -20,7 +20,7 @@ export class PageSlab {
     this.#pageSize = pageSize
   }
 
-  /** Hands out all pages once more: nobody needs those that were taken before. */
+  /** Makes all pages available again: those taken before are no longer needed. */
   recycle(): void {
     this.#taken = 0
     this.#recycles = true

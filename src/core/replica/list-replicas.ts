@@ -2,24 +2,24 @@ import { mapParallel } from '../async/map-parallel.ts'
 import type { CallOptions, ObjectStore } from '../store/index.ts'
 import { otherLayout, parseLtxKey, type ReplicaLayout } from './replica-layout.ts'
 
-/** Folders looked into at one time. */
+/** How many folders are listed at a time. */
 const PARALLEL_LISTINGS = 16
 
 /**
- * How many folders deep a replica may stand under a store's root to be found: in a bucket that holds
- * other things as well not every folder can be looked into.
+ * How deep, in folders under a store's root, a replica can be found: a bucket may hold other
+ * things, so not every folder can be searched.
  */
 export const MAX_REPLICA_DEPTH = 4
 
 /**
  * Prefixes under a store's root that hold a replica, in key order, without a slash at the end:
- * `app`, `group/app`, and so on up to `MAX_REPLICA_DEPTH` folders; also below another replica. The
- * empty string stands for the root itself, which is a replica when the URL names one (Litestream's
+ * `app`, `group/app`, and so on up to `MAX_REPLICA_DEPTH` folders, even below another replica. The
+ * empty string is the root itself, which is a replica if the URL points to one (as Litestream's
  * URLs do).
  *
  * A replica in the other layout, brought by a copy tool from another kind of store, is found too.
  *
- * Costs one or two listings a database, never one of all objects.
+ * Costs one or two listings per database, never a listing of all objects.
  *
  * @throws StoreError
  */
@@ -61,7 +61,7 @@ async function layoutOf(
   return (await holdsCopy(store, other, prefix, inside, options)) ? other : undefined
 }
 
-/** A database may be called like a level of the other layout, so its files decide. */
+/** A database may have the same name as a level of the other layout, so its files decide. */
 async function holdsCopy(
   store: ObjectStore,
   layout: ReplicaLayout,
@@ -84,7 +84,7 @@ async function holdsCopy(
   return false
 }
 
-/** A replica is told by a level folder, because an object store has no empty ones. */
+/** A replica is recognised by a level folder, because an object store has no empty folders. */
 async function holdsLevels(
   store: ObjectStore,
   layout: ReplicaLayout,
@@ -93,13 +93,13 @@ async function holdsLevels(
   options: CallOptions,
 ): Promise<boolean> {
   if (layout === 'hex') return inside.some((folder) => LEVEL_FOLDER.hex.test(folder))
-  // A database may be called "ltx", too.
+  // A database may also be called "ltx".
   if (!inside.includes(`${prefix}ltx/`)) return false
   const levels = await foldersUnder(store, `${prefix}ltx/`, options)
   return levels.some((folder) => LEVEL_FOLDER.ltx.test(folder))
 }
 
-/** What a replica keeps in itself: its levels, and walsync's own objects beside them. */
+/** Does the folder belong to a replica itself: a level, or walsync's own objects? */
 function isOwn(layout: ReplicaLayout, prefix: string, folder: string): boolean {
   if (folder === `${prefix}walsync/`) return true
   return layout === 'ltx' ? folder === `${prefix}ltx/` : LEVEL_FOLDER.hex.test(folder)

@@ -1,7 +1,10 @@
 import { type DatabaseChecksums, LtxDecoder, type LtxHeader, type LtxPage } from '../ltx/index.ts'
 import { assertHeaderOf, type LtxFileInfo } from './replica-client.ts'
 
-/** Decoded at a time. A page can be 255 times its payload, so this bounds the memory of one step. */
+/**
+ * Bytes decoded at a time. A page can be 255 times the size of its payload, so this bounds the
+ * memory of one step.
+ */
 const SLICE_BYTES = 64 * 1024
 
 /**
@@ -23,8 +26,8 @@ export class LtxObjectDecoder {
   }
 
   /**
-   * The pages that the next bytes of the object complete, in small groups. A page is valid until the
-   * next group is asked for.
+   * The pages that the next bytes of the object complete, in small groups. A page is valid until
+   * the next group is requested.
    *
    * @throws LtxError for damage; ReplicaError `DamagedObject` for a header with other TXIDs
    */

@@ -58,7 +58,10 @@ export interface ReplicaListing {
   readonly foreign: number
 }
 
-/** The LTX files of one replica in an object store, so that the rest of core need not know keys. */
+/**
+ * The LTX files of one replica in an object store, so that the rest of core does not deal with
+ * keys.
+ */
 export class ReplicaClient {
   readonly store: ObjectStore
   #layout: ReplicaLayout
@@ -270,7 +273,7 @@ export class ReplicaClient {
     return file
   }
 
-  /** To be called when a put that seemed to have failed has stored its file after all. */
+  /** Call this when a put that seemed to fail turns out to have stored its file. */
   recordStored(file: LtxFileInfo): void {
     this.#onStored?.(file)
   }
@@ -376,12 +379,12 @@ export function assertHeaderOf(file: LtxFileInfo, header: LtxHeader): void {
   if (header.minTxid === file.minTxid && header.maxTxid === file.maxTxid) return
   throw damaged(
     file,
-    `holds ${formatTxid(header.minTxid)} to ${formatTxid(header.maxTxid)} by its header`,
+    `holds ${formatTxid(header.minTxid)} to ${formatTxid(header.maxTxid)} according to its header`,
   )
 }
 
 function missing(file: LtxFileInfo, cause: unknown): ReplicaError {
-  const message = `The object ${file.key} was listed and is gone.`
+  const message = `The object ${file.key} was listed, but it is gone.`
   return new ReplicaError('MissingObject', file.key, message, { cause })
 }
 

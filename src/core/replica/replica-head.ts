@@ -10,7 +10,7 @@ export interface ReplicaHead {
   readonly txid: TXID | undefined
   /** Header of a file that ends there; `undefined` if it cannot be read as one. */
   readonly header: LtxHeader | undefined
-  /** The file with that header, if it is in the store. */
+  /** The file with that header, if it exists. */
   readonly newest: LtxFileInfo | undefined
   readonly files: readonly LtxFileInfo[]
   /** Claims of writers and their ends. */
@@ -20,8 +20,8 @@ export interface ReplicaHead {
 }
 
 /**
- * Finds a replica's end by one listing and one ranged read. The newest TXID is taken over all
- * levels: after retention only a compacted file or a snapshot may hold it.
+ * Finds the end of a replica with one listing and one ranged read. The newest TXID is taken over
+ * all levels: after retention only a compacted file or a snapshot may hold it.
  *
  * @throws StoreError
  */
@@ -33,7 +33,7 @@ export async function readReplicaHead(
   let newest: LtxFileInfo | undefined
   for (const file of files) {
     if (newest === undefined || file.maxTxid > newest.maxTxid) newest = file
-    // Level 0 says where in the WAL it ends; so do snapshots, and compactions do not.
+    // Level-0 files and snapshots record where in the WAL they end; compactions do not.
     else if (file.maxTxid === newest.maxTxid && newest.level !== 0 && file.level === 9)
       newest = file
   }
@@ -41,7 +41,9 @@ export async function readReplicaHead(
   return { txid: newest?.maxTxid, header, newest, files, epochs, storeNow }
 }
 
-/** A damaged newest file proves nothing; it is left where it is, and a new base goes behind it. */
+/**
+ * A damaged newest file proves nothing. It stays where it is, and a new base is written after it.
+ */
 async function readable(
   client: ReplicaClient,
   file: LtxFileInfo,

@@ -3,12 +3,12 @@ import { formatTxid, parseTxid, type TXID } from '../ltx/index.ts'
 import { encodeSegment } from '../store/index.ts'
 
 /**
- * How Litestream names level folders on a kind of store: `ltx` is `ltx/<level in decimal>`
- * (folders, GCS, Azure), `hex` is `<level as 4 hex digits>` (S3 and its kin).
+ * How Litestream names level folders on this kind of store: `ltx` is `ltx/<level in decimal>`
+ * (folders, GCS, Azure), `hex` is `<level as 4 hex digits>` (S3 and compatible services).
  */
 export type ReplicaLayout = 'ltx' | 'hex'
 
-/** The layout that a replica has when a copy tool brought it here from a store of the other kind. */
+/** The layout of a replica that was copied here from a store of the other kind. */
 export function otherLayout(layout: ReplicaLayout): ReplicaLayout {
   return layout === 'ltx' ? 'hex' : 'ltx'
 }
@@ -20,7 +20,7 @@ export const SNAPSHOT_LEVEL = MAX_LEVEL + 1
 
 /** What the key of an LTX file says about it. */
 export interface LtxKey {
-  /** 0 (one file a sync) to 9 (snapshots). */
+  /** 0 (one file per sync) to 9 (snapshots). */
   readonly level: number
   readonly minTxid: TXID
   readonly maxTxid: TXID
@@ -48,8 +48,8 @@ const KEY: Record<ReplicaLayout, RegExp> = {
 }
 
 /**
- * The inverse of `ltxKey`. `undefined` for every other key: other tools and walsync itself keep
- * more objects beside the levels, and none of them may end up in a restore.
+ * The inverse of `ltxKey`. `undefined` for any other key: walsync and other tools keep further
+ * objects next to the levels, and none of them may end up in a restore.
  */
 export function parseLtxKey(layout: ReplicaLayout, key: string): LtxKey | undefined {
   const match = KEY[layout].exec(key)
@@ -66,8 +66,8 @@ export function levelFolder(layout: ReplicaLayout, level: number): string {
 }
 
 /**
- * Name of a database's replica under the store's root: the file name without its last extension,
- * as the original walsync had it (`my.app.db` becomes `my.app`), made fit for a key.
+ * Name of a database's replica under the store's root: the file name without its last extension, as
+ * in the original walsync (`my.app.db` becomes `my.app`), encoded for use in a key.
  *
  * @throws StoreError `InvalidKey` if the path has no file name, or one too long for a key
  */

@@ -24,7 +24,7 @@ export interface ReplicaSummary {
    * them a TXID can be restored exactly only if a file ends with it.
    */
   readonly restorable: TxidRange | undefined
-  /** TXIDs that no file holds, so that nothing behind them can be restored. */
+  /** TXIDs that no file holds, so that nothing after them can be restored. */
   readonly gaps: readonly TxidRange[]
 }
 
@@ -57,7 +57,10 @@ function coverage(files: readonly LtxFileInfo[]): Pick<ReplicaSummary, 'restorab
   return { restorable, gaps }
 }
 
-/** Several files may end at the newest TXID; the lowest level was there first and carries its time. */
+/**
+ * Several files may end at the newest TXID; the one of the lowest level was stored first and has
+ * its time.
+ */
 function newerOf(best: LtxFileInfo | undefined, file: LtxFileInfo): LtxFileInfo {
   if (best === undefined || file.maxTxid > best.maxTxid) return file
   return file.maxTxid === best.maxTxid && file.level < best.level ? file : best

@@ -1,4 +1,4 @@
-/** All bytes of a body in one array. For bodies that are known to be small. */
+/** Reads a whole body into one array. For bodies that are known to be small. */
 export async function readAll(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   for await (const chunk of body) chunks.push(chunk.slice())

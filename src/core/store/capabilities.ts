@@ -1,4 +1,7 @@
-/** What a backend can do. Declared by the backend, and tried on the real container by `watch` and `doctor`. */
+/**
+ * What a backend can do. Declared by the backend; `watch` and `doctor` test it on the real
+ * container.
+ */
 export interface StoreCapabilities {
   /** Create-only puts: `atomic` among all writers of the container, or not offered. */
   readonly ifAbsent: 'atomic' | 'none'
@@ -13,6 +16,6 @@ export interface StoreCapabilities {
   readonly listsCreatedAt: boolean
   /** Largest object in bytes. */
   readonly maxObjectBytes: number
-  /** Longest key in bytes, not counting the URL's own prefix. */
+  /** Longest key in bytes, not counting the URL's prefix. */
   readonly maxKeyBytes: number
 }

@@ -1,15 +1,18 @@
 import { StoreError } from './store-error.ts'
 
-/** Longest key and longest segment in bytes; leaves room for a URL prefix inside the 1,024 bytes of S3 and GCS, and for file names of 255. */
+/**
+ * Longest key and longest segment in bytes. They leave room for a URL prefix within the 1,024 bytes
+ * of S3 and GCS, and within file names of 255 bytes.
+ */
 export const MAX_KEY_BYTES = 512
 export const MAX_SEGMENT_BYTES = 200
 
 const SEGMENT = /^[A-Za-z0-9_=-](?:[A-Za-z0-9._=-]*[A-Za-z0-9_=-])?$/
 
 /**
- * Refuses a key outside the one grammar that all backends share, before any I/O: segments of
- * `[A-Za-z0-9._=-]` split by `/`, none empty, none starting or ending with a dot.
- * ASCII makes byte order, UTF-16 order and every provider's order the same.
+ * Refuses, before any I/O, a key outside the grammar that all backends share: segments of
+ * `[A-Za-z0-9._=-]` separated by `/`, none empty, none starting or ending with a dot. ASCII makes
+ * byte order, UTF-16 order and every provider's order the same.
  *
  * @throws StoreError `InvalidKey`
  */
@@ -26,7 +29,7 @@ export function keyError(key: string, op: string): StoreError | undefined {
   return new StoreError('InvalidKey', `The key ${shown} ${problem}.`, { op, key: String(key) })
 }
 
-/** Is this a legal key? Names that are not, such as directory markers, belong to other programs. */
+/** Is this a legal key? Other names, such as directory markers, belong to other programs. */
 export function isKey(key: string): boolean {
   return keyProblem(key) === undefined
 }
@@ -81,7 +84,7 @@ export function encodeSegment(text: string): string {
   return out
 }
 
-/** The inverse of `encodeSegment`; a segment that it did not write comes back unchanged. */
+/** The inverse of `encodeSegment`. A segment that it did not write is returned unchanged. */
 export function decodeSegment(segment: string): string {
   if (!segment.includes('=')) return segment
   const bytes: number[] = []

@@ -8,7 +8,7 @@ import type { StoreError } from './store-error.ts'
 export type Version = string & { readonly __brand: 'ObjectVersion' }
 
 /**
- * Bytes that can be opened again, so that a put can be repeated. Each `open()` must give the same
+ * Bytes that can be opened again, so that a put can be repeated. Each `open()` must yield the same
  * bytes. Without a `size` the backend uploads in parts.
  */
 export interface PutSource {
@@ -66,14 +66,14 @@ export interface GetOptions extends CallOptions {
 }
 
 export interface GetResult {
-  /** `info.size` is the size of the whole object also when a range was asked for. */
+  /** `info.size` is the size of the whole object, even if a range was requested. */
   readonly info: ObjectInfo
-  /** The bytes that `body` carries. */
+  /** The bytes that `body` contains. */
   readonly range: { readonly start: number; readonly end: number }
   /**
-   * For a single use. Yields no empty chunk, so the body of an empty object yields none. Leaving the
-   * loop early frees the connection. Throws if the bytes end short; never ends early. The chunks are
-   * the caller's to keep.
+   * For a single use. Yields no empty chunks, so the body of an empty object yields none. Leaving
+   * the loop early frees the connection. Throws if bytes are missing; never ends early. The caller
+   * may keep the chunks.
    */
   readonly body: AsyncIterable<Uint8Array>
 }
@@ -99,14 +99,14 @@ export interface DeleteFailure {
 }
 
 /**
- * Bytes under keys: all that walsync knows about a place that keeps objects. Backends implement
- * `StoreDriver` instead, and `DriverStore` makes one of these out of it.
+ * Bytes under keys: all that walsync knows about a place that stores objects. Backends implement
+ * `StoreDriver` instead, and `DriverStore` turns a driver into an `ObjectStore`.
  *
- * Rules for every method. Keys obey `assertKey` and are checked before any I/O (`InvalidKey`).
- * An aborted `signal` rejects with `signal.reason` itself; afterwards no partial object is visible
- * and no socket or handle of the call is open. After `close` new calls reject with `Closed`.
- * A missing container is `ContainerNotFound`, never "no such key". All other failures are
- * `StoreError`s with a code from a closed set, the key, and the provider's error as `cause`.
+ * Rules for every method. Keys obey `assertKey` and are checked before any I/O (`InvalidKey`). An
+ * aborted `signal` rejects with `signal.reason` itself; afterwards no partial object is visible and
+ * no socket or handle of the call is open. After `close` new calls reject with `Closed`. A missing
+ * container is `ContainerNotFound`, never "no such key". All other failures are `StoreError`s with
+ * a code from a closed set, the key, and the provider's error as `cause`.
  */
 export interface ObjectStore extends AsyncDisposable {
   /** Safe to log: scheme, container, prefix, endpoint host. Never a secret. */
@@ -135,13 +135,19 @@ export interface ObjectStore extends AsyncDisposable {
    */
   list(options?: ListOptions): AsyncIterable<ObjectInfo>
 
-  /** One level: objects directly under `prefix`, and each deeper path once as a prefix ending in `/`, in one ascending order. */
+  /**
+   * One level: objects directly under `prefix`, and each deeper path once, as a prefix ending in
+   * `/`, in one ascending order.
+   */
   listDir(options?: ListOptions): AsyncIterable<DirEntry>
 
   /** Succeeds if the key is missing. */
   delete(key: string, options?: DeleteOptions): Promise<void>
 
-  /** Deletes many. Yields only the failures, and does not throw because of a single key. */
+  /**
+   * Deletes many objects. Yields only the failures; the failure of a single key does not make it
+   * throw.
+   */
   deleteMany(
     keys: Iterable<string> | AsyncIterable<string>,
     options?: CallOptions,

@@ -38,7 +38,7 @@ export class ObservedStore implements ObjectStore {
     return { ...this.#counts }
   }
 
-  /** The same, all verbs together. */
+  /** Calls of all verbs since construction. */
   get totalCalls(): number {
     return Object.values(this.#counts).reduce((sum, count) => sum + count, 0)
   }

@@ -17,8 +17,8 @@ import type {
 import { copyError, isStoreError, type StoreError } from './store-error.ts'
 
 /**
- * A store under a key path of another one: it sees nothing outside `prefix/`, and all keys that go
- * in or come out, also those of errors, are relative. It owns the inner store and closes it.
+ * A store under a key path of another one. It sees nothing outside `prefix/`, and all its keys,
+ * including those in errors, are relative. It owns the inner store and closes it.
  */
 export class PrefixedStore implements ObjectStore {
   readonly description: string
@@ -81,7 +81,7 @@ export class PrefixedStore implements ObjectStore {
     keys: Iterable<string> | AsyncIterable<string>,
     options?: CallOptions,
   ): AsyncIterable<DeleteFailure> {
-    // An illegal key stays one with the prefix before it: the inner store reports it.
+    // With the prefix in front, an illegal key is still illegal: the inner store reports it.
     const failures = this.#inner.deleteMany(this.#fullKeys(keys), options)
     for await (const failure of this.#relative(failures)) {
       yield { key: this.#strip(failure.key), error: this.#error(failure.error) }

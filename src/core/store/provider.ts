@@ -1,7 +1,7 @@
 import type { CallOptions, ObjectStore } from './object-store.ts'
 import { StoreError } from './store-error.ts'
 
-/** The version of `ObjectStoreProvider` and of what its stores must do. */
+/** The version of `ObjectStoreProvider` and of the contract of its stores. */
 export const PROVIDER_API_VERSION = 2
 
 /**
@@ -9,7 +9,10 @@ export const PROVIDER_API_VERSION = 2
  * of `backends`. It is a plain object, without a container, decorators or a base class.
  */
 export interface ObjectStoreProvider {
-  /** 2: stores are made from drivers (`DriverStore`). Version 1, with stores written by hand, was never released. */
+  /**
+   * Version 2: stores are made from drivers (`DriverStore`). Version 1, with hand-written stores,
+   * was never released.
+   */
   readonly apiVersion: typeof PROVIDER_API_VERSION
   /** npm name of the package, or the backend's folder. Shown in errors and at startup. */
   readonly name: string
@@ -23,7 +26,7 @@ export interface ObjectStoreProvider {
   /** Checks the backend's own options before `open` and throws on a bad one. A zod schema fits. */
   readonly optionsSchema?: { parse(value: unknown): unknown } | undefined
   /**
-   * Refuses what `open` would refuse and does nothing else: it loads no SDK, touches no file and sends
+   * Refuses what `open` would refuse, and does nothing else: loads no SDK, touches no file, sends
    * no request.
    *
    * @throws StoreError `InvalidArgument` as `open` does
@@ -39,7 +42,7 @@ export interface ObjectStoreProvider {
    * Opens a store rooted at the URL's path, without sending a request; `check` does that. Usually
    * `new DriverStore(driver)`; any other `ObjectStore` that passes the contract suite will do.
    *
-   * @param env where credentials may come from; a provider does not read `process.env` itself
+   * @param env where credentials may come from; a provider must not read `process.env` itself
    * @param options the backend's options from the config file, and `signal`
    * @throws StoreError `InvalidArgument` for a URL or option that is not valid
    */
@@ -76,7 +79,7 @@ function providerProblem(value: unknown): string | undefined {
     Record<keyof ObjectStoreProvider, unknown>
   >
   if (apiVersion !== PROVIDER_API_VERSION) {
-    return `has \`apiVersion\` ${JSON.stringify(apiVersion)}, this version of walsync needs ${PROVIDER_API_VERSION}`
+    return `has \`apiVersion\` ${JSON.stringify(apiVersion)}, but this version of walsync needs ${PROVIDER_API_VERSION}`
   }
   if (typeof name !== 'string' || name === '') return 'has no `name`'
   if (!Array.isArray(schemes) || schemes.length === 0) return 'has no `schemes`'

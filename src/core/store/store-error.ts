@@ -38,14 +38,17 @@ export interface StoreErrorOptions extends WalsyncErrorOptions {
   readonly requestId?: string | undefined
   /** How long the store asked callers to wait, in milliseconds (Retry-After). */
   readonly retryAfterMs?: number | undefined
-  /** Of a get: the object is whole, in a tier from which it must be brought back before it can be read. */
+  /**
+   * For a get: the object is intact, but in an archive tier from which it must be restored before
+   * it can be read.
+   */
   readonly archived?: boolean | undefined
 }
 
 const BRAND = Symbol.for('walsync/StoreError')
 const RETRYABLE: ReadonlySet<StoreErrorCode> = new Set(['Throttled', 'Unavailable', 'Timeout'])
 
-/** The only error that an `ObjectStore` throws, apart from an aborted signal's own reason. */
+/** The only error that an `ObjectStore` throws, apart from the reason of an aborted signal. */
 export class StoreError extends WalsyncError<StoreErrorCode> {
   override readonly name = 'StoreError'
   readonly op: string
@@ -57,7 +60,7 @@ export class StoreError extends WalsyncError<StoreErrorCode> {
   readonly retryAfterMs: number | undefined
   readonly archived: boolean
 
-  /** @param message Complete sentence without secrets; the key belongs in it where there is one. */
+  /** @param message A complete sentence without secrets; includes the key if there is one. */
   constructor(code: StoreErrorCode, message: string, options: StoreErrorOptions) {
     super(code, message, storeExitCode(code, options.op), options)
     this.op = options.op
@@ -72,19 +75,25 @@ export class StoreError extends WalsyncError<StoreErrorCode> {
   }
 }
 
-/** A setting that `open` refuses is configuration: no request was sent yet. */
+/** A setting that `open` refuses is a configuration error: no request has been sent. */
 export function storeExitCode(code: StoreErrorCode, op: string): ExitCode {
   if (code === 'Corrupted') return ExitCode.integrity
   const isConfiguration = code === 'InvalidArgument' || code === 'Unsupported'
   return op === 'open' && isConfiguration ? ExitCode.usage : ExitCode.store
 }
 
-/** Recognises a `StoreError` of any copy of this package: by brand, because two installed copies defeat `instanceof`. */
+/**
+ * Recognises a `StoreError` of any copy of this package, by brand: with two installed copies,
+ * `instanceof` fails.
+ */
 export function isStoreError(error: unknown): error is StoreError {
   return typeof error === 'object' && error !== null && BRAND in error
 }
 
-/** Says of one object that it cannot be read now, and neither of the object nor of the store that anything is wrong. */
+/**
+ * Does the error say that an object is archived? It cannot be read now, but nothing is wrong with
+ * it or with the store.
+ */
 export function isArchived(error: unknown): error is StoreError {
   return isStoreError(error) && error.archived === true
 }

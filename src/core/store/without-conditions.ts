@@ -1,8 +1,9 @@
 import type { ObjectStore } from './object-store.ts'
 
 /**
- * The same store, declared to have no conditional writes: callers look first, and send no condition.
- * For services that answer `If-None-Match` with 501. Two writers can overwrite each other there.
+ * The same store, declared to have no conditional writes: callers check first and send no
+ * condition. For services that answer `If-None-Match` with 501. Two writers can overwrite each
+ * other there.
  */
 export function withoutConditions(store: ObjectStore): ObjectStore {
   return new Proxy(store, {

@@ -119,7 +119,7 @@ const cases: readonly ContractCase[] = [
       assert.equal(await readText(store, 'k'), '2')
       await store.delete('k', { ifMatch: now.version })
       assert.equal(await store.head('k'), undefined)
-      // Missing: success or PreconditionFailed, as the provider has it; nothing else.
+      // For a missing object: success or PreconditionFailed, depending on the provider, and nothing else.
       await store
         .delete('k', { ifMatch: now.version })
         .catch((error) => rejectsWith('PreconditionFailed', Promise.reject(error)))

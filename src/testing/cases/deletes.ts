@@ -87,7 +87,7 @@ const cases: readonly ContractCase[] = [
       assert.ok(error === failure || (error as Error).cause === failure, `got ${error}`)
       let pulled = 0
       let closed = false
-      // Bounded, so that a store that runs ahead fails instead of running for ever.
+      // Bounded, so that a store that runs ahead fails instead of running forever.
       const many = {
         [Symbol.iterator]: () => ({
           next: () =>

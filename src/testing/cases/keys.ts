@@ -10,7 +10,7 @@ import { bytes, collect, keysOf, putAll, readText, rejectsWith, text } from '../
 
 const LEGAL = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_=-'
 
-/** Each was accepted, altered or lost by some provider or file system. */
+/** Each of these was accepted, altered or lost by some provider or file system. */
 export const ILLEGAL_KEYS: readonly string[] = [
   ...[
     '',
@@ -239,7 +239,7 @@ const cases: readonly ContractCase[] = [
   },
 ]
 
-/** A prefix that the store refuses as illegal lists nothing, too. */
+/** Keys under a prefix; none if the store refuses the prefix as illegal. */
 async function safeKeys(store: ObjectStore, prefix: string): Promise<string[]> {
   return keysOf(store, { prefix }).catch(async (error) => {
     await rejectsWith(['InvalidKey', 'InvalidArgument'], Promise.reject(error))

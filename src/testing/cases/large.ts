@@ -14,7 +14,10 @@ import {
 } from '../expect.ts'
 
 const MIB = 1024 * 1024
-/** Of resident memory while a big object passes: what is streamed is not held. */
+/**
+ * Allowed growth of resident memory during a big transfer: what is streamed must not be held in
+ * memory.
+ */
 const MEMORY_SLACK = 96 * MIB
 
 const cases: readonly ContractCase[] = [
@@ -177,7 +180,9 @@ async function streamsBig(context: CaseContext, sized: boolean): Promise<void> {
   }
 }
 
-/** Growth of resident memory; not for stores that keep their objects in this process. */
+/**
+ * Measures the growth of resident memory; not for stores that keep their objects in this process.
+ */
 function memoryMeter(context: CaseContext): () => number | undefined {
   if (context.store.description.startsWith('mem:')) return () => undefined
   const start = process.memoryUsage().rss

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import type { ContractCase, Facet } from '../contract-case.ts'
 import { collect, keysOf, putAll, shuffled, text } from '../expect.ts'
 
-/** In byte order. `a` and `a/b` cannot both be objects in a folder, so `a` is not among them. */
+/**
+ * Keys in byte order. `a` is not among them, because a file system cannot have both `a` and `a/b`.
+ */
 const ORDER = ['0', 'A', 'B/x', 'Z', '_', 'a-', 'a.b', 'a/b', 'a/b0', 'a/c', 'a0', 'b', 'b=', 'z']
 
 const cases: readonly ContractCase[] = [

@@ -4,7 +4,7 @@ import type { ContractCase, Facet } from '../contract-case.ts'
 import { collect, text } from '../expect.ts'
 
 const FIVE_MINUTES = 5 * 60 * 1000
-/** Months on both sides of a clock change, a leap day, before 1970 none. */
+/** Dates on both sides of a clock change and a leap day; none before 1970. */
 const MOMENTS = [
   '2024-01-02T03:04:05.678Z',
   '2024-03-31T01:30:00.001Z',

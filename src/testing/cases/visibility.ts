@@ -52,7 +52,7 @@ const cases: readonly ContractCase[] = [
         const seen: [string, number][] = []
         const client = await context.client()
         while (writing) {
-          // A store in memory answers without leaving the event loop's turn: let timers run, too.
+          // A memory store answers without yielding to the event loop, so give timers a chance to run.
           await nextTurn()
           const { info, body } = await client.get('k')
           const got = await drain(body).catch(() => undefined)
@@ -68,7 +68,7 @@ const cases: readonly ContractCase[] = [
         return seen
       }
       const readers = [reader(), reader(), reader()].map(background)
-      // Real time between the rounds, or the readers never get in between.
+      // Real time between the rounds, so that readers get their turn.
       for (let i = 1; i <= 30; i++) {
         await write(i)
         await new Promise((resolve) => setTimeout(resolve, 1))

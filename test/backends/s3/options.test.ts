@@ -83,7 +83,7 @@ describe('options of an S3 store', () => {
     ['s3://b?endpoint=ftp://x', /http/],
     ['s3://b?endpoint=https://storage.googleapis.com', /Google/],
     ['s3://b?consistency=maybe', /consistency/],
-    ['s3://b?forcePathStyle=maybe', /true nor false/],
+    ['s3://b?forcePathStyle=maybe', /not a boolean/],
   ])('refuses %s', (url, message) => {
     const error = refusal(url)
     expect(error.code).toBe('InvalidArgument')

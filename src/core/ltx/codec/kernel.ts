@@ -1,6 +1,6 @@
 import { KERNEL_CODE } from './kernel-code.ts'
 
-// The part of the global that is used here: the compiler's libraries for Node do not declare it.
+// The part of the global `WebAssembly` that is used here; the type libraries for Node do not declare it.
 declare const WebAssembly: {
   readonly Module: new (code: Uint8Array) => object
   readonly Instance: new (module: object) => { readonly exports: unknown }
@@ -15,7 +15,10 @@ interface Kernel {
   crc64(from: number, length: number): void
   /** Compresses the first `length` bytes of the input; returns the length of the output. */
   compress(length: number): number
-  /** Decompresses the input behind the first `start` bytes of the output; negative for a malformed block. */
+  /**
+   * Decompresses the input after the first `start` bytes of the output; negative for a malformed
+   * block.
+   */
   decompress(length: number, start: number, limit: number): number
 }
 

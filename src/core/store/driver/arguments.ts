@@ -3,7 +3,7 @@ import type { ByteRange, DeleteOptions, GetOptions, PutOptions } from '../object
 import { StoreError } from '../store-error.ts'
 
 /**
- * Refuses, before any I/O, conditions that make no sense or that the backend cannot keep.
+ * Refuses, before any I/O, conditions that make no sense or that the backend does not support.
  *
  * @throws StoreError `InvalidArgument` for two conditions at once or a bad `createdAt`
  * @throws StoreError `Unsupported` for a condition whose capability is `none`
@@ -19,7 +19,7 @@ export function assertPutOptions(
     throw invalid('put', key, 'ifAbsent and ifMatch exclude each other')
   }
   if (ifAbsent !== undefined && ifAbsent !== true) {
-    throw invalid('put', key, 'ifAbsent is true or absent')
+    throw invalid('put', key, 'ifAbsent must be true or absent')
   }
   assertVersion('put', key, ifMatch)
   if (createdAt !== undefined && !(createdAt instanceof Date && !Number.isNaN(+createdAt))) {
@@ -58,7 +58,7 @@ export function assertGetOptions(key: string, options: GetOptions | undefined): 
 }
 
 /**
- * The bytes that a range means for an object of `size` bytes; without a range, all of it.
+ * The bytes that a range selects from an object of `size` bytes; without a range, all of them.
  *
  * @throws StoreError `InvalidRange` if the range starts at or past the end
  */
@@ -71,7 +71,7 @@ export function resolveRange(
   if (range.start >= size) {
     throw new StoreError(
       'InvalidRange',
-      `The range of ${key} starts at ${range.start}, the object has ${size} bytes.`,
+      `The range of ${key} starts at ${range.start}, but the object has ${size} bytes.`,
       { op: 'get', key },
     )
   }
@@ -89,7 +89,7 @@ function invalid(op: string, key: string, problem: string): StoreError {
 }
 
 function unsupported(op: string, key: string, what: string): StoreError {
-  return new StoreError('Unsupported', `This store does not offer ${what}: ${op} of ${key}.`, {
+  return new StoreError('Unsupported', `This store does not support ${what}: ${op} of ${key}.`, {
     op,
     key,
   })

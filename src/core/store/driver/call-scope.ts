@@ -8,9 +8,9 @@ export interface Call {
 }
 
 /**
- * Ties each call of a store to its caller's signal and to the store's own life, so that every
- * backend treats abort and close alike. `work` gets one signal for both and must settle soon after
- * it aborts; the call then rejects with the caller's own reason, or with `Closed`.
+ * Ties each call of a store to its caller's signal and to the lifetime of the store, so that all
+ * backends treat abort and close alike. `work` gets one signal for both and must settle soon after
+ * it aborts; the call then rejects with the caller's reason, or with `Closed`.
  */
 export class CallScope {
   readonly #closing = new AbortController()
@@ -42,9 +42,9 @@ export class CallScope {
   }
 
   /**
-   * An iterable for one use. Nothing runs and nothing listens before the first `next()`. When the
-   * signal aborts or the store closes between two steps, `open`'s iterator is returned at once, so
-   * that an abandoned loop holds no handle or socket.
+   * A single-use iterable. Nothing runs or listens before the first `next()`. When the signal
+   * aborts or the store closes between two steps, `open`'s iterator is returned at once, so that an
+   * abandoned loop holds no handle or socket.
    */
   iterate<T>(call: Call, open: (signal: AbortSignal) => AsyncIterable<T>): AsyncIterable<T> {
     let used = false
@@ -104,7 +104,7 @@ export class CallScope {
     }
   }
 
-  /** Aborts what is in flight and resolves when all of it has settled. Idempotent. */
+  /** Aborts all calls in flight and resolves when they have settled. Idempotent. */
   async close(): Promise<void> {
     this.#closing.abort()
     const idle = [...this.#idle].map((end) => end().catch(() => {}))
@@ -133,6 +133,6 @@ function usedTwice(call: Call): StoreError {
   return new StoreError('InvalidArgument', `The result of ${what} was iterated twice.`, {
     op: call.op,
     key: call.key,
-    hint: 'It is for a single use: call again for a second pass.',
+    hint: 'It can be used once. Call the method again for a second pass.',
   })
 }

@@ -4,14 +4,14 @@ import { keyError } from '../key.ts'
 import type { DeleteFailure } from '../object-store.ts'
 import { isStoreError } from '../store-error.ts'
 
-/** Keys of one batch: the limit of S3. */
+/** Maximum number of keys in one batch: the limit of S3. */
 export const BATCH_KEYS = 1000
 /** Single deletes in flight at once, for a service without batches. */
 export const SINGLE_DELETES = 16
 
 /**
- * Pulls keys as they are needed and deletes them in batches, each key once per batch. Yields only
- * the failures; an illegal key is one of them and never reaches the driver.
+ * Pulls keys as needed and deletes them in batches, each key once per batch. Yields only the
+ * failures; illegal keys are among them and never reach the driver.
  *
  * @throws the signal's reason; an error of `keys`
  */
@@ -40,7 +40,7 @@ export async function* deleteInBatches(
  * Deletes one by one, several at a time, and returns the failures.
  *
  * @param deleteOne must honour `signal`
- * @throws the signal's reason; what `deleteOne` throws if that is not a `StoreError`
+ * @throws the signal's reason; whatever `deleteOne` throws other than a `StoreError`
  */
 export async function deleteEach(
   keys: readonly string[],

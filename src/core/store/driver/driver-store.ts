@@ -22,7 +22,10 @@ import { BATCH_KEYS, deleteEach, deleteInBatches, SINGLE_DELETES } from './delet
 import { putBody } from './put-body.ts'
 import type { DriverCall, DriverGetResult, DriverListOptions, StoreDriver } from './store-driver.ts'
 
-/** A streamed body that nobody starts to read gives its connection back after this time, in milliseconds. */
+/**
+ * A streamed body that nobody starts to read releases its connection after this time, in
+ * milliseconds.
+ */
 const UNREAD_MS = 10_000
 
 /**
@@ -67,7 +70,7 @@ export class DriverStore implements ObjectStore {
     assertGetOptions(key, options)
     const call = { op: 'get', key } as const
     const { range, ifMatch } = options
-    // Lives as long as the body does, which is longer than the call.
+    // Lives as long as the body, which outlives the call.
     const unread = new AbortController()
     const life = linkSignals(options.signal, this.#scope.signal, unread.signal)
     try {
@@ -115,7 +118,7 @@ export class DriverStore implements ObjectStore {
     options: CallOptions = {},
   ): AsyncIterable<DeleteFailure> {
     const call = { op: 'delete', signal: options.signal } as const
-    // Single deletes are slow: pulling few keys at a time shows the caller that they progress.
+    // Single deletes are slow: pulling a few keys at a time lets the caller see progress.
     const batchKeys = this.#driver.deleteBatch === undefined ? SINGLE_DELETES : BATCH_KEYS
     return this.#scope.iterate(call, (signal) =>
       deleteInBatches(keys, batchKeys, (batch) => this.#deleteBatch(batch, signal), signal),
@@ -225,7 +228,7 @@ function listOptions(
   return { prefix, startAfter, signal }
 }
 
-/** The chunks of a body without empty ones; fewer or more bytes than announced are an error. */
+/** The chunks of a body, without empty ones. Fewer or more bytes than announced are an error. */
 async function* exactly(
   key: string,
   expected: number,

@@ -5,17 +5,17 @@ import type { DriverBody } from './store-driver.ts'
 
 export interface PutBounds {
   readonly key: string
-  /** More bytes than this fail the put. */
+  /** A put of more bytes than this fails. */
   readonly maxObjectBytes: number
   readonly signal: AbortSignal
 }
 
 /**
- * The body of a put as a driver sees it. Each loop over it opens the source again and closes it
- * (`return`) however the loop ends, even while the source is stalled.
+ * The body of a put as a driver sees it. Each loop over it opens the source again, and closes it
+ * (`return`) however the loop ends, even if the source is stalled.
  *
- * @throws StoreError `InvalidArgument` for an impossible size, at once; while it is iterated, if more
- *   or fewer bytes arrive than `size` says, or more than the store takes
+ * @throws StoreError `InvalidArgument` for an impossible size, at once; during iteration, if more
+ *   or fewer bytes arrive than `size` says, or more than the store accepts
  * @throws StoreError `Unknown` with the source's own error as `cause`
  * @throws the signal's reason
  */
@@ -69,7 +69,7 @@ async function* readSource(
   } catch (error) {
     throw failed(error)
   }
-  // Not `try { yield }`: an error of the consumer is not one of the source.
+  // Not `try { yield }`: an error of the consumer is not an error of the source.
   let ended = false
   try {
     while (true) {
@@ -91,5 +91,5 @@ function invalid(key: string, problem: string): StoreError {
 }
 
 function tooLarge(maxObjectBytes: number): string {
-  return `is larger than the ${maxObjectBytes} bytes that the store takes`
+  return `is larger than the ${maxObjectBytes} bytes that the store accepts`
 }

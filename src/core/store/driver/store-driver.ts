@@ -10,7 +10,7 @@ import type {
 } from '../object-store.ts'
 import type { StoreError } from '../store-error.ts'
 
-/** What a call is about: enough to turn a provider's error into a `StoreError`. */
+/** What a call is about: enough to map a provider's error to a `StoreError`. */
 export interface DriverCall {
   readonly op: 'check' | 'put' | 'get' | 'head' | 'list' | 'delete'
   /** Absent for calls that concern no single key. */
@@ -26,12 +26,12 @@ export interface DriverOptions {
 
 export type DriverPutOptions = DriverOptions &
   Precondition & {
-    /** To be kept to the millisecond; see `PutOptions.createdAt` for where. */
+    /** Must be stored to the millisecond; `PutOptions.createdAt` says where. */
     readonly createdAt?: Date | undefined
   }
 
 export interface DriverGetOptions extends DriverOptions {
-  /** `0 <= start < end` holds already; whether the object reaches that far is for the driver to say. */
+  /** Already checked to be `0 <= start < end`; the driver checks that the object is long enough. */
   readonly range?: ByteRange | undefined
   readonly ifMatch?: Version | undefined
 }
@@ -48,9 +48,9 @@ export interface DriverDeleteOptions extends DriverOptions {
 }
 
 /**
- * The bytes of one put. Iterating yields chunks, none of them empty, each valid until the next one
- * is asked for; it throws if the source breaks, ends early or exceeds its declared size or the
- * store's `maxObjectBytes`. Let such an error pass as it is. Each loop starts from the beginning.
+ * The bytes of one put. Iterating yields non-empty chunks, each valid until the next one is
+ * requested. It throws if the source breaks, ends early or exceeds its declared size or the store's
+ * `maxObjectBytes`; let such errors through unchanged. Each loop starts from the beginning.
  */
 export interface DriverBody extends AsyncIterable<Uint8Array> {
   /** Exact length in bytes, or `undefined` if the caller does not know it. */
@@ -60,13 +60,13 @@ export interface DriverBody extends AsyncIterable<Uint8Array> {
 }
 
 export interface DriverGetResult {
-  /** Describes the whole object, even if a range was asked for. */
+  /** Describes the whole object, even if a range was requested. */
   readonly info: ObjectInfo
-  /** The bytes that `body` carries, with `end` clamped to the size of the object. */
+  /** The bytes that `body` contains, with `end` clamped to the size of the object. */
   readonly range: { readonly start: number; readonly end: number }
   /**
-   * Bytes in memory, or a stream of chunks, iterated at most once; the driver gives both away. The signal of
-   * the call stays live until the stream ends: release its connection when that aborts.
+   * Bytes in memory, or a stream of chunks that is iterated at most once. The caller owns both. The
+   * signal of the call stays live until the stream ends; when it aborts, release the connection.
    */
   readonly body: Uint8Array | AsyncIterable<Uint8Array>
 }
@@ -74,11 +74,11 @@ export interface DriverGetResult {
 /**
  * The part of a store that differs between services: requests, and what their errors mean.
  * `DriverStore` turns a driver into an `ObjectStore` and does everything else, so a driver can rely
- * on this: keys and options are legal, conditions are ones that `capabilities` declares, no call
- * arrives after `close`, and `signal` is always there.
+ * on the following: keys and options are legal, conditions are among those that `capabilities`
+ * declares, no call arrives after `close`, and `signal` is always set.
  *
- * A driver makes one attempt per call. Retries, and the question whether a write whose answer was
- * lost took effect, belong to the layer above it.
+ * A driver makes one attempt per call. The layer above it retries, and finds out whether a write
+ * whose response was lost took effect.
  */
 export interface StoreDriver {
   /** Safe to log: scheme, container, prefix, endpoint host. Never a secret. */
@@ -88,7 +88,10 @@ export interface StoreDriver {
   /** Resolves if the container exists and the credentials can read it. */
   check(options: DriverOptions): Promise<void>
 
-  /** Stores all of the body or nothing, judging the condition in the same step that makes the object visible. */
+  /**
+   * Stores all of the body or nothing. The condition is checked in the same step that makes the
+   * object visible.
+   */
   put(key: string, body: DriverBody, options: DriverPutOptions): Promise<PutResult>
 
   /** @throws StoreError `NotFound`, `PreconditionFailed`, `InvalidRange` (see `resolveRange`) */
@@ -97,24 +100,27 @@ export interface StoreDriver {
   /** `undefined` only if the key is missing; a missing container is `ContainerNotFound`. */
   head(key: string, options: DriverOptions): Promise<ObjectInfo | undefined>
 
-  /** Every key under `prefix`, strictly ascending by bytes, page by page as they are asked for. */
+  /** Every key under `prefix`, strictly ascending by bytes. Pages are fetched as needed. */
   list(options: DriverListOptions): AsyncIterable<ObjectInfo>
 
-  /** One level, objects and folders in one order. Default: `list`, folded, which reads everything below. */
+  /**
+   * One level, with objects and folders in one order. Default: folds `list`, which reads everything
+   * below.
+   */
   listDir?(options: DriverListOptions): AsyncIterable<DirEntry>
 
   /** A missing key is a success, unless `ifMatch` is set. */
   delete(key: string, options: DriverDeleteOptions): Promise<void>
 
   /**
-   * Deletes up to 1,000 different keys and returns those that failed. An error that it throws is
+   * Deletes up to 1,000 different keys and returns those that failed. If it throws, the error is
    * reported for every key of the batch. Default: single deletes, 16 at a time.
    */
   deleteBatch?(keys: readonly string[], options: DriverOptions): Promise<readonly DeleteFailure[]>
 
   /**
-   * Turns an error that is not a `StoreError` into one. Called for whatever a method or an iterable
-   * of this driver throws, except after an abort. Default: `Unknown`, with the error as `cause`.
+   * Maps an error to a `StoreError`. Called for everything that a method or an iterable of this
+   * driver throws, except after an abort. Default: `Unknown`, with the error as `cause`.
    */
   mapError?(error: unknown, call: DriverCall): StoreError
 

@@ -3,12 +3,14 @@ import type { ObjectInfo, ObjectStore, Precondition, PutResult } from '../object
 import { isStoreError, type StoreError, type StoreErrorCode } from '../store-error.ts'
 import type { ProbeDenial, ProbeVerb } from './probe-report.ts'
 
-/** A call that came back: with a result, or with an error that says something about the store. */
+/**
+ * A call that was answered: with a result, or with an error that says something about the store.
+ */
 export type Answer<T> =
   | { readonly value: T; readonly error?: undefined }
   | { readonly error: StoreError; readonly value?: undefined }
 
-/** These say nothing about what the store promises, only that it cannot be asked now. */
+/** These say nothing about what the store promises, only that it cannot be reached now. */
 const OUT_OF_REACH: ReadonlySet<StoreErrorCode> = new Set([
   'ContainerNotFound',
   'Unauthenticated',
@@ -16,7 +18,10 @@ const OUT_OF_REACH: ReadonlySet<StoreErrorCode> = new Set([
   'NoSpace',
 ])
 
-/** The body of a probe's put: a name, and every value of a byte, so that nothing on the way can pass for text. */
+/**
+ * The body of a probe's put: a name followed by every byte value, so that nothing in between takes
+ * it for text.
+ */
 export function probeBody(text: string): Uint8Array {
   const name = new TextEncoder().encode(text)
   return Uint8Array.from({ length: name.length + 256 }, (_, at) => name[at] ?? at - name.length)
@@ -64,7 +69,7 @@ export class ProbeCalls {
     })
   }
 
-  /** @throws the signal's reason; a StoreError that says that the store is out of reach; an error that is none */
+  /** @throws the signal's reason; a StoreError if the store is out of reach; any other error */
   async #ask<T>(verb: ProbeVerb, call: () => Promise<T>): Promise<Answer<T>> {
     const start = performance.now()
     try {

@@ -3,11 +3,11 @@ import type { ObjectInfo, PutResult } from '../object-store.ts'
 import { type Answer, probeBody } from './probe-calls.ts'
 import type { ProbeCheck, ProbeCheckName } from './probe-report.ts'
 
-/** What the calls of a probe came back with; `undefined` for one that was not made. */
+/** The answers to the calls of a probe; `undefined` for a call that was not made. */
 export interface ProbeAnswers {
   readonly capabilities: StoreCapabilities
   readonly keys: { readonly main: string; readonly other: string; readonly missing: string }
-  /** The create-only put of `main`, where the backend declares it. */
+  /** The create-only put of `main`, if the backend declares create-only puts. */
   readonly create: Answer<PutResult> | undefined
   /** The put that wrote `first` to `main`: the same, or a plain one. */
   readonly main: Answer<PutResult>
@@ -108,7 +108,7 @@ export function readAfterWrite(answers: ProbeAnswers): ProbeCheck {
   const is = results('read-after-write')
   if (main.value === undefined) return is.untried(because('put', main))
   const { version, size } = stale?.value ?? again?.value ?? main.value
-  // What was refused may still have been stored: that is for the checks of the conditions to say.
+  // A refused put may still have been stored; the checks of the conditions report that.
   const texts = ['first', 'second', 'stale']
   const stored = texts.slice(stale?.value ? 2 : again?.value ? 1 : 0)
   const listed = list.value?.find(({ key }) => key === keys.main)
@@ -116,20 +116,22 @@ export function readAfterWrite(answers: ProbeAnswers): ProbeCheck {
   for (const [verb, answer] of Object.entries({ get, head, list })) {
     if (answer.error?.code === 'PermissionDenied') return is.untried(because(verb, answer))
     const info = seen[verb as keyof typeof seen]
-    // What get does not give back, nobody restores; head and list may only be late.
+    // What get does not return cannot be restored; head and list may merely be late.
     const failed = verb === 'get' ? is.fatal : is.failed
     if (answer.error !== undefined && answer.error.code !== 'NotFound') {
       return failed(`${verb} failed right after the put: ${answer.error.message}`)
     }
     if (info === undefined) return failed(`${verb} does not show an object right after its put.`)
     if (verb === 'get' && !stored.some((text) => holds(get.value, text))) {
-      return failed('get gives other bytes than the put has stored.')
+      return failed('get returns other bytes than the put stored.')
     }
     if (info.version !== version || info.size !== size) {
       return is.failed(`${verb} shows another state than the last put that was accepted.`)
     }
   }
-  return is.ok('get gives the bytes of a put, head and list show it, as soon as it has returned.')
+  return is.ok(
+    'get returns the bytes of a put, and head and list show it, as soon as the put has returned.',
+  )
 }
 
 export function listOrder({ keys, list, other, main }: ProbeAnswers): ProbeCheck {

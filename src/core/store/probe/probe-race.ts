@@ -10,12 +10,12 @@ export interface RaceOptions extends ProbeOptions {
   readonly writers: number
 }
 
-/** What became of create-only puts of one key, sent at once with different bytes. */
+/** The outcome of concurrent create-only puts of one key with different bytes. */
 export interface RaceReport {
   readonly writers: number
-  /** Puts that were accepted: one, or the store does not keep a second writer out. */
+  /** Puts that were accepted. If it is not one, the store does not keep a second writer out. */
   readonly winners: number
-  /** Puts that failed otherwise than with `AlreadyExists`. */
+  /** Puts that failed with anything other than `AlreadyExists`. */
   readonly failed: number
   readonly status: 'ok' | 'failed' | 'skipped' | 'untried'
   readonly sentence: string
@@ -24,11 +24,11 @@ export interface RaceReport {
 const LOST = "two writers of one replica could overwrite each other's history unseen"
 
 /**
- * Tries whether create-only puts keep their promise at the same moment, which no probe with one call
- * after the other can tell: a store may look, find nothing, and then write. One object, removed
- * again. One race that went well proves nothing for ever; one that did not is proof enough.
+ * Tests whether concurrent create-only puts keep their promise. Sequential calls cannot show this:
+ * a store may look, find nothing, and then write. Creates one object and removes it again. A race
+ * that goes well proves little; one that does not is proof enough.
  *
- * @throws the signal's reason; an error that is no StoreError
+ * @throws the signal's reason; any error that is not a StoreError
  */
 export async function raceCreates(store: ObjectStore, options: RaceOptions): Promise<RaceReport> {
   const { writers, signal, prefix = 'walsync-probe' } = options
@@ -87,9 +87,9 @@ async function verdict(
   if (Buffer.compare(bytes, winner) !== 0) {
     return {
       status: 'failed',
-      sentence: `${race} one was accepted, but get gives other bytes than it stored: ${LOST}.`,
+      sentence: `${race} one was accepted, but get returns other bytes than it stored: ${LOST}.`,
     }
   }
   const rest = failed === 0 ? '' : `; ${failed} failed for other reasons (${error?.message})`
-  return { status: 'ok', sentence: `${race} one was accepted, and get gives its bytes${rest}.` }
+  return { status: 'ok', sentence: `${race} one was accepted, and get returns its bytes${rest}.` }
 }

@@ -12,25 +12,31 @@ export type ProbeCheckName =
 export interface ProbeCheck {
   readonly name: ProbeCheckName
   /**
-   * `failed`: the store does otherwise than the interface or its capabilities say. `skipped`: the
-   * backend declares that it cannot. `untried`: a call that the check needs was refused.
+   * `failed`: the store does not do what the interface or its capabilities say. `skipped`: the
+   * backend declares that it cannot do it. `untried`: a call that the check needs was refused.
    */
   readonly status: 'ok' | 'failed' | 'skipped' | 'untried'
-  /** What was seen, and for a failure what is lost by it. */
+  /** What was observed and, for a failure, its consequence. */
   readonly sentence: string
-  /** What is stored there cannot be read back: no replica may rely on it. */
+  /** What is stored cannot be read back, so no replica may rely on this store. */
   readonly fatal?: true
 }
 
-/** What `probeStore` saw. */
+/** What `probeStore` observed. */
 export interface ProbeReport {
-  /** One of each name, always in the same order. */
+  /** One check per name, always in the same order. */
   readonly checks: readonly ProbeCheck[]
-  /** Milliseconds of the fastest call that was answered; a verb that never was is absent. */
+  /**
+   * Milliseconds of the fastest answered call of each verb; absent for a verb without an answered
+   * call.
+   */
   readonly latencyMs: Readonly<Partial<Record<ProbeVerb, number>>>
   /** The verbs that the credentials may not use, with the first refusal of each. */
   readonly denied: readonly ProbeDenial[]
-  /** The store's clock minus the local one, in milliseconds; many stores cut to whole seconds. */
+  /**
+   * The store's clock minus the local one, in milliseconds; many stores round down to whole
+   * seconds.
+   */
   readonly clockSkewMs: number | undefined
   /** Keys of the probe that could not be removed. */
   readonly leftBehind: readonly string[]
@@ -41,7 +47,7 @@ export interface ProbeDenial {
   readonly error: StoreError
 }
 
-/** Why this store must not hold a replica, if that is so. */
+/** The error that says why this store must not hold a replica, if it must not. */
 export function unfitStore({ checks }: ProbeReport, description: string): StoreError | undefined {
   const check = checks.find(({ fatal }) => fatal === true)
   if (check === undefined) return undefined

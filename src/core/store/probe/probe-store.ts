@@ -12,22 +12,26 @@ import {
 import type { ProbeReport } from './probe-report.ts'
 
 export interface ProbeOptions extends CallOptions {
-  /** Folder under which a random one is made and removed. Default `walsync-probe`, which no replica's key is like. */
+  /**
+   * Folder under which a random one is created and removed. Default `walsync-probe`, which cannot
+   * clash with the key of a replica.
+   */
   readonly prefix?: string | undefined
 }
 
-/** Bound of the clean-up after a failed or aborted probe. */
+/** Time limit for cleaning up after a failed or aborted probe, in milliseconds. */
 const CLEAN_UP_MS = 5000
 
 /**
- * Tries on the real container what the store declares, because "S3-compatible" says nothing about
- * it: create-only and compare-and-swap puts, reads after a write, the order of a listing, deletes.
- * Eleven calls, three tiny objects, removed again in any case.
+ * Tests on the real container what the store declares, because "S3-compatible" guarantees none of
+ * it: create-only and compare-and-swap puts, reads after a write, the order of listings, deletes.
+ * Makes eleven calls and creates three tiny objects, which are always removed again.
  *
- * A permission that is missing is part of the report. The capabilities are those of `store` itself,
- * so a probe through `RetryingStore` tells what its callers get.
+ * A missing permission is part of the report. The capabilities are those of `store` itself, so a
+ * probe through `RetryingStore` shows what its callers get.
  *
- * @throws StoreError if the store is out of reach, the container is missing or the credentials are refused
+ * @throws StoreError if the store is out of reach, the container is missing or the credentials are
+ *   refused
  * @throws the signal's reason
  */
 export async function probeStore(
@@ -35,7 +39,7 @@ export async function probeStore(
   { signal, prefix = 'walsync-probe' }: ProbeOptions = {},
 ): Promise<ProbeReport> {
   const folder = `${prefix}/${randomUUID()}`
-  // Written in this order; "B" sorts before "a", unless the store orders by time or by alphabet.
+  // Written in this order. "B" sorts before "a" unless the store orders by time or alphabetically.
   const keys = { main: `${folder}/a`, other: `${folder}/B`, missing: `${folder}/missing` }
   const calls = new ProbeCalls(store, signal)
   let answers: ProbeAnswers
@@ -86,7 +90,7 @@ async function ask(
   return { capabilities, keys, ...puts, get, head, list, deleted, left, startedAt, endedAt }
 }
 
-/** A store may refuse the condition and still take plain puts; the other checks need an object. */
+/** The put that the other checks need: a plain one if the store refused the condition. */
 async function mainPut(
   calls: ProbeCalls,
   key: string,
@@ -96,7 +100,7 @@ async function mainPut(
   return create !== undefined && final ? create : await calls.put(key, 'first', {})
 }
 
-/** What is still there after the delete; where that cannot be listed, all that was stored. */
+/** What is still there after the delete, or everything that was stored if that cannot be listed. */
 function leftBehind({ keys, main, other, absent, deleted, left }: ProbeAnswers): string[] {
   if (left.value !== undefined) return left.value.map(({ key }) => key)
   if (deleted.error === undefined) return []
@@ -108,19 +112,22 @@ function leftBehind({ keys, main, other, absent, deleted, left }: ProbeAnswers):
   return puts.flatMap(([key, put]) => (put?.value === undefined ? [] : [key]))
 }
 
-/** Against the middle of the time in which the store can have written. */
+/** Compared with the middle of the interval in which the store can have written. */
 function clockSkew({ get, head, main, startedAt, endedAt }: ProbeAnswers): number | undefined {
   const seen = get.value?.info ?? head.value
   if (seen === undefined || main.value === undefined) return undefined
   return Math.round(seen.lastModified.getTime() - (startedAt + endedAt) / 2)
 }
 
-/** Under a signal of its own: the caller's may be what ended the probe. The first error is the one to tell. */
+/**
+ * Uses a signal of its own, because the caller's may be what ended the probe. Errors are ignored:
+ * the first error is the one to report.
+ */
 export async function removeQuietly(store: ObjectStore, keys: readonly string[]): Promise<void> {
   const signal = AbortSignal.timeout(CLEAN_UP_MS)
   try {
     for await (const _failure of store.deleteMany(keys, { signal }));
   } catch {
-    // The caller is about to be told why the probe itself ended.
+    // The caller is about to learn why the probe itself ended.
   }
 }

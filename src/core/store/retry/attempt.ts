@@ -3,14 +3,18 @@ import { linkSignals } from '../../async/signals.ts'
 import type { PutBody } from '../object-store.ts'
 import { StoreError } from '../store-error.ts'
 
-/** How long an attempt may take to clean up after an abort before it is left alone. */
+/**
+ * How long an attempt may take to clean up after an abort before it is abandoned, in milliseconds.
+ */
 const GRACE_MS = 1000
-/** Slowest upload that is not called stalled, for bodies whose progress cannot be seen. */
+/**
+ * The slowest upload that does not count as stalled, for bodies whose progress cannot be observed.
+ */
 const BYTES_PER_MS = 64
 
 /**
- * One try of a call: a signal that aborts with the caller's, or with a `Timeout` error once the
- * store has made no progress for a while. The clock stands still while the caller is waited for.
+ * One attempt of a call: a signal that aborts with the caller's, or with a `Timeout` error once the
+ * store has made no progress for a while. Time spent waiting for the caller does not count.
  */
 export class Attempt {
   readonly signal: AbortSignal
@@ -35,7 +39,7 @@ export class Attempt {
       })
   }
 
-  /** Awaits one step of the store. An abort waits for its cleaning up, but not for ever. */
+  /** Awaits one step of the store. After an abort, waits for its cleanup, but not forever. */
   async wait<T>(work: () => Promise<T>, extraMs = 0): Promise<T> {
     this.signal.throwIfAborted()
     const given = Promise.withResolvers<never>()
@@ -56,7 +60,7 @@ export class Attempt {
     }
   }
 
-  /** A body whose reading counts as progress, and whose own waiting does not count as the store's. */
+  /** The body, with reads counted as progress, and its own delays not counted against the store. */
   watch(body: PutBody): PutBody {
     if (body instanceof Uint8Array) return body
     return { size: body.size, open: () => this.watchItems(body.open()) }
@@ -77,7 +81,7 @@ export class Attempt {
     }
   }
 
-  /** What the store sends, each step timed by itself. */
+  /** The items that the store sends, each step timed separately. */
   async *timeItems<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
     const source = items[Symbol.asyncIterator]()
     try {
@@ -91,7 +95,7 @@ export class Attempt {
     }
   }
 
-  /** Removes the listeners. The signal does not abort any more. */
+  /** Removes the listeners. The signal no longer aborts. */
   end(): void {
     this.#stop()
     this.#release()

@@ -2,8 +2,8 @@ import { pull } from '../../async/pull.ts'
 import type { PutBody } from '../object-store.ts'
 
 /**
- * Does the stored object hold exactly the bytes of this put? Both sides are streamed, so size does
- * not matter. An error of either fails this.
+ * Does the stored object hold exactly the bytes of this put? Both sides are streamed, so their size
+ * does not matter. Rejects with an error of either.
  */
 export async function holdsBody(
   stored: AsyncIterable<Uint8Array>,
@@ -28,7 +28,10 @@ export async function holdsBody(
   }
 }
 
-/** Two streams cut differently, made comparable. */
+/**
+ * Reads a stream in pieces of the length asked for, so that differently chunked streams can be
+ * compared.
+ */
 class Chunks {
   readonly #source: AsyncGenerator<Uint8Array>
   #left: Uint8Array = new Uint8Array()

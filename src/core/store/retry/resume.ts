@@ -3,17 +3,17 @@ import { copyError, isStoreError, StoreError } from '../store-error.ts'
 import type { Attempt } from './attempt.ts'
 import type { RetryBudget } from './retry-policy.ts'
 
-/** One get that has been answered, and the attempt that its body still belongs to. */
+/** A get that has been answered, and the attempt that its body still belongs to. */
 export interface OpenGet {
   readonly result: GetResult
   readonly attempt: Attempt
 }
 
 /**
- * The bytes of a get across broken connections: goes on where the last one broke, and only on the
+ * The bytes of a get across broken connections: continues where the last one broke, and only on the
  * same version, so that two versions are never spliced.
  *
- * @param reopen asks for the rest, from an offset to the end of the first answer's range
+ * @param reopen requests the rest, from an offset to the end of the first response's range
  * @throws StoreError `Unavailable` if the object was replaced or deleted meanwhile
  */
 export async function* resumeBody(
@@ -43,11 +43,11 @@ export async function* resumeBody(
     } catch (error) {
       failure = error
     } finally {
-      // Best effort: the body has failed, ended or been left.
+      // Best effort: the body has failed, ended or been abandoned.
       await Promise.resolve(chunks.return?.()).catch(() => {})
       attempt.end()
     }
-    // Nothing is left to ask for, but the failure may say that what came was damaged.
+    // Nothing is left to request, but the failure may mean that what arrived is damaged.
     if (at >= range.end) throw failure
     await budget.pause(resumable(failure), signal)
     open = await reopen(at)
@@ -63,7 +63,7 @@ export function replaced(key: string, cause?: unknown): StoreError {
   return new StoreError('Unavailable', message, { op: 'get', key, cause })
 }
 
-/** Damaged or short bytes are worth another try: the rest is asked for again. */
+/** Damaged or missing bytes are worth another attempt: the rest is requested again. */
 function resumable(error: unknown): unknown {
   if (!isStoreError(error) || error.code !== 'Corrupted') return error
   return copyError(error, { retryable: true })
@@ -78,12 +78,12 @@ function wrongLength(key: string, what: 'more' | 'fewer'): StoreError {
 
 export interface ResumableList<T> {
   readonly open: (options: ListOptions) => AsyncIterable<T>
-  /** Where to go on after this entry: every key that it stands for sorts at or before. */
+  /** Where to continue after this entry: no key that it covers sorts later. */
   readonly position: (entry: T) => string
   readonly newAttempt: () => Attempt
 }
 
-/** A listing across failed pages: goes on after the last entry that came out. */
+/** A listing across failed pages: continues after the last entry that was yielded. */
 export async function* resumeList<T>(
   list: ResumableList<T>,
   options: ListOptions,

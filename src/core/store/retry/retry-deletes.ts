@@ -4,7 +4,7 @@ import { isStoreError, type StoreError } from '../store-error.ts'
 import { Attempt } from './attempt.ts'
 import { RetryBudget, type RetryPolicy } from './retry-policy.ts'
 
-/** Keys held back for a repetition: the largest batch of any provider (S3). */
+/** Keys kept for a repetition: the largest batch of any provider (S3). */
 const BATCH = 1000
 
 /** Deletes in batches and repeats those keys of a batch that may succeed later. A delete is idempotent, so nothing is read back. */
@@ -51,7 +51,10 @@ async function deleteBatch(
   return final
 }
 
-/** An error of the whole batch is one of each key in it: which of them are gone is not known. */
+/**
+ * An error of the whole batch is reported for each of its keys, because it is unknown which of them
+ * are gone.
+ */
 async function tryBatch(
   inner: ObjectStore,
   keys: readonly string[],

@@ -2,15 +2,20 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { copyError, isStoreError, StoreError } from '../store-error.ts'
 
 export interface RetryOptions {
-  /** Tries in all, the first included. Default 8. */
+  /** Maximum number of attempts, including the first. Default 8. */
   readonly attempts?: number | undefined
-  /** Milliseconds from the first try after which no new one starts. Default 60,000. */
+  /** Milliseconds since the first attempt after which no new one starts. Default 60,000. */
   readonly totalMs?: number | undefined
-  /** Milliseconds without any progress after which one try counts as failed (`Timeout`). Default 30,000. */
+  /**
+   * Milliseconds without progress after which an attempt counts as failed (`Timeout`). Default
+   * 30,000.
+   */
   readonly attemptTimeoutMs?: number | undefined
-  /** Upper bound of the first pause in milliseconds; doubles with each further one. Default 100. */
+  /**
+   * Upper bound of the first pause in milliseconds; doubles with each further pause. Default 100.
+   */
   readonly baseDelayMs?: number | undefined
-  /** Upper bound of any pause in milliseconds, a longer Retry-After aside. Default 10,000. */
+  /** Upper bound of any pause in milliseconds, except for a longer Retry-After. Default 10,000. */
   readonly maxDelayMs?: number | undefined
   /** Default: `setTimeout` of `node:timers/promises`. Must reject when the signal aborts. */
   readonly sleep?: ((ms: number, signal: AbortSignal) => Promise<unknown>) | undefined
@@ -44,7 +49,10 @@ export class RetryPolicy {
   }
 }
 
-/** What one call may still spend. There is none for the store as a whole: a long outage must not make the next call fail fast. */
+/**
+ * What one call may still spend on retries. There is no budget for the store as a whole: after a
+ * long outage, the next call must not fail fast.
+ */
 export class RetryBudget {
   readonly #policy: RetryPolicy
   #failures = 0
@@ -56,12 +64,12 @@ export class RetryBudget {
     this.#start = policy.now()
   }
 
-  /** Did an earlier try possibly take effect? */
+  /** May an earlier attempt have taken effect? */
   get outcomeUnknown(): boolean {
     return this.#unknown
   }
 
-  /** For long calls: bytes or entries arrived, so the next failure is a new one. */
+  /** For long calls: bytes or entries have arrived, so the next failure counts as the first. */
   progress(): void {
     if (this.#failures === 0) return
     this.#failures = 0
@@ -69,10 +77,10 @@ export class RetryBudget {
   }
 
   /**
-   * Waits for the next try: full jitter, so that many clients do not come back at once, and never
-   * less than the store asked for.
+   * Waits before the next attempt: with full jitter, so that many clients do not return at once,
+   * and never less than the store asked for.
    *
-   * @throws the error itself, or one that says how much was tried, if it is final
+   * @throws if it is final: the error itself, or one that also says how often it was tried
    * @throws the signal's reason during the pause
    */
   async pause(error: unknown, signal: AbortSignal): Promise<void> {
@@ -91,7 +99,7 @@ export class RetryBudget {
     signal.throwIfAborted()
   }
 
-  /** The error as it is to be thrown: what an earlier try may have done belongs in it. */
+  /** The error to throw, including what an earlier attempt may have done. */
   final(error: StoreError): StoreError {
     if (!this.#unknown || error.outcome === 'unknown') return error
     return copyError(error, { outcome: 'unknown' })

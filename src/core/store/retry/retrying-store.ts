@@ -24,14 +24,15 @@ import { retryDeletes } from './retry-deletes.ts'
 import { RetryBudget, type RetryOptions, RetryPolicy } from './retry-policy.ts'
 
 /**
- * The one layer that repeats calls, for every backend. It retries what is `retryable`, resumes
- * broken bodies and listings, and times out what stalls.
+ * The one layer that repeats calls, for all backends. It retries `retryable` errors, resumes broken
+ * bodies and listings, and times out stalled calls.
  *
- * A conditional write is not idempotent: if its answer was lost, repeating it fails against its own
- * effect. Such a failure is decided here, by reading back and comparing all bytes. Bytes rather than
- * a write id in the metadata: this needs nothing of a backend, and it proves that what is stored is
- * right. The price is that equal bytes of another writer count as ours, so whatever must tell two
- * writers apart has to contain something unique to each (docs/decisions/0016-lost-answers.md).
+ * A conditional write is not idempotent: if its response was lost, the repeated write fails because
+ * of the first one's effect. Such a failure is resolved here, by reading the object back and
+ * comparing all bytes. Comparing bytes rather than a write id in the metadata needs nothing from
+ * the backend, and it proves that what is stored is right. The price is that equal bytes from
+ * another writer count as ours, so whatever must distinguish two writers has to contain something
+ * unique to each (docs/decisions/0016-lost-answers.md).
  */
 export class RetryingStore implements ObjectStore {
   readonly #inner: ObjectStore
@@ -78,7 +79,7 @@ export class RetryingStore implements ObjectStore {
 
   async get(key: string, options?: GetOptions): Promise<GetResult> {
     const call = { op: 'get', key, signal: options?.signal }
-    // Lives as long as the body does, which is longer than the call.
+    // Lives as long as the body, which outlives the call.
     const life = linkSignals(options?.signal, this.#scope.signal)
     let first: OpenGet
     try {
@@ -122,7 +123,7 @@ export class RetryingStore implements ObjectStore {
 
   listDir(options: ListOptions = {}): AsyncIterable<DirEntry> {
     const open = (inner: ListOptions) => this.#inner.listDir(inner)
-    // "~" sorts after every character of a key: all that a prefix stands for is behind it.
+    // "~" sorts after every character of a key, so it comes after everything under the prefix.
     return this.#list(options, open, (entry) =>
       entry.kind === 'object' ? entry.object.key : `${entry.prefix}~`,
     )
@@ -199,7 +200,10 @@ export class RetryingStore implements ObjectStore {
     })
   }
 
-  /** A look before a source, which may be large, is uploaded again: its first upload may have arrived. */
+  /**
+   * Checks whether an earlier attempt has arrived, before a source, which may be large, is uploaded
+   * again.
+   */
   async #findOwn(key: string, body: PutSource, attempt: Attempt): Promise<PutResult | undefined> {
     const { signal } = attempt
     const info = await attempt.wait(() => this.#inner.head(key, { signal }))
@@ -258,6 +262,6 @@ function lostCondition(error: unknown): error is StoreError {
 }
 
 function undecided(key: string, cause: unknown): StoreError {
-  const message = `It is not known whether the put of ${key} took effect: its answer was lost.`
+  const message = `It is unknown whether the put of ${key} took effect: the response was lost.`
   return new StoreError('Unavailable', message, { op: 'put', key, cause, outcome: 'unknown' })
 }

@@ -48,7 +48,7 @@ describe('raceCreates', () => {
       return result
     })
     expect(report).toMatchObject({ status: 'failed', winners: 1, failed: 0 })
-    expect(report.sentence).toMatch(/get gives other bytes/)
+    expect(report.sentence).toMatch(/get returns other bytes/)
   })
 
   it('finds that no writer wins', async () => {
