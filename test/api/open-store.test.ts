@@ -26,7 +26,7 @@ describe('openStore', () => {
     await expect(opened.store.check()).rejects.toMatchObject({ code: 'ContainerNotFound' })
   })
 
-  it('takes the layout from the URL where it asks for one', async () => {
+  it('takes the layout from the URL if the URL names one', async () => {
     const env = { AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b', AWS_REGION: 'eu-west-1' }
     await using plain = await openStore('s3://bucket/prefix', { env })
     expect(plain).toMatchObject({ layout: 'hex', backend: 's3' })

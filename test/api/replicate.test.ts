@@ -79,7 +79,7 @@ describe('replicate', () => {
     expect(replica!.status()).toMatchObject({ state: 'running', restarts: 0, txid: second.txid })
   })
 
-  it('keeps the replica where restore finds it by the bucket and the name', async () => {
+  it('stores the replica where restore finds it by bucket and name', async () => {
     const { sync } = await start().then((one) => ({ sync: () => one.sync() }))
     insert()
     await sync()
@@ -140,7 +140,7 @@ console.log(replica.status().pid)`,
     await until(() => !isRunning(Number(output)))
   })
 
-  it('stop uploads what was committed last and ends the process; later calls are refused', async () => {
+  it('stop uploads the last commits and ends the process; later calls are refused', async () => {
     const one = await start({ syncInterval: '1h' })
     const { pid } = one.status()
     const events = one.events()
@@ -232,7 +232,7 @@ console.log(replica.status().pid)`,
 })
 
 describe('restoreIfMissing', () => {
-  it('says that nothing is there, restores, and leaves a file that is there alone', async () => {
+  it('reports a missing replica, restores an existing one, and leaves an existing file alone', async () => {
     const other = join(folder, 'other.db')
     expect(await restoreIfMissing(other, url)).toBe('no-replica')
     const one = await start()

@@ -75,7 +75,7 @@ describe('others must not be able to put code there', () => {
     expect(made).toEqual(['.cache', '.cache/walsync'].slice(0, modes.length - 1))
   })
 
-  it('a home such as /tmp, where nobody can replace what is not theirs, is used', async () => {
+  it('a home such as /tmp, where nobody can replace the files of others, is used', async () => {
     const HOME = homeWith('sticky', [0o1777])
     expect(await version({ HOME })).toMatchObject(works)
     expect(readdirSync(join(HOME, '.cache/walsync'))).toHaveLength(1)

@@ -93,7 +93,7 @@ describe('openStore', () => {
     })
   })
 
-  it('makes a missing folder for a writer only, and never one with create=0', async () => {
+  it('creates a missing folder only for a writer, and never with create=0', async () => {
     const openStore = compose().get(TOKENS.OpenStore)
     const check = async (url: string, create: boolean) =>
       (await openStore(url, { signal, create })).store.check()

@@ -34,7 +34,7 @@ databases:
 const config = (...words: string[]) => runCli(['config', ...words], { cwd })
 
 describe('walsync config check', () => {
-  it('prints what would be replicated now, under which names and where to, and asks no store', async () => {
+  it('prints what would be replicated, under which names and where to, without contacting a store', async () => {
     const { code, stdout, stderr } = await config('check')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const replica = `file://${encodeURI(join(cwd, 'replica'))}/later`
@@ -170,7 +170,7 @@ interface Schema {
   readonly items?: Schema
 }
 
-describe('walsync config check, of what watch would refuse', () => {
+describe('walsync config check, for what watch would refuse', () => {
   const check = async (text: string, env: Record<string, string> = {}, ...words: string[]) => {
     const file = join(cwd, 'data', `case-${Math.random()}.yml`)
     writeFileSync(file, `${text}\n`)

@@ -51,7 +51,7 @@ async function names(yaml: string): Promise<[string, string][]> {
 }
 
 describe('globs and folders', () => {
-  it('name each file by its path below what is fixed, without the extension', async () => {
+  it('name each file by its path below the fixed part, without the extension', async () => {
     touch('tenants/acme/app.db', 'tenants/bolt/app.db', 'tenants/readme.txt', 'tenants/x/y/app.db')
     expect(await names('bucket: ./r\ndatabases: [{glob: "tenants/*/app.db"}]')).toEqual([
       ['acme/app', 'tenants/acme/app.db'],
@@ -169,7 +169,7 @@ databases:
     ])
   })
 
-  it('one that is replicated already keeps its replica, and so does one that is named by its path', async () => {
+  it('one that is already replicated keeps its replica, and so does one given by its path', async () => {
     touch('d/a.db', 'd/a.sqlite')
     const both = await resolved('bucket: ./r\ndatabases: [{folder: d}]', (path) =>
       path.endsWith('a.sqlite'),

@@ -29,7 +29,7 @@ function problems(text: string, env: Record<string, string> = {}): string[] {
 }
 
 describe('a configuration file', () => {
-  it('gives what it says, with paths from its own folder', () => {
+  it('is read, with paths relative to its own folder', () => {
     const config = parse(`
 bucket: ./replica
 plugins: [./my-store.js, my-store]
@@ -75,7 +75,7 @@ databases:
     expect(parse(text).databases).toHaveLength(1)
   })
 
-  it('has the settings of flags under their names, and reads their values alike', () => {
+  it('has the settings under the names of the flags, and parses their values in the same way', () => {
     const { settings } = parse(`
 sync-interval: 250ms
 poll-interval: 2
@@ -131,7 +131,7 @@ spool-dir: spool
     })
   })
 
-  it('adds what a database says to the top level, key by key; retention: none is a word of its own', () => {
+  it('merges the settings of a database into the top level, key by key; retention: none is a value of its own', () => {
     const { settings, databases } = parse(`
 snapshot: {interval: 12h}
 retention: none
@@ -151,7 +151,7 @@ databases:
     expect(of(2).singleWriter).toBe('none')
   })
 
-  it('takes anchors and merges, also of a database that has them from another', () => {
+  it('accepts anchors and merge keys, including a database that merges from another', () => {
     const { databases } = parse(`
 databases:
   - &first
@@ -422,7 +422,7 @@ describe('which file is read', () => {
       (error: unknown) => (error instanceof UsageError ? error.message : error),
     )
 
-  it('one that is named, else walsync.yml, walsync.yaml, walsync.json in the working folder', async () => {
+  it('is the given one, else walsync.yml, walsync.yaml or walsync.json in the working folder', async () => {
     expect(await load()).toBeUndefined()
     writeFileSync(join(cwd, 'walsync.json'), '{"bucket": "json"}')
     expect((await load())?.bucket).toBe('json')
@@ -433,7 +433,7 @@ describe('which file is read', () => {
     expect(await load(undefined, false)).toBeUndefined()
   })
 
-  it('is refused if it is missing, a folder, too long, or no UTF-8 text', async () => {
+  it('is refused if it is missing, a folder, too long, or not UTF-8 text', async () => {
     mkdirSync(join(cwd, 'folder'))
     writeFileSync(join(cwd, 'long.yml'), `#${'x'.repeat(1_000_000)}`)
     writeFileSync(join(cwd, 'utf16.yml'), Buffer.from('\uFEFFbucket: x', 'utf16le'))

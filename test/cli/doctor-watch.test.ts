@@ -101,7 +101,9 @@ describe('the probe of a starting watch', () => {
     const { code, stderr, stdout } = await start('garbling', ...words).ended
     expect(code).toBe(4)
     const [error, hint] = stderr.split('\n').slice(-3)
-    expect(error).toMatch(/^error: file:.* does not return what was stored in it: get returns other/)
+    expect(error).toMatch(
+      /^error: file:.* does not return what was stored in it: get returns other/,
+    )
     expect(hint).toMatch(/^ {2}try: A replica there could not be restored/)
     expect(stdout).toContain('"event":"store-probed"')
     expect(stderr).not.toContain('"msg":"watching"')

@@ -31,7 +31,7 @@ async function examine(what: string, ...words: string[]) {
 }
 
 describe('doctor of a sound folder', () => {
-  it('fits on one screen, says that the store is suitable, ends with 0 and leaves nothing', async () => {
+  it('fits on one screen, says that the store is suitable, exits with 0 and leaves nothing behind', async () => {
     mkdirSync(join(cwd, 'sound'))
     const { code, stdout, stderr } = await runCli(['doctor', '-b', './sound'], { cwd })
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -74,7 +74,7 @@ describe('doctor of a sound folder', () => {
 })
 
 describe('doctor of a store that is not suitable', () => {
-  it('a folder that does not exist: 4, not made, nothing else tried', async () => {
+  it('exits with 4 for a folder that does not exist, without creating it or trying anything else', async () => {
     const { code, stdout } = await runCli(['doctor', '-b', './none'], { cwd })
     expect(code).toBe(4)
     expect(stdout).toMatch(/^failed +credentials +.*none/m)
@@ -83,7 +83,7 @@ describe('doctor of a store that is not suitable', () => {
     expect(existsSync(join(cwd, 'none'))).toBe(false)
   })
 
-  it('one that ignores create-only puts: 4, and says what is lost', async () => {
+  it('exits with 4 for one that ignores create-only puts, and names the consequence', async () => {
     const { code, by } = await examine('liar')
     expect(code).toBe(4)
     expect(by['create-only']).toMatchObject({
@@ -102,7 +102,7 @@ describe('doctor of a store that is not suitable', () => {
     expect(by[name]).toMatchObject({ status: 'failed', text: expect.stringMatching(text) })
   })
 
-  it('one that may not be written: 4, the verb by name', async () => {
+  it('exits with 4 for one that cannot be written, and names the verb', async () => {
     const { code, by } = await examine('no-put')
     expect(code).toBe(4)
     expect(by.permissions).toMatchObject({
@@ -153,14 +153,14 @@ describe('doctor --race', () => {
     expect(examination.race!.winners).toBeGreaterThan(1)
   })
 
-  it('has one winner in a sound folder, says so, and leaves nothing', async () => {
+  it('has one winner in a sound folder, says so, and leaves nothing behind', async () => {
     const { code, stdout } = await runCli(['doctor', '-b', './sound', '--race', '16'], { cwd })
     expect(code).toBe(0)
     expect(stdout).toMatch(/^ok +race +Of 16 .* one was accepted, and get returns its bytes\.$/m)
     expect(readdirSync(join(cwd, 'sound')).filter((name) => name !== '.walsync-tmp')).toEqual([])
   })
 
-  it('is skipped where the backend declares no create-only puts, and takes no nonsense', async () => {
+  it('is skipped if the backend declares no create-only puts, and refuses bad values', async () => {
     const { code, by } = await examine('frank', '--race', '4')
     expect(code).toBe(0)
     expect(by.race?.status).toBe('skipped')

@@ -99,7 +99,7 @@ describe('a drill report', () => {
     expect(junit).not.toMatch(/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/)
   })
 
-  it('says what ended it early, and does not pass then', () => {
+  it('says what ended it early, and then does not pass', () => {
     const report = reportOf([replica('a')], new Error('the network is away'))
     expect(report.passed).toBe(false)
     expect(report.error).toMatchObject({ message: expect.stringContaining('the network is away') })

@@ -44,21 +44,18 @@ const VALUES: Readonly<Record<string, string>> = {
 }
 
 describe('a setting from the environment', () => {
-  it.each(COMMANDS)(
-    'is read by %s for each of its settings, under one rule of names',
-    (command) => {
-      const names = [...settingsOf('all'), ...settingsOf(command)].map(([name]) => name)
-      const env = Object.fromEntries(
-        SETTING_ROWS.map(([name]) => [variableOf(name), VALUES[name] ?? '7']),
-      )
-      const found = settingsFromEnvironment(command, env, new Set())
-      expect([...found.keys()]).toEqual(names)
-      for (const name of names) {
-        const asFlag = flagOf(name).replace(/^--(?:no-)?/, '')
-        expect(variableOf(name)).toBe(`WALSYNC_${asFlag.replaceAll('-', '_').toUpperCase()}`)
-      }
-    },
-  )
+  it.each(COMMANDS)('is read by %s for each of its settings, under one naming rule', (command) => {
+    const names = [...settingsOf('all'), ...settingsOf(command)].map(([name]) => name)
+    const env = Object.fromEntries(
+      SETTING_ROWS.map(([name]) => [variableOf(name), VALUES[name] ?? '7']),
+    )
+    const found = settingsFromEnvironment(command, env, new Set())
+    expect([...found.keys()]).toEqual(names)
+    for (const name of names) {
+      const asFlag = flagOf(name).replace(/^--(?:no-)?/, '')
+      expect(variableOf(name)).toBe(`WALSYNC_${asFlag.replaceAll('-', '_').toUpperCase()}`)
+    }
+  })
 
   it('overrides the file and every entry of it, and is overridden by a flag', () => {
     const text = `
@@ -118,7 +115,7 @@ databases:
 })
 
 describe('misspeltVariables', () => {
-  it('names what was probably meant, and leaves the variables of others alone', () => {
+  it('suggests what was probably meant, and ignores the variables of other programs', () => {
     expect(
       misspeltVariables({
         WALSYNC_SYNC_INTERVALL: '1s',

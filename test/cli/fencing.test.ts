@@ -78,7 +78,7 @@ describe('two watchers of copies of one database', () => {
     expect(rowsOf(join(cwd, 'back.db'))).toEqual(rowsOf(join(cwd, copy)))
   })
 
-  it('also if the older one has to end before it has written: 75 instead of a timed-out sync', async () => {
+  it('end the older one with 75, not a timed-out sync, even if it stops before it has written', async () => {
     const older = await watching('app.db', '--sync-interval', '1h')
     addRows(db, 1)
     await older.line((line) => line.includes('"event":"synced"'))
@@ -90,7 +90,7 @@ describe('two watchers of copies of one database', () => {
     expect({ code, stderr }).toEqual({ code: 75, stderr: expect.stringMatching(/taken over/) })
   })
 
-  it('one of many databases: the others go on, and the end is 75', async () => {
+  it('fence one of many databases: the others continue, and the exit code is 75', async () => {
     const other = sampleDatabase(join(cwd, 'other.db'), 1)
     const older = await watching('app.db', 'other.db')
     await older.line((line) => line.includes('"database":"other"'))
@@ -150,7 +150,7 @@ describe('--single-writer strict and unlock', () => {
     )
   })
 
-  it('unlock of a name that no replica has is 6, and lists those that exist', async () => {
+  it('unlock exits with 6 for an unknown name, and lists those that exist', async () => {
     const first = await watching('app.db', '--no-fencing')
     first.process.kill('SIGTERM')
     await first.ended

@@ -139,7 +139,7 @@ describe('a second watcher of the same file', () => {
     expect(await restored()).toEqual(rows())
   })
 
-  it('takes over from a frozen one after --take-over-after; that one then stands by and keeps its application', async () => {
+  it('takes over from a frozen one after --take-over-after; the frozen one then stands by and keeps its application', async () => {
     const first = watch('first')
     await event(first, 'base')
     await more('first')

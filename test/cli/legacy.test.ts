@@ -56,7 +56,7 @@ describe('a bucket of walsync 0.1', () => {
     },
   )
 
-  it('with a prefix that was put together with the name is found from the URL that was given then', async () => {
+  it('with a prefix concatenated with the name is found by the URL that was used then', async () => {
     const { code, stdout, stderr } = await restore('app', './glued/backups', 'glued.db')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(
@@ -102,7 +102,7 @@ describe('a bucket of walsync 0.1', () => {
     expect(existsSync(join(cwd, 'corrupt.db'))).toBe(false)
   })
 
-  it('is listed as such, also where the prefix was put together with the name', async () => {
+  it('is listed as such, even if the prefix was concatenated with the name', async () => {
     const { stdout } = await run('list', '-b', at('snapshots'))
     const [heading, row, note] = stdout.split('\n')
     expect(heading).toMatch(/^DATABASE .* TXIDS$/)
@@ -126,7 +126,7 @@ describe('a bucket of walsync 0.1', () => {
 })
 
 describe('verify', () => {
-  it('grades a replica of walsync 0.1 by its log, with 0 for complete and 5 else', async () => {
+  it('grades a replica of walsync 0.1 by its log: 0 for complete, otherwise 5', async () => {
     const good = await run('verify', 'app', '-b', './old/plain')
     expect(good).toMatchObject({ code: 0, stderr: '' })
     expect(good.stdout).toMatch(
@@ -165,7 +165,7 @@ describe('a replica of Litestream 0.3', () => {
     })
   })
 
-  it('is not restored: 6, what it is, and what reads it', async () => {
+  it('is not restored, but refused with 6, what it is, and what can read it', async () => {
     expect(await restore('db', './litestream', 'no.db')).toMatchObject({
       code: 6,
       stdout: '',

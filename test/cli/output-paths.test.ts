@@ -50,7 +50,7 @@ describe('the file of a replica in a folder', () => {
     expect(problems(['', 'backups'], false)).toEqual([refused, refused])
   })
 
-  it('is not shared through a link that is in the folder already', () => {
+  it('is not shared through a link that already exists in the folder', () => {
     const folder = mkdtempSync(join(tmpdir(), 'walsync-links-'))
     mkdirSync(join(folder, 'b'))
     symlinkSync('b', join(folder, 'a'))

@@ -120,7 +120,7 @@ describe('a plugin that is loaded', () => {
     ${change}
     return all }`
 
-  it('is blamed for what it throws in open, with the URL', async () => {
+  it('is blamed for errors that its open throws, with the URL', async () => {
     const failure = open('throws-in-open.mjs', "{ throw new TypeError('no such disk') }")
     await expect(failure).rejects.toBeInstanceOf(UsageError)
     await expect(failure).rejects.toThrow(
@@ -176,7 +176,7 @@ describe('a plugin that is loaded', () => {
     })
   })
 
-  it('of version 1 gets the same hint if what it imports is gone', async () => {
+  it('of version 1 gets the same hint if its imports no longer exist', async () => {
     const store = fileURLToPath(new URL('../../src/core/store/index.ts', import.meta.url))
     const walsync = join(cwd, 'node_modules', 'walsync')
     mkdirSync(walsync, { recursive: true })
@@ -208,7 +208,7 @@ describe('resolution', () => {
     expect(await loadPlugins(['esm-only'], cwd)).toHaveLength(1)
   })
 
-  it('takes no file of the current folder for a name, and no module of Node', async () => {
+  it('does not mistake a file of the current folder, or a module of Node, for a package', async () => {
     module('walsync-plugins.js', 'process.exit(98)')
     module('bare-name.js', 'process.exit(97)')
     for (const name of ['bare-name', 'bare-name.js', 'fs', 'node:fs']) {

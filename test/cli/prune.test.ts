@@ -39,7 +39,7 @@ beforeEach(async () => {
 })
 
 describe('prune', () => {
-  it('shows with --dry-run what would go, and deletes nothing', async () => {
+  it('shows with --dry-run what would be deleted, and deletes nothing', async () => {
     const before = await filesOf(replicaIn(root, name))
     const { code, stdout, stderr } = await prune(name, '--min-object-age', '0', '--dry-run')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -51,7 +51,7 @@ describe('prune', () => {
     expect(await filesOf(replicaIn(root, name))).toEqual(before)
   })
 
-  it('deletes what the retention does not ask for, and finds nothing the next time', async () => {
+  it('deletes what retention does not need, and finds nothing more the next time', async () => {
     const { code, stdout } = await prune(name, '--min-object-age', '0')
     expect(code).toBe(0)
     expect(stdout).toMatch(/^app\d+: 3 files, \d+ B deleted\.\n/)
@@ -81,7 +81,7 @@ describe('prune', () => {
     expect(await filesOf(client)).toEqual(['0:3-3', '0:5-5', '1:2-5', '9:1-1'])
   })
 
-  it('counts by rule what stays, and names as JSON what goes', async () => {
+  it('counts by rule what is kept, and lists as JSON what is deleted', async () => {
     const rules = [
       '--keep-daily',
       '3',

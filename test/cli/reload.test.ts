@@ -166,7 +166,7 @@ databases:
 })
 
 describe('a folder', () => {
-  it('has its new databases taken up and its deleted ones ended with all that was committed', async () => {
+  it('picks up new databases, and ends deleted ones after uploading everything that was committed', async () => {
     mkdirSync(join(cwd, 'data'))
     writeFileSync(join(cwd, 'data', 'README'), 'no database')
     const x = database('data/x.db', 10)

@@ -128,7 +128,7 @@ describe('list', () => {
 })
 
 describe('restore', () => {
-  it('brings back the last state, prints what it did, and draws no bar into a pipe', async () => {
+  it('restores the last state, prints what it did, and draws no progress bar into a pipe', async () => {
     const { code, stdout, stderr } = await restore('app', '-o', 'latest.db')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(
@@ -219,7 +219,7 @@ describe('restore', () => {
     expect(readdirSync(cwd)).toEqual(before)
   })
 
-  it('a damaged object: 5, its name in the error, and no file', async () => {
+  it('exits with 5 for a damaged object, names it, and writes no file', async () => {
     const damaged = await damage((bytes) => {
       bytes[bytes.length >> 1]! ^= 0xff
     })

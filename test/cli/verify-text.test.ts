@@ -45,7 +45,7 @@ describe('verify tells', () => {
     expect(told(replica())).toEqual(['', 0])
   })
 
-  it('of foreign objects and orphans, which are no defects', () => {
+  it('of unrelated objects and orphans, which are not defects', () => {
     const [text, code] = told(replica({ foreign: 2, orphans: 1 }))
     expect(code).toBe(0)
     expect(text).toMatch(/1 TXID cannot be restored exactly .*\n.*2 objects of other kinds/)

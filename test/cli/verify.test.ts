@@ -121,7 +121,7 @@ describe('verify', () => {
     expect(stdout).not.toContain('Damaged')
   })
 
-  it('ends with 5 also for what costs nothing, and says that it costs nothing', async () => {
+  it('ends with 5 even for a defect that costs nothing, and says that it costs nothing', async () => {
     const later = new Date(Date.now() + 60_000)
     utimesSync(SECOND, later, later)
     const { code, stdout } = await verify('app')
@@ -163,7 +163,7 @@ describe('verify --restore', () => {
     expect(readdirSync(scratch)).toEqual([])
   })
 
-  it('says why the newest state does not come out, with 5', async () => {
+  it('says why the newest state cannot be restored, with 5', async () => {
     damage(THIRD)
     const { code, stdout } = await run('--restore', '--json')
     expect(code).toBe(5)
@@ -179,7 +179,7 @@ describe('verify as a drill', () => {
   const read = (file: string) => readFileSync(join(cwd, file), 'utf8')
   const ROWS = 'SELECT count(*) = 240 FROM t'
 
-  it('passes what is true of the restored copy, and says how long it took and how old the state is', async () => {
+  it('passes assertions that hold in the restored copy, and says how long it took and how old the state is', async () => {
     const { code, stdout, stderr } = await verify('app', '--assert', ROWS, '--max-age', '1h')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout.split('\n').slice(2)).toEqual([
@@ -191,7 +191,7 @@ describe('verify as a drill', () => {
     ])
   })
 
-  it('fails with 5 for what is not true, and for a state that is too old, and writes each report', async () => {
+  it('fails with 5 for an assertion that does not hold, and for a state that is too old, and writes each report', async () => {
     const wrong = "SELECT count(*) > 500 FROM t WHERE text <> '<b>'"
     const { code, stdout, stderr } = await verify(
       ...['app', '--assert', ROWS, '--assert', wrong, '--assert', 'SELECT * FROM nope'],

@@ -350,7 +350,7 @@ describe('a database of a configuration file', () => {
     expect(await replicated()).toBe(2)
   })
 
-  it('is refused before the application starts where nothing says what to do', async () => {
+  it('is refused before the application starts, unless a flag says what to do', async () => {
     file('')
     rmSync(join(cwd, 'rows'))
     const { code, stderr } = await runCli(['watch', ...APP_COMMAND], { cwd })

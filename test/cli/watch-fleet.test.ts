@@ -104,7 +104,7 @@ const told = (type: string) => events.filter((event) => event.type === type)
 const stateOf = (name: string) => fleet.status().find((status) => status.name === name)?.state
 
 describe('a fleet', () => {
-  it('says why the engine waits for a file that has gone, and no longer than it does', async () => {
+  it('says why the engine waits for a file that has disappeared, for as long as it waits', async () => {
     file('a.db')
     want([wanted('a')], 1000)
     await fleet.settled()
@@ -115,7 +115,7 @@ describe('a fleet', () => {
     expect(fleet.status()[0]?.reason).toBeUndefined()
   })
 
-  it('starts what is missing, ends what is not wanted, restarts what has changed, and no other', async () => {
+  it('starts what is missing, ends what is not wanted, restarts what has changed, and leaves the rest alone', async () => {
     for (const name of ['a', 'b', 'c', 'd']) file(`${name}.db`)
     want([wanted('a'), wanted('b'), wanted('c')], 1000)
     await fleet.settled()

@@ -47,7 +47,7 @@ describe('docs/reference/cli.md', () => {
     expect([...new Set(listed)]).toEqual(names)
   })
 
-  it.each(names)('names every flag of %s in its section, and no other in its table', (name) => {
+  it.each(names)('names every flag of %s in its section, and no others in its table', (name) => {
     const { options } = commands[names.indexOf(name)]!
     const own = options.flatMap(({ long }) => (long === COMMON ? [] : [long!]))
     const described = flagsIn(section(name))

@@ -11,7 +11,7 @@ const pages = [
   ...readdirSync(`${root}docs/guides`).map((name) => `docs/guides/${name}`),
 ]
 
-it.each(pages)('%s says of every shell block whether a test runs it, or why not', (page) => {
+it.each(pages)('%s says for every shell block whether a test runs it, or why not', (page) => {
   const unmarked = shellBlocks(root + page).filter(({ mode }) => mode === 'unmarked')
   expect(unmarked.map(({ line, code }) => `${page}:${line}: ${code.split('\n', 1)[0]}`)).toEqual([])
 })

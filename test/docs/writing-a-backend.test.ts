@@ -8,7 +8,7 @@ const page = readFileSync(`${root}docs/backends/writing-a-backend.md`, 'utf8')
 const blocks = codeBlocks(page)
 
 describe('docs/backends/writing-a-backend.md', () => {
-  it('has code, and says of every block where it is from', () => {
+  it('has code, and says for every block where it comes from', () => {
     expect(blocks.length).toBeGreaterThan(8)
     expect(blocks.filter(({ file }) => file === '')).toEqual([])
   })

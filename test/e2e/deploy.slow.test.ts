@@ -88,7 +88,7 @@ describeWithServers(['minio'], 'the deployment files', () => {
     expect(walsync(['verify', 'app', '--restore'], bucket)).toContain('good')
   }, 120_000)
 
-  it('kamal: two releases run on one volume, and what both write survives a lost one', async () => {
+  it('kamal: two releases run on one volume, and what both write survives the loss of the volume', async () => {
     const { servers, volumes } = parseYaml(textOf('kamal/deploy.yml'))
     expect(servers.web.options).toEqual({ init: true, 'stop-timeout': 40 })
     expect(volumes).toEqual(['app_data:/data'])

@@ -93,7 +93,7 @@ describe('a snapshot of a database that was there before', () => {
     expect(await restore()).toMatchObject({ grade: 'complete', codes: [], behind: 0 })
   })
 
-  it('that nothing else vouches for: damage in it would not show', async () => {
+  it('that nothing else corroborates: damage in it would go unnoticed', async () => {
     begin(40)
     await work(3)
     await snapshot()
@@ -322,7 +322,7 @@ describe('a log that was restarted', () => {
     expect(plan.upTo.getTime()).toBeLessThan(clock.now.getTime())
   })
 
-  it('of which one whole life was never stored: the lives on either side are not joined', async () => {
+  it('with one whole lifetime that was never stored: the lifetimes on either side are not joined', async () => {
     begin(0)
     await work(4)
     source.checkpoint('TRUNCATE')
@@ -347,7 +347,7 @@ describe('a log that was restarted', () => {
 })
 
 describe('uploads', () => {
-  it('that were repeated after a lost state: of two ways the farther one, also if a first upload is gone', async () => {
+  it('that were repeated after a lost state: of two ways the longer one, even if a first upload is gone', async () => {
     begin(0)
     await work(5)
     writer.loseState()
@@ -409,7 +409,7 @@ describe('uploads', () => {
     })
   })
 
-  it('of two histories, as after a loss of power: the later is taken, and not called exact', async () => {
+  it('of two histories, as after a power failure: the later is used, and not called exact', async () => {
     begin(0)
     await work(3)
     const copy = join(folder, 'copy.db')

@@ -38,7 +38,7 @@ describe('detectAll', () => {
     expect(await detectFormats(store, '')).toEqual(['walsync-0.1'])
   })
 
-  it('ignores everything else, whatever its folders are called', async () => {
+  it('ignores everything else, whatever the names of its folders', async () => {
     const store = await storeWith(
       'photos/snapshots/summer.db',
       'photos/wal/1.wal',

@@ -63,7 +63,7 @@ const upload = fc
   .map(([from, length]) => ({ from, to: Math.min(frames, from + length) }))
 
 describe('assembleHistory', () => {
-  it('makes the same log of uploads of any lengths, in any order, again and again', () => {
+  it('assembles the same log from uploads of any lengths, in any order, repeatedly', () => {
     const cuts = fc.uniqueArray(fc.integer({ min: 1, max: frames - 1 }))
     fc.assert(
       fc.property(cuts, fc.array(upload), fc.infiniteStream(fc.nat()), (at, repeated, order) => {

@@ -56,7 +56,7 @@ function headerOf(wal: Buffer): WalHeader {
 
 describe('recoverWalHeader', () => {
   it.each(PAGE_SIZES)(
-    'gives the 32 bytes of real logs back, pages of %d bytes, both byte orders',
+    'recovers the 32 bytes of real logs, for pages of %d bytes and both byte orders',
     (pageSize) => {
       fc.assert(
         fc.property(fc.nat(3), fc.integer({ min: 1, max: 6 }), (restarts, rows) => {
@@ -107,7 +107,7 @@ describe('recoverWalHeader', () => {
 })
 
 describe('checksumBefore', () => {
-  it('undoes what extends the checksum, for any bytes', () => {
+  it('reverses the extension of the checksum, for any bytes', () => {
     fc.assert(
       fc.property(
         fc.uint8Array({ minLength: 536, maxLength: 536 }),

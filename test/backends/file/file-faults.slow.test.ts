@@ -89,7 +89,7 @@ describe('the calls of a put (FS04, FS12)', () => {
     await store.close()
   })
 
-  it('flush the folders above again when another process has made the folder anew', async () => {
+  it('flush the folders above again when another process has recreated the folder', async () => {
     const { fs, calls } = recording()
     const store = new FileObjectStore({ root, fs })
     await store.put('a/1', bytes('x'))

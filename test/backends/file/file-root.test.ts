@@ -175,7 +175,7 @@ describe('the root (FS17)', () => {
     expect(await keys()).toEqual(['k'])
   })
 
-  it('reads as empty with create, and check makes it', async () => {
+  it('reads as empty with create, and check creates it', async () => {
     store = new FileObjectStore({ root, create: true })
     expect(await keys()).toEqual([])
     expect(await store.head('k')).toBeUndefined()

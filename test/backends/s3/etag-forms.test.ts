@@ -98,12 +98,12 @@ const SERVICES: readonly Service[] = [
 ]
 
 describe.each(SERVICES)(
-  'a service that wants $demand ETags, gives $gives ones, and answers $otherwise to others',
+  'a service that requires $demand ETags, returns $gives ones, and answers $otherwise to others',
   (service) => {
     const right = (etag: string) => (service.demand === 'bare' ? etag : `"${etag}"`)
     const wrong = (etag: string) => (service.demand === 'bare' ? `"${etag}"` : etag)
 
-    it('is tried with the other form once, and asked in its own from then on', async () => {
+    it('is tried once with the other form, and gets its own form from then on', async () => {
       const connection = await open(service)
       const first = await store!.put('k', text('one'))
       sent()
@@ -160,7 +160,7 @@ describe.each(SERVICES)(
   },
 )
 
-it('a service that takes neither form says what it said first', async () => {
+it('if a service accepts neither form, its first answer is reported', async () => {
   await open({ demand: 'neither', otherwise: 400, gives: 'quoted' })
   const { version } = await store!.put('k', text('one'))
   sent()

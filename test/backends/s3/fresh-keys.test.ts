@@ -12,7 +12,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-it('Keys that are rotated in the credentials file are taken up without a restart.', async () => {
+it('Keys that are rotated in the credentials file take effect without a restart.', async () => {
   const file = join(folder, 'credentials')
   const write = (id: string) =>
     writeFileSync(file, `[default]\naws_access_key_id = ${id}\naws_secret_access_key = secret\n`)

@@ -51,7 +51,7 @@ describe('options of an S3 store', () => {
     expect(parse('s3://b', { ...ENV, AWS_PROFILE: 'q' })).toMatchObject({ awsProfile: 'q' })
   })
 
-  it('Tigris is consistent in one region only, unless the bucket is said to be', async () => {
+  it('Tigris is consistent within one region only, unless the bucket is declared strongly consistent', async () => {
     expect(parse('tigris://b').consistency).toBe('same-region')
     expect(parse('tigris://b?consistency=strong').consistency).toBe('strong')
     const store = await provider.open(new URL('tigris://b/p'), ENV, {})
@@ -60,7 +60,7 @@ describe('options of an S3 store', () => {
     await store.close()
   })
 
-  it('B2 offers no conditions, and only AWS and Tigris conditional deletes', () => {
+  it('B2 supports no conditions, and only AWS and Tigris support conditional deletes', () => {
     const at = (endpoint: string) => parse(`s3://b?endpoint=${endpoint}`).profile.conditions
     expect(at('https://s3.us-west-004.backblazeb2.com')).toMatchObject({
       ifAbsent: 'none',

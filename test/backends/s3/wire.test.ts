@@ -111,7 +111,7 @@ describe('S3 on the wire', () => {
     }
   })
 
-  it('S302 no checksum headers on uploads to a service that is not AWS', async () => {
+  it('S302 uploads to services other than AWS have no checksum headers', async () => {
     const s3 = await open(uploadAnswer)
     await s3.put('one', bytes(10))
     await s3.put('parts', bytes(PART + 1))
@@ -160,7 +160,7 @@ describe('S3 on the wire', () => {
     )
   })
 
-  it('S305 the service is known by the endpoint that is really used, wherever it was set', async () => {
+  it('S305 the service is recognised by the endpoint that is actually used, wherever it was set', async () => {
     const TIGRIS = 'https://t3.storage.dev'
     const tigris = [
       await addressed('tigris://bkt'),
@@ -222,14 +222,14 @@ describe('S3 on the wire', () => {
     expect(error.retryable).toBe(passing)
   })
 
-  it('S307 a conflict (409) says nothing about the key: the put is to be repeated', async () => {
+  it('S307 a conflict (409) says nothing about the key, so the put is repeated', async () => {
     const s3 = await open(failing(409, 'ConditionalRequestConflict'))
     const error = await caught(s3.put('k', bytes(3), { ifAbsent: true }))
     expect(error).toMatchObject({ code: 'Unavailable', retryable: true, outcome: 'not-applied' })
     expect(server!.requests).toHaveLength(1)
   })
 
-  it('S307 a refused condition names the flag that sends none', async () => {
+  it('S307 the error for a refused condition names the flag that sends no conditions', async () => {
     const s3 = await open(failing(501, 'NotImplemented'))
     const { hint } = await caught(s3.put('k', bytes(3), { ifAbsent: true }))
     expect(hint).toContain('--no-fencing')
@@ -263,7 +263,7 @@ describe('S3 on the wire', () => {
     }
   })
 
-  it('S309 listed names are asked for encoded, decoded, and foreign ones left out', async () => {
+  it('S309 names are listed encoded and then decoded, and those of other programs are left out', async () => {
     const names = ['pre/a%3Db', 'pre/dir%2Fx', 'pre/marker%2F', 'pre/with+space']
     const s3 = await open(() => ({
       status: 200,
@@ -300,7 +300,7 @@ describe('S3 on the wire', () => {
     expect(`${last?.method} ${last?.url}`).toMatch(/^DELETE .*uploadId=u1/)
   })
 
-  it('S313 the time that an object stands for is where Litestream looks for it', async () => {
+  it('S313 createdAt is stored where Litestream looks for it', async () => {
     const s3 = await open(uploadAnswer)
     await s3.put('k', bytes(1), { createdAt: new Date('2026-01-02T03:04:05.678Z') })
     expect(server!.requests[0]?.headers['x-amz-meta-litestream-timestamp']).toBe(

@@ -80,7 +80,7 @@ describe('the body of an answer', () => {
     expect(await readText(await get('/'))).toBe('xxxxx')
   })
 
-  it('a big one that is unread gives its connection back when its get is aborted', async () => {
+  it('a big unread one releases its connection when its get is aborted', async () => {
     const abort = new AbortController()
     await body('/big', BIG, abort.signal)
     await body('/big', BIG, abort.signal)

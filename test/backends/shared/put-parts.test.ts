@@ -57,7 +57,7 @@ describe('bounds of a listing', () => {
     fc.string({ unit: fc.constantFrom('a', 'Z', '0', '.', '/', '-', '=', '_'), maxLength: 20 }),
   )
 
-  it('every beginning of a legal key can begin one, and nothing that is refused can', () => {
+  it('every beginning of a legal key is accepted, and nothing that is refused begins one', () => {
     fc.assert(
       fc.property(text, (key) => {
         if (isLegal(key)) {

@@ -25,7 +25,7 @@ const get = async (path: string, init?: RequestInit) => {
 }
 
 describe('the HTTP interface', () => {
-  it('says that the process lives, and which databases keep it from being ready', async () => {
+  it('says that the process is alive, and which databases keep it from being ready', async () => {
     expect(await get('/healthz')).toMatchObject({ status: 200, text: 'ok\n' })
     const { status, text } = await get('/readyz')
     expect(status).toBe(503)
@@ -91,7 +91,7 @@ describe('the HTTP interface', () => {
     expect(cpuMs).toBeLessThan(150)
   })
 
-  it('counts as failed uploads only those, not every error of a store', async () => {
+  it('counts only failed uploads as failed uploads, not every store error', async () => {
     const failed = (during: string, op: string, key: string) => {
       const error = new StoreError('Unavailable', 'away', { op, key })
       run.emit({ type: 'store-error', database: 'app', during, error, retryInMs: 1 } as FleetEvent)
@@ -121,7 +121,7 @@ describe('the HTTP interface', () => {
     expect(text).toContain('walsync_replication_lag_seconds{database="tenant-4942"} 61')
   })
 
-  it('gives the status, and the states that a database can be restored to', async () => {
+  it('returns the status, and the states that a database can be restored to', async () => {
     const status = JSON.parse((await get('/api/status')).text)
     expect(status).toMatchObject({ version: 1, walsync: '1.2.3' })
     expect(status.databases).toHaveLength(1000)
@@ -164,7 +164,7 @@ describe('the HTTP interface', () => {
     expect(status).toBe(403)
   })
 
-  it('asks for the token where there is one, but not for the probes of an orchestrator', async () => {
+  it('requires the token if there is one, except for the probes of an orchestrator', async () => {
     await server.close()
     server = await serve(new FakeRun(10), '0123456789abcdef')
     for (const path of ['/', '/metrics', '/api/status', '/api/events', '/api/overview']) {

@@ -106,7 +106,7 @@ describe('what a watcher tells others', () => {
     ])
   })
 
-  it('is no heartbeat of a watcher that stands by, whose monitor hears the other one', async () => {
+  it('is not sent by a watcher that stands by: the monitor gets those of the other one', async () => {
     const sent = heartbeatsSent()
     notify(1)
     notifier.started()

@@ -47,7 +47,7 @@ describe('the check of a signature in docs/guides/monitoring.md', () => {
     },
   )
 
-  it('refuses what was changed, what is old, and what somebody else has signed', async () => {
+  it('refuses messages that were changed, are old, or were signed by somebody else', async () => {
     const { headers, body } = await delivered(CODED)
     expect(isGenuine(headers, `${body} `, CODED)).toBe(false)
     expect(isGenuine({ ...headers, 'webhook-id': 'another' }, body, CODED)).toBe(false)

@@ -87,7 +87,7 @@ describe('trouble', () => {
     expect(after(events as object[]).kinds).toEqual(kinds)
   })
 
-  it('is a lag above the limit, beside an outage or alone', () => {
+  it('is a lag above the limit, with or without an outage', () => {
     expect(after([], {}, 1001).found).toEqual([
       { kind: 'lagging', group: 'lagging', reason: '1 s, more than --max-lag (1 s)' },
     ])
@@ -95,7 +95,7 @@ describe('trouble', () => {
     expect(after([upload], {}, 1001).kinds).toEqual(['store-outage', 'lagging'])
   })
 
-  it('is a file that cannot be replicated, and one that is gone for a minute', () => {
+  it('is a file that cannot be replicated, and one that has been gone for a minute', () => {
     expect(
       after([], { state: 'failing', engine: undefined, reason: 'not in WAL mode' }).found,
     ).toEqual([{ kind: 'database-failing', reason: 'not in WAL mode' }])

@@ -151,7 +151,7 @@ describe('watch --heartbeat-url', () => {
 describe('watch --webhook-url', () => {
   const notices = () => listener.received.map(({ body }) => JSON.parse(body))
 
-  it('is told of an outage and of its end, once each', async () => {
+  it('gets one message for an outage and one for its end', async () => {
     const url = listener.url(`/hook/${TOKEN}`)
     const cli = await watch(['-b', './replica'], {
       WALSYNC_WEBHOOK_URL: url,

@@ -63,7 +63,7 @@ describe('a webhook', () => {
     ])
   })
 
-  it('gives a message up after ten tries, says so, and tells with the next one that one is lost', async () => {
+  it('gives up on a message after ten attempts, logs it, and reports the loss with the next message', async () => {
     listener.answer = 302
     const hook = webhook()
     const [first, second] = [notice(), notice()]
@@ -94,7 +94,7 @@ describe('a webhook', () => {
     expect(bodies().map(({ id }) => id)).toEqual([all[0], ...all.slice(31)].map((n) => n!.id))
   })
 
-  it('tells of what was lost while a message was on its way with the one after it', async () => {
+  it('reports what was lost while a message was in flight with the one after it', async () => {
     listener.answer = 'hang'
     const hook = webhook()
     const all = Array.from({ length: 103 }, () => notice())
@@ -118,7 +118,7 @@ describe('a webhook', () => {
     expect(listener.received[0]?.path).toBe(PATH)
   })
 
-  it('is given a short time for what waits when the process ends', async () => {
+  it('gets a short time for pending messages when the process ends', async () => {
     listener.answer = 'hang'
     const hook = webhook()
     hook.add(notice())

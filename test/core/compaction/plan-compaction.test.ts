@@ -27,7 +27,7 @@ function inputs(steps: readonly CompactionStep[]): string[] {
 }
 
 describe('planCompaction', () => {
-  it('makes one file of each interval, and of the running one when it is over', () => {
+  it('creates one file per interval, and for the current one when it is over', () => {
     const steps = plan(everySecond(65), 1, at(66))
     expect(steps.map(({ minTxid, maxTxid, files }) => [minTxid, maxTxid, files.length])).toEqual([
       [2n, 29n, 28],
@@ -91,7 +91,7 @@ describe('planCompaction', () => {
     expect(inputs(plan(dead, 2, at(400), 5 * MINUTE))).toEqual(['0:6-6 1:3-9'])
   })
 
-  it('makes several files of more inputs than one merge may have', () => {
+  it('creates several files if there are more inputs than one merge may have', () => {
     const files = everySecond(29)
     const steps = planCompaction(files, 1, { intervalMs: 30 * SECOND, now: at(60), maxInputs: 10 })
     expect(steps.map(({ files }) => files.length)).toEqual([10, 10, 8])

@@ -121,7 +121,7 @@ describe('runCompaction', () => {
     },
   )
 
-  it('says who merged, and carries the time of the last transaction', async () => {
+  it('records who merged, and has the time of the last transaction', async () => {
     const client = newClient()
     await putChain(client, states, PAGE_SIZE, level0(2, 5))
     const [made] = await runCompaction(client, stepOf(3, await client.list()), options)
@@ -197,7 +197,7 @@ describe('runCompaction', () => {
     }
   })
 
-  it('takes a result that is there already for its own', async () => {
+  it('accepts a result that already exists as its own', async () => {
     const client = newClient()
     await putChain(client, states, PAGE_SIZE, level0(2, 5))
     const step = stepOf(1, await client.list())
@@ -411,7 +411,7 @@ describe('an input that prevents a merge', () => {
     })
   })
 
-  it('is not blamed for what happened once on its way', async () => {
+  it('is not blamed for an error that happened once in transit', async () => {
     let reads = 0
     class FlakyStore extends MemoryObjectStore {
       override async get(key: string, options?: GetOptions): Promise<GetResult> {

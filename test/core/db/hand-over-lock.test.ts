@@ -22,7 +22,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }))
 
 describe('a hand-over lock', () => {
-  it('has one name for one replica, and another for another', () => {
+  it('has a different name for each replica', () => {
     const names = ['a', 'a', 'b'].map((replica) => new HandOverLock(database, replica).name)
     expect(names[0]).toBe(names[1])
     expect(names[0]).not.toBe(names[2])
@@ -42,7 +42,7 @@ describe('a hand-over lock', () => {
     newcomer.release()
   })
 
-  it('takes no notice of a process that has not renewed its place, and removes what it left', () => {
+  it('ignores a process that has not renewed its place, and removes what it left behind', () => {
     const holder = new HandOverLock(database, 'a')
     holder.tryTake()
     new HandOverLock(database, 'a').keepPlace()
@@ -57,7 +57,7 @@ describe('a hand-over lock', () => {
     expect(existsSync(join(folder, place))).toBe(false)
   })
 
-  it('is released even if what lies beside it cannot be removed', () => {
+  it('is released even if the files next to it cannot be removed', () => {
     const holder = new HandOverLock(database, 'a')
     const newcomer = new HandOverLock(database, 'a')
     const beside = (ending: string) => holder.path.replace(/lock$/, ending)

@@ -47,31 +47,28 @@ describe.skipIf(!existsSync('/proc/locks'))('the process that holds a main file'
   })
 })
 
-describe.skipIf(!existsSync('/proc/locks'))(
-  'a database that is open and that nothing names any more',
-  () => {
-    it('is not closed by the garbage collector, and its log stays', async () => {
-      const app = new DatabaseSync(path)
-      app.exec('INSERT INTO t VALUES (1)')
-      const script = `
+describe.skipIf(!existsSync('/proc/locks'))('an open database that no longer has a name', () => {
+  it('is not closed by the garbage collector, and its log stays', async () => {
+    const app = new DatabaseSync(path)
+    app.exec('INSERT INTO t VALUES (1)')
+    const script = `
       import { SourceDatabase } from ${JSON.stringify(SOURCE)}
       SourceDatabase.open(${JSON.stringify(path)})
       for (let i = 0; i < 5; i++) { gc(); await new Promise((resolve) => setTimeout(resolve, 10)) }
       console.log('collected')
       setInterval(() => {}, 1000)`
-      const args = ['--no-warnings', '--expose-gc', '--input-type=module', '--eval', script]
-      const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
-      try {
-        await once(child.stdout, 'data')
-        app.close()
-        expect(isLockedBy(child.pid)).toBe(true)
-        expect(existsSync(`${path}-wal`)).toBe(true)
-      } finally {
-        child.kill('SIGKILL')
-      }
-    })
-  },
-)
+    const args = ['--no-warnings', '--expose-gc', '--input-type=module', '--eval', script]
+    const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+    try {
+      await once(child.stdout, 'data')
+      app.close()
+      expect(isLockedBy(child.pid)).toBe(true)
+      expect(existsSync(`${path}-wal`)).toBe(true)
+    } finally {
+      child.kill('SIGKILL')
+    }
+  })
+})
 
 /** Does the process hold a POSIX lock on the database file? */
 function isLockedBy(pid: number | undefined): boolean {

@@ -53,7 +53,7 @@ describe('a change of the main file', () => {
     expect(explain(LOOK, { ...LOOK, mtimeNs: 2n, mark: 6 })).toBe('perhaps')
   })
 
-  it('is of somebody else when nothing could be copied, or the file is empty', () => {
+  it('belongs to somebody else when nothing could be copied, or the file is empty', () => {
     expect(explain(LOOK, { ...LOOK, mtimeNs: 2n })).toBe('never')
     expect(explain(LOOK, { ...LOOK, size: 4096 })).toBe('never')
     expect(explain({ ...LOOK, mark: 6 }, { ...LOOK, size: 0, mtimeNs: 2n, mark: 6 })).toBe('never')

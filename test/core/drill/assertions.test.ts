@@ -91,7 +91,7 @@ describe('checkAssertions', () => {
   const ENDLESS =
     'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n'
 
-  it('ends a statement that takes too long, and asks the next ones', async () => {
+  it('ends a statement that takes too long, and runs the next ones', async () => {
     const results = await checkAssertions(path, ['SELECT 2', ENDLESS, 'SELECT 3'], {
       timeoutMs: 5000,
     })

@@ -43,7 +43,7 @@ describe('a restore drill', () => {
     expect(readdirSync(scratch)).toEqual([])
   })
 
-  it('has lost nothing where the state is what the database still is, however old it is', async () => {
+  it('has lost nothing if the database is still in that state, however old the state is', async () => {
     expect(await drill({ current: () => txid(1) })).toMatchObject({ ageMs: 0 })
     // The database had another commit when the drill began.
     const behind = await drill({ maxAgeMs: 0, current: () => undefined })

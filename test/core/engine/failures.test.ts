@@ -63,7 +63,7 @@ it('a failed snapshot is in the status until one succeeds, whatever is uploaded 
   db.close()
 })
 
-it('a store that is away at the start is in the status', async () => {
+it('a store that is unavailable at the start is in the status', async () => {
   const store = new SwitchedStore(new MemoryObjectStore())
   await using rig = new ReplicaRig(store)
   const db = rig.open()
@@ -161,7 +161,7 @@ const MEASURED: Measurements = {
   restorable: undefined,
 }
 
-it('an upload ends an upload error only, and the worst of several is shown', () => {
+it('a successful upload ends only an upload error, and the worst of several errors is shown', () => {
   const status = new ReplicationStatus('app', vi.fn())
   const tell = (during: 'upload' | 'snapshot', text: string) =>
     status.record({ database: 'app', ...failureEvent(during, new Error(text), 1) })

@@ -33,7 +33,7 @@ describe('the single-writer option', () => {
     other.close()
   })
 
-  it('none takes no claim and recognises other writers only by the history', async () => {
+  it('none makes no claim and recognises other writers only by the history', async () => {
     await using shared = new Shared()
     shared.hooks.capabilities = { ifAbsent: 'none' }
     const rig = shared.rig()
@@ -65,7 +65,7 @@ describe('the single-writer option', () => {
     db.close()
   })
 
-  it('strict claims the replica of an unreachable store once that is back', async () => {
+  it('strict claims the replica of an unreachable store once the store is back', async () => {
     await using shared = new Shared()
     const rig = shared.rig()
     const db = open(rig)

@@ -67,7 +67,7 @@ describe('a newer writer', () => {
     other.close()
   })
 
-  it('that cannot go on takes the slot with its base', async () => {
+  it('that cannot continue takes the slot with its base', async () => {
     await using shared = new Shared()
     const one = shared.rig()
     const db = open(one)
@@ -220,7 +220,7 @@ describe('a newer writer', () => {
     other.close()
   })
 
-  it('makes a put that was held up count for nothing, even where its slot was free again', async () => {
+  it('voids a put that was held up, even if its slot was free again', async () => {
     await using shared = new Shared()
     const one = shared.rig()
     const db = open(one)

@@ -8,7 +8,7 @@ import { StoreError } from '../../../src/core/store/index.ts'
 import { contents, ReplicaRig } from '../../support/replica-rig.ts'
 import { SwitchedStore } from '../../support/switched-store.ts'
 
-it('what another process has shipped is acknowledged by its TXID, and gone from the spool, so that no later start puts it over newer pages', async () => {
+it('a file that another process has uploaded is removed from the spool, so that no later start puts it over newer pages', async () => {
   const inner = new MemoryObjectStore()
   const store = new SwitchedStore(inner)
   await using rig = new ReplicaRig(store)

@@ -77,7 +77,7 @@ describe('a watched replica', () => {
     for (const { db } of databases) db.close()
   })
 
-  it('is known file by file, also those whose put was not answered', async () => {
+  it('is known file by file, including files whose put was not answered', async () => {
     const hooks: StoreHooks = {}
     await using rig = new ReplicaRig(hookedStore(new MemoryObjectStore(), hooks))
     const db = rig.open()
@@ -170,7 +170,7 @@ describe('a watched replica', () => {
     db.close()
   })
 
-  it('gets a snapshot at start if that is asked for and there is something new', async () => {
+  it('gets a snapshot at start if requested and if there is something new', async () => {
     await using rig = new ReplicaRig()
     const db = rig.open()
     db.exec('CREATE TABLE t (a)')

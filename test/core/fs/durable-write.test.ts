@@ -165,7 +165,7 @@ describe('failures', () => {
     expect((await readdir(dir)).filter((name) => name.endsWith('.tmp'))).toEqual([])
   })
 
-  it('of a taken name: EEXIST, and the old file stays', async () => {
+  it('of an existing name fails with EEXIST, and the old file stays', async () => {
     const target = join(dir, 'taken')
     await durableWrite(target, [bytes('first')], { how: 'create' })
     const write = durableWrite(target, [bytes('second')], { how: 'create' })
@@ -211,19 +211,19 @@ describe('isStaleTemp', () => {
     expect(isStaleTemp(tempName(), now)).toBe(false)
   })
 
-  it('takes what is older than a day, whoever made it', () => {
+  it('removes what is older than a day, whoever made it', () => {
     expect(isStaleTemp(tempName(), now - DAY - 1000)).toBe(true)
     const elsewhere = tempName().replace(/-[0-9a-f]{8}-/, '-00000000-')
     expect(isStaleTemp(elsewhere, now - DAY - 1000)).toBe(true)
     expect(isStaleTemp(elsewhere, now - 1000)).toBe(false)
   })
 
-  it('takes what a process of this machine left that is gone', () => {
+  it('removes what a process of this machine left behind that has ended', () => {
     const gone = tempName().replace(`-${process.pid}-`, '-4194304-')
     expect(isStaleTemp(gone, now)).toBe(true)
   })
 
-  it('takes what an earlier process with the same number left, as in a container', () => {
+  it('removes what an earlier process with the same pid left behind, as in a container', () => {
     expect(isStaleTemp(tempName(), now - process.uptime() * 1000 - 5000)).toBe(true)
   })
 

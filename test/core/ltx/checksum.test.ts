@@ -84,7 +84,7 @@ describe('database checksum', () => {
     expect(database).toBe(0xefffffffecd99000n)
   })
 
-  it('rolls over writes, growth and shrinking to what a full computation gives', () => {
+  it('rolls through writes, growth and shrinking to the result of a full computation', () => {
     const write = fc.record({
       commit: fc.integer({ min: 0, max: 6 }),
       changed: fc.nat(63),

@@ -67,7 +67,7 @@ const file: fc.Arbitrary<File> = fc
   )
 
 describe('LtxEncoder and LtxDecoder', () => {
-  it('give back what they got, for chunks of any size', () => {
+  it('return what was encoded, for chunks of any size', () => {
     fc.assert(
       fc.property(file, fc.integer({ min: 1, max: 200_000 }), (file, chunkSize) => {
         const bytes = encodeLtx(file.header, file.pages, file)
@@ -130,7 +130,7 @@ describe('LtxEncoder and LtxDecoder', () => {
 })
 
 describe('LtxEncoder', () => {
-  it('hands out its output in chunks, each only once, and untouched afterwards', () => {
+  it('hands out its output in chunks, each only once, and does not touch them afterwards', () => {
     const encoder = new LtxEncoder(makeHeader({ pageSize: 4096, commit: 400 }))
     const chunks: Uint8Array[] = []
     const copies: Uint8Array[] = []

@@ -98,7 +98,7 @@ describe('compactLtx', () => {
     }
   })
 
-  it('keeps a single file as it is but for the fields it drops', async () => {
+  it('keeps a single file as it is except for the fields it drops', async () => {
     const bytes = golden('block', 'c-incremental-512-wal-nochk')
     const { header, pages } = decodeLtx(bytes)
     const plain = { ...header, walOffset: 0, walSize: 0, walSalt1: 0, walSalt2: 0, nodeId: 0n }

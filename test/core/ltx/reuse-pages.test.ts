@@ -13,7 +13,7 @@ const PAGE_SIZE = 512
 const PAGES = 4000
 const pages = Array.from({ length: PAGES }, (_, i) => ({ pgno: i + 1, data: noise(PAGE_SIZE, i) }))
 
-it('gives the same pages in memory that is used again', () => {
+it('yields the same pages in reused memory', () => {
   const file = encoded()
   const decoder = new LtxDecoder({ reusePages: true })
   const memory = new Set<ArrayBufferLike>()
@@ -30,7 +30,7 @@ it('gives the same pages in memory that is used again', () => {
   expect(memory.size).toBeLessThan(10)
 })
 
-it('keeps pages as they are unless it was asked to use them again', () => {
+it('keeps pages unchanged unless asked to reuse them', () => {
   const file = encoded()
   const decoder = new LtxDecoder()
   const kept: LtxPage[] = []

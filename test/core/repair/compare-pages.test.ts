@@ -69,7 +69,7 @@ describe('comparePages', () => {
     expect(await compareWith(() => {})).toEqual(all)
   })
 
-  it('finds one flipped bit in any page, at the edges of batches too', async () => {
+  it('finds one flipped bit in any page, even at the edges of batches', async () => {
     for (const pgno of [1, 2, 2047, 2048, 2049, view.commit - 1, view.commit]) {
       expect(await compareWith(flipped([pgno]))).toMatchObject({ differing: 1, first: [pgno] })
     }

@@ -121,7 +121,7 @@ describe.each(CASES)('repair where %s', (_, harm, lost) => {
 })
 
 describe('repair', () => {
-  it('gives back all states from the repaired one on, and says which stay lost', async () => {
+  it('makes all states from the repaired one on restorable, and says which stay lost', async () => {
     await damage(key(0, 3))
     const { after } = await repair()
     // TXID 6 is what the new snapshot stands for; 3 to 5 are in no file any more.

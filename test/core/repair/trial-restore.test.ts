@@ -78,7 +78,7 @@ describe('a trial restore', () => {
     })
   })
 
-  it('says why the newest state does not come out, whatever verify thought', async () => {
+  it('says why the newest state cannot be restored, whatever verify found', async () => {
     await tamper((await newestFile()).key, (pages) => {
       // Under a right checksum, a page of no known kind.
       const { pgno, data } = pages.at(-1) as LtxPage
@@ -143,7 +143,7 @@ describe('compared with the live database', () => {
     expect(db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()).toMatchObject({ busy: 0, log: 0 })
   })
 
-  it('names pages that are other ones, though every checksum is right', async () => {
+  it('names pages that differ although every checksum is right', async () => {
     const { key, maxTxid } = await newestFile()
     let changed = 0
     await tamper(key, (pages) => {

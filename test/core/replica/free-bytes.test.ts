@@ -4,7 +4,7 @@ import { freeBytes } from '../../../src/core/replica/free-bytes.ts'
 const SIZE = 256 * 1024
 
 describe('freeBytes', () => {
-  it('gives back the memory of a chunk that has its buffer to itself', () => {
+  it('frees the memory of a chunk that has a buffer of its own', () => {
     const bytes = new Uint8Array(SIZE)
     freeBytes(bytes)
     expect(bytes.buffer.detached).toBe(true)

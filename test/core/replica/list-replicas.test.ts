@@ -48,7 +48,7 @@ describe.each(['ltx', 'hex'] as const)('listReplicas with the layout %s', (layou
     ])
   })
 
-  it('gives the empty name for a root that is a replica itself', async () => {
+  it('returns the empty name for a root that is a replica itself', async () => {
     const store = await storeWith([first, snapshot, `beside/${first}`])
     expect(await listReplicas(store, layout)).toEqual(['', 'beside'])
   })
@@ -98,7 +98,7 @@ describe('summarizeReplica', () => {
     })
   })
 
-  it('counts, and gives the range that a restore can reach', () => {
+  it('counts files, and returns the range that a restore can reach', () => {
     const at = new Date('2026-11-24T18:00:00Z')
     const files = [
       fileOf(0, 7, 7),
@@ -163,7 +163,7 @@ describe('mapParallel', () => {
     expect(most).toBe(2)
   })
 
-  it('starts nothing after a failure, and waits for what runs', async () => {
+  it('starts nothing after a failure, and waits for what is running', async () => {
     const started: number[] = []
     let finished = false
     const mapping = mapParallel([0, 1, 2, 3], 2, async (n) => {

@@ -155,7 +155,7 @@ describe('an archived object', () => {
     return () => asked
   }
 
-  it('is gone around where another chain makes the same state, and reported', async () => {
+  it('is avoided if another chain produces the same state, and reported', async () => {
     const store = new FailingStore()
     const client = new ReplicaClient(store, 'ltx')
     await putChain(client, states, PAGE_SIZE, [...level0(1, 4), { level: 9, min: 1, max: 4 }])

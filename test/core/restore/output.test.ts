@@ -93,7 +93,7 @@ describe('stale sidecars', () => {
     expect(tables).toEqual([{ name: 't' }])
   })
 
-  it('a folder in the place of a sidecar is refused with force, too', async () => {
+  it('a folder in the place of a sidecar is refused even with force', async () => {
     mkdirSync(`${output}-wal`)
     expect(await codeOf(restoreReplica(client, LATEST, output, { force: true }))).toBe('NotAFile')
   })
@@ -263,7 +263,7 @@ describe('who may use the restored file', () => {
     expect(modeOf(output)).toBe(0o644)
   })
 
-  it.runIf(isRoot)('the owner stays, or is the one that was asked for', async () => {
+  it.runIf(isRoot)('the owner stays, or is the requested one', async () => {
     writeFileSync(output, 'old')
     chownSync(output, 1234, 2345)
     chmodSync(output, 0o660)

@@ -210,7 +210,7 @@ describe('a target time', () => {
     expect(error.message).toContain(timeOfTxid(1).toISOString())
   })
 
-  it('may use a snapshot that was taken later of a state that was there before', () => {
+  it('may use a snapshot that was taken later, of an earlier state', () => {
     const snapshot = { ...fileOf(9, 1, 3, 10), createdAt: timeOfTxid(50) }
     const plan = planRestore([...files, snapshot], timed(3.5))
     expect(plan.files.map((file) => file.level)).toEqual([9])

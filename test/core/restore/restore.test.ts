@@ -38,7 +38,7 @@ describe.each([
       layout,
     )
 
-  it('gives back every TXID and every time byte for byte, through shrinking and growing', async () => {
+  it('restores every TXID and every time byte for byte, through shrinking and growing', async () => {
     const client = newClient()
     await putChain(client, states, PAGE_SIZE, level0(1, 20))
     for (let n = 1; n <= 20; n++) {
@@ -91,7 +91,7 @@ describe('restore', () => {
     expect(result).toMatchObject({ filesRead: 2, filesSkipped: 6 })
   })
 
-  it('makes a file with the mode that the umask gives, and reports progress up to the end', async () => {
+  it('creates a file with the mode of the umask, and reports progress to the end', async () => {
     const client = newClient()
     await putChain(client, states, PAGE_SIZE, level0(1, 5))
     const reports: RestoreProgress[] = []

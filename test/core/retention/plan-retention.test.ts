@@ -185,7 +185,7 @@ describe('damaged objects', () => {
   const damaged = new Set([fileAt(1, 6, 9, 0).key])
   const now = minute(60)
 
-  it('count for nothing: what other files give stays restorable without them', () => {
+  it('do not count: what other files provide stays restorable without them', () => {
     expect(removed(files, {}, now)).toContain('0:7-7')
     expect(removed(files, {}, now, { damaged })).toEqual(['0:2-2', '0:3-3', '0:4-4', '0:5-5'])
   })
@@ -198,7 +198,7 @@ describe('damaged objects', () => {
     })
   })
 
-  it('take nothing with them of what only they connect, after a repair', () => {
+  it('do not cause the deletion of files that only they connect, after a repair', () => {
     const repaired = [
       ...files.filter(({ maxTxid, level }) => level !== 0 || maxTxid > 7n),
       fileAt(9, 1, 10, minute(10), 20_000),

@@ -76,7 +76,7 @@ describe('the body of a get', () => {
 })
 
 describe('the body of a put', () => {
-  it('may not be larger than the store takes, whether its size is known or not', async () => {
+  it('must not be larger than the store accepts, whether its size is known or not', async () => {
     const driver = new OddDriver()
     Object.assign(driver, { capabilities: { ...driver.capabilities, maxObjectBytes: 5 } })
     const store = new DriverStore(driver)

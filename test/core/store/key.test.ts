@@ -13,7 +13,7 @@ const name = fc
   .filter((text) => Buffer.byteLength(text) <= 66)
 
 describe('encodeSegment', () => {
-  it('gives a legal segment that decodes to the name', () => {
+  it('produces a legal segment that decodes to the name', () => {
     fc.assert(
       fc.property(name, (text) => {
         const segment = encodeSegment(text)

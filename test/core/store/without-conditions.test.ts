@@ -35,7 +35,7 @@ it('A database without fencing is replicated into a store that refuses condition
   db.close()
 })
 
-it('A claim that a store refuses as unsupported names the flag that does without.', async () => {
+it('The error for a claim that a store refuses as unsupported names the flag that makes none.', async () => {
   const service = new NoConditions()
   const claim = new EpochClaim('app', service, { singleWriter: 'newest', random: 1 })
   const head = await readReplicaHead(new ReplicaClient(service, 'ltx'), {})

@@ -124,7 +124,7 @@ describe('every object', () => {
     }
   })
 
-  it('damaged: what it costs is exactly what a restore no longer makes', async () => {
+  it('damaged: what it costs is exactly what can no longer be restored', async () => {
     const costs: number[] = []
     for (const key of replica.keys) {
       await replica.flip(key, 20)
@@ -141,7 +141,7 @@ describe('every object', () => {
     expect(costs).toContain(0)
   })
 
-  it('damaged together with each other one: what both cost is exactly what a restore no longer makes', async () => {
+  it('damaged together with each other one: what both cost is exactly what can no longer be restored', async () => {
     let more = 0
     for (const [index, first] of replica.keys.entries()) {
       await replica.flip(first, 20)

@@ -42,7 +42,7 @@ describe('the facts of a file', () => {
 describe('whether a file fits onto another', () => {
   const on = (commit: number, pageSize = SIZE): FileFacts => ({ ...factsOf(commit, []), pageSize })
 
-  it('asks for every page that the database has gained, but never for the lock page', () => {
+  it('requires every page that the database has gained, but never the lock page', () => {
     expect(misfit(factsOf(8, [6, 7, 8]), on(5))).toBe(undefined)
     expect(misfit(factsOf(8, [6, 7, 8]), on(4))).toBe('MissingPages')
     expect(misfit(factsOf(8, [1]), on(8))).toBe(undefined)
@@ -52,7 +52,7 @@ describe('whether a file fits onto another', () => {
     expect(misfit(factsOf(LOCK + 1, [LOCK + 1]), on(LOCK - 2))).toBe('MissingPages')
   })
 
-  it('asks for one page size, unless the file needs nothing older', () => {
+  it('requires one page size, unless the file needs nothing older', () => {
     expect(misfit(factsOf(8, [1]), on(8, 4096))).toBe('PageSizeChange')
     expect(misfit(factsOf(2, [1, 2]), on(8, 4096))).toBe(undefined)
   })

@@ -99,7 +99,7 @@ function ends(spans: readonly StateSpan[], files: readonly LtxFileInfo[]): TXID[
 }
 
 describe('restorableStates', () => {
-  it('agrees with planning and reading each state by itself', () => {
+  it('agrees with planning and reading each state separately', () => {
     let lost = 0
     let saved = 0
     void fc.assert(

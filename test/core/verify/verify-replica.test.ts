@@ -209,7 +209,7 @@ describe('verify full', () => {
     await expect(restoring).rejects.toMatchObject({ code: 'PageSizeMismatch' })
   })
 
-  it('names objects whose time is not that of their header, all in one', async () => {
+  it('names objects whose time is not that of their header, in one defect', async () => {
     const { client, store } = await chain([BASE, ...level0(2, 4)])
     const now = new Date(START)
     for (const n of [2, 3]) {
@@ -294,7 +294,7 @@ describe('verify of a replica that changes in the meantime', () => {
     expect(report).toMatchObject({ verdict: 'good', files: 3, defects: [], latest: { txid: 6n } })
   })
 
-  it('names an object that is listed every time and never there', async () => {
+  it('names an object that is always listed but never there', async () => {
     const { client, store } = await chain([BASE, ...level0(2, 5)])
     store.beforeGet = (asked) => {
       if (asked === key(0, 4)) throw notFound(asked)
@@ -374,7 +374,7 @@ describe('verify of what Litestream 0.5.17 wrote', () => {
     .map((name) => name.replaceAll('\\', '/'))
     .filter((name) => name.endsWith('.ltx'))
 
-  it('finds it good, and each object that is damaged by name', async () => {
+  it('finds it good, and names each damaged object', async () => {
     const store = new MemoryObjectStore()
     for (const name of names) await store.put(name, readFileSync(join(folder, name)))
     const client = new ReplicaClient(store, 'ltx')

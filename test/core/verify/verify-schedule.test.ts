@@ -49,7 +49,7 @@ describe('VerifySchedule', () => {
     expect(schedule.dueAt(1000)).toBe(Number.POSITIVE_INFINITY)
   })
 
-  it('reports damage with what it costs, each time anew', async () => {
+  it('reports damage with what it costs, every time', async () => {
     const { schedule, store, client, events } = await rig()
     const key = (await client.list())[1]?.key as string
     for (const body of [new Uint8Array(500), undefined]) {

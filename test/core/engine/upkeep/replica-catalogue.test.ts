@@ -49,7 +49,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
 )
 
 describe('ReplicaCatalogue', () => {
-  it('holds what a listing would give, through any changes', () => {
+  it('holds what a listing would show, through any changes', () => {
     void fc.assert(
       fc.property(fc.array(change, { maxLength: 60 }), (changes) => {
         const catalogue = new ReplicaCatalogue('hex')
@@ -99,7 +99,7 @@ describe('ReplicaCatalogue', () => {
     expect(names(catalogue.files)).toEqual(['0:2-2', '0:3-3', '9:1-1'])
   })
 
-  it('takes 40 bytes a file, and little for a replica that is small', () => {
+  it('takes 40 bytes per file, and little for a small replica', () => {
     const before = memory()
     const catalogues = Array.from({ length: 1000 }, () => {
       const catalogue = new ReplicaCatalogue('ltx')

@@ -226,7 +226,7 @@ describe('damage', () => {
     expect(planRestore(replica.catalogue.files, { kind: 'latest' }).files).toHaveLength(1)
   })
 
-  it('that others have found counts too: a snapshot that cannot be read takes no place of another file', async () => {
+  it('found by others counts as well: a snapshot that cannot be read replaces no other file', async () => {
     const replica = new MaintainedReplica(START)
     await replica.write(60, SECOND)
     const put = { createdAt: new Date() }
@@ -259,7 +259,7 @@ describe('damage', () => {
 })
 
 describe('merges and deletions of another process', () => {
-  it('are found out, and both go on from what there is', async () => {
+  it('are noticed, and both continue from what there is', async () => {
     const replica = new MaintainedReplica(START)
     await replica.write(100, SECOND)
     // As `walsync compact` and `walsync prune` would.
@@ -285,7 +285,7 @@ describe('merges and deletions of another process', () => {
     expect(names(replica.catalogue.files)).toEqual(names(await replica.client.list()))
   })
 
-  it('are looked for before anything is deleted: what another process deleted takes no place of another file', async () => {
+  it('are looked for before anything is deleted: a file that another process deleted replaces no other file', async () => {
     const replica = new MaintainedReplica(START, { levels: [30 * SECOND] })
     await replica.write(70, SECOND)
     const merged = replica.catalogue.files.filter(({ level }) => level === 1)
@@ -299,7 +299,7 @@ describe('merges and deletions of another process', () => {
 })
 
 describe('slots that are protected', () => {
-  it('are asked for only where there is something to delete', async () => {
+  it('are listed only if there is something to delete', async () => {
     const protectedSlots = vi.fn(() => [])
     const replica = new MaintainedReplica(START, { protectedSlots })
     await replica.write(3, SECOND)
@@ -335,7 +335,7 @@ describe('trouble with the store', () => {
     })
   })
 
-  it('that lists what is gone is asked again only after a pause', async () => {
+  it('that lists objects that are gone is listed again only after a pause', async () => {
     const store = new MoodyStore()
     const replica = new MaintainedReplica(START, {}, store)
     store.ghost = level0Key(10)

@@ -58,7 +58,7 @@ describe('raceCreates', () => {
     expect(report).toMatchObject({ status: 'failed', winners: 0, failed: 0 })
   })
 
-  it('does not judge what the credentials may not do', async () => {
+  it('does not judge operations that the credentials do not permit', async () => {
     const report = await race(() => async (key) => {
       throw failure('PermissionDenied', key)
     })

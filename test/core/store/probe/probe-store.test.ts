@@ -317,7 +317,7 @@ describe('a store that does otherwise than it says', () => {
     if (check === 'create-only') expect(statuses(report)['create-only']).not.toBe('ok')
   })
 
-  it('has only that check failed, where the others do not follow from it', async () => {
+  it('fails only that check, if the others do not depend on it', async () => {
     const rows = BROKEN.filter(([what]) => /\(501\)|another code|order of writing/.test(what))
     expect(rows).toHaveLength(4)
     for (const [, check, , change] of rows) {
