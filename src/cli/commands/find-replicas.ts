@@ -2,7 +2,8 @@ import { listReplicas } from '../../core/replica/list-replicas.ts'
 import { isStoreError } from '../../core/store/index.ts'
 import type { CommandContext } from '../command-context.ts'
 import type { OpenedStore } from '../composition/open-store.ts'
-import { OtherFormats, type OtherReplica } from './other-formats.ts'
+import { OtherFormats } from './other-formats.ts'
+import type { OtherReplica } from './other-replica.ts'
 
 /** Everything that the URL given with `-b` holds. */
 export interface FoundReplicas {

@@ -1,6 +1,5 @@
 import { rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { ReplicaSummary } from '../../core/replica/summarize-replica.ts'
 import { type RestoreTarget, renderTarget } from '../../core/restore/restore-target.ts'
 import {
   gradeLegacy,
@@ -21,34 +20,15 @@ import { replicaStore } from '../composition/open-store.ts'
 import { ExitCode } from '../output/exit-code.ts'
 import { formatBytes } from '../output/format.ts'
 import { createProgress } from '../output/progress.ts'
-import type { Located, OtherDescription, OtherReplica, OtherVerdict } from './other-formats.ts'
-
-export interface LegacyRestoreFlags
-  extends Pick<
-    LegacyRestoreOptions,
-    'force' | 'integrityCheck' | 'parallelism' | 'mode' | 'owner'
-  > {
-  readonly output: string
-  readonly dryRun?: boolean | undefined
-}
-
-/** Flags of `verify` that apply to LTX files only: each that is given is refused. */
-export type LegacyVerifyFlags = Readonly<
-  Record<'quick' | 'restore' | 'database' | 'assert' | 'maxAge' | 'report', unknown>
->
-
-/** A replica of walsync 0.1, as `list --json` prints it: the fields that every database has, and its own. */
-export interface ListedLegacy extends ReplicaSummary {
-  readonly name: string
-  readonly format: 'walsync-0.1'
-  /** Number of WAL segments. */
-  readonly segments: number
-  /** Times in the names of the first and the last object. What can be restored shows only when they are read. */
-  readonly stored: { readonly from: Date; readonly to: Date }
-  /** Folder in the store, if it is the name concatenated with the end of the URL. */
-  readonly folder: string | undefined
-  readonly restorableTimes: undefined
-}
+import type {
+  LegacyRestoreFlags,
+  LegacyVerifyFlags,
+  ListedLegacy,
+  Located,
+  OtherDescription,
+  OtherReplica,
+  OtherVerdict,
+} from './other-replica.ts'
 
 /** A replica of walsync 0.1. */
 export class LegacyReplica implements OtherReplica {

@@ -15,7 +15,7 @@ import { replicaClient } from '../composition/open-store.ts'
 import { ExitCode } from '../output/exit-code.ts'
 import { formatBytes, formatTable } from '../output/format.ts'
 import { findReplicas } from './find-replicas.ts'
-import type { ListedLegacy } from './legacy-replica.ts'
+import type { ListedLegacy } from './other-replica.ts'
 
 const listFlags = z.object({ bucket: required('bucket') })
 

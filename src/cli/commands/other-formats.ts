@@ -1,5 +1,4 @@
 import { RestoreError } from '../../core/restore/restore-error.ts'
-import type { RestoreTarget } from '../../core/restore/restore-target.ts'
 import { isSegment, isStoreError } from '../../core/store/index.ts'
 import {
   type DetectedReplica,
@@ -7,76 +6,13 @@ import {
   detectConcatenated,
   detectFormats,
 } from '../../legacy/detect-formats.ts'
-import type { LegacyReadOptions } from '../../legacy/open-legacy.ts'
-import type { LegacyPlan } from '../../legacy/plan-legacy.ts'
-import type { LegacyRestoreOptions, LegacyRestoreResult } from '../../legacy/restore-legacy.ts'
 import { ROOT_NAME } from '../args/replica-names.ts'
 import { parseReplicaUrl } from '../args/replica-url.ts'
 import type { CommandContext } from '../command-context.ts'
 import type { OpenedStore } from '../composition/open-store.ts'
-import type { LegacyRestoreFlags, LegacyVerifyFlags, ListedLegacy } from './legacy-replica.ts'
 import { noReplica } from './no-replica.ts'
+import type { Located, OtherReplica } from './other-replica.ts'
 import { UnreadableReplica } from './unreadable-replica.ts'
-
-/** A replica that is not made of LTX files, for the commands that can meet one. */
-export interface OtherReplica {
-  /** The name that `restore` takes. */
-  readonly name: string
-  /** Whether walsync can restore it. */
-  readonly isReadable: boolean
-  /** @throws StoreError */
-  describe(signal: AbortSignal): Promise<OtherDescription>
-  /** @returns the exit code; @throws LegacyError, RestoreError, StoreError */
-  restore(
-    context: CommandContext,
-    target: RestoreTarget,
-    flags: LegacyRestoreFlags,
-  ): Promise<number>
-  /** What `restoreTo` would do. Writes nothing. @throws LegacyError, StoreError */
-  plan(target: RestoreTarget, options: LegacyReadOptions): Promise<LegacyPlan>
-  /**
-   * Restores to a file, whatever the grade, and prints nothing.
-   *
-   * @throws LegacyError, RestoreError, StoreError; nothing is left at `path`
-   */
-  restoreTo(
-    path: string,
-    target: RestoreTarget,
-    options: LegacyRestoreOptions,
-  ): Promise<LegacyRestoreResult>
-  /**
-   * Restores the latest state to a file, but only one that is shown to be complete: an application
-   * will go on from it without anybody looking.
-   *
-   * @throws LegacyError `NotComplete`, RestoreError, StoreError; nothing is left at `path`
-   */
-  restoreComplete(path: string, options: LegacyRestoreOptions): Promise<LegacyRestoreResult>
-  /** @throws UsageError, LegacyError, StoreError */
-  verify(context: CommandContext, flags: LegacyVerifyFlags): Promise<OtherVerdict>
-}
-
-/** For `list`: a row of the table or an entry of `unreadable`, and a line below the table. */
-export interface OtherDescription {
-  readonly database?: ListedLegacy
-  readonly unreadable?: { readonly name: string; readonly format: string }
-  readonly note: string
-}
-
-/** For `verify`. */
-export interface OtherVerdict {
-  /** The line of `--json`. */
-  readonly event: object
-  readonly text: string
-  readonly exitCode: number
-}
-
-/** A replica of another format, and where it is stored. */
-export interface Located extends Pick<DetectedReplica, 'prefix'> {
-  readonly name: string
-  readonly opened: OpenedStore
-  /** Whether the folder is the name concatenated with the end of the URL. */
-  readonly isConcatenated: boolean
-}
 
 /** The replicas of other formats that the URL given with `-b` can mean. */
 export class OtherFormats {

@@ -18,7 +18,8 @@ import { errorReport } from '../output/report-error.ts'
 import { SharedProgress } from '../output/shared-progress.ts'
 import { findReplicas } from './find-replicas.ts'
 import { MadeFolders } from './made-folders.ts'
-import { OtherFormats, type OtherReplica } from './other-formats.ts'
+import { OtherFormats } from './other-formats.ts'
+import type { OtherReplica } from './other-replica.ts'
 import { type OutputPath, outputPaths } from './output-paths.ts'
 import {
   type DatabaseOutcome,

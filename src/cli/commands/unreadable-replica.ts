@@ -1,6 +1,6 @@
 import type { OtherFormat } from '../../legacy/detect-formats.ts'
 import { LegacyError } from '../../legacy/legacy-error.ts'
-import type { Located, OtherDescription, OtherReplica } from './other-formats.ts'
+import type { Located, OtherDescription, OtherReplica } from './other-replica.ts'
 
 type UnreadableFormat = Exclude<OtherFormat, 'walsync-0.1'>
 
@@ -35,7 +35,7 @@ export class UnreadableReplica implements OtherReplica {
     const { name } = this
     const format = this.#format
     const { what, hint } = FORMATS[format]
-    const note = `${name}: a replica of ${what}, which walsync does not read; ${hint}.`
+    const note = `${name}: a replica of ${what}, which walsync does not read. ${hint}`
     return { unreadable: { name, format }, note }
   }
 
@@ -63,10 +63,6 @@ export class UnreadableReplica implements OtherReplica {
     const { what, hint } = FORMATS[this.#format]
     const place = this.#located.opened.store.description
     const message = `"${this.name}" in ${place} is a replica of ${what}, which walsync does not read.`
-    return new LegacyError(
-      'UnreadableFormat',
-      message,
-      `${hint[0]!.toUpperCase()}${hint.slice(1)}.`,
-    )
+    return new LegacyError('UnreadableFormat', message, hint)
   }
 }

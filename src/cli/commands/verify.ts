@@ -13,7 +13,8 @@ import { drillReport } from '../drill/drill-report.ts'
 import { writeReports } from '../drill/write-reports.ts'
 import { ExitCode } from '../output/exit-code.ts'
 import { createProgress } from '../output/progress.ts'
-import { OtherFormats, type OtherVerdict } from './other-formats.ts'
+import { OtherFormats } from './other-formats.ts'
+import type { OtherVerdict } from './other-replica.ts'
 import { type VerifiedReplica, verifyText } from './verify-text.ts'
 
 const verifyFlags = z.object({

@@ -2,10 +2,10 @@ import { Container } from 'inversify'
 import type { Logger } from '../output/logger.ts'
 import type { Backend } from './backend.ts'
 import { BUILT_IN_BACKENDS } from './built-in-backends.ts'
-import { createOpenStore } from './open-store.ts'
+import { createOpenStore, type Surroundings } from './open-store.ts'
 import { refuseTakenSchemes } from './plugins.ts'
 import { ShutdownStack } from './shutdown-stack.ts'
-import { type Surroundings, TOKENS } from './tokens.ts'
+import { TOKENS } from './tokens.ts'
 
 export interface ContainerInput {
   readonly surroundings: Surroundings

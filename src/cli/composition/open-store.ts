@@ -15,7 +15,18 @@ import { UsageError } from '../args/usage-error.ts'
 import type { Logger } from '../output/logger.ts'
 import type { Backend } from './backend.ts'
 import type { ShutdownStack } from './shutdown-stack.ts'
-import type { Surroundings } from './tokens.ts'
+
+/** The process that composes: where relative paths start, credentials come from, flags apply. */
+export interface Surroundings {
+  readonly cwd: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** `--endpoint`: replaces the provider's own address. */
+  readonly endpoint?: string | undefined
+  /** `--region`. */
+  readonly region?: string | undefined
+  /** Are they from the environment of the process? Then a folder, for which they have no meaning, ignores them. */
+  readonly isAmbient?: { readonly endpoint: boolean; readonly region: boolean } | undefined
+}
 
 /** A store at the replica URL's own prefix, and the key layout that Litestream expects there. */
 export interface OpenedStore {

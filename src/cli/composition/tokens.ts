@@ -1,20 +1,8 @@
 import type { ServiceIdentifier } from 'inversify'
 import type { Logger } from '../output/logger.ts'
 import type { Backend } from './backend.ts'
-import type { OpenStore } from './open-store.ts'
+import type { OpenStore, Surroundings } from './open-store.ts'
 import type { ShutdownStack } from './shutdown-stack.ts'
-
-/** The process that composes: where relative paths start, credentials come from, flags apply. */
-export interface Surroundings {
-  readonly cwd: string
-  readonly env: Readonly<Record<string, string | undefined>>
-  /** `--endpoint`: replaces the provider's own address. */
-  readonly endpoint?: string | undefined
-  /** `--region`. */
-  readonly region?: string | undefined
-  /** Are they from the environment of the process? Then a folder, for which they have no meaning, ignores them. */
-  readonly isAmbient?: { readonly endpoint: boolean; readonly region: boolean } | undefined
-}
 
 /** What the container can give. `Symbol.for`, so that two copies of this module agree. */
 export const TOKENS = {
