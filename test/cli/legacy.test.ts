@@ -155,7 +155,7 @@ describe('a replica of Litestream 0.3', () => {
     expect(await run('list', '-b', './litestream')).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(
-        /^db: a replica of Litestream 0\.3, which walsync does not read; .*0\.5\.7.*\n$/,
+        /^db: a replica of Litestream 0\.3, which walsync does not read\. .*0\.5\.7.*\n$/,
       ),
     })
     const json = await run('list', '-b', './litestream', '--json')

@@ -66,24 +66,19 @@ const envelope = z.object({
   params: z.unknown().optional(),
 })
 
+const waiting = z.strictObject({
+  databases,
+  timeoutMs: z
+    .number()
+    .min(0)
+    .max(2 ** 31 - 1)
+    .optional(),
+})
+
 const params = {
   status: z.strictObject({ databases }),
-  sync: z.strictObject({
-    databases,
-    timeoutMs: z
-      .number()
-      .min(0)
-      .max(2 ** 31 - 1)
-      .optional(),
-  }),
-  wait: z.strictObject({
-    databases,
-    timeoutMs: z
-      .number()
-      .min(0)
-      .max(2 ** 31 - 1)
-      .optional(),
-  }),
+  sync: waiting,
+  wait: waiting,
   subscribe: z.strictObject({ databases, events: z.array(z.string()).min(1).optional() }),
   cancel: z.strictObject({ id }),
 } as const satisfies Record<Method, z.ZodType>

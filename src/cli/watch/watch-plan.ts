@@ -67,11 +67,8 @@ export interface WatchRequest {
   readonly hasCommand?: boolean | undefined
 }
 
-/** What the command line and the top level of the file may say for the process as a whole. */
-const PROCESS_SETTINGS = [
-  'bucket',
-  'shutdownTimeout',
-  'probe',
+/** How the process is observed: its socket, its page and its messages. */
+const OBSERVATION = [
   'socket',
   'status',
   'http',
@@ -82,6 +79,8 @@ const PROCESS_SETTINGS = [
   'webhookUrl',
   'webhookSecret',
 ] as const
+/** What the command line and the top level of the file may say for the process as a whole. */
+const PROCESS_SETTINGS = ['bucket', 'shutdownTimeout', 'probe', ...OBSERVATION] as const
 /** What only the command line may say. */
 const RUN_SETTINGS = ['wait'] as const
 
@@ -161,21 +160,7 @@ export function watchPlan(request: WatchRequest): WatchPlan {
  * @returns the keys that differ
  */
 export function fixedDifferences(before: WatchPlan, after: WatchPlan): string[] {
-  const keys = [
-    'endpoint',
-    'region',
-    'plugins',
-    'logFormat',
-    'socket',
-    'status',
-    'http',
-    'httpTokenFile',
-    'maxLag',
-    'heartbeatUrl',
-    'heartbeatInterval',
-    'webhookUrl',
-    'webhookSecret',
-  ] as const
+  const keys = ['endpoint', 'region', 'plugins', 'logFormat', ...OBSERVATION] as const
   const changed = keys.filter(
     (key) => !isDeepStrictEqual(before.config?.[key], after.config?.[key]),
   )

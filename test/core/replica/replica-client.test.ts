@@ -1,26 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
-import { encodeLtx, FLAG_NO_CHECKSUM, txid } from '../../../src/core/ltx/index.ts'
+import { encodeLtx, txid } from '../../../src/core/ltx/index.ts'
 import { type LtxFileInfo, ReplicaClient } from '../../../src/core/replica/replica-client.ts'
 import type { StoreCapabilities } from '../../../src/core/store/index.ts'
+import { makeHeader } from '../ltx/ltx-samples.ts'
 
 const createdAt = new Date('2026-11-24T18:00:00.123Z')
 
 function ltxOf(min: number, max: number): Uint8Array {
-  const header = {
-    flags: FLAG_NO_CHECKSUM,
-    pageSize: 512,
-    commit: 1,
+  const header = makeHeader({
     minTxid: txid(min),
     maxTxid: txid(max),
     timestamp: createdAt.getTime(),
-    preApplyChecksum: 0n,
-    walOffset: 0,
-    walSize: 0,
-    walSalt1: 0,
-    walSalt2: 0,
-    nodeId: 0n,
-  }
+  })
   return encodeLtx(header, [{ pgno: 1, data: new Uint8Array(512).fill(7) }])
 }
 

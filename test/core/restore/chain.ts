@@ -4,13 +4,13 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import {
   encodeLtx,
-  FLAG_NO_CHECKSUM,
   type LtxHeader,
   type LtxPage,
   lockPage,
   txid,
 } from '../../../src/core/ltx/index.ts'
 import type { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
+import { makeHeader } from '../ltx/ltx-samples.ts'
 
 /** Each TXID is a minute after the one before. */
 export const START = Date.UTC(2026, 0, 1)
@@ -89,20 +89,13 @@ function pageOf(state: Buffer, pgno: number, pageSize: number): Buffer {
 }
 
 export function headerOf(file: ChainFile, pageSize: number, commit: number): LtxHeader {
-  return {
-    flags: FLAG_NO_CHECKSUM,
+  return makeHeader({
     pageSize,
     commit,
     minTxid: txid(file.min),
     maxTxid: txid(file.max),
     timestamp: timeOfTxid(file.max).getTime(),
-    preApplyChecksum: 0n,
-    walOffset: 0,
-    walSize: 0,
-    walSalt1: 0,
-    walSalt2: 0,
-    nodeId: 0n,
-  }
+  })
 }
 
 /** Stores the files of a chain. */
