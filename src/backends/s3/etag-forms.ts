@@ -1,4 +1,4 @@
-import { isStoreError, type Version } from '../../core/store/index.ts'
+import { isStoreError, StoreError, type Version } from '../../core/store/index.ts'
 
 export type ConditionalVerb = 'put' | 'get' | 'delete'
 
@@ -60,6 +60,25 @@ export class EtagForms {
       throw isStoreError(error) && error.code === 'InvalidArgument' ? refusal : error
     }
   }
+}
+
+/**
+ * The version of an object by its ETag. Services write one ETag with and without quotes, and what
+ * compresses their responses marks it as weak; the version is the same.
+ */
+export function etagVersion(etag: string): Version {
+  return `"${etag.replace(/^W\//, '').replace(/^"|"$/g, '')}"` as Version
+}
+
+/** The version in a response about one object. @throws StoreError `Unavailable` for one without an ETag */
+export function responseVersion(op: string, key: string, etag: string | undefined): Version {
+  if (etag !== undefined) return etagVersion(etag)
+  throw new StoreError('Unavailable', `The response for ${key} has no ETag.`, {
+    op,
+    key,
+    outcome: op === 'put' ? 'unknown' : 'not-applied',
+    hint: 'Check the endpoint, and what is between here and the service: every S3 service sends ETags.',
+  })
 }
 
 function asGiven(version: Version): string {

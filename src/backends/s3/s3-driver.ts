@@ -60,7 +60,7 @@ export class S3Driver implements StoreDriver {
     const Key = objectName(options, key)
     const command = new sdk.HeadObjectCommand({ Bucket: options.bucket, Key })
     try {
-      return objectInfo(key, await client.send(command, { abortSignal: signal }))
+      return objectInfo('head', key, await client.send(command, { abortSignal: signal }))
     } catch (error) {
       const mapped = this.mapError(error, { op: 'head', key })
       if (mapped.code !== 'NotFound') throw mapped

@@ -1,4 +1,4 @@
-import { StoreError, type StoreErrorCode } from '../../core/store/index.ts'
+import { isStoreError, StoreError, type StoreErrorCode } from '../../core/store/index.ts'
 import { retryAfterMs } from '../shared/retry-after.ts'
 import { transportFailure } from '../shared/transport-error.ts'
 
@@ -34,6 +34,7 @@ const REVEALING = [
  * no error name.
  */
 export function mapS3Error(cause: unknown, context: S3ErrorContext): StoreError {
+  if (isStoreError(cause)) return cause
   const error = (cause ?? {}) as SdkError
   for (const field of REVEALING) delete (cause as Record<string, unknown>)[field]
   const status = error.$metadata?.httpStatusCode
@@ -124,7 +125,10 @@ function answered(status: number, name: string, error: SdkError, context: S3Erro
   const unknown = isWrite(context.op) ? 'unknown' : undefined
   switch (status) {
     case 301:
+    case 302:
+    case 303:
     case 307:
+    case 308:
       return wrongPlace(error)
     case 304:
       // Old MinIO releases answer like this when a create-only put loses.
@@ -140,7 +144,11 @@ function answered(status: number, name: string, error: SdkError, context: S3Erro
         hint: 'Without s3:ListBucket a missing key also looks like this.',
       }
     case 404:
-      return { code: context.condition === 'ifMatch' ? 'PreconditionFailed' : 'NotFound' }
+      if (context.condition === 'ifMatch') return { code: 'PreconditionFailed' }
+      // A listing and a plain put need no object, so it is the bucket that is missing.
+      return context.key === undefined || context.op === 'put'
+        ? BY_NAME.NoSuchBucket!
+        : { code: 'NotFound' }
     case 408:
       // Tigris sheds load with 408 RequestCanceled.
       return { code: 'Unavailable', outcome: unknown }

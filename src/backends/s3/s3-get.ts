@@ -1,12 +1,8 @@
 import type { Readable } from 'node:stream'
-import type {
-  DriverGetOptions,
-  DriverGetResult,
-  ObjectInfo,
-  Version,
-} from '../../core/store/index.ts'
-import { carriedRange, rangeHeader } from '../shared/content-range.ts'
+import type { DriverGetOptions, DriverGetResult, ObjectInfo } from '../../core/store/index.ts'
+import { carriedRange, lengthMissing, rangeHeader } from '../shared/content-range.ts'
 import { responseBody } from '../shared/response-body.ts'
+import { responseVersion } from './etag-forms.ts'
 import { objectName, type S3Connection } from './s3-client.ts'
 import { mapS3Error } from './s3-errors.ts'
 import { createdAtOf, currentVersion } from './s3-write.ts'
@@ -44,27 +40,40 @@ export async function getS3(
   )
   const { timeoutMs } = options
   return {
-    info: objectInfo(key, { ...answer, ContentLength: size }),
+    info: infoOf(key, { ...answer, ContentLength: size }, stream),
     range: { start, end },
     body: await responseBody({ stream, expected: end - start, signal, timeoutMs }),
   }
 }
 
-/** What HEAD and GET say about an object. */
-export function objectInfo(
-  key: string,
-  answer: {
-    readonly ContentLength?: number | undefined
-    readonly LastModified?: Date | undefined
-    readonly ETag?: string | undefined
-    readonly Metadata?: Record<string, string> | undefined
-  },
-): ObjectInfo {
+interface ObjectAnswer {
+  readonly ContentLength?: number | undefined
+  readonly LastModified?: Date | undefined
+  readonly ETag?: string | undefined
+  readonly Metadata?: Record<string, string> | undefined
+}
+
+function infoOf(key: string, answer: ObjectAnswer, stream: Readable): ObjectInfo {
+  try {
+    return objectInfo('get', key, answer)
+  } catch (error) {
+    stream.destroy()
+    throw error
+  }
+}
+
+/**
+ * What HEAD and GET say about an object.
+ *
+ * @throws StoreError `Unavailable` for an answer without a length or an ETag
+ */
+export function objectInfo(op: string, key: string, answer: ObjectAnswer): ObjectInfo {
+  if (answer.ContentLength === undefined) throw lengthMissing(op, key)
   return {
     key,
-    size: answer.ContentLength ?? 0,
+    size: answer.ContentLength,
     lastModified: answer.LastModified ?? new Date(0),
-    version: answer.ETag as Version,
+    version: responseVersion(op, key, answer.ETag),
     createdAt: createdAtOf(answer.Metadata),
   }
 }

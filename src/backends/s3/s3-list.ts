@@ -5,10 +5,10 @@ import {
   isKey,
   type ObjectInfo,
   StoreError,
-  type Version,
 } from '../../core/store/index.ts'
 import { levelEntries, startFolder } from '../shared/level.ts'
 import { canBegin, ListGuard, safeStart } from '../shared/list-bounds.ts'
+import { etagVersion } from './etag-forms.ts'
 import { objectName, type S3Connection } from './s3-client.ts'
 
 /** Every object under a prefix, page by page, in the order that S3 promises. */
@@ -60,7 +60,8 @@ async function* pages(
     })
     const answer = await client.send(command, { abortSignal: signal })
     assertListing(answer, options.bucket)
-    token = answer.IsTruncated === true ? answer.NextContinuationToken : undefined
+    // Some services continue without saying that there is more.
+    token = answer.IsTruncated === false ? undefined : answer.NextContinuationToken || undefined
     if (answer.IsTruncated === true && token === undefined) throw noToken(options.bucket)
     guard.check({
       names: (answer.Contents ?? []).map(({ Key = '' }) => decodeName(Key)),
@@ -83,11 +84,12 @@ function objectsOf(
   for (const object of contents) {
     const key = decodeName(object.Key ?? '').slice(rootLength)
     if (key <= startAfter || !isKey(key)) continue
+    if (object.Size === undefined) throw noSize(key)
     objects.push({
       key,
-      size: object.Size ?? 0,
+      size: object.Size,
       lastModified: object.LastModified ?? new Date(0),
-      version: object.ETag as Version,
+      version: etagVersion(object.ETag ?? ''),
     })
   }
   return objects
@@ -101,7 +103,20 @@ function prefixesOf(prefixes: readonly CommonPrefix[], rootLength: number): stri
 
 /** Names are form-encoded, as requested, because XML cannot represent every character. */
 function decodeName(encoded: string): string {
-  return decodeURIComponent(encoded.replaceAll('+', ' '))
+  try {
+    return decodeURIComponent(encoded.replaceAll('+', ' '))
+  } catch {
+    // A service that does not encode, and a name with a percent sign, which no key has.
+    return encoded
+  }
+}
+
+function noSize(key: string): StoreError {
+  return new StoreError('Unsupported', `The listing does not say how large ${key} is.`, {
+    op: 'list',
+    key,
+    hint: 'The service does not list as S3 does, and cannot hold a replica.',
+  })
 }
 
 /**
@@ -114,15 +129,11 @@ export function assertListing(answer: ListObjectsV2CommandOutput, bucket: string
   const { Name, Prefix, KeyCount, MaxKeys, IsTruncated, Contents, CommonPrefixes } = answer
   const said = [Name, Prefix, KeyCount, MaxKeys, IsTruncated, Contents, CommonPrefixes]
   if (said.some((value) => value !== undefined)) return
-  throw new StoreError(
-    'Unavailable',
-    `What answers for the bucket ${bucket} sent something else than a listing.`,
-    {
-      op: 'list',
-      httpStatus: answer.$metadata.httpStatusCode,
-      hint: 'Check the endpoint: it may be a web page, such as the console of the service or a login, and not its S3 interface.',
-    },
-  )
+  throw new StoreError('Unavailable', `The response for the bucket ${bucket} is no listing.`, {
+    op: 'list',
+    httpStatus: answer.$metadata.httpStatusCode,
+    hint: 'Check the endpoint: it may be a web page, such as the console of the service or a login, and not its S3 interface.',
+  })
 }
 
 function noToken(bucket: string): StoreError {

@@ -6,12 +6,14 @@ import {
   type DriverPutOptions,
   isStoreError,
   type PutResult,
-  type Version,
+  StoreError,
 } from '../../core/store/index.ts'
 import { type PutPart, putParts } from '../shared/put-parts.ts'
 import { notApplied, uploadParts } from '../shared/upload-parts.ts'
+import { etagVersion, responseVersion } from './etag-forms.ts'
 import { objectName, type S3Connection } from './s3-client.ts'
 import { mapS3Error } from './s3-errors.ts'
+import { getS3 } from './s3-get.ts'
 import { conditionally, mapPutError, putMetadata, type S3Put } from './s3-write.ts'
 
 /** Stores a body: in one request if it fits into one part, otherwise in parts. */
@@ -55,7 +57,40 @@ async function putOne(put: S3Put, bytes: Uint8Array): Promise<PutResult> {
       }),
       { abortSignal: put.options.signal },
     )
-    return { size: bytes.length, version: answer.ETag as Version }
+    if (answer.ETag === undefined) return await confirmStored(put, bytes)
+    return { size: bytes.length, version: etagVersion(answer.ETag) }
+  })
+}
+
+/**
+ * Every S3 service answers a put with an ETag. A success without one may come from something in
+ * front of the service, which has stored nothing: the bytes are read back.
+ *
+ * @throws StoreError `Unavailable` if they are not there
+ */
+async function confirmStored(put: S3Put, bytes: Uint8Array): Promise<PutResult> {
+  const { connection, key, options } = put
+  try {
+    const { info, body } = await getS3(connection, key, { signal: options.signal })
+    const chunks: Uint8Array[] = []
+    if (body instanceof Uint8Array) chunks.push(body)
+    else for await (const chunk of body) chunks.push(chunk)
+    if (Buffer.concat(chunks).equals(bytes)) return { size: info.size, version: info.version }
+  } catch (error) {
+    if (!isStoreError(error)) throw error
+    throw unconfirmed(key, error)
+  }
+  throw unconfirmed(key)
+}
+
+function unconfirmed(key: string, cause?: StoreError): StoreError {
+  const message = `The put of ${key} was answered with a success, but the object is not there.`
+  return new StoreError('Unavailable', message, {
+    op: 'put',
+    key,
+    cause,
+    outcome: 'unknown',
+    hint: 'Check the endpoint, and what is between here and the service.',
   })
 }
 
@@ -179,7 +214,7 @@ async function complete(
         { abortSignal: put.options.signal },
       ),
     )
-    return { size: bytes, version: answer.ETag as Version }
+    return { size: bytes, version: responseVersion('put', put.key, answer.ETag) }
   } catch (error) {
     // Something between here and the service may have sent the request twice, and the first one won.
     const vanished = isStoreError(error) && isNoSuchUpload(error.cause)

@@ -1,4 +1,5 @@
 import type { DriverPutOptions, StoreError, Version } from '../../core/store/index.ts'
+import { responseVersion } from './etag-forms.ts'
 import { objectName, type S3Connection } from './s3-client.ts'
 import { mapS3Error } from './s3-errors.ts'
 
@@ -61,7 +62,8 @@ export async function currentVersion(
   const Key = objectName(options, key)
   const command = new sdk.HeadObjectCommand({ Bucket: options.bucket, Key })
   try {
-    return (await client.send(command, { abortSignal })).ETag as Version
+    const { ETag } = await client.send(command, { abortSignal })
+    return responseVersion('head', key, ETag)
   } catch (error) {
     const mapped = mapS3Error(error, { op: 'head', key, bucket: options.bucket })
     if (mapped.code === 'NotFound') return undefined

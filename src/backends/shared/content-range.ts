@@ -49,7 +49,7 @@ function carried(
     if (asked === undefined || said.start === asked) return said
   }
   if (asked !== undefined) throw contentLength === 0 ? emptyObject(key) : rangeIgnored(key)
-  if (contentLength === undefined || Number.isNaN(contentLength)) throw lengthMissing(key)
+  if (contentLength === undefined || Number.isNaN(contentLength)) throw lengthMissing('get', key)
   return { start: 0, end: contentLength, size: contentLength }
 }
 
@@ -74,9 +74,9 @@ function rangeIgnored(key: string): StoreError {
   )
 }
 
-function lengthMissing(key: string): StoreError {
+export function lengthMissing(op: string, key: string): StoreError {
   return new StoreError('Unavailable', `The response for ${key} does not say how long it is.`, {
-    op: 'get',
+    op,
     key,
     hint: 'Something between here and the service rewrites responses.',
   })

@@ -197,12 +197,14 @@ describe('S3 on the wire', () => {
     [412, 'PreconditionFailed', { ifMatch: '"e"' as Version }, 'PreconditionFailed'],
     [404, 'NoSuchKey', { ifMatch: '"e"' as Version }, 'PreconditionFailed'],
     [404, 'NoSuchBucket', {}, 'ContainerNotFound'],
+    [404, undefined, {}, 'ContainerNotFound'],
     [400, 'BadDigest', {}, 'Corrupted'],
     [400, 'InvalidRequest', {}, 'InvalidArgument'],
     [401, 'Unauthorized', {}, 'Unauthenticated'],
     [403, 'AccessDenied', {}, 'PermissionDenied'],
     [403, 'SignatureDoesNotMatch', {}, 'Unauthenticated'],
     [301, 'PermanentRedirect', {}, 'InvalidArgument'],
+    [302, undefined, {}, 'InvalidArgument'],
     [408, 'RequestCanceled', {}, 'Unavailable'],
     [429, 'TooManyRequests', {}, 'Throttled'],
     [500, 'InternalError', {}, 'Unavailable'],
@@ -320,4 +322,48 @@ describe('S3 on the wire', () => {
       }
     },
   )
+
+  it('S315 a success without an ETag is no stored object, unless its bytes can be read back', async () => {
+    const stored = new Map<string, Buffer>()
+    const answer = ({ method, url, body }: RecordedRequest): ScriptedAnswer => {
+      const key = url.split('?')[0]!
+      if (method === 'PUT') {
+        if (!key.endsWith('/lost')) stored.set(key, body)
+        return { status: 200 }
+      }
+      const object = stored.get(key)
+      if (object === undefined) return { status: 404 }
+      const headers = { etag: '"e"', 'content-length': String(object.length) }
+      return { status: 200, headers, body: object.toString() }
+    }
+    const s3 = await open(answer)
+    expect(await s3.put('kept', Buffer.from('abc'))).toEqual({ size: 3, version: '"e"' })
+    const error = await caught(s3.put('lost', Buffer.from('abc')))
+    expect(error).toMatchObject({ code: 'Unavailable', outcome: 'unknown', retryable: true })
+  })
+
+  it('S316 an answer without an ETag or a length is no object', async () => {
+    const s3 = await open(() => ({ status: 200, body: '<html>Log in</html>' }))
+    for (const call of [() => s3.get('k'), () => s3.head('k')]) {
+      expect(await caught(call())).toMatchObject({ code: 'Unavailable', retryable: true })
+    }
+  })
+
+  it('S317 a listing continues by its token, whatever else it leaves out', async () => {
+    const entry = (key: string) =>
+      `<Contents><Key>${key}</Key><Size>1</Size><ETag>"e"</ETag></Contents>`
+    const s3 = await open(({ url }) => ({
+      status: 200,
+      body: url.includes('continuation-token')
+        ? `<ListBucketResult>${entry('pre/b')}</ListBucketResult>`
+        : `<ListBucketResult>${entry('pre/100%')}${entry('pre/a')}<NextContinuationToken>t</NextContinuationToken></ListBucketResult>`,
+    }))
+    expect((await collect(s3.list())).map(({ key }) => key)).toEqual(['a', 'b'])
+  })
+
+  it('S318 a listing without sizes is refused instead of taken for empty objects', async () => {
+    const body = '<ListBucketResult><Contents><Key>pre/a</Key></Contents></ListBucketResult>'
+    const s3 = await open(() => ({ status: 200, body }))
+    expect((await caught(collect(s3.list()))).code).toBe('Unsupported')
+  })
 })
