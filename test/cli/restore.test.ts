@@ -285,6 +285,18 @@ describe('restore before an application starts', () => {
     expect(existsSync(join(cwd, 'gone.db'))).toBe(false)
   })
 
+  it('does not take a folder in the place of the file for a database', async () => {
+    mkdirSync(join(cwd, 'mounted.db'))
+    const { code, stderr } = await restore('app', '-o', 'mounted.db', ...options)
+    expect(code).toBe(2)
+    expect(stderr).toContain('mounted.db is not a regular file.')
+  })
+
+  it.each(['-', 'new-folder/'])('refuses the output %s, which names no file', async (output) => {
+    expect(await restore('app', '-o', output)).toMatchObject({ code: 2, stdout: '' })
+    expect(existsSync(join(cwd, output))).toBe(false)
+  })
+
   it('refuses --force, which asks for the opposite', async () => {
     const { code, stderr } = await restore('app', '-o', 'boot.db', '--if-missing', '--force')
     expect(code).toBe(2)

@@ -1,6 +1,7 @@
-import { existsSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { mapParallel } from '../../core/async/map-parallel.ts'
+import { outputExists } from '../../core/restore/output-file.ts'
 import { restoreReplica } from '../../core/restore/restore.ts'
 import { planFor } from '../../core/restore/restore-attempts.ts'
 import { RestoreError } from '../../core/restore/restore-error.ts'
@@ -135,7 +136,8 @@ class RestoreAll {
     const { dryRun, ifMissing, target } = this.#flags
     try {
       if (error !== undefined) throw error
-      if (ifMissing === true && existsSync(path)) return { name, path, outcome: 'present' }
+      if (ifMissing === true && (await outputExists(path)))
+        return { name, path, outcome: 'present' }
       if (dryRun !== true) await this.folders.make(dirname(path))
       const options = this.#options(onProgress)
       const fromOther = (replica: OtherReplica) => this.#restoreOther(replica, path, options)

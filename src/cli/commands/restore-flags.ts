@@ -49,7 +49,22 @@ export function parseRestoreFlags(raw: Readonly<Record<string, unknown>>): Resto
       'Give --timestamp for the state of all of them at one time, or restore one database by its name.',
     )
   }
+  if (flags.all !== true) assertFileName(flags.output)
   return { ...flags, target: targetOf(flags) }
+}
+
+function assertFileName(output: string): void {
+  if (output === '-') {
+    throw new UsageError(
+      'A database cannot be restored to stdout.',
+      'Give a file with --output; ./- is one of that name.',
+    )
+  }
+  if (!output.endsWith('/')) return
+  throw new UsageError(
+    `--output got ${JSON.stringify(output)}, which is a folder.`,
+    'Add the name of the file to it; only --all restores into a folder.',
+  )
 }
 
 function targetOf({

@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { ReplicaClient } from '../../core/replica/replica-client.ts'
+import { outputExists } from '../../core/restore/output-file.ts'
 import { type RestoreResult, restoreReplica } from '../../core/restore/restore.ts'
 import { planFor } from '../../core/restore/restore-attempts.ts'
 import { RestoreError } from '../../core/restore/restore-error.ts'
@@ -50,7 +50,7 @@ async function restoreOne(
   const prefix = prefixOf(name)
   const { signal } = context
   const path = resolve(context.cwd, flags.output)
-  if (flags.ifMissing === true && existsSync(path))
+  if (flags.ifMissing === true && (await outputExists(path)))
     return nothingToDo(context, name, path, 'present')
   const opened = await context.openStore(flags.bucket, { signal, create: false })
   const client = replicaClient(opened, prefix)

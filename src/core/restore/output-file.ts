@@ -44,6 +44,18 @@ export async function checkOutput(output: string, force: Force): Promise<void> {
 }
 
 /**
+ * Whether there is a file at the output already, also behind a link.
+ *
+ * @throws RestoreError `NotAFile` for anything else that is there, such as the folder that a
+ *   container makes for a mount without a source
+ */
+export async function outputExists(output: string): Promise<boolean> {
+  const target = await stat(output).catch(() => undefined)
+  if (target !== undefined && !target.isFile()) throw notAFile(output)
+  return target !== undefined
+}
+
+/**
  * What a restore may replace at the target: nothing, an empty file, or any file and its sidecars.
  */
 export type Force = boolean | 'empty'
