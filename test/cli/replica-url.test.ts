@@ -31,6 +31,9 @@ describe('parseReplicaUrl', () => {
     ['x', 'neither a replica URL nor a bucket'],
     ['~/replica', 'neither a replica URL nor a bucket'],
     ['my bucket', 'neither a replica URL nor a bucket'],
+    ['s3://bucket/tenant#1', 'has a #'],
+    ['file:///var/tenant#1', 'has a #'],
+    ['my-bucket/tenant#1', 'has a #'],
   ])('refuses %s', (given, message) => {
     expect(() => parseReplicaUrl(given, '/home/me')).toThrow(UsageError)
     expect(() => parseReplicaUrl(given, '/home/me')).toThrow(message)

@@ -6,7 +6,7 @@ import { UsageError } from './usage-error.ts'
  * Reads what `-b` accepts: a URL, a path that starts with `/` or `.` (a folder), or a bare
  * `bucket` or `bucket/prefix` (S3, as in walsync 0.1).
  *
- * @throws UsageError for anything else, and for a URL that carries credentials
+ * @throws UsageError for anything else, and for a URL that carries credentials or a fragment
  */
 export function parseReplicaUrl(text: string, cwd: string): URL {
   if (text.startsWith('/') || text.startsWith('.')) return pathToFileURL(resolve(cwd, text))
@@ -19,6 +19,7 @@ export function parseReplicaUrl(text: string, cwd: string): URL {
     )
   }
   const url = new URL(text)
+  refuseFragment(text)
   refuseCredentials(url, scheme.toLowerCase())
   if (url.protocol === 'file:') refuseRelativeFile(url, text)
   return url
@@ -30,10 +31,22 @@ const BUCKET = /^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$/
 
 function bareBucket(text: string): URL {
   const [bucket = ''] = text.split('/', 1)
-  if (BUCKET.test(bucket)) return new URL(`s3://${text}`)
+  if (BUCKET.test(bucket)) {
+    refuseFragment(text)
+    return new URL(`s3://${text}`)
+  }
   throw new UsageError(
     `${JSON.stringify(withoutSecrets(text))} is neither a replica URL nor a bucket name.`,
     `For a folder write ./${withoutSecrets(text)}; for a bucket write s3://bucket/prefix.`,
+  )
+}
+
+/** What follows a # never reaches a store: two replicas that differ only there would be one. */
+function refuseFragment(text: string): void {
+  if (!text.includes('#')) return
+  throw new UsageError(
+    `The replica URL ${JSON.stringify(withoutSecrets(text))} has a #, which ends the path of a URL.`,
+    'Write %23 for a # in a prefix.',
   )
 }
 
