@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { DurableWriteError } from '../../core/fs/durable-file.ts'
 import {
   isStoreError,
@@ -84,7 +85,10 @@ export function leadsOut(op: string, key: string): StoreError {
 }
 
 export function rootNotFound(op: string, key: string | undefined, root: string): StoreError {
-  return new StoreError('ContainerNotFound', `The folder ${root} does not exist.`, {
+  const message = existsSync(root)
+    ? `${root} is not a folder.`
+    : `The folder ${root} does not exist.`
+  return new StoreError('ContainerNotFound', message, {
     op,
     key,
     hint: 'Check the path, and that its disk is mounted.',

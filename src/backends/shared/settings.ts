@@ -74,7 +74,13 @@ const MAX_PREFIX = 400
 export function parseEndpointUrl(value: string, standardScheme = 'https'): URL {
   const withScheme = value.includes('://') ? value : `${standardScheme}://${value}`
   const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined
-  if (url !== undefined && /^https?:$/.test(url.protocol) && url.username === '') return url
+  if (url !== undefined && (url.username !== '' || url.password !== '')) {
+    throw invalidOption(
+      `The endpoint ${url.host} carries credentials; they would show in process lists and logs.`,
+      'Take them out of the URL and pass them in the environment.',
+    )
+  }
+  if (url !== undefined && /^https?:$/.test(url.protocol)) return url
   throw invalidOption(
     `The endpoint ${JSON.stringify(value.replace(/\/\/[^/]*@/, '//'))} is not an http or https URL.`,
     'Give it as https://host or http://host:port.',

@@ -47,6 +47,14 @@ async function readText(key: string): Promise<string> {
   return Buffer.from(await readAll((await store.get(key)).body)).toString()
 }
 
+it('A root that is a file is called that, not missing.', async () => {
+  await writeFile(root, 'x')
+  await expect(store.check()).rejects.toMatchObject({
+    code: 'ContainerNotFound',
+    message: `${root} is not a folder.`,
+  })
+})
+
 describe('nothing outside the root', () => {
   it('is written or read by any illegal key (FS01)', async () => {
     await store.put('k', bytes('x'))
