@@ -20,8 +20,8 @@ export type IntegrityCheck = 'full' | 'quick' | 'none'
  * @returns descriptions of the first rows that break a constraint of their table: they were in the
  *   application's database, so a restore must not reject them
  * @throws RestoreError `IntegrityCheckFailed` if SQLite finds damage or crashes;
- *   `IntegrityCheckIncomplete` if it could not finish, for example because of a collation that only
- *   the application defines
+ *   `IntegrityCheckIncomplete` if it could not finish, for example because its process was killed,
+ *   or because of a collation that only the application defines
  * @throws the signal's reason
  */
 export async function checkIntegrity(
@@ -78,9 +78,17 @@ async function outcomeOf(child: ChildProcess): Promise<Outcome> {
   }
 }
 
+/** How a process ends that a damaged database has crashed; the system or an operator kills it otherwise. */
+const CRASHES: ReadonlySet<string> = new Set(['SIGSEGV', 'SIGBUS', 'SIGFPE', 'SIGILL'])
+const KILLED_HINT =
+  'The system ends processes that need too much memory. Restore again with more of it, or with --integrity-check none, and check the database on another machine.'
+
 /** @returns findings that do not fail the check */
 function judge({ killedBy, output, errors }: Outcome): readonly string[] {
-  if (killedBy !== null) throw failed(`SQLite crashed (${killedBy})`)
+  if (killedBy !== null && CRASHES.has(killedBy)) throw failed(`SQLite crashed (${killedBy})`)
+  if (killedBy !== null) {
+    throw incomplete(`its process was ended by ${killedBy}`, undefined, KILLED_HINT)
+  }
   let report: IntegrityReport
   try {
     report = JSON.parse(output) as IntegrityReport
@@ -99,10 +107,13 @@ function failed(problems: string): RestoreError {
   })
 }
 
-function incomplete(why: string, cause?: unknown): RestoreError {
+const APP_HINT =
+  'If the schema uses collations or functions of the app, restore with --integrity-check none and check with the app.'
+
+function incomplete(why: string, cause?: unknown, hint = APP_HINT): RestoreError {
   const message = `The integrity check of the restored database could not be finished: ${why}.`
   return new RestoreError('IntegrityCheckIncomplete', message, {
     cause,
-    hint: 'If the schema uses collations or functions of the app, restore with --integrity-check none and check with the app.',
+    hint,
   })
 }
