@@ -1,6 +1,7 @@
-import { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
 import { parentPort } from 'node:worker_threads'
 import type { CheckpointReply, CheckpointRequest } from './checkpointer.ts'
+import { connect } from './connect.ts'
 
 interface Connections {
   readonly writer: DatabaseSync
@@ -92,13 +93,14 @@ function connections(path: string): Connections {
     return known
   }
   if (open.size >= MAX_OPEN) forget(open.keys().next().value!)
-  const made = { writer: connect(path), checkpointer: connect(path) }
+  const made = { writer: openQuiet(path), checkpointer: openQuiet(path) }
   open.set(path, made)
   return made
 }
 
-function connect(path: string): DatabaseSync {
-  const db = new DatabaseSync(path, { timeout: 0 })
+/** Does nothing on its own. */
+function openQuiet(path: string): DatabaseSync {
+  const db = connect(path, 0)
   db.exec('PRAGMA cache_size = 16; PRAGMA mmap_size = 0; PRAGMA wal_autocheckpoint = 0')
   return db
 }

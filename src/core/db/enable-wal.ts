@@ -1,4 +1,5 @@
-import { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
+import { connect } from './connect.ts'
 
 /** How long to wait for another connection to finish its transaction, in milliseconds. */
 const BUSY_MS = 100
@@ -12,7 +13,7 @@ const BUSY_MS = 100
 export function enableWal(path: string): string | undefined {
   let db: DatabaseSync | undefined
   try {
-    db = new DatabaseSync(path, { timeout: BUSY_MS })
+    db = connect(path, BUSY_MS)
     const row = db.prepare('PRAGMA journal_mode = wal').get() as { journal_mode: string }
     return row.journal_mode === 'wal' ? undefined : `SQLite keeps it in ${row.journal_mode} mode`
   } catch (error) {

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs'
-import { DatabaseSync } from 'node:sqlite'
+import { connect } from './connect.ts'
 import { identityAt } from './file-identity.ts'
 
 /**
@@ -9,7 +9,7 @@ const SHARED_FIRST = 0x40000002
 const SHARED_LAST = SHARED_FIRST + 509
 
 const path = process.argv[2] as string
-const db = new DatabaseSync(path, { timeout: 1000 })
+const db = connect(path, 1000)
 db.exec('PRAGMA wal_autocheckpoint = 0; BEGIN')
 // The first read takes the shared lock, which is held until this process is killed, even after its
 // parent has ended. The process never closes the database, because that could be the last close.

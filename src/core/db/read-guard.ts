@@ -1,4 +1,5 @@
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { connect } from './connect.ts'
 import { DatabaseError } from './database-error.ts'
 import { scarceDescriptors } from './few-descriptors.ts'
 import { WalIndexFile, type WalIndexState } from './wal-index-file.ts'
@@ -133,7 +134,7 @@ function isSame(a: WalIndexState, b: WalIndexState): boolean {
 function openHand(path: string, failed: (left: Closable) => void): Hand {
   let db: DatabaseSync | undefined
   try {
-    db = new DatabaseSync(path, { timeout: 100 })
+    db = connect(path, 100)
     unclosed.add(db)
     db.exec(HAND_PRAGMAS)
     const { journal_mode } = db.prepare('PRAGMA journal_mode').get() as { journal_mode: string }
