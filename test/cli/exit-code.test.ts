@@ -38,6 +38,8 @@ const RESTORE: Record<RestoreErrorCode, number> = {
 describe('exitCodeOf', () => {
   it.each([
     [new UsageError('m', 'h'), 2],
+    [new StoreError('InvalidKey', 'm', { op: 'encode' }), 2],
+    [new StoreError('InvalidKey', 'm', { op: 'put' }), 4],
     [new StoreError('InvalidArgument', 'm', { op: 'open' }), 2],
     [new StoreError('Unsupported', 'm', { op: 'open' }), 2],
     [new DatabaseError('NotWalMode', 'p', 'm'), 3],

@@ -63,7 +63,7 @@ export function encodeSegment(text: string): string {
     throw new StoreError(
       'InvalidKey',
       `The name ${JSON.stringify(text)} cannot be part of a key.`,
-      { op: 'encode' },
+      { op: 'encode', hint: NAME_HINT },
     )
   }
   const bytes = new TextEncoder().encode(text)
@@ -78,11 +78,13 @@ export function encodeSegment(text: string): string {
     throw new StoreError(
       'InvalidKey',
       `The name ${JSON.stringify(text.slice(0, 100))} is too long for a key.`,
-      { op: 'encode' },
+      { op: 'encode', hint: NAME_HINT },
     )
   }
   return out
 }
+
+const NAME_HINT = 'Check the path of the database, or give its replica another name.'
 
 /** The inverse of `encodeSegment`. A segment that it did not write is returned unchanged. */
 export function decodeSegment(segment: string): string {

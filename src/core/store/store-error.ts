@@ -75,9 +75,10 @@ export class StoreError extends WalsyncError<StoreErrorCode> {
   }
 }
 
-/** A setting that `open` refuses is a configuration error: no request has been sent. */
+/** A setting that `open` refuses, or a name that no key can hold, is a mistake of the caller: no request has been sent. */
 export function storeExitCode(code: StoreErrorCode, op: string): ExitCode {
   if (code === 'Corrupted') return ExitCode.integrity
+  if (code === 'InvalidKey' && op === 'encode') return ExitCode.usage
   const isConfiguration = code === 'InvalidArgument' || code === 'Unsupported'
   return op === 'open' && isConfiguration ? ExitCode.usage : ExitCode.store
 }
