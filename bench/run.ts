@@ -67,8 +67,10 @@ if (options.help) {
 async function main(chosen: readonly Section[]): Promise<void> {
   const startedAt = new Date()
   const quick = options.quick ?? false
-  const programs = programsOf({ before: options.before, without: options.without ?? [] })
-  if (!programs.some(({ name }) => name === 'litestream')) {
+  const without = options.without ?? []
+  const programs = programsOf({ before: options.before, without })
+  const isCompared = programs.some(({ name }) => name === 'litestream')
+  if (!isCompared && !without.includes('litestream')) {
     console.error('Litestream is not measured. npm run servers installs it.')
   }
   const rows: Row[] = []

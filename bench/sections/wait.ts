@@ -9,6 +9,7 @@ import type * as Api from '../../src/api/index.ts'
 import { Bed } from '../kit/bed.ts'
 import { minioPlace, type Place } from '../kit/places.ts'
 import type { Program } from '../kit/programs.ts'
+import { putsIntoFolder, putsIntoMinio } from '../kit/puts.ts'
 import { type Bench, Samples, type Section } from '../kit/section.ts'
 
 const WAITERS = 100
@@ -29,13 +30,16 @@ export const wait: Section = {
   about: 'wait() after each commit, by library and socket, folder and MinIO; 100 waiters at once',
   async run(bench) {
     const server = await bench.minio()
+    const folderPuts = await putsIntoFolder()
+    const minioPuts = server === undefined ? [] : await putsIntoMinio(server)
     for (const [kind, open] of [
       ['library', openLibrary],
       ['socket', openSocket],
     ] as const) {
-      await measure(bench, `${kind}, folder`, open, undefined, 6)
+      await measure(bench, `${kind}, folder`, open, undefined, { puts: folderPuts, target: 6 })
       if (server === undefined) continue
-      await measure(bench, `${kind}, MinIO`, open, minioPlace(server, `wait-${kind}`), 12)
+      const place = minioPlace(server, `wait-${kind}`)
+      await measure(bench, `${kind}, MinIO`, open, place, { puts: minioPuts, target: 12 })
     }
   },
 }
@@ -45,7 +49,7 @@ async function measure(
   kind: string,
   open: (bed: Bed, program: Program) => Promise<Waiting>,
   place: Place | undefined,
-  target: number,
+  { puts: onePut, target }: { readonly puts: readonly number[]; readonly target: number },
 ): Promise<void> {
   const [paused, inARow, puts] = [new Samples(), new Samples(), new Samples()]
   for (const program of bench.programs) {
@@ -80,15 +84,13 @@ async function measure(
     puts.add(program.name, bed.objects('app', [0]).length - before)
     db.close()
   }
-  const row = {
-    work: `wait() after each commit, ${kind}`,
-    unit: 'ms',
-    samples: paused.all,
-  } as const
+  const limit = { what: 'one PUT', samples: onePut }
+  const work = `wait() after each commit, ${kind}`
+  const row = { work, unit: 'ms', samples: paused.all, limit } as const
   bench.add({ ...row, figure: 'p50', target })
   bench.add({ ...row, figure: 'p90', quantile: 0.9 })
-  const work = `sync() after each commit, no pause, ${kind}`
-  bench.add({ work, figure: 'p50', unit: 'ms', samples: inARow.all })
+  const syncs = { work: `sync() after each commit, no pause, ${kind}`, samples: inARow.all }
+  bench.add({ ...syncs, figure: 'p50', unit: 'ms', limit })
   const waiters = `${WAITERS} waiters at once, ${kind}`
   bench.add({ work: waiters, figure: 'PUTs', unit: '', samples: puts.all, target: 3 })
 }
