@@ -1,4 +1,4 @@
-/** The package `walsync`: replication beside this program, and everything of core. */
+/** The package `walsync`: replication next to this program, and all of core. */
 export * from '../core/index.ts'
 export { type OpenedStore, type OpenStoreOptions, openStore } from './open-store.ts'
 export type {

@@ -7,7 +7,7 @@ import { ExitCode, WalsyncError } from '../core/errors.ts'
  * - `Database`: the database cannot be read.
  * - `Store`: the store fails or refuses.
  * - `Integrity`: the replica is damaged.
- * - `Unreachable`: the state that was asked for cannot be restored.
+ * - `Unreachable`: the requested state cannot be restored.
  * - `Fenced`: another writer has taken over the replica, and this one has ended for good.
  * - `Standby`: another process replicates the same file, and this one waits for its end.
  * - `Timeout`: not in the store within the time that was given, and nothing is wrong.

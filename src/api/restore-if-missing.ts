@@ -18,8 +18,8 @@ export interface RestoreIfMissingOptions extends ProcessOptions {
  * @param path of the database; its folder must be there
  * @param url of the replica: `s3://bucket/app`, or a path such as `./replica/app`
  * @returns `no-replica` if there is nothing to restore: the application starts with a new database
- * @throws ReplicationError if there is a replica and it cannot be restored: damaged, or the store fails.
- *   The file is not there then: do not go on with an empty database
+ * @throws ReplicationError if there is a replica and it cannot be restored: damaged, or the store
+ *   fails. The file does not exist then: do not continue with an empty database
  */
 export async function restoreIfMissing(
   path: string,
@@ -32,7 +32,7 @@ export async function restoreIfMissing(
   signal?.throwIfAborted()
   if (existsSync(file)) return 'present'
   const args = [name, '-b', bucket, '-o', file, '--integrity-check', integrityCheck]
-  // The error is thrown; that there is nothing to restore is no error.
+  // Errors are thrown, but having nothing to restore is not an error.
   const restore = new WalsyncProcess('restore', args, { logLevel: 'silent', ...options })
   const release = restore.hold()
   const abort = () => restore.end()

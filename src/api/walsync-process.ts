@@ -74,7 +74,10 @@ export class WalsyncProcess {
     return this.#child.pid
   }
 
-  /** While it is held, this program does not end by itself. @returns lets go of it, once */
+  /**
+   * While it is held, this program does not exit on its own. @returns a function that releases it,
+   * once
+   */
   hold(): () => void {
     if (this.#holds++ === 0) this.#keepAlive(true)
     let isHeld = true

@@ -128,7 +128,7 @@ describe('verify', () => {
     expect(code).toBe(5)
     expect(stdout).toMatch(/^app +degraded .* TXID 3 \S+Z$/m)
     expect(stdout).toMatch(/^ {2}WrongTime: 1 object carries another time than its header, /m)
-    expect(stdout).toMatch(/^ {4}costs nothing by itself: other files make up the same states$/m)
+    expect(stdout).toMatch(/^ {4}costs nothing on its own: other files provide the same states$/m)
   })
 
   it('ends with 6 for an unknown name, after it has reported the others, and for an empty store', async () => {

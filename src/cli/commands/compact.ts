@@ -146,7 +146,7 @@ interface CompactedReplica {
   readonly avoided: readonly unknown[]
 }
 
-/** What `walsync compact` tells people about one replica. */
+/** What `walsync compact` prints about one replica. */
 function compactText(name: string, result: CompactedReplica): string {
   const { dryRun, levels, waiting, dueAt, avoided } = result
   const done = levels.filter(({ files }) => files > 0)

@@ -22,7 +22,7 @@ const doctorFlags = z.object({
   race: flag(integer(0, MAX_RACERS)),
 })
 
-/** A doctor's question is short: one more try tells a hiccup from an outage. */
+/** The doctor retries only once, which is enough to tell a hiccup from an outage. */
 const RETRY = { attempts: 2, totalMs: 20_000, attemptTimeoutMs: 10_000 }
 
 /**
@@ -81,7 +81,7 @@ function regions({ capabilities }: ObjectStore): Finding[] {
   return [{ name: 'consistency', status: 'warning', text }]
 }
 
-/** A permission that is missing is no end: the probe names each. */
+/** A missing permission does not end the probe, which names each of them. */
 async function credentials(store: ObjectStore, signal: AbortSignal): Promise<Finding> {
   const name = 'credentials'
   try {
@@ -112,7 +112,7 @@ async function probe(
   }
 }
 
-/** Only where it was asked for, and where the probe came to its end. */
+/** Only if requested, and only if the probe completed. */
 async function raced(
   store: ObjectStore,
   writers: number,

@@ -151,7 +151,7 @@ export class LegacyReplica implements OtherReplica {
     throw new LegacyError(
       'NotComplete',
       `"${name}" in ${place} is a replica of walsync 0.1 that is not shown to be complete: ${gradeSentence(grade, upTo)}`,
-      `Look at what walsync restore makes of it (walsync restore ${name} -b URL -o FILE), and put that file in place if it will do.`,
+      `Look at what walsync restore makes of it (walsync restore ${name} -b URL -o FILE), and put that file in place if it is good enough.`,
     )
   }
 

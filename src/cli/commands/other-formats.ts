@@ -141,7 +141,7 @@ interface ConcatenatedPrefix {
   readonly start: string
 }
 
-/** Schemes whose paths are key prefixes; what a plugin makes of a path is unknown. */
+/** Schemes whose paths are key prefixes; how a plugin interprets a path is unknown. */
 const PATH_SCHEMES: ReadonlySet<string> = new Set(['s3', 'tigris', 'gs', 'az', 'abs', 'file'])
 
 /**

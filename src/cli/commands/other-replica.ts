@@ -34,8 +34,8 @@ export interface OtherReplica {
     options: LegacyRestoreOptions,
   ): Promise<LegacyRestoreResult>
   /**
-   * Restores the latest state to a file, but only one that is shown to be complete: an application
-   * will go on from it without anybody looking.
+   * Restores the latest state to a file, but only if it is proven complete: an application will
+   * continue from it without anybody looking.
    *
    * @throws LegacyError `NotComplete`, RestoreError, StoreError; nothing is left at `path`
    */

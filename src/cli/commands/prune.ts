@@ -35,9 +35,10 @@ export interface PrunedReplica {
 }
 
 /**
- * `walsync prune`: deletes what the retention does not ask for, of each replica by a listing of its own.
+ * `walsync prune`: deletes what retention does not need, with one listing per replica.
  *
- * @returns 4 if objects could not be deleted, 5 if a replica is damaged so that nothing may be deleted
+ * @returns 4 if objects could not be deleted, 5 if a replica is damaged so that nothing may be
+ *   deleted
  */
 export async function prune(
   context: CommandContext,
@@ -94,7 +95,7 @@ function jsonOf({ name, dryRun, plan, deleted, failures }: PrunedReplica): objec
 /** Failures shown one by one. */
 const MAX_FAILURES = 5
 
-/** What `walsync prune` tells people about one replica. */
+/** What `walsync prune` prints about one replica. */
 function pruneText(pruned: PrunedReplica, policy: RetentionPolicy): string {
   const { name, dryRun, plan, deleted, failures } = pruned
   if (plan.blocked !== undefined)

@@ -120,7 +120,7 @@ export function refuseSharedFiles(outcomes: readonly DatabaseOutcome[]): Databas
     const { name, path } = outcome
     const error = new UsageError(
       `${path} is the same file as that of ${same.flatMap((one) => (one === outcome ? [] : one.name)).join(', ')}, and holds one of them.`,
-      'Delete that file, and restore each by its name to a file of its own.',
+      'Delete that file, then restore each of them by name to a separate file.',
     )
     return { name, path, outcome: 'failed', exitCode: error.exitCode, error: errorReport(error) }
   })

@@ -125,7 +125,7 @@ class RestoreAll {
   }
 
   /**
-   * @param onProgress told of the part that is done, from 0 to 1
+   * @param onProgress called with the fraction that is done, from 0 to 1
    * @throws the signal's reason; every other error is an outcome
    */
   async one(

@@ -14,7 +14,7 @@ const snapshotFlags = z.object({
   name: flag(text('a name', 'name')).optional(),
 })
 
-/** `walsync snapshot`: one full copy of a database now, also beside a running `watch`. */
+/** `walsync snapshot`: takes one full copy of a database now, even next to a running `watch`. */
 export async function snapshot(
   context: CommandContext,
   paths: readonly string[],

@@ -11,9 +11,10 @@ import { isInTrouble } from '../status/status-document.ts'
 const statusFlags = z.object(settings('socket', 'maxLag'))
 
 /**
- * `walsync status`: what the watchers of this machine and user are doing. Asks them, not the stores.
+ * `walsync status`: what the watchers of this machine and user are doing. Asks them, not the
+ * stores.
  *
- * @returns 0 if all that was asked for is well; 1 if something is in trouble, is not watched, or
+ * @returns 0 if everything requested is well; 1 if something is in trouble, is not watched, or
  *   nobody answers
  */
 export async function status(

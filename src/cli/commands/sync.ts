@@ -22,7 +22,7 @@ type Outcome = { readonly databases: readonly SyncedDatabase[] } | { readonly er
  * `walsync sync`: returns when everything that was committed before the call is in the store. Asks
  * the watchers of this machine and user; they do the work.
  *
- * @throws ControlError that says why it is not, with an exit code of its own
+ * @throws ControlError that says why not, with its own exit code
  */
 export async function sync(
   context: CommandContext,

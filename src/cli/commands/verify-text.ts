@@ -88,7 +88,7 @@ function details({ name, report, trial }: VerifiedReplica, at: VerifiedAt): stri
 }
 
 function cost({ cost: lost }: Defect): string {
-  if (lost.length === 0) return 'costs nothing by itself: other files make up the same states'
+  if (lost.length === 0) return 'costs nothing on its own: other files provide the same states'
   return `costs ${spansText(lost)}`
 }
 

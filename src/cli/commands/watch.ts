@@ -147,8 +147,7 @@ async function untilEnd(
       await groupEnded(signal)
       return await child.ended
     }
-    // Fenced: elsewhere the same application runs on a newer copy; this one must not go on. Refused:
-    // it would go on without the backup that it was started with.
+    // Fenced: the same application runs elsewhere on a newer copy, so this one must not continue. Refused: it would continue without the backup that it was started with.
     child.kill('SIGTERM')
     await groupEnded(AbortSignal.abort())
     throw error

@@ -42,7 +42,7 @@ const record = z.object({
 const document = z.object({ version: z.literal(1), drills: z.array(record) })
 
 /**
- * The last drills of each database. They survive a restart in a file beside the database, which is
+ * The last drills of each database. They survive a restart in a file next to the database, which is
  * written after each drill; where it cannot be written they last as long as the process.
  */
 export class DrillHistory {
@@ -55,7 +55,10 @@ export class DrillHistory {
     this.#onUnwritable = onUnwritable
   }
 
-  /** Reads what earlier processes left of a database, unless it is known or no drill is asked for. */
+  /**
+   * Reads the history of a database from earlier processes, unless it is already known or no drills
+   * are requested.
+   */
   open({ name, path, replica, settings }: WatchedDatabase): void {
     const file = drillFile(path, replica)
     if (settings.drill.intervalMs === 0) this.#histories.delete(name)
@@ -110,7 +113,7 @@ function drillFile(database: string, replica: string): string {
   return join(dirname(database), `.${basename(database)}-walsync-${id}.drills.json`)
 }
 
-/** Nothing where there is no file, or one that cannot be read: the next drill writes it anew. */
+/** Nothing if the file does not exist or cannot be read: the next drill rewrites it. */
 function read(path: string): readonly DrillRecord[] {
   try {
     return document.parse(JSON.parse(readFileSync(path, 'utf8'))).drills.slice(0, KEPT)

@@ -13,10 +13,10 @@ export interface FoundFiles {
 }
 
 /**
- * The files that a place refers to. A path stands for itself, whether or not there is a file. A
- * glob or folder stands for what matches now, without hidden files and without those that SQLite
- * keeps next to a database (`-wal`, `-shm`, `-journal`). Links to files count; a link to a folder
- * is followed unless the depth is unlimited.
+ * The files that a place refers to. A path refers to itself, whether or not the file exists. A glob
+ * or folder refers to what matches now, without hidden files and without those that SQLite keeps
+ * next to a database (`-wal`, `-shm`, `-journal`). Links to files count; a link to a folder is
+ * followed unless the depth is unlimited.
  */
 export async function findFiles(place: DatabasePlace, signal: AbortSignal): Promise<FoundFiles> {
   if (place.kind === 'path') return { files: [place.path] }

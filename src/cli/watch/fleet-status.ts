@@ -11,7 +11,10 @@ export interface FleetStatus {
   readonly path: string
   /** URL of the replica, without a query; nothing for a file that gets none. */
   readonly replica: string | undefined
-  /** The engine's states, and `failing`: it cannot be replicated as things are; `ending`: it is being let go; `standby`: another process replicates it. */
+  /**
+   * The engine's states, and `failing`: it currently cannot be replicated; `ending`: its
+   * replication is ending; `standby`: another process replicates it.
+   */
   readonly state: DatabaseStatus['state'] | 'failing' | 'ending' | 'standby'
   readonly reason?: string | undefined
   /** Another process replicates the same file into the same replica, and this one waits for its end. */

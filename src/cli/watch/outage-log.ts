@@ -6,7 +6,7 @@ import type { Logger } from '../output/logger.ts'
 import { formatSpan } from '../status/render-status.ts'
 import type { FleetEvent } from './fleet-event.ts'
 
-/** An outage that goes on for so long is an error, in milliseconds. */
+/** An outage that lasts this long is logged as an error, in milliseconds. */
 const ESCALATE_MS = 3 * 60_000
 const PLAIN: ReadonlySet<FleetEvent['type']> = new Set([
   'delete-failed',
@@ -48,7 +48,7 @@ export class OutageLog {
 
   /** @param now in milliseconds */
   log(event: FleetEvent, now: number): void {
-    // Deletions that fail are few and far between, and say how many they are; damage is no outage.
+    // Failed deletions are rare and report their number; damage is not an outage.
     const isPlain = PLAIN.has(event.type)
     const failure = isPlain ? undefined : failureIn(event as EngineEvent)
     if (failure !== undefined) this.#failed(event, failure, now)
@@ -121,7 +121,10 @@ export class OutageLog {
   }
 }
 
-/** Failures of a store with the same key are one outage: what passes by itself is one kind, what someone has to mend is another for each code. */
+/**
+ * Failures of a store with the same key are one outage: transient failures have one key, and
+ * failures that someone has to fix have one key per code.
+ */
 export function outageKey(store: string, { retryable, code }: StoreError): string {
   return JSON.stringify([store, retryable ? '' : code])
 }

@@ -204,7 +204,10 @@ export class WatchRun {
     clearTimeout(timer)
   }
 
-  /** Reads the file again and puts it into force, or tells why not and goes on as before. Never rejects. */
+  /**
+   * Reads the file again and applies it, or reports why it cannot and continues as before. Never
+   * rejects.
+   */
   async reload(): Promise<void> {
     const { logger, output } = this.#context
     const before = this.#plan.config
@@ -261,7 +264,7 @@ export class WatchRun {
     return changes
   }
 
-  /** The databases in the other stores go on, and a start of the same file is refused. */
+  /** The databases in other stores continue, and a new start with the same file is refused. */
   #tellRefused(error: unknown): void {
     const { code, message, details } = errorReport(error)
     this.#context.logger.error({ code, details }, message)

@@ -379,10 +379,7 @@ export class WalCapture {
     this.#mayRestart = false
   }
 
-  /**
-   * Another log may have been written over this one: its frames verify, but belong to another
-   * database.
-   */
+  /** Another log may have overwritten this one: its frames verify, but are of another database. */
   #assertIndexed(): void {
     if (this.#guard.index.isOfLog(this.#wal, this.#pageSize)) return
     const reason = `${this.#path}-wal was overwritten or cut off.`

@@ -58,10 +58,7 @@ export interface ReplicaListing {
   readonly foreign: number
 }
 
-/**
- * The LTX files of one replica in an object store, so that the rest of core does not deal with
- * keys.
- */
+/** The LTX files of one replica in an object store. The rest of core does not deal with keys. */
 export class ReplicaClient {
   readonly store: ObjectStore
   #layout: ReplicaLayout
@@ -273,7 +270,7 @@ export class ReplicaClient {
     return file
   }
 
-  /** Call this when a put that seemed to fail turns out to have stored its file. */
+  /** Call when a put that seemed to fail has stored its file. */
   recordStored(file: LtxFileInfo): void {
     this.#onStored?.(file)
   }
