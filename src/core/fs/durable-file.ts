@@ -2,7 +2,6 @@ import { dirname, join } from 'node:path'
 import { ExitCode, WalsyncError } from '../errors.ts'
 import { makeDir, syncDir } from './durable-dir.ts'
 import { type DurableFs, type DurableHandle, type DurableStats, nodeFs } from './durable-fs.ts'
-import { EarlyFlush } from './early-flush.ts'
 import { tempName } from './temp-name.ts'
 
 /** Owner writes, group reads, nobody else: the files hold databases, and a backup operator's group may copy them. Lowered further by umask. */
@@ -30,7 +29,6 @@ export class DurableFile {
   readonly tempPath: string
   readonly #fs: DurableFs
   readonly #handle: DurableHandle
-  readonly #flush: EarlyFlush
   #state: 'open' | 'sealed' | 'over' = 'open'
 
   private constructor(target: string, tempPath: string, fs: DurableFs, handle: DurableHandle) {
@@ -38,7 +36,6 @@ export class DurableFile {
     this.tempPath = tempPath
     this.#fs = fs
     this.#handle = handle
-    this.#flush = new EarlyFlush(() => handle.sync())
   }
 
   /** @throws DurableWriteError `NotWritten` */
@@ -67,7 +64,6 @@ export class DurableFile {
         const { bytesWritten } = await this.#handle.write(bytes, done, bytes.byteLength - done)
         done += bytesWritten
       }
-      this.#flush.wrote(done)
     })
   }
 
@@ -86,7 +82,6 @@ export class DurableFile {
         const seconds = toSeconds(options.mtime)
         await this.#handle.utimes(seconds, seconds)
       }
-      await this.#flush.end()
       await this.#handle.sync()
       const stats = await this.#handle.stat({ bigint: true })
       this.#state = 'sealed'
@@ -121,7 +116,6 @@ export class DurableFile {
     const open = this.#state === 'open'
     this.#state = 'over'
     // Both best effort: the write has failed already, and a leftover is swept later.
-    if (open) await this.#flush.settle()
     if (open) await this.#handle.close().catch(() => {})
     await this.#fs.unlink(this.tempPath).catch(() => {})
   }
