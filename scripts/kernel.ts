@@ -1,6 +1,6 @@
 // Compiles assembly/codec-kernel.ts to WebAssembly and writes it into src/core/ltx/codec/kernel-code.ts, as text,
 // so that the package needs no loader for a file of another kind. Run it after changing the kernel;
-// test/core/ltx/kernel.test.ts fails if the two differ.
+// test/lint/kernel.test.ts fails if the two differ.
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import asc from 'assemblyscript/asc'

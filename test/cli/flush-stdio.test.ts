@@ -6,7 +6,8 @@ import { PassThrough } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, expect, it } from 'vitest'
 import { flush } from '../../src/cli/output/flush-stdio.ts'
-import { BIN, scratchFolder } from './run-cli.ts'
+import { BUILT_CLI } from '../support/built-cli.ts'
+import { scratchFolder } from './run-cli.ts'
 import { addRows, sampleDatabase } from './sample-database.ts'
 
 const POLL = { timeout: 30_000 }
@@ -16,7 +17,7 @@ afterAll(() => folder.remove())
 it('a result of any size reaches a reader that takes its time', async () => {
   const databases = Array.from({ length: 500 }, (_, i) => ({ path: `database-${i}.db` }))
   writeFileSync(join(folder.path, 'walsync.yml'), JSON.stringify({ bucket: './r', databases }))
-  const child = spawn(process.execPath, [BIN, 'config', 'check', '--json'], {
+  const child = spawn(process.execPath, [BUILT_CLI, 'config', 'check', '--json'], {
     cwd: folder.path,
     stdio: ['ignore', 'pipe', 'inherit'],
   })
@@ -30,7 +31,7 @@ it('a result of any size reaches a reader that takes its time', async () => {
 
 it.skipIf(!existsSync('/dev/full'))('a result that cannot be written is an error', async () => {
   const full = openSync('/dev/full', 'w')
-  const child = spawn(process.execPath, [BIN, 'config', 'schema'], {
+  const child = spawn(process.execPath, [BUILT_CLI, 'config', 'schema'], {
     stdio: ['ignore', full, 'pipe'],
   })
   closeSync(full)
@@ -48,7 +49,7 @@ it.skipIf(!existsSync('/dev/full'))(
   async () => {
     const db = sampleDatabase(join(folder.path, 'app.db'), 1)
     const full = openSync('/dev/full', 'w')
-    const child = spawn(process.execPath, [BIN, 'watch', 'app.db', '-b', './r', '--json'], {
+    const child = spawn(process.execPath, [BUILT_CLI, 'watch', 'app.db', '-b', './r', '--json'], {
       cwd: folder.path,
       stdio: ['ignore', full, full],
     })

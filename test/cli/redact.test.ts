@@ -4,7 +4,8 @@ import { printable, printableJson } from '../../src/cli/output/format.ts'
 import { jsonLine } from '../../src/cli/output/json-line.ts'
 import { redact } from '../../src/cli/output/redact.ts'
 import { errorReport, errorText } from '../../src/cli/output/report-error.ts'
-import { BIN, runCli, scratchFolder } from './run-cli.ts'
+import { BUILT_CLI } from '../support/built-cli.ts'
+import { runCli, scratchFolder } from './run-cli.ts'
 
 const folder = scratchFolder()
 afterAll(() => folder.remove())
@@ -71,7 +72,7 @@ describe('every output', () => {
 
   it.each(['json', 'pretty'])('the log as %s', async (format) => {
     const program = `
-      import { createLogger } from ${JSON.stringify(BIN.replace('bin.ts', 'output/logger.ts'))}
+      import { createLogger } from ${JSON.stringify(BUILT_CLI.replace('bin.js', 'output/logger.js'))}
       const logger = await createLogger({ level: 'debug', format: '${format}' })
       const err = new Error('inner ${url}')
       logger.warn({ err, url: '${url}', key: 'a\\u001b[2J\\u009b\\u202eb\\nerror: forged' }, 'said ${url}\\nerror: forged')`

@@ -3,11 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { BUILT_CLI } from '../support/built-cli.ts'
 
-/** The source entry: Node strips the types, so no build can be stale. */
-export const BIN = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url))
-
-/** Halves the time of each start: most of it is the stripping of types, which is the same every time. */
+/** Outside of the folder that a test takes for its home. */
 const COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/node', import.meta.url))
 
 export interface CliResult {
@@ -38,7 +36,7 @@ export function runCli(args: readonly string[], options: CliOptions = {}): Promi
 
 /** Starts a command line that runs until it is stopped. */
 export function startCli(args: readonly string[], options: CliOptions = {}): RunningCli {
-  const child = spawn(process.execPath, [...(options.node ?? []), BIN, ...args], {
+  const child = spawn(process.execPath, [...(options.node ?? []), BUILT_CLI, ...args], {
     cwd: options.cwd,
     env: {
       PATH: process.env.PATH ?? '',

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { addRows, rowsOf, sampleDatabase } from '../cli/sample-database.ts'
 import { installExample } from '../servers/example-packages.ts'
 import { describeWithServers } from '../servers/server-path.ts'
-import { BUILT_CLI } from '../support/e2e-cli.ts'
+import { BUILT_CLI } from '../support/built-cli.ts'
 import { runPluginSuite } from '../support/plugin-suite.ts'
 import { until } from '../support/until.ts'
 

@@ -7,10 +7,10 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { provider } from '../../src/backends/file/index.ts'
 import { ReplicaClient } from '../../src/core/replica/replica-client.ts'
 import { restoreReplica } from '../../src/core/restore/restore.ts'
+import { BUILT_CLI } from '../support/built-cli.ts'
 import { createNumbered, isBeginning, type Numbered, readNumbered } from '../support/numbered.ts'
 import { RaceWatcher } from './race-watcher.ts'
 
-const SOURCE_CLI = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url))
 const WRITER = fileURLToPath(new URL('../support/race-writer.ts', import.meta.url))
 const PATIENCE_MS = 60_000
 
@@ -50,7 +50,7 @@ export interface DeployOptions {
  * application may be ended by walsync, no full copy taken, no commit missing.
  */
 export async function runDeploys(options: DeployOptions): Promise<DeployReport> {
-  const run = new DeployRun(options.bin ?? SOURCE_CLI)
+  const run = new DeployRun(options.bin ?? BUILT_CLI)
   try {
     await run.start()
     for (let i = 0; i < options.deploys && run.report.problems.length === 0; i++) {

@@ -12,10 +12,10 @@ import { ReplicaClient } from '../../src/core/replica/replica-client.ts'
 import { epochOf } from '../../src/core/replica/writer-claim/claim-rules.ts'
 import { restoreReplica } from '../../src/core/restore/restore.ts'
 import type { RestoreTarget } from '../../src/core/restore/restore-target.ts'
+import { BUILT_CLI } from '../support/built-cli.ts'
 import { createNumbered, isBeginning, type Numbered, readNumbered } from '../support/numbered.ts'
 import { RaceWatcher } from './race-watcher.ts'
 
-const SOURCE_CLI = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url))
 const WRITER = fileURLToPath(new URL('../support/race-writer.ts', import.meta.url))
 /** How long two watchers may go on side by side once nothing stops them, in milliseconds. */
 const SETTLE_MS = 60_000
@@ -63,7 +63,7 @@ export interface RaceOptions {
  * beginning of one database's history.
  */
 export async function runRaces(options: RaceOptions): Promise<RaceReport> {
-  const { races, racesPerRound = 12, parallel = 1, bin = SOURCE_CLI, onRound } = options
+  const { races, racesPerRound = 12, parallel = 1, bin = BUILT_CLI, onRound } = options
   const report: RaceReport = {
     races: 0,
     pauses: 0,

@@ -17,8 +17,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { parseAllDocuments, parse as parseYaml } from 'yaml'
 import { type S3Server, startMinio } from '../servers/s3-servers.ts'
 import { describeWithServers } from '../servers/server-path.ts'
+import { BUILT_CLI } from '../support/built-cli.ts'
 import { dockerStages, execForm } from '../support/dockerfile.ts'
-import { BUILT_CLI } from '../support/e2e-cli.ts'
 import { groupsBelow } from '../support/process-groups.ts'
 
 const deploy = fileURLToPath(new URL('../../deploy/', import.meta.url))

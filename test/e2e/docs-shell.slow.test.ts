@@ -16,8 +16,8 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { startMinio } from '../servers/s3-servers.ts'
 import { serverPath, serversRequired } from '../servers/server-path.ts'
+import { BUILT_CLI } from '../support/built-cli.ts'
 import { type DocsBlock, neededBucket, shellBlocks } from '../support/docs-blocks.ts'
-import { BUILT_CLI } from '../support/e2e-cli.ts'
 import { groupsBelow } from '../support/process-groups.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))

@@ -7,7 +7,6 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { FileObjectStore } from '../../src/backends/file/index.ts'
 import { ReplicaClient } from '../../src/core/replica/replica-client.ts'
-import { BIN } from '../cli/run-cli.ts'
 import { describeWithServers, requireServer } from '../servers/server-path.ts'
 import { runJson } from '../support/e2e-cli.ts'
 import { E2eFolder, type FoundDatabase, read } from '../support/e2e-folder.ts'
@@ -50,11 +49,11 @@ describeWithServers(['litestream'], 'Litestream goes on where walsync stopped', 
     await execute(requireServer('litestream'), args, { cwd: folder.path, env: env() })
     return read(output)
   }
-  const walsync = () => folder.restore('app', REPLICA, { bin: BIN })
+  const walsync = () => folder.restore('app', REPLICA, {})
   /** Ships what a writer commits meanwhile. */
   const watched = async (...flags: string[]): Promise<Watcher> => {
     const words = ['app.db', ...REPLICA, '--sync-interval', '200ms', ...flags]
-    const watcher = new Watcher(words, { cwd: folder.path, bin: BIN })
+    const watcher = new Watcher(words, { cwd: folder.path })
     try {
       await watcher.started(['app'])
       folder.startWriter('app', 100)
@@ -176,7 +175,7 @@ describeWithServers(['litestream'], 'Litestream goes on where walsync stopped', 
     const { events } = await watched('--levels', '1s')
     const base = events.find(({ event }) => event === 'base')
     expect(BigInt(`0x${base?.txid}`)).toBe(last + 1n)
-    await runJson(['compact', 'app', ...REPLICA, '--levels', '1s'], { cwd: folder.path, bin: BIN })
+    await runJson(['compact', 'app', ...REPLICA, '--levels', '1s'], { cwd: folder.path })
     expect(level(1).some(({ first, last: end }) => first > ours && end > last)).toBe(true)
     afterUs = folder.source('app')
     expect(afterUs.rows).toBeGreaterThan(afterLitestream.rows)
@@ -186,7 +185,6 @@ describeWithServers(['litestream'], 'Litestream goes on where walsync stopped', 
     }
     const verified = await runJson<{ verdict: string }>(['verify', 'app', ...REPLICA], {
       cwd: folder.path,
-      bin: BIN,
     })
     expect(verified.verdict).toBe('good')
   })

@@ -4,7 +4,6 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { BIN } from '../cli/run-cli.ts'
 import { describeWithServers, requireServer } from '../servers/server-path.ts'
 import { E2eFolder, type FoundDatabase, read } from '../support/e2e-folder.ts'
 import { Watcher } from '../support/e2e-watcher.ts'
@@ -44,7 +43,7 @@ describeWithServers(['litestream'], 'walsync goes on where Litestream stopped', 
     itsFiles = levelZero()
 
     const words = ['app.db', '-b', './the replica', '--sync-interval', '200ms']
-    const watcher = new Watcher(words, { cwd, bin: BIN })
+    const watcher = new Watcher(words, { cwd })
     try {
       await watcher.started(['app'])
       // From here on: on a busy machine the start alone may take as long as 200 rows.
@@ -69,7 +68,7 @@ describeWithServers(['litestream'], 'walsync goes on where Litestream stopped', 
   })
 
   it('walsync restores the source, row by row', async () => {
-    const latest = await folder.restore('app', ['-b', './the replica'], { bin: BIN })
+    const latest = await folder.restore('app', ['-b', './the replica'], {})
     expect(latest.problems).toEqual([])
     expect(latest.rows).toBe(source.rows)
     expect(latest.rows).toBeGreaterThan(rowsBefore)

@@ -28,7 +28,12 @@ export async function startRecordingServer(
   const requests: RecordedRequest[] = []
   const server = createServer(async (incoming, outgoing) => {
     const chunks: Buffer[] = []
-    for await (const chunk of incoming) chunks.push(chunk)
+    try {
+      for await (const chunk of incoming) chunks.push(chunk)
+    } catch {
+      // The client has gone in the middle of its request: there is nothing to record, and nobody to answer.
+      return
+    }
     const request = {
       method: incoming.method ?? '',
       url: incoming.url ?? '',

@@ -1,11 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { fileURLToPath } from 'node:url'
+import { BUILT_CLI } from './built-cli.ts'
 
-/** The built entry, as a user has it. */
-export const BUILT_CLI = fileURLToPath(new URL('../../dist/cli/bin.js', import.meta.url))
 const SHORT_ATTEMPTS = new URL('e2e-short-attempts.ts', import.meta.url).href
 
 export interface CliSurroundings {
@@ -29,7 +26,6 @@ export function spawnCli(
   args: readonly string[],
   { cwd, env, attemptTimeoutMs, bin = BUILT_CLI }: CliSurroundings,
 ): { readonly child: ChildProcess; readonly ended: Promise<CliEnd>; stdout(): string } {
-  if (!existsSync(bin)) throw new Error(`${bin} is not there: run npm run build first`)
   const preload = attemptTimeoutMs === undefined ? [] : ['--import', SHORT_ATTEMPTS]
   const child = spawn(process.execPath, [...preload, bin, ...args], {
     cwd,

@@ -1,21 +1,33 @@
-import { describe, expect, it, vi } from 'vitest'
-import { decodeLtx, encodeLtx } from '../../../src/core/ltx/index.ts'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import type * as ltx from '../../../src/core/ltx/index.ts'
 import { decodePageIndex } from '../../../src/core/ltx/page-index.ts'
 import { expectSame, goldenFiles } from './ltx-samples.ts'
 
+const LZ4 = '../../../src/core/ltx/codec/lz4-block.ts'
+const blocks = new Map<string, Uint8Array>()
+let decodeLtx: typeof ltx.decodeLtx
+let encodeLtx: typeof ltx.encodeLtx
+
 // The reference's compressor chooses other matches than ours, which changes sizes, index and checksum.
 // With its blocks in the place of ours, every byte of the rest must come out as the reference wrote it.
-const blocks = vi.hoisted(() => new Map<string, Uint8Array>())
-
-vi.mock('../../../src/core/ltx/codec/lz4-block.ts', async (importActual) => ({
-  ...(await importActual<object>()),
-  compressBlock: (source: Uint8Array, target: Uint8Array, start: number): number => {
-    const block = blocks.get(Buffer.from(source).toString('hex'))
-    if (block === undefined) throw new Error('The page is not in the reference file.')
-    target.set(block, start)
-    return start + block.length
-  },
-}))
+// The modules are loaded again, because other files of this process have the real compressor.
+beforeAll(async () => {
+  vi.resetModules()
+  vi.doMock(LZ4, async (importActual) => ({
+    ...(await importActual<object>()),
+    compressBlock: (source: Uint8Array, target: Uint8Array, start: number): number => {
+      const block = blocks.get(Buffer.from(source).toString('hex'))
+      if (block === undefined) throw new Error('The page is not in the reference file.')
+      target.set(block, start)
+      return start + block.length
+    },
+  }))
+  ;({ decodeLtx, encodeLtx } = await import('../../../src/core/ltx/index.ts'))
+})
+afterAll(() => {
+  vi.doUnmock(LZ4)
+  vi.resetModules()
+})
 
 describe('our output, given the compressed blocks of the reference', () => {
   it.each(goldenFiles().filter(({ name }) => name !== 'i-incomplete-snapshot'))(

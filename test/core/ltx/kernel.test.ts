@@ -1,17 +1,11 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { compileKernel } from '../../../scripts/kernel.ts'
-import { KERNEL_CODE } from '../../../src/core/ltx/codec/kernel-code.ts'
 import {
   compressBlock,
   compressBound,
   decompressBlock,
 } from '../../../src/core/ltx/codec/lz4-block.ts'
 import { errorCode, PAGE_SIZES, pageData } from './ltx-samples.ts'
-
-it('is what its source compiles to', async () => {
-  expect(await compileKernel(), 'run "npm run kernel"').toBe(KERNEL_CODE)
-}, 60_000)
 
 it('reads a damaged block as the format says, or refuses it, and writes nothing outside', () => {
   const damaged = fc
