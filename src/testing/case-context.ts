@@ -6,6 +6,7 @@ import type { ContractHarness, ContractLimits, ContractRetry } from './harness.t
 const LIMITS: Required<{ [Name in keyof ContractLimits]: number }> = {
   bigObjectBytes: 64 * 1024 * 1024,
   manyKeys: 10_000,
+  deleteKeys: 2501,
   pageSize: 1000,
   partBytes: 8 * 1024 * 1024,
   raceRounds: 50,

@@ -78,6 +78,8 @@ export interface ContractLimits {
   readonly bigObjectBytes?: number | undefined
   /** Number of keys in the long listing. Default 10,000. */
   readonly manyKeys?: number | undefined
+  /** Number of keys in the large delete. Default 2,501: more than two batches of any provider. */
+  readonly deleteKeys?: number | undefined
   /** Entries on one page of the store's listing. Default 1,000. */
   readonly pageSize?: number | undefined
   /** Size from which the backend uploads in parts, in bytes. Default 8 MiB. */

@@ -1,6 +1,6 @@
 import { afterAll, describe, it } from 'vitest'
 import { objectStoreContract } from '../../src/testing/index.ts'
-import { bareAndWrapped } from '../servers/contract-harness.ts'
+import { bareAndRetried } from '../servers/contract-harness.ts'
 import { gcsContract } from '../servers/gcs-contract.ts'
 import { describeWithServers, serverPath } from '../servers/server-path.ts'
 
@@ -9,6 +9,6 @@ const contract = serverPath('fake-gcs-server') && (await gcsContract())
 
 describeWithServers(['fake-gcs-server'], 'GCS on fake-gcs-server', () => {
   if (!contract) return
-  for (const harness of bareAndWrapped(contract.harness)) objectStoreContract(runner, harness)
+  for (const harness of bareAndRetried(contract.harness)) objectStoreContract(runner, harness)
   afterAll(() => contract.stop())
 })

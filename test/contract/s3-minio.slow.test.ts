@@ -1,6 +1,6 @@
 import { afterAll, describe, it } from 'vitest'
 import { objectStoreContract } from '../../src/testing/index.ts'
-import { bareAndWrapped } from '../servers/contract-harness.ts'
+import { bareAndRetried, prefixed } from '../servers/contract-harness.ts'
 import { withKnownLimits } from '../servers/known-limits.ts'
 import { minioUploads, s3Contract } from '../servers/s3-contract.ts'
 import { startMinio } from '../servers/s3-servers.ts'
@@ -15,6 +15,7 @@ const contract =
 
 describeWithServers(['minio'], 'S3 on MinIO', () => {
   if (!contract) return
-  for (const harness of bareAndWrapped(contract.harness)) objectStoreContract(runner, harness)
+  for (const harness of bareAndRetried(contract.harness)) objectStoreContract(runner, harness)
+  objectStoreContract(runner, prefixed(contract.harness))
   afterAll(() => contract.stop())
 })

@@ -1,6 +1,6 @@
 import { afterAll, describe, it } from 'vitest'
 import { objectStoreContract } from '../../src/testing/index.ts'
-import { bareAndWrapped } from '../servers/contract-harness.ts'
+import { bareAndRetried } from '../servers/contract-harness.ts'
 import { withKnownLimits } from '../servers/known-limits.ts'
 import { listedUploads, s3Contract } from '../servers/s3-contract.ts'
 import { startVersitygw } from '../servers/s3-servers.ts'
@@ -16,6 +16,6 @@ const contract =
 
 describeWithServers(['versitygw'], 'S3 on VersityGW', () => {
   if (!contract) return
-  for (const harness of bareAndWrapped(contract.harness)) objectStoreContract(runner, harness)
+  for (const harness of bareAndRetried(contract.harness)) objectStoreContract(runner, harness)
   afterAll(() => contract.stop())
 })

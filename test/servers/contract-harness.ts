@@ -57,7 +57,21 @@ export function httpHarness(options: HttpHarnessOptions): ContractHarness {
 /** A server behind a proxy on a busy machine is slower than the suite's own budget allows for. */
 const RETRY = { attemptTimeoutMs: 3000, totalMs: 15_000 }
 
-/** The backend by itself, and behind each wrapper. */
-export function bareAndWrapped(harness: ContractHarness): readonly ContractHarness[] {
-  return [harness, behindPrefix(harness), behindRetry(harness, RETRY)]
+/** The backend by itself, and as walsync uses it: behind `RetryingStore`, where the faults must have no effect. */
+export function bareAndRetried(harness: ContractHarness): readonly ContractHarness[] {
+  return [harness, behindRetry(withFewKeys(harness), RETRY)]
+}
+
+/**
+ * Behind `PrefixedStore`. It only adds its prefix to keys and takes it off results and errors, whatever
+ * the backend: so it meets the memory store, which shows every key as it was given, and one service with pages,
+ * batches and faults. A prefix in the URL is the backend's own business, and every run of every backend has one.
+ */
+export function prefixed(harness: ContractHarness): ContractHarness {
+  return behindPrefix(withFewKeys(harness))
+}
+
+/** For a wrapper: the pages and batches are those of the backend, which the bare run fills. */
+export function withFewKeys(harness: ContractHarness): ContractHarness {
+  return { ...harness, limits: { ...harness.limits, manyKeys: 300, deleteKeys: 1001 } }
 }

@@ -62,8 +62,9 @@ const cases: readonly ContractCase[] = [
     id: 'DL05',
     promise: 'deleteMany takes more keys than one batch of any provider',
     timeoutMs: 300_000,
-    async run({ store }) {
-      const keys = numbered('d/', 2501)
+    async run(context) {
+      const { store } = context
+      const keys = numbered('d/', context.limit('deleteKeys'))
       await putAll(store, [...keys, 'stay'])
       assert.deepEqual(await collect(store.deleteMany(keys)), [])
       assert.deepEqual(await keysOf(store), ['stay'])
