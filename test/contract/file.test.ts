@@ -3,4 +3,7 @@ import { withFewKeys } from '../servers/contract-harness.ts'
 import { fileHarness } from './file-harness.ts'
 
 await describeObjectStore('file', await fileHarness())
-await describeObjectStore('file behind RetryingStore', behindRetry(withFewKeys(await fileHarness())))
+await describeObjectStore(
+  'file behind RetryingStore',
+  behindRetry(withFewKeys(await fileHarness())),
+)
