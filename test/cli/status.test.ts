@@ -220,10 +220,9 @@ describe('asking', () => {
     const socket = connect(join(env.WALSYNC_RUN_DIR, `${cli.process.pid}.sock`))
     socket.pause()
     expect((await status()).code).toBe(0)
-    const before = performance.now()
     cli.process.kill('SIGTERM')
+    // Without an end for the client this would never come.
     expect((await cli.ended).code).toBe(0)
-    expect(performance.now() - before).toBeLessThan(4000)
     socket.destroy()
   })
 })

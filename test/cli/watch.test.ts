@@ -152,14 +152,12 @@ describe('watch of a store that does not answer', () => {
     ['SIGTERM', 143],
     ['SIGINT', 130],
   ] as const)('a second %s ends it at once', async (signal, code) => {
-    const cli = await stuck('--shutdown-timeout', '20s')
-    const before = performance.now()
+    const cli = await stuck('--shutdown-timeout', '10m')
     cli.process.kill(signal)
     await new Promise((resolve) => setTimeout(resolve, 300))
     expect(cli.process.exitCode).toBe(null)
     cli.process.kill(signal)
     expect((await cli.ended).code).toBe(code)
-    expect(performance.now() - before).toBeLessThan(5000)
   })
 })
 

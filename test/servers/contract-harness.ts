@@ -54,12 +54,17 @@ export function httpHarness(options: HttpHarnessOptions): ContractHarness {
   }
 }
 
-/** A server behind a proxy on a busy machine is slower than the suite's own budget allows for. */
+/** A server behind a proxy, or a disk, on a busy machine is slower than the suite's own budget allows for. */
 const RETRY = { attemptTimeoutMs: 3000, totalMs: 15_000 }
 
 /** The backend by itself, and as walsync uses it: behind `RetryingStore`, where the faults must have no effect. */
 export function bareAndRetried(harness: ContractHarness): readonly ContractHarness[] {
-  return [harness, behindRetry(withFewKeys(harness), RETRY)]
+  return [harness, retried(harness)]
+}
+
+/** Behind `RetryingStore`, with time enough for a real store. */
+export function retried(harness: ContractHarness): ContractHarness {
+  return behindRetry(withFewKeys(harness), RETRY)
 }
 
 /**
@@ -72,6 +77,6 @@ export function prefixed(harness: ContractHarness): ContractHarness {
 }
 
 /** For a wrapper: the pages and batches are those of the backend, which the bare run fills. */
-export function withFewKeys(harness: ContractHarness): ContractHarness {
+function withFewKeys(harness: ContractHarness): ContractHarness {
   return { ...harness, limits: { ...harness.limits, manyKeys: 300, deleteKeys: 1001 } }
 }

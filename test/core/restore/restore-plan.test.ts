@@ -6,6 +6,7 @@ import { ltxKey } from '../../../src/core/replica/replica-layout.ts'
 import { RestoreError } from '../../../src/core/restore/restore-error.ts'
 import { planRestore, planToJson, renderPlan } from '../../../src/core/restore/restore-plan.ts'
 import type { RestoreTarget } from '../../../src/core/restore/restore-target.ts'
+import { cpuMs } from '../../support/cpu-time.ts'
 import { timeOfTxid } from './chain.ts'
 
 const REQUEST_BYTES = 64 * 1024
@@ -141,9 +142,10 @@ describe('planRestore', () => {
 
   it('plans 100,000 files in well under a second', () => {
     const files = Array.from({ length: 100_000 }, (_, i) => fileOf(0, i + 1, i + 1))
-    const started = performance.now()
-    expect(planRestore(files, LATEST).files).toHaveLength(100_000)
-    expect(performance.now() - started).toBeLessThan(5000)
+    const spent = cpuMs(() => {
+      expect(planRestore(files, LATEST).files).toHaveLength(100_000)
+    })
+    expect(spent).toBeLessThan(5000)
   })
 
   it('takes TXIDs beyond 2^53 exactly', () => {

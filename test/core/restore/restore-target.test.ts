@@ -5,6 +5,7 @@ import {
   parseTxidTarget,
   renderTarget,
 } from '../../../src/core/restore/restore-target.ts'
+import { cpuMs } from '../../support/cpu-time.ts'
 
 const now = new Date('2026-11-24T18:00:00.000Z')
 const zone = 'Europe/Berlin'
@@ -115,15 +116,11 @@ describe('parsePointInTime refuses', () => {
   })
 
   it('hostile lengths at once', () => {
-    const started = performance.now()
-    for (const text of [
-      '1h '.repeat(100_000),
-      `${'1'.repeat(100_000)}h ago`,
-      ' '.repeat(100_000),
-    ]) {
-      expect(errorOf(() => isoOf(text)).code).toBe('InvalidTarget')
-    }
-    expect(performance.now() - started).toBeLessThan(2000)
+    const texts = ['1h '.repeat(100_000), `${'1'.repeat(100_000)}h ago`, ' '.repeat(100_000)]
+    const spent = cpuMs(() => {
+      for (const text of texts) expect(errorOf(() => isoOf(text)).code).toBe('InvalidTarget')
+    })
+    expect(spent).toBeLessThan(2000)
   })
 })
 
