@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { BUILT_CLI } from '../support/e2e-cli.ts'
+import { BUILT_CLI } from '../support/built-cli.ts'
 import { OUTCOMES, runBoots } from './boot-run.ts'
 
 const ORDERS = 2
