@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** Waits for something that must happen soon. @throws Error that shows what did not, after 15 s or `limitMs` */
+/** Waits for something that must happen soon. @throws Error that shows what did not, after 45 s (a test has 60 s) or `limitMs` */
 export async function until(
   condition: () => boolean | Promise<boolean>,
-  limitMs = 15_000,
+  limitMs = 45_000,
 ): Promise<void> {
   const deadline = Date.now() + limitMs
   while (!(await condition())) {
