@@ -65,15 +65,18 @@ function infoOf(key: string, answer: ObjectAnswer, stream: Readable): ObjectInfo
 /**
  * What HEAD and GET say about an object.
  *
- * @throws StoreError `Unavailable` for an answer without a length or an ETag
+ * @throws StoreError `Unavailable` for an answer without a length, or with neither an ETag nor a time
  */
 export function objectInfo(op: string, key: string, answer: ObjectAnswer): ObjectInfo {
-  if (answer.ContentLength === undefined) throw lengthMissing(op, key)
+  const { ContentLength, LastModified } = answer
+  if (ContentLength === undefined) throw lengthMissing(op, key)
+  // A proxy may strip the ETag, and the object must be readable all the same; a web page has neither.
+  const substitute = LastModified && `${LastModified.getTime()}-${ContentLength}`
   return {
     key,
-    size: answer.ContentLength,
-    lastModified: answer.LastModified ?? new Date(0),
-    version: responseVersion(op, key, answer.ETag),
+    size: ContentLength,
+    lastModified: LastModified ?? new Date(0),
+    version: responseVersion(op, key, answer.ETag ?? substitute),
     createdAt: createdAtOf(answer.Metadata),
   }
 }
