@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { DatabaseError } from './database-error.ts'
 import { DatabaseFile } from './database-file.ts'
 import { identityAt } from './file-identity.ts'
@@ -301,8 +301,9 @@ function bytesOf(path: string): number {
  * possible.
  */
 async function closeProtected(file: DatabaseFile, parts: readonly Closable[]): Promise<boolean> {
-  // Opening an empty file would delete the log next to it.
-  if (file.isCurrent() && file.size() === 0) return false
+  // Opening an empty file would delete the log next to it. Once an application has done so, nothing
+  // is left to protect, and it could not make its database while the empty file is held open.
+  if (file.isCurrent() && file.size() === 0 && existsSync(`${file.path}-wal`)) return false
   const release = file.isCurrent() ? await holdOpen(file.path, file.identity) : async () => {}
   if (release === undefined) return false
   try {

@@ -1,3 +1,4 @@
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -6,8 +7,10 @@ import { describe, expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { FencedError, takeSnapshot } from '../../../src/core/engine/index.ts'
 import { ObservedStore, StoreError } from '../../../src/core/store/index.ts'
+import { OutsideApp } from '../../support/outside-app.ts'
 import { contents, ReplicaRig } from '../../support/replica-rig.ts'
 import { SwitchedStore } from '../../support/switched-store.ts'
+import { until } from '../../support/until.ts'
 
 async function expectRestored(rig: ReplicaRig, db: DatabaseSync): Promise<void> {
   const restored = await rig.restore()
@@ -127,6 +130,26 @@ describe('a tracker and the application', () => {
       error: { code: 'NotWalMode' },
     })
     expect(await rig.engine.stop(5000)).toEqual(['app'])
+  })
+
+  it('lets an application begin anew in a database file that was emptied', async () => {
+    await using rig = new ReplicaRig()
+    const app = await OutsideApp.open(rig.path)
+    await app.exec('INSERT INTO t (v) VALUES (1)')
+    await rig.start()
+    await rig.synced()
+    await app.kill()
+    // In a process of its own: closing a descriptor would drop the locks of this one.
+    execFileSync('truncate', ['-s', '0', rig.path])
+    const anew = `const { DatabaseSync } = require('node:sqlite')
+      const db = new DatabaseSync(process.argv[1])
+      db.exec('PRAGMA journal_mode = WAL; CREATE TABLE n (x); INSERT INTO n VALUES (5)')`
+    const begin = () => spawnSync(process.execPath, ['--no-warnings', '-e', anew, rig.path]).status
+    await until(() => begin() === 0)
+    await rig.synced()
+    const restored = await rig.restore()
+    expect(restored.prepare('SELECT name FROM sqlite_schema').all()).toEqual([{ name: 'n' }])
+    restored.close()
   })
 
   it('takes a database of another page size that is renamed over the old one', async () => {
