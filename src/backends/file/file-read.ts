@@ -1,6 +1,6 @@
 import { type BigIntStats, constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { type ObjectInfo, StoreError } from '../../core/store/index.ts'
+import { giveAway, type ObjectInfo, StoreError } from '../../core/store/index.ts'
 import { errnoOf } from './file-errors.ts'
 import { fileVersion } from './file-info.ts'
 
@@ -45,7 +45,7 @@ export async function readRange(
   end: number,
 ): Promise<Uint8Array> {
   // Not zeroed first: it is returned only when every byte has been read.
-  const bytes: Uint8Array = Buffer.allocUnsafeSlow(end - start)
+  const bytes: Uint8Array = giveAway(Buffer.allocUnsafeSlow(end - start))
   let done = 0
   while (done < bytes.byteLength) {
     const { bytesRead } = await handle.read(bytes, done, bytes.byteLength - done, start + done)

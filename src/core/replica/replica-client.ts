@@ -12,6 +12,7 @@ import {
   type ByteRange,
   type CallOptions,
   type DeleteFailure,
+  giveAway,
   isStoreError,
   type ObjectInfo,
   type ObjectStore,
@@ -231,7 +232,7 @@ export class ReplicaClient {
       if (length === 0 && chunk.length === size) bytes = chunk
       else if (length + chunk.length <= size) {
         // Not zeroed first: it is returned only when every byte has been written.
-        bytes ??= Buffer.allocUnsafeSlow(size)
+        bytes ??= giveAway(Buffer.allocUnsafeSlow(size))
         bytes.set(chunk, length)
       }
       length += chunk.length

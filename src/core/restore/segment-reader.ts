@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Backoff } from '../async/backoff.ts'
-import { freeBytes } from '../replica/free-bytes.ts'
 import { type LtxFileInfo, type ReplicaClient, ReplicaError } from '../replica/replica-client.ts'
-import { type ByteRange, isStoreError, type StoreError } from '../store/index.ts'
+import { type ByteRange, freeBytes, isStoreError, type StoreError } from '../store/index.ts'
 
 /** Bytes of one ranged read. Times `parallelism`, this limits the memory of a restore. */
 export const SEGMENT_BYTES = 2 * 1024 * 1024

@@ -101,6 +101,27 @@ describe('readSegments', () => {
     await expect(reading).rejects.toMatchObject({ code: 'Unavailable' })
   })
 
+  it('leaves bytes alone that the store keeps and hands out again', async () => {
+    const { store, client, files } = await storeOf([SEGMENT_BYTES])
+    const kept = new Uint8Array(SEGMENT_BYTES).fill(9)
+    const { get } = store
+    store.get = async (...args) => {
+      const { body, ...rest } = await get.apply(store, args)
+      for await (const _ of body);
+      async function* whole(): AsyncGenerator<Uint8Array> {
+        yield kept
+      }
+      return { ...rest, body: whole() }
+    }
+    for (let round = 0; round < 2; round++) {
+      for await (const { bytes } of readSegments(client, files, { parallelism: 1 })) {
+        expect(bytes).toHaveLength(SEGMENT_BYTES)
+        expect(bytes.every((byte) => byte === 9)).toBe(true)
+      }
+    }
+    expect(kept.buffer.detached).toBe(false)
+  })
+
   it('calls an object damaged if its bytes never arrive intact', async () => {
     const { store, client, files } = await storeOf([10])
     const key = files[0]?.key as string
