@@ -203,6 +203,13 @@ describe('a fleet', () => {
       ['rollback', 'waiting'],
       ['text', 'waiting'],
     ])
+    // What holds data, and would never be replicated, is trouble after a minute.
+    expect(fleet.status(Date.now() + 61_000).map(({ name, state }) => [name, state])).toEqual([
+      ['absent', 'waiting'],
+      ['empty', 'waiting'],
+      ['rollback', 'failing'],
+      ['text', 'failing'],
+    ])
     file('absent.db')
     file('rollback.db')
     fleet.reconcile()

@@ -39,7 +39,7 @@ export interface FleetParticulars {
 }
 
 /** Everything that is replicated or should be, by name. */
-export function fleetStatus(fleet: FleetParticulars): FleetStatus[] {
+export function fleetStatus(fleet: FleetParticulars, now: number): FleetStatus[] {
   const { members, wanted, refused, waiting, reasons, held } = fleet
   const engine = new Map(fleet.engine.map((status) => [status.name, status]))
   const names = new Set(members.map(({ database }) => database.name))
@@ -61,9 +61,8 @@ export function fleetStatus(fleet: FleetParticulars): FleetStatus[] {
     }
     const own = waiting.get(name)
     if (own?.reason === undefined) return []
-    return [
-      { name, path, replica, state: own.isFailing ? 'failing' : 'waiting', reason: own.reason },
-    ]
+    const state = own.isFailing(now) ? 'failing' : 'waiting'
+    return [{ name, path, replica, state, reason: own.reason }]
   })
   const others = refused.map(
     ({ path, reason }): FleetStatus => ({

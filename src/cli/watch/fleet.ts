@@ -224,18 +224,21 @@ export class Fleet {
     }
   }
 
-  status(): FleetStatus[] {
-    return fleetStatus({
-      members: [...this.#members.values()],
-      wanted: this.#wanted,
-      refused: this.#refused,
-      waiting: this.#waiting,
-      reasons: this.#reasons,
-      held: this.#held,
-      standby: (name) => this.#parts.handOver?.standby(name),
-      lastDrill: (name) => this.#parts.lastDrill?.(name),
-      engine: this.#parts.engine.status(),
-    })
+  status(now: number = Date.now()): FleetStatus[] {
+    return fleetStatus(
+      {
+        members: [...this.#members.values()],
+        wanted: this.#wanted,
+        refused: this.#refused,
+        waiting: this.#waiting,
+        reasons: this.#reasons,
+        held: this.#held,
+        standby: (name) => this.#parts.handOver?.standby(name),
+        lastDrill: (name) => this.#parts.lastDrill?.(name),
+        engine: this.#parts.engine.status(),
+      },
+      now,
+    )
   }
 
   /** Is exactly what is wanted being replicated? Checked every poll interval. */

@@ -8,6 +8,11 @@ import { type FileState, type InspectedFile, inspectFile } from './inspect-file.
  */
 const TRANSIENT_STATES: ReadonlySet<FileState> = new Set(['empty', 'not-wal', 'held', 'unreadable'])
 
+/** Holds data, and will not be replicated until someone acts. */
+const UNSUITABLE_STATES: ReadonlySet<FileState> = new Set(['not-wal', 'not-sqlite', 'not-a-file'])
+/** An application that starts may need this long to bring its database into WAL mode, in milliseconds. */
+const UNSUITABLE_MS = 60_000
+
 /**
  * A database that should be replicated but is not: there is no suitable file yet, or it could not
  * be opened and is retried.
@@ -18,6 +23,8 @@ export class WaitingDatabase {
   readonly #backoff = new Backoff()
   #file: InspectedFile | undefined
   #sightings = 0
+  /** When it was first found in this state, in milliseconds. */
+  #since = 0
   #reported: string | undefined
   #error: unknown
   #retryAt = 0
@@ -41,9 +48,12 @@ export class WaitingDatabase {
     return this.#file === undefined || this.isUnrelatedFile ? undefined : describeFile(this.#file)
   }
 
-  /** It is not just missing: someone has to act. */
-  get isFailing(): boolean {
-    return this.#error !== undefined || this.#file?.state === 'unreadable'
+  /** Is it more than missing, so that someone has to act? A file that is not suitable has a minute to become so. */
+  isFailing(now: number): boolean {
+    const state = this.#file?.state
+    if (this.#error !== undefined || state === 'unreadable') return true
+    if (state === undefined || this.isUnrelatedFile) return false
+    return UNSUITABLE_STATES.has(state) && now - this.#since >= UNSUITABLE_MS
   }
 
   /** The database uses a rollback journal. */
@@ -55,7 +65,9 @@ export class WaitingDatabase {
   isReady(now: number, isHeld: (identity: string) => boolean): boolean {
     if (now < this.#retryAt) return false
     const file = inspectFile(this.#path, isHeld, this.#file)
-    this.#sightings = file.state === this.#file?.state ? this.#sightings + 1 : 1
+    const isSame = file.state === this.#file?.state
+    this.#sightings = isSame ? this.#sightings + 1 : 1
+    if (!isSame) this.#since = now
     this.#file = file
     if (file.state !== 'ready') this.#error = undefined
     return file.state === 'ready'
