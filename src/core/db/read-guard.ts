@@ -1,4 +1,4 @@
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
 import { connect } from './connect.ts'
 import { DatabaseError } from './database-error.ts'
 import { scarceDescriptors } from './few-descriptors.ts'
@@ -15,12 +15,6 @@ interface Closable {
   close(): void
 }
 
-interface Hand {
-  readonly db: DatabaseSync
-  /** Prepared when first used: a statement costs about 10 kB, and a fleet has thousands of connections. */
-  probe?: StatementSync
-}
-
 /**
  * Two connections that keep the WAL from being restarted unnoticed: one of them holds a read
  * transaction at any time, and the other begins its own before the first one ends.
@@ -33,7 +27,7 @@ interface Hand {
 export class ReadGuard {
   /** The index that both connections have mapped. */
   readonly index: WalIndexFile
-  readonly #hands: readonly [Hand, Hand]
+  readonly #hands: readonly [DatabaseSync, DatabaseSync]
   #held: 0 | 1 | undefined
 
   /**
@@ -48,13 +42,17 @@ export class ReadGuard {
     try {
       this.#hands = [first, openHand(path, failed)]
     } catch (error) {
-      failed({ close: () => closeConnection(first.db) })
+      failed({ close: () => closeConnection(first) })
       throw error
     }
     this.index = new WalIndexFile(path)
-    if (this.#isOfIndex()) return
-    failed(this)
-    throw new DatabaseError('Replaced', path, `${path}-shm was replaced while it was opened.`)
+    try {
+      if (this.#isOfIndex()) return
+      throw new DatabaseError('Replaced', path, `${path}-shm was replaced while it was opened.`)
+    } catch (cause) {
+      failed(this)
+      throw cause instanceof DatabaseError ? cause : sqliteFailure(path, cause)
+    }
   }
 
   /** Do the connections see what stands in the file that has the name of the index? */
@@ -73,20 +71,20 @@ export class ReadGuard {
    */
   take(): void {
     const next = this.#held === 0 ? 1 : 0
-    const { db } = this.#hands[next]
+    const db = this.#hands[next]
     try {
       db.exec('BEGIN; PRAGMA schema_version')
     } catch (error) {
       if (db.isTransaction) db.exec('ROLLBACK')
       throw error
     }
-    if (this.#held !== undefined) this.#hands[this.#held].db.exec('COMMIT')
+    if (this.#held !== undefined) this.#hands[this.#held].exec('COMMIT')
     this.#held = next
   }
 
   /** Ends the read transaction: the log may now be restarted at any time. */
   release(): void {
-    if (this.#held !== undefined) this.#hands[this.#held].db.exec('COMMIT')
+    if (this.#held !== undefined) this.#hands[this.#held].exec('COMMIT')
     this.#held = undefined
   }
 
@@ -95,24 +93,27 @@ export class ReadGuard {
     return this.index.state() ?? this.#probe()
   }
 
-  /** Has SQLite read the index, or recover it, on the free connection: without a checkpoint (SQLITE_CHECKPOINT_NOOP). */
+  /**
+   * Has SQLite read the index, or recover it, on the free connection: without a checkpoint
+   * (SQLITE_CHECKPOINT_NOOP). The statement is not kept: it is rarely needed, costs about 10 kB, and
+   * a fleet has thousands of connections.
+   */
   #probe(): WalIndexState {
     const free = this.#hands[this.#held === 0 ? 1 : 0]
-    free.probe ??= free.db.prepare('PRAGMA wal_checkpoint(NOOP)')
-    const row = free.probe.get() as { log: number; checkpointed: number }
-    return { published: Math.max(0, row.log), backfilled: Math.max(0, row.checkpointed) }
+    const row = free.prepare('PRAGMA wal_checkpoint(NOOP)').get() as Record<string, number>
+    return { published: Math.max(0, row.log!), backfilled: Math.max(0, row.checkpointed!) }
   }
 
   /** Database size in pages as the held transaction sees it. */
   pageCount(): number {
     if (this.#held === undefined) throw new TypeError('pageCount needs a held read transaction')
-    const row = this.#hands[this.#held].db.prepare('PRAGMA page_count').get()
+    const row = this.#hands[this.#held].prepare('PRAGMA page_count').get()
     return (row as { page_count: number }).page_count
   }
 
   /** Closes both connections. The last one to close deletes the WAL, and with it the proof of continuity. */
   close(): void {
-    for (const { db } of this.#hands) closeConnection(db)
+    for (const hand of this.#hands) closeConnection(hand)
     this.index.close()
     this.#held = undefined
   }
@@ -131,7 +132,7 @@ function isSame(a: WalIndexState, b: WalIndexState): boolean {
   return a.published === b.published && a.backfilled === b.backfilled
 }
 
-function openHand(path: string, failed: (left: Closable) => void): Hand {
+function openHand(path: string, failed: (left: Closable) => void): DatabaseSync {
   let db: DatabaseSync | undefined
   try {
     db = connect(path, 100)
@@ -139,7 +140,7 @@ function openHand(path: string, failed: (left: Closable) => void): Hand {
     db.exec(HAND_PRAGMAS)
     const { journal_mode } = db.prepare('PRAGMA journal_mode').get() as { journal_mode: string }
     if (journal_mode !== 'wal') throw notWalMode(path, journal_mode)
-    return { db }
+    return db
   } catch (cause) {
     const opened = db
     if (opened !== undefined) failed({ close: () => closeConnection(opened) })
