@@ -188,12 +188,22 @@ async function begin(put: S3Put): Promise<Upload> {
       new sdk.CreateMultipartUploadCommand({ ...object, Metadata: putMetadata(put.options) }),
       { abortSignal: ended.signal },
     )
-    return { put, target: { ...object, UploadId: answer.UploadId ?? '' } }
+    if (!answer.UploadId) throw noUploadId(put.key)
+    return { put, target: { ...object, UploadId: answer.UploadId } }
   } catch (error) {
     throw notApplied(mapPutError(unconditional(put), error))
   } finally {
     signal.removeEventListener('abort', onAbort)
   }
+}
+
+/** Without an id the parts would be requests of another kind, which no service defines. */
+function noUploadId(key: string): StoreError {
+  return new StoreError('Unavailable', `The response to the upload of ${key} has no id.`, {
+    op: 'put',
+    key,
+    hint: 'Check the endpoint, and what is between here and the service.',
+  })
 }
 
 /** Makes the object visible. */

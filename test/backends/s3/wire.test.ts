@@ -342,6 +342,13 @@ describe('S3 on the wire', () => {
     expect(error).toMatchObject({ code: 'Unavailable', outcome: 'unknown', retryable: true })
   })
 
+  it('S319 an upload in parts ends before its first part if it has no id', async () => {
+    const s3 = await open(() => ({ status: 200, body: '<html>Log in</html>' }))
+    const error = await caught(s3.put('k', Buffer.alloc(PART + 1)))
+    expect(error).toMatchObject({ code: 'Unavailable', outcome: 'not-applied', retryable: true })
+    expect(server?.requests.map(({ method }) => method)).toEqual(['POST'])
+  })
+
   it('S316 an answer without an ETag or a length is no object', async () => {
     const s3 = await open(() => ({ status: 200, body: '<html>Log in</html>' }))
     for (const call of [() => s3.get('k'), () => s3.head('k')]) {
