@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { MIN_SQLITE } from '../../core/db/index.ts'
 import {
   isStoreError,
   type ObjectStore,
@@ -134,7 +135,6 @@ function render(findings: readonly Finding[], fit: boolean): string {
 }
 
 /** Before it, two connections that write and checkpoint at once could lose a commit: https://sqlite.org/releaselog/3_51_3.html */
-const MIN_SQLITE = [3, 51, 3]
 const MIN_NODE = [24]
 
 /** Is this Node, and the SQLite in it, fit to replicate? */

@@ -14,7 +14,7 @@ import type { WalIndexState } from './wal-index-file.ts'
  * Older versions of SQLite have the WAL-reset bug, which a second connection that checkpoints can
  * trigger (sqlite.org/wal.html).
  */
-const MIN_SQLITE = [3, 51, 3] as const
+export const MIN_SQLITE: readonly number[] = [3, 51, 3]
 
 /** SQLITE_BUSY and SQLITE_LOCKED. */
 const BUSY: ReadonlySet<number> = new Set([5, 6])
