@@ -16,6 +16,7 @@ import { fullSpeed } from './sections/full-speed.ts'
 import { idle } from './sections/idle.ts'
 import { lag } from './sections/lag.ts'
 import { large } from './sections/large.ts'
+import { largeTransaction } from './sections/large-transaction.ts'
 import { metrics } from './sections/metrics.ts'
 import { restore } from './sections/restore.ts'
 import { startup } from './sections/startup.ts'
@@ -27,6 +28,7 @@ const SECTIONS: readonly Section[] = [
   wait,
   steady,
   fullSpeed,
+  largeTransaction,
   fleet,
   idleFleet,
   restore,

@@ -96,13 +96,7 @@ export class Bed implements AsyncDisposable {
   /** A process that commits to the first database at a rate (0: as fast as it can) for a time. */
   async write(perSecond: number, seconds: number): Promise<WriterResult> {
     const args = [WRITER, this.path, String(perSecond), String(seconds)]
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-    let text = ''
-    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-      text += chunk
-    })
-    await once(child, 'close')
-    return JSON.parse(text) as WriterResult
+    return JSON.parse(await outputOf(process.execPath, args)) as WriterResult
   }
 
   async stop(): Promise<void> {
@@ -146,6 +140,17 @@ export async function secondsOf(
   const seconds = (performance.now() - startedAt) / 1000
   if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${code}: ${errors}`)
   return seconds
+}
+
+/** Runs a command to its end. @returns what it wrote on stdout */
+export async function outputOf(command: string, args: readonly string[]): Promise<string> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  let text = ''
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk
+  })
+  await once(child, 'close')
+  return text
 }
 
 function smallDatabase(folder: string): string[] {

@@ -1,4 +1,4 @@
-import type { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { parentPort } from 'node:worker_threads'
 import type { CheckpointReply, CheckpointRequest } from './checkpointer.ts'
 import { connect } from './connect.ts'
@@ -6,6 +6,7 @@ import { connect } from './connect.ts'
 interface Connections {
   readonly writer: DatabaseSync
   readonly checkpointer: DatabaseSync
+  readonly passive: StatementSync
 }
 
 /** Connections kept open at once; the longest unused are closed. */
@@ -31,6 +32,9 @@ port.on('message', (request: CheckpointRequest) => {
 
 function perform(request: CheckpointRequest): Omit<CheckpointReply, 'id'> {
   switch (request.op) {
+    case 'ready':
+      connections(request.path)
+      return { busy: false }
     case 'passive':
       return { busy: !checkpoint(request.path, request.timeoutMs) }
     case 'lock':
@@ -46,7 +50,7 @@ function perform(request: CheckpointRequest): Omit<CheckpointReply, 'id'> {
 
 /** Waits for a checkpoint that the application itself runs, outside its transactions. */
 function checkpoint(path: string, timeoutMs: number): boolean {
-  const passive = connections(path).checkpointer.prepare('PRAGMA wal_checkpoint(PASSIVE)')
+  const { passive } = connections(path)
   return tryUntil(timeoutMs, 1, () => (passive.get() as { busy: number }).busy === 0)
 }
 
@@ -93,15 +97,24 @@ function connections(path: string): Connections {
     return known
   }
   if (open.size >= MAX_OPEN) forget(open.keys().next().value!)
-  const made = { writer: openQuiet(path), checkpointer: openQuiet(path) }
+  const writer = openQuiet(path)
+  const checkpointer = openQuiet(path)
+  const passive = checkpointer.prepare('PRAGMA wal_checkpoint(PASSIVE)')
+  const made = { writer, checkpointer, passive }
   open.set(path, made)
   return made
 }
 
-/** Does nothing on its own. */
+/** Does nothing on its own, and has the log open already. */
 function openQuiet(path: string): DatabaseSync {
   const db = connect(path, 0)
-  db.exec('PRAGMA cache_size = 16; PRAGMA mmap_size = 0; PRAGMA wal_autocheckpoint = 0')
+  try {
+    db.exec('PRAGMA cache_size = 16; PRAGMA mmap_size = 0; PRAGMA wal_autocheckpoint = 0')
+    db.exec('PRAGMA schema_version')
+  } catch (error) {
+    db.close()
+    throw error
+  }
   return db
 }
 

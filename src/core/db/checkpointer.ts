@@ -4,7 +4,7 @@ import { DatabaseError } from './database-error.ts'
 export type CheckpointRequest = { readonly id: number } & CheckpointCall
 
 type CheckpointCall = { readonly path: string } & (
-  | { readonly op: 'unlock' | 'forget' }
+  | { readonly op: 'ready' | 'unlock' | 'forget' }
   | { readonly op: 'passive' | 'lock'; readonly timeoutMs: number }
 )
 
@@ -22,6 +22,15 @@ export class Checkpointer {
   #worker: Worker | undefined
   #nextId = 1
   readonly #waiting = new Map<number, (reply: CheckpointReply) => void>()
+
+  /**
+   * Starts the thread and opens its connections, so that the next call begins at once. An
+   * application runs a checkpoint of its own after any commit: one that finds the read mark moved
+   * before `passive` has begun copies all of the WAL itself, and its writer waits for that.
+   */
+  async ready(path: string): Promise<void> {
+    await this.#call({ op: 'ready', path })
+  }
 
   /**
    * Copies what the read marks allow from the WAL into the database, never waiting for readers or

@@ -1,12 +1,14 @@
 import {
   closeSync,
   constants,
+  fdatasync,
   fstatSync,
   openSync,
   readSync,
   realpathSync,
   statSync,
 } from 'node:fs'
+import { promisify } from 'node:util'
 import { DatabaseError } from './database-error.ts'
 import { fewDescriptors } from './few-descriptors.ts'
 import { identityAt, isMountPoint } from './file-identity.ts'
@@ -19,6 +21,7 @@ export interface DatabaseHeader {
   readonly isWal: boolean
 }
 
+const datasync = promisify(fdatasync)
 const HEADER_STRING = 'SQLite format 3\0'
 
 /**
@@ -115,6 +118,20 @@ export class DatabaseFile {
   times(): { readonly size: number; readonly mtimeNs: bigint } {
     const { size, mtimeNs } = fstatSync(this.#fd, { bigint: true })
     return { size: Number(size), mtimeNs }
+  }
+
+  /**
+   * Flushes what checkpoints have copied. SQLite leaves that to the checkpoint that reaches the end
+   * of the log (`walCheckpoint` in wal.c), which would then do it with writers kept out.
+   *
+   * @throws DatabaseError `Unreadable`
+   */
+  async flush(): Promise<void> {
+    try {
+      await datasync(this.#fd)
+    } catch (cause) {
+      throw new DatabaseError('Unreadable', this.path, `${this.path} cannot be flushed.`, { cause })
+    }
   }
 
   /** Where the given path leads now; `undefined` if there is nothing. */

@@ -98,6 +98,30 @@ it('above, takes the lock for what was written since the last look only', async 
   expect(checkpointer.lockedWith).toEqual([0])
 })
 
+it('flushes what was copied before it takes the lock', async () => {
+  const steps: string[] = []
+  const flush = source.file.flush.bind(source.file)
+  source.file.flush = async () => {
+    steps.push('flush')
+    await flush()
+  }
+  checkpointer.write = () => {
+    steps.push('commit')
+    app.exec('INSERT INTO t VALUES (randomblob(50000))')
+  }
+  checkpointer.tail = () => steps.push('lock')
+  await fill(LIMIT / 2)
+  expect(await policy.run(0, keep, LIMIT)).toMatchObject({ guarded: true, complete: true })
+  expect(steps).toEqual(['commit', 'flush', 'lock'])
+})
+
+it('takes no lock while another connection is copying', async () => {
+  await fill(LIMIT / 2)
+  checkpointer.passive = async () => false
+  expect(await policy.run(0, keep, LIMIT)).toMatchObject({ guarded: true, complete: false })
+  expect(checkpointer.lockedWith).toEqual([])
+})
+
 it('captures a short tail under the lock without a separate file for it', async () => {
   checkpointer.write = () => app.exec('INSERT INTO t VALUES (randomblob(50000))')
   await fill(LIMIT / 2)

@@ -8,6 +8,8 @@ const MIN_PAGES = 1000
 const LOCK_TIMEOUT_MS = 200
 /** How long to wait for the application's own checkpoint to end, in milliseconds. */
 const PASSIVE_TIMEOUT_MS = 200
+/** The same while the write lock is held, in milliseconds. */
+const LOCKED_PASSIVE_TIMEOUT_MS = 50
 /**
  * How much WAL may be left to capture when the write lock is taken, in bytes: a few milliseconds'
  * work.
@@ -121,9 +123,9 @@ export class CheckpointPolicy {
   }
 
   async #unguarded(): Promise<boolean> {
-    const { capture, path } = this.#source
-    if (!capture.advanceReadMark()) return false
-    await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
+    await this.#checkpointer.ready(this.#source.path)
+    if (!this.#source.capture.advanceReadMark()) return false
+    await this.#checkpointer.passive(this.#source.path, PASSIVE_TIMEOUT_MS)
     return this.#releaseLog()
   }
 
@@ -131,13 +133,16 @@ export class CheckpointPolicy {
     keep: (change: WalChange) => Promise<void> | void,
     maxTailBytes: number,
   ): Promise<boolean> {
-    const { capture, path } = this.#source
+    const { capture, file, path } = this.#source
     // Most of it is synced and copied while writers continue, so that the lock is held only for the
     // rest.
+    await this.#checkpointer.ready(path)
     capture.advanceReadMark()
-    await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
+    // The application may be copying everything: its writers should not wait for a lock as well.
+    if (!(await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS))) return false
     // Nothing was committed in between: no lock is needed.
     if (this.#releaseLog()) return true
+    await file.flush()
     for (let round = 0; this.tailBytes() > LOCKED_TAIL_BYTES; round++) {
       const mayKeep = round < MAX_ROUNDS && this.tailBytes() <= maxTailBytes
       const change = mayKeep ? await capture.scan() : undefined
@@ -145,6 +150,7 @@ export class CheckpointPolicy {
       await keep(change)
       if (!capture.advanceReadMark()) continue
       await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
+      await file.flush()
     }
     if (this.tailBytes() > SHORT_TAIL_BYTES && this.tailBytes() <= maxTailBytes) {
       const change = await capture.scan()
@@ -157,7 +163,7 @@ export class CheckpointPolicy {
         await keep(change)
       }
       if (!capture.advanceReadMark()) return false
-      await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
+      await this.#checkpointer.passive(path, LOCKED_PASSIVE_TIMEOUT_MS)
       return this.#releaseLog()
     } finally {
       await this.#checkpointer.unlock(path)
