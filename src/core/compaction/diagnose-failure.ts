@@ -30,7 +30,7 @@ export async function explainFailure(
     before = found
     if (found.commit === 0) empty = file
   }
-  if (fault instanceof LtxError && fault.code === 'ChecksumMismatch') return mixed(files, error)
+  if (fault instanceof LtxError && fault.code === 'MixedHistories') return mixed(files, error)
   if (empty !== undefined && fault instanceof LtxError && fault.code === 'Unencodable') {
     const { key } = empty
     const message = `The database is empty at the end of ${key}, which a merged file cannot express.`

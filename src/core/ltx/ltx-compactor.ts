@@ -35,7 +35,7 @@ export interface CompactLtxOptions {
  * output: discard the output unless the generator completes. All inputs are always closed. Holds
  * one chunk and up to 8 MiB of pages per input.
  *
- * Throws `NotContiguous`, `PageSizeMismatch`, `MissingPage`, `ChecksumMismatch`, `Unencodable` if
+ * Throws `NotContiguous`, `PageSizeMismatch`, `MissingPage`, `MixedHistories`, `Unencodable` if
  * the result is an empty database, `InvalidArgument` without inputs, and whatever decoding an input
  * throws.
  */
@@ -127,7 +127,7 @@ function checkHistory(headers: readonly LtxHeader[], cursors: readonly InputCurs
     const expected = cursors[index]!.checksums?.before
     if (left === undefined || expected === undefined || left === expected) continue
     throw new LtxError(
-      'ChecksumMismatch',
+      'MixedHistories',
       `${range(next)} does not start from the state of the database that ${range(previous)} ends with.`,
     )
   }
@@ -141,7 +141,7 @@ function pagesOfAll({ commit, pageSize }: LtxHeader): number {
 function mixed(headers: readonly LtxHeader[]): LtxError {
   const end = formatTxid(headers.at(-1)!.maxTxid)
   return new LtxError(
-    'ChecksumMismatch',
+    'MixedHistories',
     `The files together do not result in the database of TXID ${end}: its checksum is different.`,
   )
 }

@@ -22,6 +22,7 @@ export type LtxErrorCode =
   | 'ChecksumMismatch'
   | 'TrailingBytes'
   | 'NotContiguous'
+  | 'MixedHistories'
   | 'PageSizeMismatch'
   | 'InvalidTxid'
   | 'InvalidArgument'
@@ -44,6 +45,8 @@ const HINTS: Readonly<Record<LtxErrorCode, string>> = {
   ChecksumMismatch: DAMAGED,
   TrailingBytes: DAMAGED,
   NotContiguous: 'A file between the two is missing. List the replica, and write a new snapshot.',
+  MixedHistories:
+    'One of the files belongs to another history, or was replaced: run "walsync verify", and write a new snapshot.',
   PageSizeMismatch:
     'The page size of the database changed. Files from before and after cannot be combined. Write a new snapshot.',
   InvalidTxid: 'A TXID is 16 lower-case hexadecimal digits and at least 0000000000000001.',

@@ -1,7 +1,9 @@
-import { type DatabaseChecksums, type LtxHeader, lockPage } from '../ltx/index.ts'
+import { type DatabaseChecksums, type LtxHeader, lockPage, type TXID } from '../ltx/index.ts'
 
 /** What the content of an intact file says about the states that it contributes to. */
 export interface FileFacts {
+  readonly minTxid: TXID
+  readonly maxTxid: TXID
   /** In bytes. */
   readonly pageSize: number
   /** Size of the database after it, in pages. */
@@ -40,10 +42,12 @@ export class FactGatherer {
   }
 
   facts(checksums?: DatabaseChecksums): FileFacts {
-    const { pageSize, commit, timestamp } = this.#header
+    const { minTxid, maxTxid, pageSize, commit, timestamp } = this.#header
     const end = commit === this.#lockPage ? commit - 1 : commit
     const runFrom = this.#last === end ? this.#runFrom : end + 1
     return {
+      minTxid,
+      maxTxid,
       pageSize,
       commit,
       timestamp,
@@ -59,7 +63,10 @@ export class FactGatherer {
   }
 }
 
-/** Why a file cannot be applied to the state that `before` ends with; `undefined` if it can. */
+/**
+ * Why a file cannot be applied to the state that `before` ends with; `undefined` if it can. A file
+ * that begins with TXIDs of `before` starts from an earlier state, whose checksum says nothing here.
+ */
 export function misfit(
   file: FileFacts,
   before: FileFacts,
@@ -67,6 +74,7 @@ export function misfit(
   if (file.complete) return undefined
   if (file.pageSize !== before.pageSize) return 'PageSizeChange'
   if (file.tailFrom > before.commit + 1) return 'MissingPages'
+  if (file.minTxid !== before.maxTxid + 1n) return undefined
   const left = before.checksums?.after
   const right = file.checksums?.before
   return left !== undefined && right !== undefined && left !== right

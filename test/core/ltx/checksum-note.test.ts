@@ -88,13 +88,13 @@ describe('the checksums of the whole database in the page index', () => {
     const change = file(2, [filled(2, 9)], { before, after })
     const other = file(2, [filled(3, 3)], { before, after })
     expect(await merged(base, change)).toEqual({ before: undefined, after })
-    await expect(merged(base, other)).rejects.toMatchObject({ code: 'ChecksumMismatch' })
+    await expect(merged(base, other)).rejects.toMatchObject({ code: 'MixedHistories' })
   })
 
   it('of neighbours must agree, unless the later one is a whole copy', async () => {
     const first = file(2, [filled(1, 1)], { before: A, after: B })
     const foreign = file(3, [filled(1, 2)], { before: A, after: A })
-    await expect(merged(first, foreign)).rejects.toMatchObject({ code: 'ChecksumMismatch' })
+    await expect(merged(first, foreign)).rejects.toMatchObject({ code: 'MixedHistories' })
     const pages = [filled(1, 2), filled(2, 2), filled(3, 2)]
     const copy = file(3, pages, { before: A, after: A })
     expect(await merged(first, copy)).toEqual({ before: A, after: A })

@@ -3,10 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import {
+  EMPTY_DATABASE_CHECKSUM,
   encodeLtx,
   type LtxHeader,
   type LtxPage,
   lockPage,
+  pageChecksum,
+  toggleChecksum,
   txid,
 } from '../../../src/core/ltx/index.ts'
 import type { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
@@ -61,7 +64,7 @@ export interface ChainFile {
   readonly max: number
 }
 
-/** The LTX file of TXIDs `min` to `max`, where TXID n made the state `states[n - 1]`: every page that any of them changed. */
+/** The LTX file of TXIDs `min` to `max`, where TXID n made the state `states[n - 1]`: every page that any of them changed, and the checksums of the database. */
 export function ltxBetween(
   states: readonly Buffer[],
   pageSize: number,
@@ -81,7 +84,19 @@ export function ltxBetween(
     .filter((pgno) => pgno <= commit && pgno !== lockPage(pageSize))
     .sort((a, b) => a - b)
     .map((pgno) => ({ pgno, data: pageOf(last, pgno, pageSize) }))
-  return encodeLtx(headerOf(file, pageSize, commit), pages)
+  const before = file.min === 1 ? undefined : checksumOf(states[file.min - 2] as Buffer, pageSize)
+  const checksums = { before, after: checksumOf(last, pageSize) }
+  return encodeLtx(headerOf(file, pageSize, commit), pages, { checksums })
+}
+
+/** Of a whole database. */
+export function checksumOf(state: Buffer, pageSize: number): bigint {
+  let checksum = EMPTY_DATABASE_CHECKSUM
+  for (let pgno = 1; pgno <= state.length / pageSize; pgno++) {
+    if (pgno === lockPage(pageSize)) continue
+    checksum = toggleChecksum(checksum, pageChecksum(pgno, pageOf(state, pgno, pageSize)))
+  }
+  return checksum
 }
 
 function pageOf(state: Buffer, pgno: number, pageSize: number): Buffer {

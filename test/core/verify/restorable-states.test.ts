@@ -47,7 +47,7 @@ const anyCase = fc
       const { pageSize, commit, tailFrom } = spec
       const complete = spec.complete || spec.min === 1
       if (spec.damaged) damaged.add(key)
-      else facts.set(key, { pageSize, commit, tailFrom, complete, timestamp: 0 })
+      else facts.set(key, { minTxid, maxTxid, pageSize, commit, tailFrom, complete, timestamp: 0 })
       const times = { createdAt: undefined, lastModified: new Date(0) }
       return { level: spec.level, minTxid, maxTxid, key, size: spec.size, ...times }
     })
@@ -179,7 +179,14 @@ describe('assess', () => {
   })
 })
 
-const UNREAD = { pageSize: 512, commit: 10, tailFrom: 1, timestamp: 0 }
+const UNREAD = {
+  minTxid: txid(1),
+  maxTxid: txid(1),
+  pageSize: 512,
+  commit: 10,
+  tailFrom: 1,
+  timestamp: 0,
+}
 
 function startsAtOne(key: string): boolean {
   return key.includes('/0000000000000001-')

@@ -8,6 +8,7 @@ import { restoreReplica } from '../../../src/core/restore/restore.ts'
 import type { StateSpan } from '../../../src/core/verify/index.ts'
 import {
   type ChainFile,
+  checksumOf,
   databaseStates,
   headerOf,
   level0,
@@ -145,7 +146,8 @@ function bytesOf(file: ChainFile): Uint8Array {
   const pages = Array.from({ length: commit }, (_, n): LtxPage => {
     return { pgno: n + 1, data: state.subarray(n * pageSize, (n + 1) * pageSize) }
   })
-  return encodeLtx(headerOf(file, pageSize, commit), pages)
+  const checksums = { before: undefined, after: checksumOf(state, pageSize) }
+  return encodeLtx(headerOf(file, pageSize, commit), pages, { checksums })
 }
 
 function timeOfKey(key: string): Date {

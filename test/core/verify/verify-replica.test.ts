@@ -193,6 +193,34 @@ describe('verify full', () => {
     await expect(restoring).rejects.toMatchObject({ code: 'MissingPage' })
   })
 
+  it('takes a merged file that begins inside a snapshot for what it is', async () => {
+    const { client } = await chain([
+      BASE,
+      { level: 9, min: 1, max: 4 },
+      { level: 2, min: 3, max: 5 },
+    ])
+    const report = await verifyReplica(client, { depth: 'full' })
+    expect(report).toMatchObject({ verdict: 'good', defects: [], goodUpTo: { txid: 5n } })
+  })
+
+  it('names a change from another history, and what it costs', async () => {
+    const { client, store } = await chain([BASE, ...level0(2, 6)])
+    const other = Buffer.from(states[2] as Buffer)
+    other.fill(255, other.length - 5)
+    await store.delete(key(0, 4))
+    await putChain(client, states.with(2, other), PAGE_SIZE, [{ level: 0, min: 4, max: 4 }])
+    const { verdict, defects, restorable } = await verifyReplica(client, { depth: 'full' })
+    expect(verdict).toBe('damaged')
+    // TXID 6 is a complete copy: VACUUM wrote every page.
+    expect(defects).toMatchObject([
+      { code: 'ChecksumMismatch', key: key(0, 4), cost: [{ from: 4n, to: 5n }] },
+    ])
+    expect(restorable).toMatchObject([
+      { from: 1n, to: 3n },
+      { from: 6n, to: 6n },
+    ])
+  })
+
   it('names a change of the page size that nothing bridges', async () => {
     const { client } = await chain([BASE])
     const large = growingStates(3, 1024)
