@@ -220,7 +220,7 @@ export class DatabaseReplicator {
     if (decision === 'fenced' && writer.claim !== undefined) {
       throw await writer.claim.fenced(epochOf(found.nodeId), signal)
     }
-    const head = await writer.locate(signal)
+    const head = await this.#findEnd(signal)
     const end = head.header && endOfHeader(head.header)
     const result = end && this.source.capture.adopt(end, head.header!.commit)
     const reopened = result?.proven === true ? undefined : await this.#endsAsIdle(head, signal)
@@ -288,12 +288,18 @@ export class DatabaseReplicator {
 
   /** Finds the end of the replica, and whether the database continues it. */
   async #locate(baseReason: string | undefined, signal: AbortSignal): Promise<Phase> {
-    const head = await this.#parts.writer.locate(signal)
-    this.#parts.onListed?.(head.files)
-    await this.snapshots.loadListing(head, signal)
+    const head = await this.#findEnd(signal)
     if (head.txid === undefined) return { kind: 'needsBase', reason: NO_REPLICA }
     const reason = baseReason ?? (await this.#resume(head, head.txid, signal))
     return reason === undefined ? FOLLOWING : { kind: 'needsBase', reason }
+  }
+
+  /** Lists the replica, for all who keep account of its files. */
+  async #findEnd(signal: AbortSignal): Promise<ReplicaHead> {
+    const head = await this.#parts.writer.locate(signal)
+    this.#parts.onListed?.(head.files)
+    await this.snapshots.loadListing(head, signal)
+    return head
   }
 
   /** Continues where the replica ends, if that can be proven. Returns why it cannot. */

@@ -238,7 +238,13 @@ export class ReplicaMaintenance implements Schedule {
   async #retain(now: number, signal: AbortSignal): Promise<void> {
     const { retention, assertCurrent, protectedSlots } = this.#options
     if (retention === 'none' || now < this.#retentionNotBefore) return
-    const { remove } = this.#planWithoutSlots(retention, now)
+    const first = this.#planWithoutSlots(retention, now)
+    let { remove } = first
+    if (first.blocked === 'gap') {
+      // Another process may have stored what seems to be missing.
+      await this.#relist(signal)
+      remove = this.#planWithoutSlots(retention, now).remove
+    }
     if (remove.length > 0) this.#protectedSlots = (await protectedSlots?.(signal)) ?? []
     let plan = this.#plan(this.#catalogue.files, retention, now)
     if (plan.remove.length > 0) {

@@ -44,3 +44,22 @@ it('a file that another process has uploaded is removed from the spool, so that 
   expect(contents(latest) === contents(app)).toBe(true)
   for (const db of [restored, latest, app]) db.close()
 }, 30_000)
+
+it('files that another process has uploaded are part of what the status and retention know', async () => {
+  const inner = new MemoryObjectStore()
+  const store = new SwitchedStore(inner)
+  await using rig = new ReplicaRig(store)
+  using app = rig.open()
+  app.exec('CREATE TABLE t (a)')
+  await rig.start()
+  await rig.synced()
+  store.failure = new StoreError('Unavailable', 'away', { op: 'put' })
+  app.exec('INSERT INTO t VALUES (1)')
+  await takeSnapshot('app', rig.path, inner, 'ltx', { patienceMs: 0 })
+  store.failure = undefined
+  await rig.engine.sync()
+  expect(rig.count('adopted')).toBeGreaterThan(0)
+  app.exec('INSERT INTO t VALUES (2)')
+  const [txid] = await rig.engine.sync()
+  expect(rig.engine.status()[0]?.restorable?.to.txid).toBe(txid)
+}, 30_000)
