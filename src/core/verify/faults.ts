@@ -7,7 +7,7 @@ import { summarizeReplica, type TxidRange } from '../replica/summarize-replica.t
 import { lastTxid } from '../restore/reachable-states.ts'
 import type { ChainStep } from '../restore/restore-plan.ts'
 import { type FileFacts, misfit } from './file-facts.ts'
-import type { DefectCode } from './verify-report.ts'
+import type { Defect, DefectCode } from './verify-report.ts'
 
 /** A fault of an object, before its cost is determined. */
 export interface Fault {
@@ -86,6 +86,13 @@ export function holes(files: readonly LtxFileInfo[], atLeast: TXID | undefined):
 
 function range({ from, to }: TxidRange): string {
   return from === to ? `TXID ${from}` : `TXIDs ${from} to ${to}`
+}
+
+/** Keys of the objects that a restore cannot use, or cannot apply where they belong. */
+export function unusableObjects(defects: readonly Pick<Defect, 'code' | 'key'>[]): string[] {
+  return defects.flatMap(({ code, key }) => {
+    return key === undefined || code === 'Overlap' || code === 'WrongTime' ? [] : [key]
+  })
 }
 
 /** Some file systems have a time resolution of two seconds. */

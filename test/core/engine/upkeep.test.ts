@@ -4,13 +4,27 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { Engine } from '../../../src/core/engine/index.ts'
-import { ObservedStore, StoreError } from '../../../src/core/store/index.ts'
+import {
+  type ListOptions,
+  type ObjectInfo,
+  ObservedStore,
+  StoreError,
+} from '../../../src/core/store/index.ts'
 import { hookedStore, type StoreHooks } from '../../support/hooked-store.ts'
 import { contents, ReplicaRig } from '../../support/replica-rig.ts'
 import { until } from '../../support/until.ts'
 
 const LEVELS = [100, 300, 900]
 const THIN = { levelKeepMs: [0, 0, 0], minObjectAgeMs: 0 }
+
+/** Its objects have the times of a copy (`cp -r`). */
+class CopiedStore extends MemoryObjectStore {
+  override async *list(options?: ListOptions): AsyncIterable<ObjectInfo> {
+    for await (const info of super.list(options)) {
+      yield { ...info, createdAt: new Date(info.lastModified.getTime() - 10_000) }
+    }
+  }
+}
 
 describe('a watched replica', () => {
   it('is merged and thinned while it grows, and then left alone without a request', async () => {
@@ -115,6 +129,22 @@ describe('a watched replica', () => {
     const [first] = await rig.files()
     await store.delete(first!.key)
     await until(() => rig.count('damage-found') > 0)
+    db.close()
+  })
+
+  it('goes on being merged and thinned after a verification found only wrong times', async () => {
+    await using rig = new ReplicaRig(new CopiedStore())
+    const db = rig.open()
+    db.exec('CREATE TABLE t (a)')
+    await rig.start({ levels: LEVELS, retention: THIN, verifyIntervalMs: 20 })
+    await until(async () => {
+      db.exec('INSERT INTO t VALUES (1)')
+      await rig.synced()
+      return rig.count('damage-found') > 1 && rig.count('pruned') > 1
+    })
+    const found = rig.events.find((event) => event.type === 'damage-found')
+    expect(found).toMatchObject({ verdict: 'degraded', defects: [{ code: 'WrongTime' }] })
+    expect(rig.count('retention-blocked')).toBe(0)
     db.close()
   })
 

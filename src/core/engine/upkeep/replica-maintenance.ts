@@ -99,10 +99,16 @@ export class ReplicaMaintenance implements Schedule {
   }
 
   /**
-   * Notes the keys of objects that were found damaged: they are not merged, states that need one do
-   * not count, and files that only they connect are not deleted.
+   * Takes over what a verification of the whole replica has found: damaged objects are not merged,
+   * states that need one do not count, and files that only they connect are not deleted. An object
+   * that was damaged before and is not among them has been repaired.
+   *
+   * @param keys of objects that no restore can use
    */
-  noteDamage(keys: Iterable<string>): void {
+  setDamage(keys: readonly string[]): void {
+    if (keys.length === 0 && this.#damaged.size === 0) return
+    for (const key of this.#damaged) this.#avoided.delete(key)
+    this.#damaged.clear()
     for (const key of keys) {
       this.#avoided.add(key)
       this.#damaged.add(key)
@@ -240,8 +246,8 @@ export class ReplicaMaintenance implements Schedule {
     if (retention === 'none' || now < this.#retentionNotBefore) return
     const first = this.#planWithoutSlots(retention, now)
     let { remove } = first
-    if (first.blocked === 'gap') {
-      // Another process may have stored what seems to be missing.
+    if (first.blocked !== undefined) {
+      // Another process may have stored what is missing, or repaired the replica.
       await this.#relist(signal)
       remove = this.#planWithoutSlots(retention, now).remove
     }

@@ -4,6 +4,7 @@ import type { TXID } from '../../ltx/index.ts'
 import type { LtxFileInfo, ReplicaClient } from '../../replica/replica-client.ts'
 import type { EpochClaim } from '../../replica/writer-claim/writer-claim.ts'
 import { DEFAULT_LEVELS, DEFAULT_RETENTION } from '../../retention/retention-policy.ts'
+import { unusableObjects } from '../../verify/faults.ts'
 import { VerifySchedule } from '../../verify/verify-schedule.ts'
 import type { EngineEvent } from '../events.ts'
 import { FencedError } from '../events.ts'
@@ -75,9 +76,8 @@ export class ReplicaUpkeep implements Schedule {
     }
     this.#verification = new VerifySchedule(client, { intervalMs, limiter, stored }, (event) => {
       // A listing does not show damage, and retention must only rely on files that can be read.
-      if (event.type === 'damage-found') {
-        this.#maintenance.noteDamage(event.defects.flatMap(({ key }) => key ?? []))
-      }
+      if (event.type === 'verified' && event.defects === 0) this.#maintenance.setDamage([])
+      if (event.type === 'damage-found') this.#maintenance.setDamage(unusableObjects(event.defects))
       emit(event)
     })
     const { drill = NO_DRILLS, lastDrillAt: lastRunAt } = options

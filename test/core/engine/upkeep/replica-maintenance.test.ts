@@ -232,13 +232,35 @@ describe('damage', () => {
     const put = { createdAt: new Date() }
     const snapshot = await replica.client.put(9, txid(1), txid(60), new Uint8Array(200), put)
     replica.catalogue.add(snapshot)
-    replica.maintenance.noteDamage([snapshot.key])
+    replica.maintenance.setDamage([snapshot.key])
     await replica.pass(30 * DAY)
     const files = replica.catalogue.files.filter(({ key }) => key !== snapshot.key)
     expect(planRestore(files, { kind: 'latest' }).txid).toBe(60n)
     expect(names(replica.catalogue.files)).toEqual(['0:60-60', '2:2-60', '9:1-1', '9:1-60'])
     expect(replica.maintenance.dueAt(Date.now())).toBe(NEVER)
   })
+
+  it.each(['another process repairs the replica', 'the object is replaced by an intact copy'])(
+    'no longer stops retention after %s',
+    async (how) => {
+      const replica = new MaintainedReplica(START)
+      await replica.write(40, SECOND)
+      replica.maintenance.setDamage([level0Key(40)])
+      await replica.write(20, SECOND)
+      await replica.pass(HOUR)
+      expect(replica.count('retention-blocked')).toBe(1)
+      expect(replica.count('pruned')).toBe(0)
+      if (how.startsWith('the object')) replica.maintenance.setDamage([])
+      else {
+        const put = { createdAt: new Date() }
+        await replica.client.put(9, txid(1), txid(60), new Uint8Array(200), put)
+      }
+      await replica.write(2, SECOND)
+      await replica.pass(2 * HOUR)
+      expect(replica.count('pruned')).toBeGreaterThan(0)
+      expect(names(replica.catalogue.files)).not.toContain('0:10-10')
+    },
+  )
 
   it('by a deletion that was not ours stops retention', async () => {
     const replica = new MaintainedReplica(START)
