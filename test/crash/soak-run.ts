@@ -102,7 +102,10 @@ export class Soak {
       'the start',
       until(() => watcher.isReady || !watcher.isAlive),
     )
-    if (!watcher.isAlive) this.#problem(`the watcher ended at its start: ${watcher.stderr}`)
+    if (!watcher.isAlive) {
+      const { error } = watcher.events.findLast(({ type }) => type === 'ended') ?? {}
+      this.#problem(`the watcher ended at its start: ${error} ${watcher.stderr}`)
+    }
     return watcher
   }
 

@@ -17,10 +17,7 @@ import type { SnapshotPolicy } from './snapshots/snapshot-policy.ts'
 import { SnapshotRun } from './snapshots/snapshot-run.ts'
 import type { ReplicaWriter } from './upload/replica-writer.ts'
 
-/**
- * Databases up to this size are read completely after a start to get their checksum, which takes
- * half a second at most.
- */
+/** Databases up to this size are read completely after a start, for their checksum: half a second at most. */
 const MAX_LEARNED_BYTES = 256 << 20
 const NO_REPLICA = 'the replica is empty'
 /** How many bases in a row may find their slot taken before a pause. */
@@ -107,10 +104,7 @@ export class DatabaseReplicator {
     return this.#phase.kind !== 'following' || this.#parts.writer.mustFence
   }
 
-  /**
-   * Continuity is lost: the next `prepare` takes a base. Pending files that need the WAL are
-   * dropped.
-   */
+  /** Continuity is lost: the next `prepare` takes a base. Pending files that need the WAL are dropped. */
   async loseContinuity(reason: string): Promise<void> {
     const { shipper } = this.#parts.writer
     const isLocated = this.#phase.kind !== 'unlocated'

@@ -1,6 +1,6 @@
 import { Deadline } from '../async/deadline.ts'
 import type { Wakeup } from '../async/wakeup.ts'
-import { DatabaseError, type FileMismatch } from '../db/index.ts'
+import { DatabaseError, type FileMismatch, whileBusy } from '../db/index.ts'
 import { BUSY_TICK_MS } from './capture/sync-pace.ts'
 import type { SyncWaiters } from './capture/sync-waiters.ts'
 import type { DatabaseLifecycle } from './database-lifecycle.ts'
@@ -71,11 +71,11 @@ export class ReplicationLoop {
   /**
    * The first turn: continues at the replica's end, or takes a base.
    *
-   * @throws StoreError that a retry cannot fix; FencedError
+   * @throws DatabaseError; StoreError that a retry cannot fix; FencedError
    */
   async prepareFirst(): Promise<void> {
     if (this.#isStopping) return
-    this.open()
+    await whileBusy(() => this.open(), this.#parts.signal)
     const database = this.#lifecycle.replicator
     if (database === undefined) return
     try {

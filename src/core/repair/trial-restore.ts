@@ -1,4 +1,4 @@
-import { SourceDatabase } from '../db/index.ts'
+import { SourceDatabase, whileBusy } from '../db/index.ts'
 import {
   type DrillOptions,
   drillReplica,
@@ -49,7 +49,8 @@ export async function trialRestore(
 ): Promise<TrialRestore> {
   const { database, patienceMs = 5000 } = options
   const signal = options.signal ?? new AbortController().signal
-  const source = database === undefined ? undefined : SourceDatabase.open(database)
+  const open = () => (database === undefined ? undefined : SourceDatabase.open(database))
+  const source = await whileBusy(open, signal)
   try {
     const live = source && (await liveView(source, client, { patienceMs, signal }))
     const target =

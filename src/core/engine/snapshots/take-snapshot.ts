@@ -1,7 +1,13 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Limiter } from '../../async/limiter.ts'
-import { Checkpointer, currentBootId, DatabaseError, SourceDatabase } from '../../db/index.ts'
+import {
+  Checkpointer,
+  currentBootId,
+  DatabaseError,
+  SourceDatabase,
+  whileBusy,
+} from '../../db/index.ts'
 import type { TXID } from '../../ltx/index.ts'
 import type { ReplicaLayout } from '../../replica/replica-layout.ts'
 import type { ObjectStore } from '../../store/index.ts'
@@ -56,7 +62,7 @@ export async function takeSnapshot(
   layout: ReplicaLayout,
   options: TakeSnapshotOptions = {},
 ): Promise<TakenSnapshot> {
-  const source = SourceDatabase.open(path)
+  const source = await whileBusy(() => SourceDatabase.open(path), options.signal)
   if (source === undefined) throw emptyDatabase(path)
   const shot = new OneShot(name, source, store, layout)
   return await shot.run(path, options)
