@@ -2,9 +2,10 @@ import { existsSync, statSync } from 'node:fs'
 import { Deadline } from '../async/deadline.ts'
 import { type FolderWatch, fileTimes, type HalfOpen, SourceDatabase } from '../db/index.ts'
 import { SyncPace } from './capture/sync-pace.ts'
-import type { DatabaseReplicator, Known } from './database-replicator.ts'
+import type { DatabaseReplicator } from './database-replicator.ts'
 import { IdleDatabase } from './idle/idle-database.ts'
 import type { IdlePool } from './idle/idle-pool.ts'
+import type { Known } from './replication-phase.ts'
 
 /** If a write interrupts the closing of an idle database, the next attempt waits this many times longer. */
 const IDLE_RETRY_RATIO = 5

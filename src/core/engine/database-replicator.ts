@@ -1,3 +1,4 @@
+import { abortable } from '../async/signals.ts'
 import type { Checkpointer, SourceDatabase } from '../db/index.ts'
 import { formatTxid, type LtxHeader, type TXID } from '../ltx/index.ts'
 import type { LtxFileInfo } from '../replica/replica-client.ts'
@@ -13,6 +14,7 @@ import { type Emit, type EngineEvent, FencedError } from './events.ts'
 import { type PageChecksums, readPageChecksums } from './idle/page-checksums.ts'
 import { endsAsRemembered, MAX_IDLE_BYTES, reopenIdle } from './idle/reopen-idle.ts'
 import type { EngineLimits } from './options.ts'
+import { FOLLOWING, firstPhase, type Known, type Phase, unlocated } from './replication-phase.ts'
 import type { SnapshotPolicy } from './snapshots/snapshot-policy.ts'
 import { SnapshotRun } from './snapshots/snapshot-run.ts'
 import type { ReplicaWriter } from './upload/replica-writer.ts'
@@ -38,36 +40,6 @@ export interface ReplicatorParts {
   readonly onListed?: ((files: readonly LtxFileInfo[]) => void) | undefined
 }
 
-/** What is known of a database before it is opened. */
-export type Known =
-  | { readonly kind: 'nothing' }
-  /** Its log was replaced or overwritten: only a new base continues the replica. */
-  | { readonly kind: 'needsBase'; readonly reason: string }
-  /** It was idle, and the replica ended with `sums`. */
-  | {
-      readonly kind: 'idle'
-      readonly sums: PageChecksums
-      /** The main file was written to or replaced since. */
-      readonly isMainFileChanged: boolean
-    }
-
-/**
- * How far an opened database is on the way to being replicated. `prepare` moves it forward;
- * whatever breaks continuity moves it back.
- *
- * `unlocated`: the end of the replica is not known. With `baseReason`, a base follows in any case.
- * `needsBase`: the end is known, and the database cannot be proven to continue it. `reopened`: the
- * end is known to be the state that an idle database had; its pages are compared. `following`:
- * everything up to the capture's position is in the replica or in a pending file.
- */
-type Phase =
-  | { readonly kind: 'unlocated'; readonly baseReason?: string | undefined }
-  | { readonly kind: 'needsBase'; readonly reason: string }
-  | { readonly kind: 'reopened'; readonly sums: PageChecksums }
-  | { readonly kind: 'following' }
-
-const FOLLOWING: Phase = { kind: 'following' }
-
 /** The steps that replicate one opened database. `ReplicationLoop` decides when to take them. */
 export class DatabaseReplicator {
   readonly source: SourceDatabase
@@ -80,6 +52,9 @@ export class DatabaseReplicator {
   #phase: Phase
   /** Number of bases in a row that found their slot taken. */
   #collisions = 0
+  /** Both move the capture and the pending files, so only one runs at a time. */
+  #isAdopting = false
+  #relieving: Promise<void> | undefined
 
   constructor(source: SourceDatabase, parts: ReplicatorParts, known: Known = { kind: 'nothing' }) {
     this.source = source
@@ -190,7 +165,9 @@ export class DatabaseReplicator {
    * the WAL can restart.
    */
   async relieve(now: number): Promise<void> {
-    await this.#relief.relieve(now, !this.snapshots.isRunning)
+    if (this.#isAdopting) return
+    this.#relieving = this.#relief.relieve(now, !this.snapshots.isRunning)
+    await this.#relieving
   }
 
   /**
@@ -208,13 +185,24 @@ export class DatabaseReplicator {
    * @throws FencedError
    */
   async adopt(txid: TXID, found: LtxHeader, signal: AbortSignal): Promise<void> {
+    this.#isAdopting = true
+    try {
+      await abortable(Promise.allSettled([this.#relieving]), signal)
+      await this.#adopt(txid, found, signal)
+    } finally {
+      this.#isAdopting = false
+    }
+  }
+
+  async #adopt(txid: TXID, found: LtxHeader, signal: AbortSignal): Promise<void> {
     const { writer, name } = this.#parts
     const key = `TXID ${formatTxid(txid)}`
     const decision = writer.decideContention(found)
     if (decision === 'fenced' && writer.claim !== undefined) {
       throw await writer.claim.fenced(epochOf(found.nodeId), signal)
     }
-    const head = await this.#findEnd(signal)
+    const head = await writer.look(signal)
+    await this.#loadListing(head, signal)
     const end = head.header && endOfHeader(head.header)
     const result = end && this.source.capture.adopt(end, head.header!.commit)
     const reopened = result?.proven === true ? undefined : await this.#endsAsIdle(head, signal)
@@ -222,6 +210,7 @@ export class DatabaseReplicator {
       if (reopened !== undefined) this.#phase = reopened
       // Done first, because the event answers those who wait for the adopted TXID.
       await writer.forgetPending()
+      writer.continueAfter(head)
       this.#emit({ type: 'adopted', txid: head.txid! })
       return
     }
@@ -237,6 +226,7 @@ export class DatabaseReplicator {
         ? unlocated(baseReason)
         : { kind: 'needsBase', reason: baseReason }
     await writer.forgetPending()
+    writer.continueAfter(head)
   }
 
   /**
@@ -282,18 +272,17 @@ export class DatabaseReplicator {
 
   /** Finds the end of the replica, and whether the database continues it. */
   async #locate(baseReason: string | undefined, signal: AbortSignal): Promise<Phase> {
-    const head = await this.#findEnd(signal)
+    const head = await this.#parts.writer.locate(signal)
+    await this.#loadListing(head, signal)
     if (head.txid === undefined) return { kind: 'needsBase', reason: NO_REPLICA }
     const reason = baseReason ?? (await this.#resume(head, head.txid, signal))
     return reason === undefined ? FOLLOWING : { kind: 'needsBase', reason }
   }
 
-  /** Lists the replica, for all who keep account of its files. */
-  async #findEnd(signal: AbortSignal): Promise<ReplicaHead> {
-    const head = await this.#parts.writer.locate(signal)
+  /** For all who keep account of the replica's files. */
+  async #loadListing(head: ReplicaHead, signal: AbortSignal): Promise<void> {
     this.#parts.onListed?.(head.files)
     await this.snapshots.loadListing(head, signal)
-    return head
   }
 
   /** Continues where the replica ends, if that can be proven. Returns why it cannot. */
@@ -377,15 +366,6 @@ export class DatabaseReplicator {
     await this.#parts.writer.queueFenceFile(this.source)
     return 'ready'
   }
-}
-
-function firstPhase(known: Known): Phase {
-  if (known.kind === 'idle') return { kind: 'reopened', sums: known.sums }
-  return unlocated(known.kind === 'needsBase' ? known.reason : undefined)
-}
-
-function unlocated(baseReason?: string): Phase {
-  return { kind: 'unlocated', baseReason }
 }
 
 /**

@@ -4,9 +4,19 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { takeSnapshot } from '../../../src/core/engine/snapshots/take-snapshot.ts'
-import { StoreError } from '../../../src/core/store/index.ts'
+import { decodeLtx, encodeLtx, txid } from '../../../src/core/ltx/index.ts'
+import { ltxKey } from '../../../src/core/replica/replica-layout.ts'
+import {
+  type ListOptions,
+  type ObjectInfo,
+  type PutBody,
+  type PutOptions,
+  type PutResult,
+  StoreError,
+} from '../../../src/core/store/index.ts'
 import { contents, ReplicaRig } from '../../support/replica-rig.ts'
 import { SwitchedStore } from '../../support/switched-store.ts'
+import { until } from '../../support/until.ts'
 
 it('a file that another process has uploaded is removed from the spool, so that no later start puts it over newer pages', async () => {
   const inner = new MemoryObjectStore()
@@ -62,4 +72,54 @@ it('files that another process has uploaded are part of what the status and rete
   app.exec('INSERT INTO t VALUES (2)')
   const [txid] = await rig.engine.sync()
   expect(rig.engine.status()[0]?.restorable?.to.txid).toBe(txid)
+}, 30_000)
+
+/** Another process stores the same change first, and listings take as long as a test wants. */
+class ContendedStore extends MemoryObjectStore {
+  contended = ''
+  slow: Promise<void> | undefined
+  listings = 0
+
+  override async put(key: string, body: PutBody, options?: PutOptions): Promise<PutResult> {
+    if (key !== this.contended) return await super.put(key, body, options)
+    this.contended = ''
+    const chunks: Uint8Array[] = []
+    for await (const chunk of body instanceof Uint8Array ? [body] : body.open()) {
+      chunks.push(chunk.slice())
+    }
+    const { header, pages } = decodeLtx(Buffer.concat(chunks))
+    await super.put(key, encodeLtx({ ...header, nodeId: 77n }, pages), options)
+    return await super.put(key, Buffer.concat(chunks), options)
+  }
+
+  override async *list(options?: ListOptions): AsyncIterable<ObjectInfo> {
+    this.listings++
+    await this.slow
+    yield* super.list(options)
+  }
+}
+
+it('a log that grows while a file is adopted is spooled only afterwards', async () => {
+  const store = new ContendedStore()
+  await using rig = new ReplicaRig(store)
+  using app = rig.open('PRAGMA wal_autocheckpoint = 0;')
+  app.exec('CREATE TABLE t (a)')
+  await rig.start({ spoolDir: join(rig.folder, 'spool'), maxWalBytes: 200_000 })
+  await rig.synced()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const before = store.listings
+  store.slow = promise
+  store.contended = ltxKey('ltx', 0, txid(2), txid(2))
+  app.exec('INSERT INTO t VALUES (1)')
+  await until(() => store.listings > before)
+  for (let i = 0; i < 100; i++) app.exec('INSERT INTO t VALUES (randomblob(3000))')
+  // An upload counts as stuck after a second.
+  await delay(1500)
+  expect(rig.count('spooling')).toBe(0)
+  resolve()
+  const [last] = await rig.engine.sync()
+  expect(rig.count('adopted')).toBe(1)
+  expect(last).toBeGreaterThan(2n)
+  using restored = await rig.restore()
+  expect(contents(restored)).toBe(contents(app))
 }, 30_000)

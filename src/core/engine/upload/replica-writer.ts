@@ -21,7 +21,6 @@ import type { ObjectStore } from '../../store/index.ts'
 import type { DatabaseSums, StagedSums } from '../capture/database-sums.ts'
 import {
   changeFile,
-  type FullFile,
   fileBytes,
   fullFile,
   type LtxFile,
@@ -144,19 +143,41 @@ export class ReplicaWriter {
 
   /**
    * Finds the end of the replica: its newest file, or the newest file in the spool of an earlier
-   * process that continues it. Claims the replica the first time.
+   * process that continues it. The next file follows it. Claims the replica the first time.
    *
    * @throws StoreError, FencedError
    */
   async locate(signal?: AbortSignal): Promise<ReplicaHead> {
-    const head = await this.#look(signal)
+    const head = await this.look(signal)
     const spooled = this.shipper.pending.length > 0 ? undefined : await this.#recoverSpool(head)
     const newest = spooled ?? head
-    this.#captured = newest.txid
-    this.#sums = undefined
-    this.#pageSize = newest.header?.pageSize
-    this.#lastTimestamp = Math.max(this.#lastTimestamp, newest.header?.timestamp ?? 0)
+    this.continueAfter(newest)
     return newest
+  }
+
+  /** Finds the newest file in the store. Claims the replica the first time. @throws as `locate` */
+  async look(signal: AbortSignal | undefined): Promise<ReplicaHead> {
+    const { claim } = this
+    if (claim === undefined) return await readReplicaHead(this.client, { signal })
+    const before = claim.epoch
+    for (;;) {
+      const lookedAt = claim.now()
+      const head = await readReplicaHead(this.client, { signal })
+      if (!(await claim.acquire(head, lookedAt, signal))) continue
+      const { epoch } = claim
+      if (before === undefined && epoch !== undefined) {
+        this.#onEvent({ type: 'claimed', database: this.#database, epoch })
+      }
+      return head
+    }
+  }
+
+  /** The next file follows this end of the replica. */
+  continueAfter({ txid, header }: ReplicaHead): void {
+    this.#captured = txid
+    this.#sums = undefined
+    this.#pageSize = header?.pageSize
+    this.#lastTimestamp = Math.max(this.#lastTimestamp, header?.timestamp ?? 0)
   }
 
   /** Assigns a TXID to a change and queues it. A large one stays in the WAL until it is shipped. */
@@ -293,7 +314,8 @@ export class ReplicaWriter {
       await this.#putFull(SNAPSHOT_LEVEL, fullFile(source, view, txids, stamp), signal)
     }
     this.#captured = txid
-    this.#sums = keep(file)
+    const sums = file.sums()
+    this.#sums = sums?.canBeKept === true ? sums : undefined
     this.#pageSize = source.pageSize
     return { txid, pages: file.pages, bytes }
   }
@@ -304,22 +326,6 @@ export class ReplicaWriter {
     const options = { createdAt: new Date(timestamp), signal }
     const put = () => this.client.put(level, minTxid, maxTxid, body, options)
     return (await (this.claim?.guard(put, signal) ?? put())).size
-  }
-
-  async #look(signal: AbortSignal | undefined): Promise<ReplicaHead> {
-    const { claim } = this
-    if (claim === undefined) return await readReplicaHead(this.client, { signal })
-    const before = claim.epoch
-    for (;;) {
-      const lookedAt = claim.now()
-      const head = await readReplicaHead(this.client, { signal })
-      if (!(await claim.acquire(head, lookedAt, signal))) continue
-      const { epoch } = claim
-      if (before === undefined && epoch !== undefined) {
-        this.#onEvent({ type: 'claimed', database: this.#database, epoch })
-      }
-      return head
-    }
   }
 
   /** A file is in the store. This writer's first file fences the older writers. */
@@ -388,9 +394,4 @@ export class ReplicaWriter {
     this.#onEvent({ type: 'spool-recovered', database: this.#database, files: files.length })
     return { ...head, txid: last.txid, header: last.header, newest: undefined }
   }
-}
-
-function keep(file: FullFile): DatabaseSums | undefined {
-  const sums = file.sums()
-  return sums?.canBeKept === true ? sums : undefined
 }
