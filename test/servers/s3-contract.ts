@@ -82,12 +82,14 @@ function s3Help(client: S3Client): ServiceHelp {
       if (Objects.length > 0) {
         await client.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects } }))
       }
-      const errors = keys
-        .filter(isRefused)
-        .map((key) => `<Error><Key>${key}</Key><Code>AccessDenied</Code></Error>`)
+      const results = keys.map((key) =>
+        isRefused(key)
+          ? `<Error><Key>${key}</Key><Code>AccessDenied</Code></Error>`
+          : `<Deleted><Key>${key}</Key></Deleted>`,
+      )
       return {
         headers: { 'content-type': 'application/xml' },
-        body: `<?xml version="1.0" encoding="UTF-8"?><DeleteResult>${errors.join('')}</DeleteResult>`,
+        body: `<?xml version="1.0" encoding="UTF-8"?><DeleteResult>${results.join('')}</DeleteResult>`,
       }
     },
   }

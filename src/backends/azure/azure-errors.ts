@@ -153,6 +153,13 @@ function withoutAnswer(error: unknown, context: AzureErrorContext): Verdict {
       hint: 'Set AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN, or run az login.',
     }
   }
+  if (name === 'NotFromAzure') {
+    return {
+      code: 'Unavailable',
+      outcome: isWrite(context.op) ? 'unknown' : undefined,
+      hint: 'The response did not come from Azure Blob Storage. Check the endpoint, and what is between here and the service: a proxy or a login page may have answered.',
+    }
+  }
   const failure = transportFailure(error)
   const outcome = isWrite(context.op) && failure?.sent !== false ? 'unknown' : undefined
   if (failure !== undefined) {
@@ -160,6 +167,16 @@ function withoutAnswer(error: unknown, context: AzureErrorContext): Verdict {
   }
   // The SDK's stream reports a short body, and its parser a damaged response, without a code.
   return { code: 'Unavailable', outcome }
+}
+
+/** A success that Azure has not sent. */
+export class NotFromAzure extends Error {
+  readonly code = 'NoRequestId'
+
+  constructor() {
+    super('the response has no x-ms-request-id')
+    this.name = 'NotFromAzure'
+  }
 }
 
 /** The SDK's error includes the request, whose URL may contain a SAS signature. */

@@ -1,9 +1,12 @@
 import type { HttpOperationResponse, IHttpClient, WebResource } from '@azure/storage-blob'
 import { type HttpTransport, readText } from '../shared/http-transport.ts'
+import { NotFromAzure } from './azure-errors.ts'
 
 /**
  * An HTTP client for the SDK that uses our own connections: the SDK's shares its agents between all
- * clients of the process, does not limit the number of connections and cannot be closed.
+ * clients of the process, does not limit the number of connections and cannot be closed. A success
+ * counts only with the request id that Azure gives to every request: a web page would pass for an
+ * empty container or a stored blob.
  */
 export function azureHttpClient(transport: HttpTransport): IHttpClient {
   return {
@@ -17,6 +20,10 @@ export function azureHttpClient(transport: HttpTransport): IHttpClient {
         isObject: (status) => request.streamResponseStatusCodes?.has(status) === true,
       })
       const status = answer.statusCode ?? 0
+      if (status < 300 && answer.headers['x-ms-request-id'] === undefined) {
+        answer.destroy()
+        throw new NotFromAzure()
+      }
       const headers = request.headers.clone()
       for (const name of headers.headerNames()) headers.remove(name)
       for (const [name, value] of Object.entries(answer.headers)) {

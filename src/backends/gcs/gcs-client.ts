@@ -77,7 +77,7 @@ export class GcsClient {
   }
 
   async sendJson<T>(request: GcsRequest): Promise<T> {
-    return JSON.parse(await readText(await this.send(request))) as T
+    return parseRecord(await readText(await this.send(request))) as T
   }
 
   destroy(): void {
@@ -115,6 +115,13 @@ export class GcsClient {
       )
     }
   }
+}
+
+/** @throws SyntaxError if the text is not a JSON object */
+export function parseRecord(text: string): object {
+  const value: unknown = JSON.parse(text)
+  if (typeof value === 'object' && value !== null) return value
+  throw new SyntaxError('not a JSON object')
 }
 
 /**

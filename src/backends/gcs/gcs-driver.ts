@@ -17,13 +17,15 @@ import {
   StoreError,
   type Version,
 } from '../../core/store/index.ts'
-import { readText } from '../shared/http-transport.ts'
 import type { GcsClient } from './gcs-client.ts'
-import { mapGcsError } from './gcs-errors.ts'
+import { mapGcsError, notFromGcs } from './gcs-errors.ts'
 import { getGcs } from './gcs-get.ts'
-import { listDirGcs, listGcs } from './gcs-list.ts'
+import { assertListing, type ListAnswer, listDirGcs, listGcs } from './gcs-list.ts'
 import { putGcs } from './gcs-put.ts'
-import { type GcsResource, RESOURCE_FIELDS, resourceInfo } from './gcs-resource.ts'
+import { type GcsResource, isGeneration, RESOURCE_FIELDS, resourceInfo } from './gcs-resource.ts'
+
+/** How GCS answers a delete. */
+const NO_CONTENT = 204
 
 /** Requests to a bucket of Google Cloud Storage. */
 export class GcsDriver implements StoreDriver {
@@ -75,7 +77,7 @@ export class GcsDriver implements StoreDriver {
         query: { fields: RESOURCE_FIELDS },
         signal,
       })
-      return resourceInfo(key, resource)
+      return resourceInfo('head', key, resource)
     } catch (error) {
       const mapped = await this.#objectError(key, 'head', error, signal)
       if (mapped.code !== 'NotFound') throw mapped
@@ -101,6 +103,7 @@ export class GcsDriver implements StoreDriver {
         signal,
       })
       answer.resume()
+      if (answer.statusCode !== NO_CONTENT) await this.#confirmDeleted(key, signal)
     } catch (error) {
       const condition = ifMatch === undefined ? undefined : 'ifMatch'
       const mapped = await this.#objectError(key, 'delete', error, signal, condition)
@@ -115,6 +118,16 @@ export class GcsDriver implements StoreDriver {
 
   async close(): Promise<void> {
     this.#client.destroy()
+  }
+
+  /**
+   * Another success than 204 comes from an emulator, or from something in front of the service,
+   * which has deleted nothing.
+   */
+  async #confirmDeleted(key: string, signal: AbortSignal): Promise<void> {
+    if ((await this.head(key, { signal })) === undefined) return
+    const message = `The delete of ${key} was answered with a success, but the object is still there.`
+    throw notFromGcs('delete', message, key)
   }
 
   /**
@@ -137,7 +150,7 @@ export class GcsDriver implements StoreDriver {
 
 /** A version that is not a generation cannot match anything, and GCS would call it a bad request. */
 function assertGeneration(op: string, key: string, version: Version | undefined): void {
-  if (version === undefined || /^\d+$/.test(version)) return
+  if (version === undefined || isGeneration(version)) return
   throw new StoreError('PreconditionFailed', `The object ${key} is not the expected version.`, {
     op,
     key,
@@ -158,13 +171,13 @@ async function assertBucket(
 ): Promise<void> {
   const { bucket } = client.options
   try {
-    const answer = await client.send({
+    const answer = await client.sendJson<ListAnswer>({
       method: 'GET',
       path: client.objectPath(),
-      query: { maxResults: '1', prefix: client.objectName(''), fields: 'items(name)' },
+      query: { maxResults: '1', prefix: client.objectName(''), fields: 'kind,items(name)' },
       signal,
     })
-    await readText(answer)
+    assertListing(op, answer, bucket)
   } catch (error) {
     signal.throwIfAborted()
     const mapped = isStoreError(error) ? error : mapGcsError(error, { op, key, bucket })

@@ -45,6 +45,19 @@ export function mapGcsError(cause: unknown, context: GcsErrorContext): StoreErro
   })
 }
 
+const NOT_GCS =
+  'Check the endpoint, and what is between here and the service: a proxy or a login page may have answered.'
+
+/** A success that Google Cloud Storage would not send. */
+export function notFromGcs(op: string, message: string, key?: string): StoreError {
+  return new StoreError('Unavailable', message, {
+    op,
+    key,
+    outcome: isWrite(op) ? 'unknown' : 'not-applied',
+    hint: NOT_GCS,
+  })
+}
+
 interface Verdict {
   readonly code: StoreErrorCode
   readonly hint?: string | undefined
@@ -107,7 +120,7 @@ function withoutAnswer(error: unknown, context: GcsErrorContext): Verdict {
   if (failure !== undefined) {
     return { code: failure.code, outcome, retryable: failure.retryable, hint: failure.hint }
   }
-  if (error instanceof SyntaxError) return { code: 'Unavailable', outcome }
+  if (error instanceof SyntaxError) return { code: 'Unavailable', outcome, hint: NOT_GCS }
   return { code: 'Unknown', outcome }
 }
 

@@ -7,7 +7,8 @@ import {
 import { carriedRange, rangeHeader } from '../shared/content-range.ts'
 import { responseBody } from '../shared/response-body.ts'
 import type { GcsClient } from './gcs-client.ts'
-import { CREATED_AT, parseTime } from './gcs-resource.ts'
+import { notFromGcs } from './gcs-errors.ts'
+import { CREATED_AT, isGeneration, parseTime } from './gcs-resource.ts'
 
 /**
  * Reads an object or a range of it through the XML API: only that returns metadata and bytes in one
@@ -40,7 +41,11 @@ export async function getGcs(
     length === undefined ? undefined : Number(length),
     answer,
   )
-  const version = String(received['x-goog-generation']) as Version
+  const version = received['x-goog-generation']?.toString()
+  if (!isGeneration(version)) {
+    answer.destroy()
+    throw notFromGcs('get', `The response for ${key} has no generation.`, key)
+  }
   // An emulator may ignore the condition.
   if (ifMatch !== undefined && version !== ifMatch) {
     answer.destroy()

@@ -9,7 +9,7 @@ import {
 import { levelEntries, startFolder } from '../shared/level.ts'
 import { canBegin, ListGuard, safeStart } from '../shared/list-bounds.ts'
 import type { GcsClient } from './gcs-client.ts'
-import { mapGcsError } from './gcs-errors.ts'
+import { mapGcsError, notFromGcs } from './gcs-errors.ts'
 import { type GcsResource, RESOURCE_FIELDS, resourceInfo } from './gcs-resource.ts'
 
 /** Every object under a prefix, page by page, in the order that GCS promises. */
@@ -36,7 +36,8 @@ interface Page {
   readonly prefixes: readonly string[]
 }
 
-interface ListAnswer {
+export interface ListAnswer {
+  readonly kind?: string | undefined
   readonly items?: readonly GcsResource[] | undefined
   readonly prefixes?: readonly string[] | undefined
   readonly nextPageToken?: string | undefined
@@ -63,7 +64,7 @@ async function* pages(
           delimiter,
           pageToken,
           maxResults: String(client.options.pageSize),
-          fields: `items(${RESOURCE_FIELDS}),prefixes,nextPageToken`,
+          fields: `kind,items(${RESOURCE_FIELDS}),prefixes,nextPageToken`,
           ...(start === '' ? {} : { startOffset: root + start }),
         },
         signal,
@@ -72,6 +73,7 @@ async function* pages(
         signal.throwIfAborted()
         throw isStoreError(error) ? error : mapListError(client, error)
       })
+    assertListing('list', answer, client.options.bucket)
     pageToken = answer.nextPageToken === '' ? undefined : answer.nextPageToken
     guard.check({
       names: (answer.items ?? []).map(({ name }) => name),
@@ -87,6 +89,16 @@ async function* pages(
   } while (pageToken !== undefined)
 }
 
+/**
+ * Refuses a success that is not a listing, which would pass for an empty bucket.
+ *
+ * @throws StoreError `Unavailable`
+ */
+export function assertListing(op: string, answer: ListAnswer, bucket: string): void {
+  if (answer.kind === 'storage#objects' || Array.isArray(answer.items)) return
+  throw notFromGcs(op, `The response for the bucket ${bucket} is not a listing.`)
+}
+
 /** GCS's start is inclusive. */
 function objectsOf(
   items: readonly GcsResource[],
@@ -94,7 +106,7 @@ function objectsOf(
   startAfter: string,
 ): ObjectInfo[] {
   return items
-    .map((item) => resourceInfo(item.name.slice(rootLength), item))
+    .map((item) => resourceInfo('list', item.name.slice(rootLength), item))
     .filter(({ key }) => key > startAfter && isKey(key))
 }
 

@@ -11,9 +11,14 @@ import {
 import { readText } from '../shared/http-transport.ts'
 import { type PutPart, putParts } from '../shared/put-parts.ts'
 import { notApplied, partBudget } from '../shared/upload-parts.ts'
-import type { GcsClient } from './gcs-client.ts'
-import { mapGcsError } from './gcs-errors.ts'
-import { type GcsResource, RESOURCE_FIELDS, resourceMetadata } from './gcs-resource.ts'
+import { type GcsClient, parseRecord } from './gcs-client.ts'
+import { mapGcsError, notFromGcs } from './gcs-errors.ts'
+import {
+  assertResource,
+  type GcsResource,
+  RESOURCE_FIELDS,
+  resourceMetadata,
+} from './gcs-resource.ts'
 
 /** Stores a body: in one request if it fits into one chunk, otherwise as a resumable upload. */
 export async function putGcs(
@@ -31,6 +36,7 @@ export async function putGcs(
     const resource = part.last
       ? await putOne(put, part.bytes)
       : await putResumable(put, part, parts)
+    assertResource('put', key, resource)
     return { size: Number(resource.size), version: resource.generation as Version }
   } finally {
     await parts.return()
@@ -107,7 +113,11 @@ async function begin(put: GcsPut): Promise<Session> {
     })
     await readText(answer)
     // Keeps our host: an emulator or a private endpoint may return another one.
-    const { pathname, search } = new URL(answer.headers.location ?? '', client.options.endpoint)
+    const { location } = answer.headers
+    if (location === undefined) {
+      throw notFromGcs('put', `The response to the upload of ${put.key} has no session.`, put.key)
+    }
+    const { pathname, search } = new URL(location, client.options.endpoint)
     return { put, path: pathname + search }
   } catch (error) {
     throw notApplied(mapPutError(put, error))
@@ -184,7 +194,7 @@ async function ask({ put, path }: Session, range: string, bytes: Uint8Array): Pr
   const answer = await put.client.send(request, [RESUME_INCOMPLETE, ...SESSION_GONE])
   const text = await readText(answer)
   if (SESSION_GONE.includes(answer.statusCode ?? 0)) throw sessionGone(put)
-  if (answer.statusCode !== RESUME_INCOMPLETE) return { done: JSON.parse(text) as GcsResource }
+  if (answer.statusCode !== RESUME_INCOMPLETE) return { done: parseRecord(text) as GcsResource }
   const match = /^bytes=0-(\d+)$/.exec(String(answer.headers.range ?? ''))
   return { persisted: match === null ? 0 : Number(match[1]) + 1 }
 }

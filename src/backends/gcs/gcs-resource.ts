@@ -1,4 +1,5 @@
 import type { ObjectInfo, Version } from '../../core/store/index.ts'
+import { notFromGcs } from './gcs-errors.ts'
 
 /** The fields of a JSON object resource that a store uses. */
 export interface GcsResource {
@@ -22,7 +23,9 @@ export function resourceMetadata({
   return createdAt === undefined ? {} : { [CREATED_AT]: createdAt.toISOString() }
 }
 
-export function resourceInfo(key: string, resource: GcsResource): ObjectInfo {
+/** @throws StoreError `Unavailable` for an answer that describes no object */
+export function resourceInfo(op: string, key: string, resource: GcsResource): ObjectInfo {
+  assertResource(op, key, resource)
   return {
     key,
     size: Number(resource.size),
@@ -30,6 +33,20 @@ export function resourceInfo(key: string, resource: GcsResource): ObjectInfo {
     version: resource.generation as Version,
     createdAt: parseTime(resource.metadata?.[CREATED_AT]),
   }
+}
+
+/**
+ * Refuses a success that describes no object: something in front of the service has sent it.
+ *
+ * @throws StoreError `Unavailable`
+ */
+export function assertResource(op: string, key: string, resource: GcsResource): void {
+  if (isGeneration(resource.generation) && /^\d+$/.test(resource.size)) return
+  throw notFromGcs(op, `The response for ${key} does not describe an object.`, key)
+}
+
+export function isGeneration(version: string | undefined): version is Version {
+  return version !== undefined && /^\d+$/.test(version)
 }
 
 export function parseTime(text: string | undefined): Date | undefined {

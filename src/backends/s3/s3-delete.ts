@@ -1,5 +1,10 @@
-import type { _Error } from '@aws-sdk/client-s3'
-import { type DeleteFailure, type DriverDeleteOptions, deleteEach } from '../../core/store/index.ts'
+import type { _Error, DeleteObjectsCommandOutput } from '@aws-sdk/client-s3'
+import {
+  type DeleteFailure,
+  type DriverDeleteOptions,
+  deleteEach,
+  StoreError,
+} from '../../core/store/index.ts'
 import { objectName, type S3Connection } from './s3-client.ts'
 import { mapS3Error } from './s3-errors.ts'
 import { currentVersion } from './s3-write.ts'
@@ -18,6 +23,7 @@ export async function deleteOne(
 
 /**
  * Deletes up to 1,000 keys in one request, or one by one if the service refuses the batch as such.
+ * The answer must name each key: a web page with a success names none, and has deleted nothing.
  */
 export async function deleteBatch(
   connection: S3Connection,
@@ -28,29 +34,41 @@ export async function deleteBatch(
   const Objects = keys.map((key) => ({ Key: objectName(options, key) }))
   const command = new sdk.DeleteObjectsCommand({
     Bucket: options.bucket,
-    Delete: { Quiet: true, Objects },
+    Delete: { Quiet: false, Objects },
   })
+  const one = (key: string) => deleteOne(connection, key, { signal })
+  let answer: DeleteObjectsCommandOutput
   try {
-    const answer = await client.send(command, { abortSignal: signal })
-    return failuresOf(connection, answer.Errors ?? [])
+    answer = await client.send(command, { abortSignal: signal })
   } catch (error) {
     signal.throwIfAborted()
     const mapped = mapS3Error(error, { op: 'delete', bucket: options.bucket })
     // Some services require another integrity header, or do not support batches.
     const noBatches = mapped.code === 'Unsupported' || mapped.code === 'InvalidArgument'
     if (!noBatches) throw mapped
-    return await deleteEach(keys, (key) => deleteOne(connection, key, { signal }), signal)
+    return await deleteEach(keys, one, signal)
   }
+  const { Deleted = [], Errors = [] } = answer
+  const named = new Set([...Deleted, ...Errors].map(({ Key }) => Key))
+  const unnamed = keys.filter((key) => !named.has(objectName(options, key)))
+  const [first] = unnamed
+  // If no key is named, one request shows whether the service answers at all.
+  if (first !== undefined && unnamed.length === keys.length) await one(first)
+  return [...failuresOf(connection, Errors), ...(await deleteEach(unnamed, one, signal))]
 }
 
+/** How S3 answers a delete, whether or not the object existed. */
+const NO_CONTENT = 204
+
 async function deleteIf(
-  { sdk, client, options }: S3Connection,
+  connection: S3Connection,
   key: string,
   ifMatch: string | undefined,
   abortSignal: AbortSignal,
 ): Promise<void> {
+  const { sdk, client, options } = connection
   try {
-    await client.send(
+    const { $metadata } = await client.send(
       new sdk.DeleteObjectCommand({
         Bucket: options.bucket,
         Key: objectName(options, key),
@@ -58,11 +76,33 @@ async function deleteIf(
       }),
       { abortSignal },
     )
+    if ($metadata.httpStatusCode !== NO_CONTENT) await confirmDeleted(connection, key, abortSignal)
   } catch (error) {
     const condition = ifMatch === undefined ? undefined : 'ifMatch'
     const mapped = mapS3Error(error, { op: 'delete', key, bucket: options.bucket, condition })
     if (mapped.code !== 'NotFound') throw mapped
   }
+}
+
+/**
+ * Another success than 204 may come from something in front of the service, which has deleted
+ * nothing.
+ *
+ * @throws StoreError `Unavailable` if the object is still there
+ */
+async function confirmDeleted(
+  connection: S3Connection,
+  key: string,
+  signal: AbortSignal,
+): Promise<void> {
+  if ((await currentVersion(connection, key, signal)) === undefined) return
+  const message = `The delete of ${key} was answered with a success, but the object is still there.`
+  throw new StoreError('Unavailable', message, {
+    op: 'delete',
+    key,
+    outcome: 'unknown',
+    hint: 'Check the endpoint, and what is between here and the service.',
+  })
 }
 
 /** A batch is answered with 200 even if keys in it failed. */

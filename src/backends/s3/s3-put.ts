@@ -148,7 +148,7 @@ async function sendPart(
   number: number,
   bytes: Uint8Array,
   abortSignal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<string> {
   const { sdk, client } = put.connection
   try {
     const command = new sdk.UploadPartCommand({
@@ -157,10 +157,21 @@ async function sendPart(
       Body: bytes,
       ContentLength: bytes.length,
     })
-    return (await client.send(command, { abortSignal })).ETag
+    const { ETag } = await client.send(command, { abortSignal })
+    if (ETag !== undefined) return ETag
   } catch (error) {
     throw mapPutError(unconditional(put), error)
   }
+  throw partNotStored(put.key, number)
+}
+
+/** Something other than the service has answered, and the part may not be stored. */
+function partNotStored(key: string, number: number): StoreError {
+  return new StoreError('Unavailable', `The response to part ${number} of ${key} has no ETag.`, {
+    op: 'put',
+    key,
+    hint: 'Check the endpoint, and what is between here and the service: every S3 service sends ETags.',
+  })
 }
 
 /**

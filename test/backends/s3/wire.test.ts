@@ -381,4 +381,47 @@ describe('S3 on the wire', () => {
     const s3 = await open(() => ({ status: 200, body }))
     expect((await caught(collect(s3.list()))).code).toBe('Unsupported')
   })
+
+  it.each(['<html>Log in</html>', '<Error><Code>InternalError</Code></Error>', ''])(
+    'S320 a success that is no answer to a delete has deleted nothing: %j',
+    async (body) => {
+      const s3 = await open(() => ({ status: 200, body }))
+      const unavailable = { code: 'Unavailable', retryable: true }
+      expect(await caught(s3.delete('a'))).toMatchObject(unavailable)
+      const failures = await collect(s3.deleteMany(['a', 'b']))
+      expect(failures.map(({ key }) => key)).toEqual(['a', 'b'])
+      for (const { error } of failures) expect(error).toMatchObject(unavailable)
+    },
+  )
+
+  it('S320 a key that the answer to a batch leaves out is deleted on its own', async () => {
+    const s3 = await open(({ method }) =>
+      method === 'POST'
+        ? {
+            status: 200,
+            body: '<DeleteResult><Deleted><Key>pre/a</Key></Deleted></DeleteResult>',
+          }
+        : { status: 204 },
+    )
+    expect(await collect(s3.deleteMany(['a', 'b']))).toEqual([])
+    expect(server!.requests.map(({ method, url }) => `${method} ${url.split('?')[0]}`)).toEqual([
+      'POST /bucket/',
+      'DELETE /bucket/pre/b',
+    ])
+  })
+
+  it('S320 a delete that is not answered with 204 counts if the object is gone', async () => {
+    const s3 = await open(({ method }) => ({ status: method === 'HEAD' ? 404 : 200 }))
+    await s3.delete('a')
+    expect(server!.requests.map(({ method }) => method)).toEqual(['DELETE', 'HEAD'])
+  })
+
+  it('S321 a part without an ETag is sent again, and the upload is not completed', async () => {
+    const s3 = await open((request) =>
+      request.method === 'PUT' ? { status: 200, body: '<html></html>' } : uploadAnswer(request),
+    )
+    const error = await caught(s3.put('k', bytes(PART + 1)))
+    expect(error).toMatchObject({ code: 'Unavailable', outcome: 'not-applied', retryable: true })
+    expect(server!.requests.filter(({ method }) => method === 'POST')).toHaveLength(1)
+  })
 })
