@@ -14,7 +14,7 @@ const BACKENDS = ['gcs', 'azure'] as const
 const FOREIGN: readonly ScriptedAnswer[] = [
   { status: 200, headers: { 'content-type': 'text/html' }, body: '<html>Log in</html>' },
   { status: 200, body: '{}' },
-  { status: 201, body: 'null' },
+  { status: 201, body: '[]' },
   { status: 202, body: '' },
 ]
 const CALLS: readonly [string, (store: ObjectStore) => Promise<unknown>][] = [
