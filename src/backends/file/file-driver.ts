@@ -154,7 +154,7 @@ export class FileDriver implements StoreDriver {
     const real = await this.#root.find('list')
     const base = listBase(prefix)
     if (real === undefined || base === undefined) return
-    if ((await this.#root.locate(real, 'list', `${base}any`)) === undefined) return
+    if (!(await this.#root.hasFolder(real, 'list', base))) return
     yield* walk({ real, prefix, startAfter, signal })
   }
 }

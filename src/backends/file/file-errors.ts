@@ -84,6 +84,20 @@ export function leadsOut(op: string, key: string): StoreError {
   return storeError('InvalidKey', message, { op, key })
 }
 
+export function notAFolder(op: string, path: string): StoreError {
+  return new StoreError('InvalidKey', `${path} is not a folder.`, {
+    op,
+    hint: 'A folder of the replica was replaced by a file or a link. Put the folder back, or use another replica: links are not followed.',
+  })
+}
+
+export function notAFile(op: string, path: string): StoreError {
+  return new StoreError('InvalidKey', `${path} is not a regular file.`, {
+    op,
+    hint: 'An object of the replica was replaced by a folder, a link or a device. Put the file back, or remove what is there.',
+  })
+}
+
 export function rootNotFound(op: string, key: string | undefined, root: string): StoreError {
   const message = existsSync(root)
     ? `${root} is not a folder.`

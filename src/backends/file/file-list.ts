@@ -2,9 +2,11 @@ import type { Dirent } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type DirEntry, isSegment, MAX_KEY_BYTES, type ObjectInfo } from '../../core/store/index.ts'
-import { errnoOf } from './file-errors.ts'
+import { errnoOf, notAFile } from './file-errors.ts'
 import { fileInfo, statPath } from './file-info.ts'
 
+/** The names of a replica's files. */
+const LTX_NAME = /^[0-9a-f]{16}-[0-9a-f]{16}\.ltx$/
 /** Maximum number of files whose stats are read at once. */
 const STAT_BATCH = 64
 
@@ -72,6 +74,9 @@ async function* walkKeys(walk: Walk, dir: string): AsyncGenerator<string> {
  * Entries of one folder in the order of the keys below them: `a-` sorts before `a/b`, so a folder
  * sorts as if its name ended with the slash. Links, pipes, sockets and names that are not valid in
  * a key are left out.
+ *
+ * @throws StoreError `InvalidKey` if the name of a replica's object belongs to something else: a
+ *   listing without it would look complete
  */
 async function readSorted(walk: Walk, dir: string): Promise<readonly Dirent[]> {
   walk.signal.throwIfAborted()
@@ -84,6 +89,8 @@ async function readSorted(walk: Walk, dir: string): Promise<readonly Dirent[]> {
     if (errno === 'ENOENT' || errno === 'ENOTDIR') return []
     throw error
   }
+  const taken = entries.find((entry) => LTX_NAME.test(entry.name) && !entry.isFile())
+  if (taken !== undefined) throw notAFile('list', join(walk.real, dir, taken.name))
   const order = (entry: Dirent) => (entry.isDirectory() ? `${entry.name}/` : entry.name)
   return entries
     .filter((entry) => (entry.isFile() || entry.isDirectory()) && isSegment(entry.name))

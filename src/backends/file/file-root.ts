@@ -3,7 +3,8 @@ import { dirname, join } from 'node:path'
 import { makeDir, syncDir } from '../../core/fs/durable-dir.ts'
 import { type DurableFs, type DurableStats, nodeFs } from '../../core/fs/durable-fs.ts'
 import { isStaleTemp } from '../../core/fs/temp-name.ts'
-import { errnoOf, leadsOut, rootNotFound } from './file-errors.ts'
+import { errnoOf, leadsOut, notAFolder, rootNotFound } from './file-errors.ts'
+import { statPath } from './file-info.ts'
 import { assertRoot, type FileStoreOptions } from './file-options.ts'
 
 /**
@@ -81,6 +82,24 @@ export class FileRoot {
       }
     }
     return missing ? undefined : path
+  }
+
+  /**
+   * Whether a folder exists, for a listing.
+   *
+   * @param base path below the root, with a slash at the end, or empty for the root
+   * @throws StoreError `InvalidKey` if there is something else at this path, or above it: a listing
+   *   without what it held would look complete
+   */
+  async hasFolder(real: string, op: string, base: string): Promise<boolean> {
+    let dir = real
+    for (const name of base.split('/').slice(0, -1)) {
+      dir = join(dir, name)
+      const stats = await statPath(dir)
+      if (stats === undefined) return false
+      if (!stats.isDirectory()) throw notAFolder(op, dir)
+    }
+    return true
   }
 
   /** The folder for staged files. The first call removes what crashed writers left in it. */

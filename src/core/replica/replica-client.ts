@@ -115,7 +115,10 @@ export class ReplicaClient {
     }
     const isCopied = own.files.length === 0 && other.files.length > 0
     if (isCopied) this.adopt(other.layout)
-    const { files, foreign } = isCopied ? other : own
+    const { files, foreign, layout } = isCopied ? other : own
+    if (!this.store.capabilities.flatNamespace) {
+      await assertFolders(this.store, emptyLevels(layout, files), options)
+    }
     return { files: files.sort(compareFiles), epochs, storeNow, foreign }
   }
 
@@ -303,6 +306,27 @@ export class ReplicaClient {
 
   #fileInfo(object: ObjectInfo): LtxFileInfo | undefined {
     return fileInfo(this.layout, object)
+  }
+}
+
+function emptyLevels(layout: ReplicaLayout, files: readonly LtxFileInfo[]): string[] {
+  const filled = new Set(files.map(({ level }) => level))
+  return Array.from({ length: SNAPSHOT_LEVEL + 1 }, (_, level) => level)
+    .filter((level) => !filled.has(level))
+    .map((level) => `${levelFolder(layout, level)}/`)
+}
+
+/**
+ * Lists folders that seem to be empty: where something else has taken the place of a folder, a
+ * listing of what is above it leaves out what it held, without an error.
+ */
+async function assertFolders(
+  store: ObjectStore,
+  folders: readonly string[],
+  options: CallOptions,
+): Promise<void> {
+  for (const prefix of folders) {
+    for await (const _entry of store.listDir({ prefix, signal: options.signal })) break
   }
 }
 

@@ -19,6 +19,7 @@ import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FileObjectStore, provider } from '../../../src/backends/file/index.ts'
 import { tempName } from '../../../src/core/fs/index.ts'
+import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
 import { readAll } from '../../../src/core/store/index.ts'
 import { ILLEGAL_KEYS } from '../../../src/testing/cases/keys.ts'
 
@@ -142,6 +143,39 @@ describe('foreign files', () => {
     } finally {
       await new Promise((resolve) => server.close(resolve))
     }
+  })
+
+  it.each([
+    ['a file', (path: string) => writeFile(path, 'x')],
+    ['a dangling link', (path: string) => symlink('nowhere', path)],
+    ['a link to a folder', (path: string) => symlink('.', path)],
+    ['a pipe', async (path: string) => void execFileSync('mkfifo', [path])],
+  ])('in the place of a folder are no empty listing: %s', async (_what, make) => {
+    await mkdir(join(root, 'ltx'), { recursive: true })
+    await make(join(root, 'ltx', '0'))
+    for (const prefix of ['ltx/0/', 'ltx/0/deep/']) {
+      const error = { code: 'InvalidKey', message: expect.stringMatching(/ltx\/0 is not a folder/) }
+      await expect(keys(prefix)).rejects.toMatchObject(error)
+    }
+    const replica = new ReplicaClient(store, 'ltx')
+    await expect(replica.list()).rejects.toMatchObject({ code: 'InvalidKey' })
+  })
+
+  it.each([
+    ['a folder', (path: string) => mkdir(path)],
+    ['a dangling link', (path: string) => symlink('nowhere', path)],
+    ['a pipe', async (path: string) => void execFileSync('mkfifo', [path])],
+  ])('in the place of an object of a replica are not left out: %s', async (_what, make) => {
+    await mkdir(join(root, 'ltx', '0'), { recursive: true })
+    const name = '0000000000000001-0000000000000001.ltx'
+    await make(join(root, 'ltx', '0', name))
+    for (const prefix of ['', 'ltx/0/']) {
+      await expect(keys(prefix)).rejects.toMatchObject({
+        code: 'InvalidKey',
+        message: expect.stringMatching(/0001.ltx is not a regular file/),
+      })
+    }
+    await expect(store.get(`ltx/0/${name}`)).rejects.toMatchObject({ code: 'NotFound' })
   })
 
   it('in the staging folder: leftovers are swept at the first write, others stay', async () => {
