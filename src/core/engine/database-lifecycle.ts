@@ -1,6 +1,12 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { Deadline } from '../async/deadline.ts'
-import { type FolderWatch, fileTimes, type HalfOpen, SourceDatabase } from '../db/index.ts'
+import {
+  type FolderWatch,
+  fileTimes,
+  type HalfOpen,
+  identityAt,
+  SourceDatabase,
+} from '../db/index.ts'
 import { SyncPace } from './capture/sync-pace.ts'
 import type { DatabaseReplicator } from './database-replicator.ts'
 import { IdleDatabase } from './idle/idle-database.ts'
@@ -42,6 +48,8 @@ export class DatabaseLifecycle {
   #mustKeepLog = false
   readonly #closePause = new Deadline()
   #identity: string | undefined
+  /** Device and inode at the last check; `undefined` once the file was opened. */
+  #checkedIdentity: string | undefined
   readonly #idlePause = new Deadline()
   /** When the idle database was opened again, in milliseconds since 1970. */
   #reopenedAt = 0
@@ -75,16 +83,13 @@ export class DatabaseLifecycle {
     return this.#idle?.waitMs ?? this.#options.pollMs
   }
 
-  /** Device and inode of the open or idle file, or of the file at the path. */
+  /**
+   * Device and inode of the open or idle file, of the file that was checked if it has not been
+   * opened since, or of the file at the path.
+   */
   get identity(): string | undefined {
     if (this.#replicator !== undefined || this.#idle !== undefined) return this.#identity
-    try {
-      const { dev, ino } = statSync(this.#options.path)
-      return `${dev}:${ino}`
-    } catch {
-      // Missing or unreachable: opening it will say which.
-      return undefined
-    }
+    return this.#checkedIdentity ?? identityAt(this.#options.path)
   }
 
   /**
@@ -94,6 +99,7 @@ export class DatabaseLifecycle {
    */
   check(): void {
     SourceDatabase.check(this.#options.path)
+    this.#checkedIdentity = identityAt(this.#options.path)
   }
 
   /**
@@ -104,6 +110,7 @@ export class DatabaseLifecycle {
   open(): boolean {
     const { path, syncMs, syncBurst, pollMs, idlePool, wake, replicate } = this.#options
     if (this.#replicator !== undefined) return true
+    this.#checkedIdentity = undefined
     // A file that replaced the database may be next to a log that is not its own.
     const source = SourceDatabase.open(path, this.#mustKeepLog ? this.#keepHalfOpen : undefined)
     if (source === undefined) return false

@@ -103,11 +103,13 @@ export class Engine {
    */
   async add(database: EngineDatabase): Promise<void> {
     const tracker = this.#tracker(database)
+    const { identity } = tracker
+    const twin = identity && this.#trackers.find((other) => other.identity === identity)
     this.#trackers.push(tracker)
     this.#added.call()
     try {
       // Before anything is opened: closing a descriptor of a file drops all of this process's locks on it.
-      this.#refuseTwins()
+      if (twin) throw sameFile(twin, tracker)
       tracker.check()
       await tracker.start()
     } catch (error) {
@@ -227,13 +229,15 @@ export class Engine {
       const { identity } = tracker
       if (identity === undefined) continue
       const twin = seen.get(identity)
-      if (twin !== undefined) {
-        const message = `${twin.name} and ${tracker.name} are the same database file.`
-        throw new DatabaseError('Unsupported', tracker.status().path, message, {
-          hint: 'Give each database once.',
-        })
-      }
+      if (twin !== undefined) throw sameFile(twin, tracker)
       seen.set(identity, tracker)
     }
   }
+}
+
+function sameFile(twin: WalTracker, tracker: WalTracker): DatabaseError {
+  const message = `${twin.name} and ${tracker.name} are the same database file.`
+  return new DatabaseError('Unsupported', tracker.status().path, message, {
+    hint: 'Give each database once.',
+  })
 }
