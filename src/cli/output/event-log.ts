@@ -24,7 +24,7 @@ export function describeEvent(event: FleetEvent): Words {
           : 'resumed where the replica ends: the checksum of all pages matches',
       ]
     case 'adopted':
-      return ['info', 'the last upload had succeeded although its response was lost']
+      return ['info', 'another process has uploaded the next changes; replication continues after them']
     case 'idle':
       return ['debug', 'closed while it is idle']
     case 'reopened':
