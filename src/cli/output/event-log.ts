@@ -24,7 +24,7 @@ export function describeEvent(event: FleetEvent): Words {
           : 'resumed where the replica ends: the checksum of all pages matches',
       ]
     case 'adopted':
-      return ['info', 'another process has uploaded the next changes; replication continues after them']
+      return ['info', 'another process uploaded the next changes: continuing after them']
     case 'idle':
       return ['debug', 'closed while it is idle']
     case 'reopened':
