@@ -72,9 +72,12 @@ export interface Replica extends AsyncDisposable {
   /** Everything that happens from now on, until `stop`; a slow reader misses the oldest of 10,000. */
   events(): AsyncIterableIterator<ReplicaEvent>
   /**
-   * Uploads what was committed last and ends the walsync process. Later calls wait for the first.
+   * Uploads what was committed last and ends the walsync process. Later calls wait for the first. A
+   * process that does not end within `shutdownTimeout` and another 10 s, because it is frozen, is
+   * killed.
    *
-   * @throws ReplicationError if not everything could be uploaded; it is at the next start
+   * @throws ReplicationError if not everything could be uploaded, or if that is not known; it is at the
+   *   next start
    */
   stop(): Promise<void>
 }

@@ -13,6 +13,7 @@ import type {
   WaitOptions,
 } from './replica.ts'
 import { fromReport, ReplicationError, type ReportedError } from './replication-error.ts'
+import { stopLimitMs } from './stop-limit.ts'
 import { type ProcessEnd, type ProcessOptions, WalsyncProcess } from './walsync-process.ts'
 
 /** Pauses before the process is started again, in milliseconds: the first, and the longest. */
@@ -46,6 +47,9 @@ export class Supervisor implements Replica {
   readonly #ended = new AbortController()
   readonly #stopAsked = new AbortController()
   readonly #over: Promise<ReplicationError | undefined>
+  readonly #stopMs: number
+  /** Has it been killed, because it did not end within `#stopMs`? */
+  #isKilled = false
   #state: ReplicaState = 'starting'
   #current: WalsyncProcess | undefined
   #ready = Promise.withResolvers<Running>()
@@ -62,6 +66,7 @@ export class Supervisor implements Replica {
     this.#name = name
     this.#args = args
     this.#options = options
+    this.#stopMs = stopLimitMs(args, options.env ?? process.env)
     this.#ready.promise.catch(() => {})
     this.#over = this.#run()
   }
@@ -105,15 +110,26 @@ export class Supervisor implements Replica {
   async stop(): Promise<void> {
     this.#stopAsked.abort()
     if (this.#state !== 'failed' && this.#state !== 'stopped') this.#enter('stopping')
-    const error = await this.#held(() => {
-      this.#current?.end()
-      return this.#over
-    })
+    const error = await this.#held(() => this.#ending())
     if (error !== undefined && this.#state === 'stopped') throw error
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop()
+  }
+
+  /** Asks the process to end, and kills one that does not within `#stopMs`. */
+  async #ending(): Promise<ReplicationError | undefined> {
+    this.#current?.end()
+    const timer = setTimeout(() => {
+      this.#isKilled = true
+      this.#current?.kill()
+    }, this.#stopMs)
+    try {
+      return await this.#over
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   /** Starts processes until one is to end, or one has ended for good. @returns why not all is in the store */
@@ -123,7 +139,7 @@ export class Supervisor implements Replica {
     for (;;) {
       const startedAt = performance.now()
       const end = await this.#runOnce()
-      if (this.#stopAsked.signal.aborted) return this.#finish('stopped', end.error)
+      if (this.#stopAsked.signal.aborted) return this.#finish('stopped', this.#whyUnstored(end))
       const error = whyEnded(end)
       const isFinal = FINAL.has(error.code) || (isFirst && this.#state === 'starting')
       this.#trouble(error)
@@ -160,6 +176,20 @@ export class Supervisor implements Replica {
     this.#ready = { promise, resolve, reject }
     promise.then(before.resolve, before.reject)
     return end
+  }
+
+  /** Why not everything may be in the store although the process was asked to upload it. */
+  #whyUnstored(end: ProcessEnd): ReplicationError | undefined {
+    const { code, signal, error } = end
+    if (error !== undefined || code === 0) return error
+    const how = this.#isKilled
+      ? `did not end within ${Math.round(this.#stopMs / 1000)} s and was killed`
+      : `ended ${howEnded({ code, signal })}`
+    return new ReplicationError(
+      'Stopped',
+      `The walsync process of ${this.#name} ${how}. The last commits may not be in the store.`,
+      { hint: 'They are in the WAL of the database, and are uploaded at the next start.' },
+    )
   }
 
   #finish(state: 'stopped' | 'failed', error: ReplicationError | undefined) {
@@ -288,8 +318,11 @@ function errorIn(line: object, error: ReportedError): ReplicationError {
 
 function whyEnded({ code, signal, error }: ProcessEnd): ReplicationError {
   if (error !== undefined) return error
-  const how = signal === null ? `with exit code ${code}` : `by ${signal}`
-  return new ReplicationError('Ended', `The walsync process ended ${how}.`, {
+  return new ReplicationError('Ended', `The walsync process ended ${howEnded({ code, signal })}.`, {
     hint: 'It is restarted automatically. If this happens again, check the system log.',
   })
+}
+
+function howEnded({ code, signal }: Pick<ProcessEnd, 'code' | 'signal'>): string {
+  return signal === null ? `with exit code ${code}` : `by ${signal}`
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
   type Replica,
   type ReplicaEvent,
@@ -218,6 +218,42 @@ console.log(replica.status().pid)`,
     }
     await one.sync()
     expect(await restoredRows()).toBe(2)
+  })
+
+  it('kills a frozen process at stop, and does not report its last commits as stored', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const one = await start({ shutdownTimeout: '1s' })
+      const pid = one.status().pid!
+      process.kill(pid, 'SIGSTOP')
+      insert()
+      const stopped = one.stop().catch((error: unknown) => error)
+      await vi.advanceTimersByTimeAsync(10_999)
+      expect(isRunning(pid)).toBe(true)
+      await vi.advanceTimersByTimeAsync(1)
+      expect(await stopped).toMatchObject({
+        code: 'Stopped',
+        message: expect.stringMatching(/did not end within 11 s and was killed.* may not be/),
+      })
+      expect(isRunning(pid)).toBe(false)
+      expect(one.status().state).toBe('stopped')
+    } finally {
+      vi.useRealTimers()
+    }
+    const next = await start()
+    await next.stop()
+    expect(await restoredRows()).toBe(1)
+  })
+
+  it('does not take a process that was killed while it stopped for one that stored everything', async () => {
+    const one = await start()
+    process.kill(one.status().pid!, 'SIGSTOP')
+    const stopped = one.stop().catch((error: unknown) => error)
+    process.kill(one.status().pid!, 'SIGKILL')
+    expect(await stopped).toMatchObject({
+      code: 'Stopped',
+      message: expect.stringMatching(/ended by SIGKILL/),
+    })
   })
 
   it('refuses to start where it cannot replicate, and leaves no process behind', async () => {

@@ -1,0 +1,13 @@
+import { expect, it } from 'vitest'
+import { stopLimitMs } from '../../src/api/stop-limit.ts'
+
+it.each([
+  [[], {}, 40_000],
+  [['--shutdown-timeout', '2s'], {}, 12_000],
+  [['--shutdown-timeout', '2s', '--shutdown-timeout=1m'], {}, 70_000],
+  [[], { WALSYNC_SHUTDOWN_TIMEOUT: '500ms' }, 10_500],
+  [['--shutdown-timeout', '5'], { WALSYNC_SHUTDOWN_TIMEOUT: '500ms' }, 15_000],
+  [['--shutdown-timeout', 'soon'], {}, 40_000],
+])('a process started with %j in the environment %j may take %i ms to end', (args, env, limit) => {
+  expect(stopLimitMs(args, env)).toBe(limit)
+})
