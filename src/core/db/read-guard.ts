@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { connect } from './connect.ts'
 import { DatabaseError } from './database-error.ts'
@@ -148,6 +149,15 @@ function openHand(path: string, failed: (left: Closable) => void): DatabaseSync 
   }
 }
 
+/**
+ * An application keeps the index of a log that was deleted, so that every other program looks for
+ * frames that the new, empty log does not have.
+ */
+function isLogDeleted(path: string): boolean {
+  const size = (suffix: string) => statSync(path + suffix, { throwIfNoEntry: false })?.size ?? 0
+  return size('-wal') === 0 && size('-shm') > 0
+}
+
 export function notWalMode(path: string, mode: string): DatabaseError {
   return new DatabaseError(
     'NotWalMode',
@@ -157,7 +167,7 @@ export function notWalMode(path: string, mode: string): DatabaseError {
   )
 }
 
-/** SQLITE_NOTADB 26, SQLITE_CORRUPT 11, SQLITE_BUSY 5, SQLITE_LOCKED 6. */
+/** SQLITE_NOTADB 26, SQLITE_CORRUPT 11, SQLITE_IOERR 10, SQLITE_BUSY 5, SQLITE_LOCKED 6. */
 function sqliteFailure(path: string, cause: unknown): DatabaseError {
   const code = ((cause as { errcode?: number }).errcode ?? 0) & 0xff
   const reason = cause instanceof Error ? cause.message : String(cause)
@@ -169,6 +179,17 @@ function sqliteFailure(path: string, cause: unknown): DatabaseError {
       cause,
       hint: 'Run PRAGMA integrity_check, and restore from a replica if it fails.',
     })
+  }
+  if (code === 10 && isLogDeleted(path)) {
+    return new DatabaseError(
+      'Unreadable',
+      path,
+      `${path}-wal was deleted while an application had the database open: restart the application.`,
+      {
+        cause,
+        hint: 'The application still writes to the deleted file, which nothing else can read. Let it end in the ordinary way: closing the database copies its last commits to the main file.',
+      },
+    )
   }
   if (code === 5 || code === 6) {
     return new DatabaseError('Busy', path, `${path} is locked by another connection: ${reason}.`, {

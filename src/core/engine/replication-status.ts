@@ -178,8 +178,9 @@ export class ReplicationStatus {
 
   /** A file of the open database was removed (`FileMismatch`), or none is (`undefined`). Reported once per reason. */
   filesRemoved(reason: string | undefined): void {
-    if (this.#filesRemoved?.error === reason) return
-    this.#filesRemoved = reason === undefined ? undefined : { error: reason, since: this.#now() }
+    const error = reason && `${reason}; restart the application`
+    if (this.#filesRemoved?.error === error) return
+    this.#filesRemoved = error === undefined ? undefined : { error, since: this.#now() }
     if (reason !== undefined) {
       this.#onEvent({ type: 'files-removed', database: this.#database, reason })
     }

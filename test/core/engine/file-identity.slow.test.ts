@@ -171,7 +171,9 @@ describe('files of a database that people touch', () => {
     await until(async () => (await restored()) === (await app.query(ROWS)))
     remove('-wal', '-shm')
     await until(() => status().lastError !== undefined)
-    expect(status().lastError).toMatch(/-(wal|shm) was removed while it was in use/)
+    expect(status().lastError).toMatch(
+      /-(wal|shm) was removed while it was in use; restart the application/,
+    )
     await fill(app, 'in files without a name')
     const rows = await app.query(ROWS)
     await until(async () => (await restored()) === rows)
