@@ -8,7 +8,7 @@ import { isStoreError, StoreError } from '../store/index.ts'
 import { CheckpointPolicy } from './capture/checkpoint-policy.ts'
 import { checkMainFile, proveByChecksum } from './capture/checksum-proof.ts'
 import { readSums } from './capture/database-sums.ts'
-import { endOfHeader } from './capture/ltx-file.ts'
+import { endOfHeader, endsInCaptured } from './capture/ltx-file.ts'
 import { WalRelief } from './capture/wal-relief.ts'
 import { type Emit, type EngineEvent, FencedError } from './events.ts'
 import { type PageChecksums, readPageChecksums } from './idle/page-checksums.ts'
@@ -216,11 +216,14 @@ export class DatabaseReplicator {
     }
     const reason = result === undefined ? 'it was not written from a WAL' : result.reason
     const words = `${key} is not part of this database's history (${reason})`
-    if (decision !== 'prove-or-base') {
+    const isOwn = this.#isOwnCopy(head)
+    if (decision !== 'prove-or-base' && !isOwn) {
       const message = `Another writer has taken over the replica of ${name}: ${words}.`
       throw new FencedError('TakenOver', name, key, message)
     }
-    const baseReason = `an older writer was at work, and ${words}`
+    const baseReason = isOwn
+      ? `another process stored ${key}, and the WAL was restarted since`
+      : `an older writer was at work, and ${words}`
     this.#phase =
       this.#phase.kind === 'unlocated'
         ? unlocated(baseReason)
@@ -259,6 +262,17 @@ export class DatabaseReplicator {
     this.#emit({ type: 'reopened', proven: result.proven, pages: result.pages })
     const { baseReason: reason } = result
     return reason === undefined ? FOLLOWING : { kind: 'needsBase', reason }
+  }
+
+  /** Did a command without a claim write the end of the replica from this database, whose log has been restarted since? */
+  #isOwnCopy({ header }: ReplicaHead): boolean {
+    const { claim, shipper } = this.#parts.writer
+    const end = header && endOfHeader(header)
+    if (claim === undefined || end === undefined || epochOf(header!.nodeId) !== 0) return false
+    return endsInCaptured(
+      end,
+      shipper.pending.map((file) => file.header),
+    )
   }
 
   /** Has another process stored a copy of this database after its idle state, and nothing else? */

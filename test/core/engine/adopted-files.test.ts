@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
@@ -79,8 +79,10 @@ class ContendedStore extends MemoryObjectStore {
   contended = ''
   slow: Promise<void> | undefined
   listings = 0
+  isDown = false
 
   override async put(key: string, body: PutBody, options?: PutOptions): Promise<PutResult> {
+    if (this.isDown && key !== this.contended) throw away()
     if (key !== this.contended) return await super.put(key, body, options)
     this.contended = ''
     const chunks: Uint8Array[] = []
@@ -89,7 +91,7 @@ class ContendedStore extends MemoryObjectStore {
     }
     const { header, pages } = decodeLtx(Buffer.concat(chunks))
     await super.put(key, encodeLtx({ ...header, nodeId: 77n }, pages), options)
-    return await super.put(key, Buffer.concat(chunks), options)
+    return await this.put(key, Buffer.concat(chunks), options)
   }
 
   override async *list(options?: ListOptions): AsyncIterable<ObjectInfo> {
@@ -98,6 +100,40 @@ class ContendedStore extends MemoryObjectStore {
     yield* super.list(options)
   }
 }
+
+function away(): StoreError {
+  return new StoreError('Unavailable', 'away', { op: 'put' })
+}
+
+/** Names a run of the log. */
+function saltsOf(path: string): string {
+  return readFileSync(`${path}-wal`).subarray(16, 24).toString('hex')
+}
+
+it('a file of another command is followed by a full copy if the log was restarted since', async () => {
+  const store = new ContendedStore()
+  await using rig = new ReplicaRig(store)
+  using app = rig.open('PRAGMA wal_autocheckpoint = 0;')
+  app.exec('CREATE TABLE t (a)')
+  await rig.start({ spoolDir: join(rig.folder, 'spool'), maxWalBytes: 200_000 })
+  await rig.synced()
+  store.contended = ltxKey('ltx', 0, txid(2), txid(2))
+  store.isDown = true
+  const salts = saltsOf(rig.path)
+  await until(() => {
+    app.exec('INSERT INTO t VALUES (randomblob(3000))')
+    return saltsOf(rig.path) !== salts
+  })
+  store.isDown = false
+  const [last] = await rig.engine.sync()
+  expect(rig.count('fenced')).toBe(0)
+  expect(rig.count('base')).toBe(2)
+  expect(last).toBe(3n)
+  using restored = await rig.restore()
+  expect(contents(restored)).toBe(contents(app))
+  app.exec('INSERT INTO t VALUES (1)')
+  expect(await rig.engine.sync()).toEqual([4n])
+}, 30_000)
 
 it('a log that grows while a file is adopted is spooled only afterwards', async () => {
   const store = new ContendedStore()

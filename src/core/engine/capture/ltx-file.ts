@@ -142,6 +142,21 @@ export function endOfHeader(header: LtxHeader): ReplicatedEnd | undefined {
   return { pageSize, salt1: header.walSalt1, salt2: header.walSalt2, frame, ...walMark }
 }
 
+/**
+ * Was a file that ends there written from this very database, even if that run of the WAL is gone?
+ * It was if it ends in a run of which as much was captured here, on the same boot of the machine.
+ *
+ * @param captured headers of files that were captured here
+ */
+export function endsInCaptured(end: ReplicatedEnd, captured: readonly LtxHeader[]): boolean {
+  return captured.some((header) => {
+    const own = endOfHeader(header)
+    if (own === undefined || own.frame < end.frame || end.bootId === 0) return false
+    const isSameRun = own.salt1 === end.salt1 && own.salt2 === end.salt2
+    return isSameRun && own.bootId === end.bootId && own.sequence === end.sequence
+  })
+}
+
 /** The same for a remembered position; `undefined` for one without a WAL. */
 export function endAtPosition(
   { run, wal }: CapturePosition,
