@@ -65,6 +65,19 @@ describe('verify tells', () => {
     ])
   })
 
+  it.each([
+    ['WrongTime', /^ {2}try: Nothing is lost\. Copy the replica again with its times /],
+    ['Overlap', /^ {2}try: Nothing is lost, and nothing need be done: /],
+  ] as const)('that an object can be used all the same: %s', (code, remedy) => {
+    const defects = [{ code, key: 'k', message: 'It is odd.', cost: [] }] as const
+    const [text, exit] = told(replica({ verdict: 'degraded', defects }))
+    expect(exit).toBe(5)
+    expect(text.split('\n').slice(2)).toEqual([
+      '    costs nothing: a restore can use the objects all the same',
+      expect.stringMatching(remedy),
+    ])
+  })
+
   it('of many lost stretches the first, and how many more', () => {
     const lost = Array.from({ length: 7 }, (_, n) => {
       return { from: txid(2 * n + 1), to: txid(2 * n + 1), fromTime: time, toTime: time, states: 1 }

@@ -128,7 +128,8 @@ describe('verify', () => {
     expect(code).toBe(5)
     expect(stdout).toMatch(/^app +degraded .* TXID 3 \S+Z$/m)
     expect(stdout).toMatch(/^ {2}WrongTime: 1 object carries another time than its header, /m)
-    expect(stdout).toMatch(/^ {4}costs nothing on its own: other files provide the same states$/m)
+    expect(stdout).toMatch(/^ {4}costs nothing: a restore can use the objects all the same$/m)
+    expect(stdout).toMatch(/^ {2}try: Nothing is lost. Copy the replica again with its times /m)
   })
 
   it('ends with 6 for an unknown name, after it has reported the others, and for an empty store', async () => {

@@ -87,9 +87,16 @@ function details({ name, report, trial }: VerifiedReplica, at: VerifiedAt): stri
   return lines.length === 0 ? [] : [`${name}:`, ...lines]
 }
 
-function cost({ cost: lost }: Defect): string {
+function cost(defect: Defect): string {
+  const { cost: lost } = defect
+  if (isUsable(defect)) return 'costs nothing: a restore can use the objects all the same'
   if (lost.length === 0) return 'costs nothing on its own: other files provide the same states'
   return `costs ${spansText(lost)}`
+}
+
+/** Is the defect no damage of the objects that it names? */
+function isUsable({ code }: Defect): boolean {
+  return code === 'Overlap' || code === 'WrongTime'
 }
 
 function spanText({ from, to, fromTime, toTime }: StateSpan): string {
@@ -113,6 +120,11 @@ function remedy(
   }
   if (lost.length > 0) {
     return 'The newest state is safe. The lost states can only come from another copy of the replica.'
+  }
+  if (defects.every(isUsable)) {
+    return defects.some(({ code }) => code === 'WrongTime')
+      ? 'Nothing is lost. Copy the replica again with its times (cp -a, rsync -a), or name states with --txid when you restore.'
+      : 'Nothing is lost, and nothing need be done: retention deletes such objects in time.'
   }
   return `Nothing is lost. walsync snapshot ${where}${what} makes one more way to the newest state.`
 }
