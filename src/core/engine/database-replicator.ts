@@ -36,8 +36,8 @@ export interface ReplicatorParts {
   readonly onEvent: (event: EngineEvent) => void
   /** In milliseconds since 1970. */
   readonly now: () => number
-  /** Called with every listing of the replica. */
-  readonly onListed?: ((files: readonly LtxFileInfo[]) => void) | undefined
+  /** Called before each listing of the replica, and what it returns with the files. */
+  readonly beginListing?: (() => (files: readonly LtxFileInfo[]) => void) | undefined
 }
 
 /** The steps that replicate one opened database. `ReplicationLoop` decides when to take them. */
@@ -201,8 +201,7 @@ export class DatabaseReplicator {
     if (decision === 'fenced' && writer.claim !== undefined) {
       throw await writer.claim.fenced(epochOf(found.nodeId), signal)
     }
-    const head = await writer.look(signal)
-    await this.#loadListing(head, signal)
+    const head = await this.#listed(() => writer.look(signal), signal)
     const end = head.header && endOfHeader(head.header)
     const result = end && this.source.capture.adopt(end, head.header!.commit)
     const reopened = result?.proven === true ? undefined : await this.#endsAsIdle(head, signal)
@@ -286,17 +285,19 @@ export class DatabaseReplicator {
 
   /** Finds the end of the replica, and whether the database continues it. */
   async #locate(baseReason: string | undefined, signal: AbortSignal): Promise<Phase> {
-    const head = await this.#parts.writer.locate(signal)
-    await this.#loadListing(head, signal)
+    const head = await this.#listed(() => this.#parts.writer.locate(signal), signal)
     if (head.txid === undefined) return { kind: 'needsBase', reason: NO_REPLICA }
     const reason = baseReason ?? (await this.#resume(head, head.txid, signal))
     return reason === undefined ? FOLLOWING : { kind: 'needsBase', reason }
   }
 
-  /** For all who keep account of the replica's files. */
-  async #loadListing(head: ReplicaHead, signal: AbortSignal): Promise<void> {
-    this.#parts.onListed?.(head.files)
+  /** Tells all who keep account of the replica's files what a look at its end has listed. */
+  async #listed(look: () => Promise<ReplicaHead>, signal: AbortSignal): Promise<ReplicaHead> {
+    const takeListing = this.#parts.beginListing?.()
+    const head = await look()
+    takeListing?.(head.files)
     await this.snapshots.loadListing(head, signal)
+    return head
   }
 
   /** Continues where the replica ends, if that can be proven. Returns why it cannot. */

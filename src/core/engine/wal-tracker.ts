@@ -112,7 +112,7 @@ export class WalTracker {
       maxWalBytes,
       onEvent,
       now,
-      onListed: (files) => this.#upkeep.loadListing(files),
+      beginListing: () => this.#upkeep.beginListing(),
     }
     this.#lifecycle = new DatabaseLifecycle({
       path,

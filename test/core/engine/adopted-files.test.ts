@@ -96,8 +96,10 @@ class ContendedStore extends MemoryObjectStore {
 
   override async *list(options?: ListOptions): AsyncIterable<ObjectInfo> {
     this.listings++
+    const objects: ObjectInfo[] = []
+    for await (const info of super.list(options)) objects.push(info)
     await this.slow
-    yield* super.list(options)
+    yield* objects
   }
 }
 
@@ -158,4 +160,30 @@ it('a log that grows while a file is adopted is spooled only afterwards', async 
   expect(last).toBeGreaterThan(2n)
   using restored = await rig.restore()
   expect(contents(restored)).toBe(contents(app))
+}, 30_000)
+
+it('a file that is merged while a file is adopted stays known', async () => {
+  const store = new ContendedStore()
+  await using rig = new ReplicaRig(store)
+  using app = rig.open()
+  app.exec('CREATE TABLE t (a)')
+  await rig.start({ levels: [300, 3_600_000] })
+  for (let i = 0; i < 3; i++) {
+    app.exec('INSERT INTO t VALUES (1)')
+    await rig.engine.sync()
+  }
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const before = [store.listings, rig.count('compacted')] as const
+  store.slow = promise
+  const [captured] = await rig.engine.sync()
+  const next = txid(captured! + 1n)
+  store.contended = ltxKey('ltx', 0, next, next)
+  app.exec('INSERT INTO t VALUES (2)')
+  await until(() => store.listings > before[0])
+  await until(() => rig.count('compacted') > before[1])
+  resolve()
+  await rig.engine.sync()
+  expect(rig.count('adopted')).toBe(1)
+  const files = await rig.files()
+  expect(rig.engine.status()[0]?.replicaFiles).toBe(files.length)
 }, 30_000)

@@ -54,13 +54,22 @@ export class ReplicaCatalogue {
     return this.#summary.value
   }
 
-  /** Replaces everything with a complete listing. */
-  loadListing(files: readonly LtxFileInfo[]): void {
+  /**
+   * Replaces everything with a complete listing.
+   *
+   * @param before the files when the listing began: it may lack what was added since, and still
+   *   have what was removed
+   */
+  loadListing(files: readonly LtxFileInfo[], before?: readonly LtxFileInfo[]): void {
+    const now = before === undefined ? [] : this.files
+    const [added, removed] = [without(now, before ?? []), without(before ?? [], now)]
     this.#tables.clear()
     this.#bytes = 0
     this.#count = 0
     this.#version++
     for (const file of files) this.add(file)
+    for (const file of added) this.add(file)
+    this.remove(removed)
   }
 
   add(file: LtxFileInfo): void {
@@ -84,6 +93,11 @@ export class ReplicaCatalogue {
       this.#version++
     }
   }
+}
+
+function without(files: readonly LtxFileInfo[], others: readonly LtxFileInfo[]): LtxFileInfo[] {
+  const keys = new Set(others.map(({ key }) => key))
+  return files.filter(({ key }) => !keys.has(key))
 }
 
 /** First and last state that can be restored according to the catalogue. */

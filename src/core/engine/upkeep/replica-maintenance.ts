@@ -231,13 +231,9 @@ export class ReplicaMaintenance implements Schedule {
     this.#onEvent({ type: 'object-avoided', error })
   }
 
-  /** Files stored while the listing ran may not be in it, so they are added. */
   async #relist(signal: AbortSignal): Promise<void> {
-    const known = new Set(this.#catalogue.files.map(({ key }) => key))
-    const listed = await this.#client.list({ signal })
-    const stored = this.#catalogue.files.filter(({ key }) => !known.has(key))
-    this.#catalogue.loadListing(listed)
-    for (const file of stored) this.#catalogue.add(file)
+    const before = this.#catalogue.files
+    this.#catalogue.loadListing(await this.#client.list({ signal }), before)
     this.#options.onListed?.()
   }
 

@@ -85,10 +85,13 @@ export class ReplicaUpkeep implements Schedule {
     this.#drills = new DrillSchedule(client, drills, emit)
   }
 
-  /** Takes over a complete listing of the replica. */
-  loadListing(files: readonly LtxFileInfo[]): void {
-    this.#catalogue.loadListing(files)
-    this.#listed = true
+  /** Call before a complete listing of the replica, and the result with what it shows: upkeep may store and delete files meanwhile. */
+  beginListing(): (files: readonly LtxFileInfo[]) => void {
+    const before = this.#catalogue.files
+    return (files) => {
+      this.#catalogue.loadListing(files, before)
+      this.#listed = true
+    }
   }
 
   /** When something is due; `NEVER` while something runs. @throws FencedError if one was met in the meantime */
