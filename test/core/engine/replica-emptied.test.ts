@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
+import { takeSnapshot } from '../../../src/core/engine/snapshots/take-snapshot.ts'
 import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
+import { StoreError } from '../../../src/core/store/index.ts'
+import { hookedStore, type StoreHooks } from '../../support/hooked-store.ts'
 import { contents, ReplicaRig } from '../../support/replica-rig.ts'
 import { until } from '../../support/until.ts'
 
@@ -63,3 +67,38 @@ describe.each(KINDS)('a replica that lost its files (%s)', (kind) => {
     db.close()
   })
 })
+
+it('a chain that another process repaired is no failure any more once snapshots succeed', async () => {
+  const inner = new MemoryObjectStore()
+  const hooks: StoreHooks = {}
+  await using rig = new ReplicaRig(hookedStore(inner, hooks))
+  using db = rig.open()
+  db.exec('CREATE TABLE t (a)')
+  await rig.start(OPTIONS)
+  const status = () => rig.engine.status()[0]!
+  const commit = async (): Promise<void> => {
+    db.exec('INSERT INTO t VALUES (1)')
+    await rig.synced()
+  }
+  await commit()
+  hooks.put = async (key, go) => {
+    if (key.startsWith('ltx/9/')) throw new StoreError('PermissionDenied', 'no', { op: 'put' })
+    return await go()
+  }
+  await lose(rig, 'base')
+  await until(async () => {
+    await commit()
+    return rig.count('chain-broken') > 0 && status().lastError === 'no'
+  })
+  await takeSnapshot('app', rig.path, inner, 'ltx', { patienceMs: 0 })
+  await until(async () => {
+    await commit()
+    return status().restorable !== undefined
+  })
+  hooks.put = undefined
+  await until(async () => {
+    await commit()
+    return status().lastError === undefined
+  })
+  expect(status().restorable!.to.txid).toBe(status().txid)
+}, 30_000)

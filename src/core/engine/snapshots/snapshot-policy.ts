@@ -99,14 +99,15 @@ export class SnapshotPolicy {
 
   /**
    * Without a chain to its newest TXID a replica cannot restore its newest states, so a snapshot is
-   * due immediately. Returns true if this was not known yet. A replica without files is new, or was
+   * due immediately, even if another process repairs the chain first: only a snapshot ends the
+   * failure. Returns true if this was not known yet. A replica without files is new, or was
    * emptied if `isWritten`.
    */
   checkChain(files: readonly LtxFileInfo[], isWritten: boolean): boolean {
     const { newestTxid, restorable } = summarizeReplica(files)
     const isBroken = newestTxid === undefined ? isWritten : restorable?.to !== newestTxid
     const isNews = isBroken && !this.#isBroken
-    this.#isBroken = isBroken
+    this.#isBroken ||= isBroken
     return isNews
   }
 
