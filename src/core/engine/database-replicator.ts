@@ -208,8 +208,7 @@ export class DatabaseReplicator {
     if (result?.proven === true || reopened !== undefined) {
       if (reopened !== undefined) this.#phase = reopened
       // Done first, because the event answers those who wait for the adopted TXID.
-      await writer.forgetPending()
-      writer.continueAfter(head)
+      await writer.forgetPending(head)
       this.#emit({ type: 'adopted', txid: head.txid! })
       return
     }
@@ -227,8 +226,7 @@ export class DatabaseReplicator {
       this.#phase.kind === 'unlocated'
         ? unlocated(baseReason)
         : { kind: 'needsBase', reason: baseReason }
-    await writer.forgetPending()
-    writer.continueAfter(head)
+    await writer.forgetPending(head)
   }
 
   /**

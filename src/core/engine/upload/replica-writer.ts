@@ -151,7 +151,7 @@ export class ReplicaWriter {
     const head = await this.look(signal)
     const spooled = this.shipper.pending.length > 0 ? undefined : await this.#recoverSpool(head)
     const newest = spooled ?? head
-    this.continueAfter(newest)
+    this.#continueAfter(newest)
     return newest
   }
 
@@ -173,7 +173,7 @@ export class ReplicaWriter {
   }
 
   /** The next file follows this end of the replica. */
-  continueAfter({ txid, header }: ReplicaHead): void {
+  #continueAfter({ txid, header }: ReplicaHead): void {
     this.#captured = txid
     this.#sums = undefined
     this.#pageSize = header?.pageSize
@@ -260,14 +260,15 @@ export class ReplicaWriter {
   }
 
   /**
-   * Drops all pending files: the replica continues without them. A later start would mistake a file
-   * left in the spool for the next one, and overwrite newer pages with older ones.
+   * Drops all pending files: the replica continues after `head` without them. A later start would
+   * mistake a file left in the spool for the next one, and overwrite newer pages with older ones.
    */
-  async forgetPending(): Promise<void> {
+  async forgetPending(head: ReplicaHead): Promise<void> {
     for (const { spooled } of this.shipper.pending) {
       if (spooled !== undefined) await this.spool.remove(spooled)
     }
     this.shipper.drop()
+    this.#continueAfter(head)
   }
 
   /**
