@@ -7,6 +7,7 @@ import {
   durations,
   integer,
   longDuration,
+  replicaName,
   reportFile,
   secretUrl,
   signingKey,
@@ -14,6 +15,15 @@ import {
   text,
 } from '../../src/cli/args/kinds.ts'
 import { UsageError } from '../../src/cli/args/usage-error.ts'
+
+describe('replicaName', () => {
+  it('takes odd names, but no control characters', () => {
+    for (const name of ['a b', '../x', 'ä/é']) expect(replicaName().parse(name)).toBe(name)
+    for (const name of ['', ' ', 'a\nb', '\u001b[2J', '\0']) {
+      expect(replicaName().parse(name)).toBeUndefined()
+    }
+  })
+})
 
 describe('duration', () => {
   it.each([

@@ -104,13 +104,17 @@ export class GcsClient {
           },
         )
       }
+      const { keyFile } = this.options
       throw new StoreError(
         'Unauthenticated',
         'There are no credentials for Google Cloud Storage.',
         {
           op: 'open',
           cause: error,
-          hint: 'Set GOOGLE_APPLICATION_CREDENTIALS, or run gcloud auth application-default login.',
+          hint:
+            keyFile === undefined
+              ? 'Set GOOGLE_APPLICATION_CREDENTIALS, or run gcloud auth application-default login.'
+              : `Check the key file ${keyFile}: it must exist, be readable, and hold the key of a service account.`,
         },
       )
     }

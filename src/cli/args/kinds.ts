@@ -137,6 +137,12 @@ export function text(expected: string, name: string): Kind<string> {
   }
 }
 
+/** The name of a replica. Control characters would break the lines that it is printed in. */
+export function replicaName(): Kind<string> {
+  const { parse, ...kind } = text('a name', 'name')
+  return { ...kind, parse: (value) => (/\p{Cc}/u.test(value) ? undefined : parse(value)) }
+}
+
 /** An http or https URL with a token in it, as monitors and chat services give them out. */
 export function secretUrl(): Kind<URL> {
   return {

@@ -4,7 +4,7 @@ import { type Repair, repairReplica } from '../../core/repair/index.ts'
 import { RestoreError } from '../../core/restore/restore-error.ts'
 import { nameDatabases } from '../args/database-names.ts'
 import { flag, parseFlags, required, settings } from '../args/flags.ts'
-import { text } from '../args/kinds.ts'
+import { replicaName } from '../args/kinds.ts'
 import type { CommandContext } from '../command-context.ts'
 import { replicaStore } from '../composition/open-store.ts'
 import { ExitCode } from '../output/exit-code.ts'
@@ -16,7 +16,7 @@ import { defectLines, spansText } from './verify-text.ts'
 const repairFlags = z.object({
   bucket: required('bucket'),
   ...settings('fencing'),
-  name: flag(text('a name', 'name')).optional(),
+  name: flag(replicaName()).optional(),
   force: z.boolean().optional(),
 })
 

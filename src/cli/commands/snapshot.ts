@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type TakenSnapshot, takeSnapshot } from '../../core/engine/index.ts'
 import { nameDatabases } from '../args/database-names.ts'
 import { flag, parseFlags, required, settings } from '../args/flags.ts'
-import { text } from '../args/kinds.ts'
+import { replicaName } from '../args/kinds.ts'
 import type { CommandContext } from '../command-context.ts'
 import { replicaStore } from '../composition/open-store.ts'
 import { formatBytes } from '../output/format.ts'
@@ -11,7 +11,7 @@ import { createProgress } from '../output/progress.ts'
 const snapshotFlags = z.object({
   bucket: required('bucket'),
   ...settings('fencing'),
-  name: flag(text('a name', 'name')).optional(),
+  name: flag(replicaName()).optional(),
 })
 
 /** `walsync snapshot`: takes one full copy of a database now, even next to a running `watch`. */

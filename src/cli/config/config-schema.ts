@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { flag } from '../args/flags.ts'
-import { text } from '../args/kinds.ts'
+import { replicaName, text } from '../args/kinds.ts'
 import {
   DATABASE_SETTINGS,
   type DatabaseSetting,
@@ -29,9 +29,10 @@ const database = z
       'All SQLite databases of a folder. New files are added, missing ones dropped.',
     ),
     recursive: fileSwitch({ description: 'Include the folders inside it.', default: false }),
-    name: plain(
-      'a name',
-      'Name of the replica of one path (default: the file name, no extension).',
+    name: fileValue(
+      flag(replicaName()),
+      { description: 'Name of the replica of one path (default: the file name, no extension).' },
+      ['string'],
     ),
     prefix: plain('a folder of the store', 'What the names of the replicas begin with.'),
     bucket: settingValue('bucket', false),

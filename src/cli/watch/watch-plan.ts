@@ -8,7 +8,7 @@ import {
   givenSettings,
 } from '../args/database-settings.ts'
 import { flag, parseFlags, settings } from '../args/flags.ts'
-import { text } from '../args/kinds.ts'
+import { replicaName } from '../args/kinds.ts'
 import { defaultsOf, keyOf, type LogLevel } from '../args/setting-lookup.ts'
 import { UsageError } from '../args/usage-error.ts'
 import type { Config, DatabasePlace } from '../config/config.ts'
@@ -87,7 +87,7 @@ const RUN_SETTINGS = ['wait'] as const
 const planFlags = z.object({
   ...settings(...PROCESS_SETTINGS, ...RUN_SETTINGS),
   startFresh: z.boolean().optional(),
-  name: flag(text('a name', 'name')).optional(),
+  name: flag(replicaName()).optional(),
 })
 
 /**

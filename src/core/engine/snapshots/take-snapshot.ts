@@ -174,5 +174,6 @@ function emptyDatabase(path: string): DatabaseError {
     'Unsupported',
     path,
     `${path} is an empty database, so there is nothing to copy.`,
+    { hint: 'Check the path. If it is right, create a table first.' },
   )
 }
