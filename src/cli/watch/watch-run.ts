@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
 import { Engine, type EngineDatabase } from '../../core/engine/engine.ts'
 import type { LtxFileInfo } from '../../core/replica/replica-client.ts'
 import type { StoreVerb } from '../../core/store/observed-store.ts'
@@ -23,13 +22,6 @@ import type { WatchedDatabase } from './watched-database.ts'
 /** How long a start waits for the probe beyond its databases; a refusal that comes later ends the run. */
 const PROBE_PATIENCE_MS = 5000
 
-/**
- * From this many databases on, V8's young generation may grow as it does by default. `bin.ts` keeps
- * it small, which saves memory, but with many databases it would be collected so often that this
- * takes most of the processor time.
- */
-const MANY_DATABASES = 20
-
 /** One `watch`, from the plan to the last sync: its stores, the engine, and the files that come and go. */
 export class WatchRun {
   readonly fleet: Fleet
@@ -51,7 +43,6 @@ export class WatchRun {
   /** The files are looked at again and again. */
   #isLooking = false
   #isStarted = false
-  readonly #prepared = new Set<string>()
   #probed: Promise<void> | undefined
   #plan: WatchPlan
 
@@ -280,8 +271,6 @@ export class WatchRun {
   }
 
   #prepare(database: WatchedDatabase): EngineDatabase {
-    this.#prepared.add(database.name)
-    if (this.#prepared.size === MANY_DATABASES) setFlagsFromString('--semi-space-growth-factor=2')
     this.#drills.open(database)
     const lastDrillAt = this.#drills.lastDrillAt(database.name)
     return { ...this.#stores.prepare(database), lastDrillAt }
