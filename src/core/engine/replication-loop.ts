@@ -11,6 +11,12 @@ import type { SnapshotPolicy } from './snapshots/snapshot-policy.ts'
 import type { ReplicaUpkeep } from './upkeep/replica-upkeep.ts'
 import type { ReplicaWriter } from './upload/replica-writer.ts'
 
+/**
+ * How often to look at the size of the WAL during an upload, in milliseconds. The end of the upload
+ * wakes the loop anyway.
+ */
+const SHIPPING_TICK_MS = 250
+
 export interface ReplicationLoopParts {
   readonly lifecycle: DatabaseLifecycle
   readonly writer: ReplicaWriter
@@ -227,7 +233,7 @@ export class ReplicationLoop {
   async #whileShipping(database: DatabaseReplicator | undefined, now: number): Promise<number> {
     await database?.relieve(now)
     const untilRetry = this.#writer.shipper.untilRetry(now)
-    return untilRetry > 0 ? Math.min(untilRetry, 250) : BUSY_TICK_MS
+    return untilRetry > 0 ? Math.min(untilRetry, SHIPPING_TICK_MS) : SHIPPING_TICK_MS
   }
 
   async #prepare(database: DatabaseReplicator): Promise<number> {
