@@ -244,6 +244,7 @@ export class Soak {
       this.report.problems.push(...replica.problems.splice(0))
       this.report.restores += replica.restores
       replica.restores = 0
+      for (; replica.unpublished > 0; replica.unpublished--) this.#count('unpublished-commit')
     }
   }
 

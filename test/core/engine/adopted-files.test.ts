@@ -53,7 +53,7 @@ it('a file that another process has uploaded is removed from the spool, so that 
   const latest = await rig.restore()
   expect(contents(latest) === contents(app)).toBe(true)
   for (const db of [restored, latest, app]) db.close()
-}, 30_000)
+}, 60_000)
 
 it('files that another process has uploaded are part of what the status and retention know', async () => {
   const inner = new MemoryObjectStore()
@@ -72,7 +72,7 @@ it('files that another process has uploaded are part of what the status and rete
   app.exec('INSERT INTO t VALUES (2)')
   const [txid] = await rig.engine.sync()
   expect(rig.engine.status()[0]?.restorable?.to.txid).toBe(txid)
-}, 30_000)
+}, 60_000)
 
 /** Another process stores the same change first, and listings take as long as a test wants. */
 class ContendedStore extends MemoryObjectStore {
@@ -135,7 +135,7 @@ it('a file of another command is followed by a full copy if the log was restarte
   expect(contents(restored)).toBe(contents(app))
   app.exec('INSERT INTO t VALUES (1)')
   expect(await rig.engine.sync()).toEqual([4n])
-}, 30_000)
+}, 60_000)
 
 it('a log that grows while a file is adopted is spooled only afterwards', async () => {
   const store = new ContendedStore()
@@ -160,7 +160,7 @@ it('a log that grows while a file is adopted is spooled only afterwards', async 
   expect(last).toBeGreaterThan(2n)
   using restored = await rig.restore()
   expect(contents(restored)).toBe(contents(app))
-}, 30_000)
+}, 60_000)
 
 it('a file that is merged while a file is adopted stays known', async () => {
   const store = new ContendedStore()
@@ -186,4 +186,4 @@ it('a file that is merged while a file is adopted stays known', async () => {
   expect(rig.count('adopted')).toBe(1)
   const files = await rig.files()
   expect(rig.engine.status()[0]?.replicaFiles).toBe(files.length)
-}, 30_000)
+}, 60_000)
