@@ -20,44 +20,11 @@ import {
   StoreError,
 } from '../store/index.ts'
 import { ReplicaError } from './replica-error.ts'
-import {
-  levelFolder,
-  ltxKey,
-  otherLayout,
-  parseLtxKey,
-  type ReplicaLayout,
-  SNAPSHOT_LEVEL,
-} from './replica-layout.ts'
-import type { EpochObject } from './writer-claim/claim-records.ts'
-import { toEpochObject } from './writer-claim/claim-store.ts'
+import { ltxKey, otherLayout, parseLtxKey, type ReplicaLayout } from './replica-layout.ts'
+import { fileInfo, type LtxFileInfo, type ReplicaListing, readListing } from './replica-listing.ts'
 
 export { ReplicaError, type ReplicaErrorCode } from './replica-error.ts'
-
-/** One LTX file of a replica, from a listing. */
-export interface LtxFileInfo {
-  readonly level: number
-  readonly minTxid: TXID
-  readonly maxTxid: TXID
-  /** Relative to the replica's prefix. */
-  readonly key: string
-  /** In bytes. */
-  readonly size: number
-  /** Time of the file's last transaction; `undefined` if the store does not list it. */
-  readonly createdAt: Date | undefined
-  /** By the store's clock, often in whole seconds: for grace periods, never for ordering. */
-  readonly lastModified: Date
-}
-
-/** One listing of a replica. */
-export interface ReplicaListing {
-  readonly files: LtxFileInfo[]
-  /** Claims of writers, their ends and unlocks, in key order. */
-  readonly epochs: EpochObject[]
-  /** Latest `lastModified` of any object: the store's clock is at least that far. */
-  readonly storeNow: Date
-  /** Number of objects in the level folders that are not LTX files. */
-  readonly foreign: number
-}
+export { compareFiles, type LtxFileInfo, type ReplicaListing } from './replica-listing.ts'
 
 /** The LTX files of one replica in an object store. The rest of core does not deal with keys. */
 export class ReplicaClient {
@@ -102,24 +69,9 @@ export class ReplicaClient {
 
   /** The same listing, with everything else that it shows. @throws StoreError */
   async listing(options: CallOptions = {}): Promise<ReplicaListing> {
-    const own = new LayoutListing(this.layout)
-    const other = new LayoutListing(otherLayout(this.layout))
-    const epochs: EpochObject[] = []
-    let storeNow = new Date(0)
-    for await (const object of this.store.list({ signal: options.signal })) {
-      if (object.lastModified > storeNow) storeNow = object.lastModified
-      const epoch = toEpochObject(object)
-      if (epoch !== undefined) epochs.push(epoch)
-      own.add(object)
-      other.add(object)
-    }
-    const isCopied = own.files.length === 0 && other.files.length > 0
-    if (isCopied) this.adopt(other.layout)
-    const { files, foreign, layout } = isCopied ? other : own
-    if (!this.store.capabilities.flatNamespace) {
-      await assertFolders(this.store, emptyLevels(layout, files), options)
-    }
-    return { files: files.sort(compareFiles), epochs, storeNow, foreign }
+    const { layout, ...listing } = await readListing(this.store, this.layout, options)
+    if (layout !== this.layout) this.adopt(layout)
+    return listing
   }
 
   /** Whether there is any LTX file, in either layout; ends the listing at the first. @throws StoreError */
@@ -309,56 +261,6 @@ export class ReplicaClient {
   }
 }
 
-function emptyLevels(layout: ReplicaLayout, files: readonly LtxFileInfo[]): string[] {
-  const filled = new Set(files.map(({ level }) => level))
-  return Array.from({ length: SNAPSHOT_LEVEL + 1 }, (_, level) => level)
-    .filter((level) => !filled.has(level))
-    .map((level) => `${levelFolder(layout, level)}/`)
-}
-
-/**
- * Lists folders that seem to be empty: where something else has taken the place of a folder, a
- * listing of what is above it leaves out what it held, without an error.
- */
-async function assertFolders(
-  store: ObjectStore,
-  folders: readonly string[],
-  options: CallOptions,
-): Promise<void> {
-  for (const prefix of folders) {
-    for await (const _entry of store.listDir({ prefix, signal: options.signal })) break
-  }
-}
-
-/** What a listing shows to a reader of one layout. */
-class LayoutListing {
-  readonly layout: ReplicaLayout
-  readonly files: LtxFileInfo[] = []
-  foreign = 0
-  readonly #folders: readonly string[]
-
-  constructor(layout: ReplicaLayout) {
-    this.layout = layout
-    this.#folders = Array.from(
-      { length: SNAPSHOT_LEVEL + 1 },
-      (_, level) => `${levelFolder(layout, level)}/`,
-    )
-  }
-
-  add(object: ObjectInfo): void {
-    const file = fileInfo(this.layout, object)
-    if (file !== undefined) this.files.push(file)
-    else if (this.#folders.some((folder) => object.key.startsWith(folder))) this.foreign++
-  }
-}
-
-function fileInfo(layout: ReplicaLayout, object: ObjectInfo): LtxFileInfo | undefined {
-  const parsed = parseLtxKey(layout, object.key)
-  if (parsed === undefined) return undefined
-  const { key, size, createdAt, lastModified } = object
-  return { ...parsed, key, size, createdAt, lastModified }
-}
-
 function inOtherLayout({ description }: ObjectStore, layout: ReplicaLayout): StoreError {
   const names = layout === 'ltx' ? 'ltx/0 to ltx/9' : '0000 to 0009'
   return new StoreError(
@@ -369,14 +271,6 @@ function inOtherLayout({ description }: ObjectStore, layout: ReplicaLayout): Sto
       hint: `To continue in that layout, add layout=${layout} to the URL (for a folder: file:///path?layout=${layout}). For a new history, use another prefix.`,
     },
   )
-}
-
-/** Level, then first TXID, then last TXID. */
-export function compareFiles(a: LtxFileInfo, b: LtxFileInfo): number {
-  if (a.level !== b.level) return a.level - b.level
-  if (a.minTxid !== b.minTxid) return a.minTxid < b.minTxid ? -1 : 1
-  if (a.maxTxid !== b.maxTxid) return a.maxTxid < b.maxTxid ? -1 : 1
-  return 0
 }
 
 /**
