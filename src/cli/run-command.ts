@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { misspeltVariables } from './args/environment.ts'
 import { parseFlags, settings } from './args/flags.ts'
 import type { Invocation } from './args/program.ts'
+import { UsageError } from './args/usage-error.ts'
 import type { CommandContext } from './command-context.ts'
 import type { Backend } from './composition/backend.ts'
 import { createContainer } from './composition/container.ts'
@@ -34,7 +35,7 @@ export async function runCommand(
 ): Promise<number> {
   const flags = parseFlags(globalFlags, invocation.flags)
   const { fromEnvironment } = invocation
-  const cwd = process.cwd()
+  const cwd = workingFolder()
   const { env } = process
   const config = await configOf(invocation, cwd)
   const terminal = process.stderr.isTTY === true
@@ -95,6 +96,16 @@ export async function runCommand(
   }
   await shutdown.unwind()
   return exitCode
+}
+
+function workingFolder(): string {
+  try {
+    return process.cwd()
+  } catch (cause) {
+    throw new UsageError('The working folder has been deleted.', 'Change to another folder.', {
+      cause,
+    })
+  }
 }
 
 function lost({ message }: Error): string {

@@ -1,6 +1,8 @@
+import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
+import { BUILT_CLI } from '../support/built-cli.ts'
 import { runCli, scratchFolder } from './run-cli.ts'
 import { sampleDatabase } from './sample-database.ts'
 
@@ -22,4 +24,16 @@ it('the time of a state is that of its first file, not of a later snapshot of it
   expect(JSON.parse(stdout)).toMatchObject({
     databases: [{ name: 'app', newestAt: time, restorableTimes: { from: time, to: time } }],
   })
+})
+
+it('names a working folder that has been deleted', () => {
+  const script = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" "$1" list -b "$2"'
+  const { status, stderr } = spawnSync('sh', ['-c', script, process.execPath, BUILT_CLI, cwd], {
+    cwd,
+    encoding: 'utf8',
+  })
+  expect(stderr).toBe(
+    'error: The working folder has been deleted.\n  try: Change to another folder.\n',
+  )
+  expect(status).toBe(2)
 })

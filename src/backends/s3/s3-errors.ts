@@ -188,7 +188,10 @@ function withoutAnswer(error: SdkError, name: string, context: S3ErrorContext): 
     }
   }
   if (/region is missing/i.test(error.message ?? '')) {
-    return { code: 'InvalidArgument', hint: 'Set AWS_REGION or give the region option.' }
+    return {
+      code: 'InvalidArgument',
+      hint: 'Set AWS_REGION or give the region option. A folder is given as ./NAME or as an absolute path.',
+    }
   }
   const failure = transportFailure(error)
   const outcome = isWrite(context.op) && failure?.sent !== false ? 'unknown' : undefined
