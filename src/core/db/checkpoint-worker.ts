@@ -98,11 +98,19 @@ function connections(path: string): Connections {
   }
   if (open.size >= MAX_OPEN) forget(open.keys().next().value!)
   const writer = openQuiet(path)
-  const checkpointer = openQuiet(path)
-  const passive = checkpointer.prepare('PRAGMA wal_checkpoint(PASSIVE)')
-  const made = { writer, checkpointer, passive }
-  open.set(path, made)
-  return made
+  let checkpointer: DatabaseSync | undefined
+  try {
+    checkpointer = openQuiet(path)
+    const passive = checkpointer.prepare('PRAGMA wal_checkpoint(PASSIVE)')
+    const made = { writer, checkpointer, passive }
+    open.set(path, made)
+    return made
+  } catch (error) {
+    // Left to the garbage collector, they could be the last to close, and copy a foreign log.
+    checkpointer?.close()
+    writer.close()
+    throw error
+  }
 }
 
 /** Does nothing on its own, and has the log open already. */

@@ -130,7 +130,10 @@ export class DatabaseFile {
     try {
       await datasync(this.#fd)
     } catch (cause) {
-      throw new DatabaseError('Unreadable', this.path, `${this.path} cannot be flushed.`, { cause })
+      throw new DatabaseError('Unreadable', this.path, `${this.path} cannot be flushed.`, {
+        cause,
+        hint: 'Check the disk and its file system; the log of the kernel says what failed.',
+      })
     }
   }
 

@@ -17,8 +17,13 @@ export async function whileBusy<T>(attempt: () => T, signal: AbortSignal | undef
     try {
       return attempt()
     } catch (error) {
-      if (!(error instanceof DatabaseError) || error.code !== 'Busy' || left === 1) throw error
+      if (!isBusy(error) || left === 1) throw error
     }
     await delay(PAUSE_MS, undefined, { signal })
   }
+}
+
+/** Does another connection hold the database exclusively? */
+export function isBusy(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === 'Busy'
 }

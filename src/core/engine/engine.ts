@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import { type Clock, systemClock } from '../async/clock.ts'
 import { Limiter } from '../async/limiter.ts'
 import { Wakeup } from '../async/wakeup.ts'
-import { Checkpointer, currentBootId, DatabaseError, FolderWatch } from '../db/index.ts'
+import { Checkpointer, currentBootId, DatabaseError, FolderWatch, isBusy } from '../db/index.ts'
 import type { TXID } from '../ltx/index.ts'
 import type { LtxFileInfo } from '../replica/replica-client.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
@@ -77,8 +77,8 @@ export class Engine {
   }
 
   /**
-   * Checks that every database can be replicated before it writes anything. Resolves when each
-   * replica is up to date, or its store has turned out to be unreachable for now.
+   * Checks that every database can be replicated before it writes anything; one that is held
+   * exclusively is waited for meanwhile. Resolves when each replica is up to date, or its store has turned out to be unreachable for now.
    *
    * @param databases more than the constructor was given
    * @throws DatabaseError if a database cannot be replicated or was given twice
@@ -88,7 +88,7 @@ export class Engine {
     this.#trackers.push(...databases.map((database) => this.#tracker(database)))
     this.#refuseTwins()
     for (const tracker of this.#trackers) tracker.check()
-    for (const tracker of this.#trackers.slice(0, OPENED_FIRST)) tracker.open()
+    for (const tracker of this.#trackers.slice(0, OPENED_FIRST)) openUnlessBusy(tracker)
     const results = await Promise.allSettled(this.#trackers.map((tracker) => tracker.start()))
     const failed = results.find((result) => result.status === 'rejected')
     if (failed !== undefined) throw failed.reason
@@ -232,6 +232,15 @@ export class Engine {
       if (twin !== undefined) throw sameFile(twin, tracker)
       seen.set(identity, tracker)
     }
+  }
+}
+
+/** What holds it may let it go soon: `start` waits for that. */
+function openUnlessBusy(tracker: WalTracker): void {
+  try {
+    tracker.open()
+  } catch (error) {
+    if (!isBusy(error)) throw error
   }
 }
 

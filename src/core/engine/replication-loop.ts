@@ -81,7 +81,9 @@ export class ReplicationLoop {
    */
   async prepareFirst(): Promise<void> {
     if (this.#isStopping) return
-    await whileBusy(() => this.open(), this.#parts.signal)
+    await whileBusy(() => {
+      if (!this.#isStopping) this.open()
+    }, this.#parts.signal)
     const database = this.#lifecycle.replicator
     if (database === undefined) return
     try {

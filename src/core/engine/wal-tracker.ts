@@ -1,5 +1,5 @@
 import { Wakeup } from '../async/wakeup.ts'
-import { DatabaseError } from '../db/index.ts'
+import { DatabaseError, whileBusy } from '../db/index.ts'
 import { formatTxid, type LtxHeader, type TXID } from '../ltx/index.ts'
 import type { LtxFileInfo } from '../replica/replica-client.ts'
 import type { ReplicaLayout } from '../replica/replica-layout.ts'
@@ -236,8 +236,8 @@ export class WalTracker {
       }
       await this.#loop.checkFiles()
       // Also one that could not be opened before: its last commits are not in the store.
-      if (this.#lifecycle.mustOpen()) this.open()
       const { signal } = this.#abort
+      if (this.#lifecycle.mustOpen()) await whileBusy(() => this.open(), signal)
       const done = await finalSync(
         this.#lifecycle.replicator,
         this.#writer.shipper,

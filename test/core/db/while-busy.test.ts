@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, it, onTestFinished } from 'vitest'
-import { SourceDatabase, whileBusy } from '../../../src/core/db/index.ts'
+import { DatabaseError, SourceDatabase, whileBusy } from '../../../src/core/db/index.ts'
 
 /** An application that holds its database as the last close does while it copies the log. */
 function exclusiveApp(): { readonly path: string; readonly app: DatabaseSync } {
@@ -43,3 +43,13 @@ it('ends with its signal, and with any other error at once', async () => {
   const missing = whileBusy(() => SourceDatabase.open(`${path}-missing`), undefined)
   await expect(missing).rejects.toMatchObject({ code: 'MissingFile' })
 })
+
+it('gives up after some ten seconds', async () => {
+  let attempts = 0
+  const waiting = whileBusy(() => {
+    attempts += 1
+    throw new DatabaseError('Busy', 'app.db', 'app.db is locked.')
+  }, undefined)
+  await expect(waiting).rejects.toMatchObject({ code: 'Busy' })
+  expect(attempts).toBe(30)
+}, 30_000)

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { takeSnapshot } from '../../../src/core/engine/snapshots/take-snapshot.ts'
 import { decodeLtx, encodeLtx, txid } from '../../../src/core/ltx/index.ts'
@@ -107,18 +108,26 @@ function away(): StoreError {
   return new StoreError('Unavailable', 'away', { op: 'put' })
 }
 
+/** Starts with a log of which little may wait, and an application that never checkpoints it. */
+async function spooling(
+  rig: ReplicaRig,
+): Promise<{ readonly store: ContendedStore; readonly app: DatabaseSync }> {
+  const app = rig.open('PRAGMA wal_autocheckpoint = 0;')
+  onTestFinished(() => app.close())
+  app.exec('CREATE TABLE t (a)')
+  await rig.start({ spoolDir: join(rig.folder, 'spool'), maxWalBytes: 200_000 })
+  await rig.synced()
+  return { store: rig.store as ContendedStore, app }
+}
+
 /** Names a run of the log. */
 function saltsOf(path: string): string {
   return readFileSync(`${path}-wal`).subarray(16, 24).toString('hex')
 }
 
 it('a file of another command is followed by a full copy if the log was restarted since', async () => {
-  const store = new ContendedStore()
-  await using rig = new ReplicaRig(store)
-  using app = rig.open('PRAGMA wal_autocheckpoint = 0;')
-  app.exec('CREATE TABLE t (a)')
-  await rig.start({ spoolDir: join(rig.folder, 'spool'), maxWalBytes: 200_000 })
-  await rig.synced()
+  await using rig = new ReplicaRig(new ContendedStore())
+  const { store, app } = await spooling(rig)
   store.contended = ltxKey('ltx', 0, txid(2), txid(2))
   store.isDown = true
   const salts = saltsOf(rig.path)
@@ -138,12 +147,8 @@ it('a file of another command is followed by a full copy if the log was restarte
 }, 60_000)
 
 it('a log that grows while a file is adopted is spooled only afterwards', async () => {
-  const store = new ContendedStore()
-  await using rig = new ReplicaRig(store)
-  using app = rig.open('PRAGMA wal_autocheckpoint = 0;')
-  app.exec('CREATE TABLE t (a)')
-  await rig.start({ spoolDir: join(rig.folder, 'spool'), maxWalBytes: 200_000 })
-  await rig.synced()
+  await using rig = new ReplicaRig(new ContendedStore())
+  const { store, app } = await spooling(rig)
   const { promise, resolve } = Promise.withResolvers<void>()
   const before = store.listings
   store.slow = promise

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
+import { SourceDatabase } from '../../../src/core/db/index.ts'
 import { Engine, type EngineEvent } from '../../../src/core/engine/index.ts'
 import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
 import { PrefixedStore, StoreError } from '../../../src/core/store/index.ts'
@@ -83,6 +84,32 @@ describe('many databases in one process', () => {
       await engine.close()
     }
     for await (const object of store.list()) throw new Error(`${object.key} was written`)
+  })
+
+  it('are waited for at the start while an application holds them exclusively', async () => {
+    const path = join(folder, 'app.db')
+    const app = new DatabaseSync(path)
+    app.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; CREATE TABLE t (a)')
+    expect(() => SourceDatabase.open(path)).toThrow(expect.objectContaining({ code: 'Busy' }))
+    const engine = engineOf({ app: path })
+    const started = engine.start()
+    setTimeout(() => app.close(), 300)
+    await started
+    expect(engine.status()[0]).toMatchObject({ state: 'replicating', txid: 1n })
+    expect(await engine.stop(5000)).toEqual([])
+    await engine.close()
+  })
+
+  it('are not called shipped if they are held exclusively until the end', async () => {
+    const path = join(folder, 'app.db')
+    using app = new DatabaseSync(path)
+    app.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; CREATE TABLE t (a)')
+    const engine = engineOf({ app: path })
+    const started = engine.start()
+    expect(await engine.stop(500)).toEqual(['app'])
+    await started
+    expect(events.map(({ type }) => type)).not.toContain('base')
+    await engine.close()
   })
 
   it('are refused if two are one file', async () => {
