@@ -2,11 +2,13 @@ import type { Dirent } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type DirEntry, isSegment, MAX_KEY_BYTES, type ObjectInfo } from '../../core/store/index.ts'
-import { errnoOf, notAFile } from './file-errors.ts'
+import { errnoOf, notAFile, notAFolder } from './file-errors.ts'
 import { fileInfo, statPath } from './file-info.ts'
 
 /** The names of a replica's files. */
 const LTX_NAME = /^[0-9a-f]{16}-[0-9a-f]{16}\.ltx$/
+/** The names of a replica's folders, with the folders above them. */
+const LEVEL_PATH = /(^|\/)(ltx(\/[0-9])?|000[0-9])$/
 /** Maximum number of files whose stats are read at once. */
 const STAT_BATCH = 64
 
@@ -75,8 +77,8 @@ async function* walkKeys(walk: Walk, dir: string): AsyncGenerator<string> {
  * sorts as if its name ended with the slash. Links, pipes, sockets and names that are not valid in
  * a key are left out.
  *
- * @throws StoreError `InvalidKey` if the name of a replica's object belongs to something else: a
- *   listing without it would look complete
+ * @throws StoreError `InvalidKey` if the name of a replica's object or folder belongs to something
+ *   else: a listing without it would look complete
  */
 async function readSorted(walk: Walk, dir: string): Promise<readonly Dirent[]> {
   walk.signal.throwIfAborted()
@@ -91,11 +93,18 @@ async function readSorted(walk: Walk, dir: string): Promise<readonly Dirent[]> {
   }
   const taken = entries.find((entry) => LTX_NAME.test(entry.name) && !entry.isFile())
   if (taken !== undefined) throw notAFile('list', join(walk.real, dir, taken.name))
+  const replaced = entries.find((entry) => isLeftOut(entry) && LEVEL_PATH.test(dir + entry.name))
+  if (replaced !== undefined) throw notAFolder('list', join(walk.real, dir, replaced.name))
   const order = (entry: Dirent) => (entry.isDirectory() ? `${entry.name}/` : entry.name)
   return entries
-    .filter((entry) => (entry.isFile() || entry.isDirectory()) && isSegment(entry.name))
+    .filter((entry) => !isLeftOut(entry) && isSegment(entry.name))
     .filter((entry) => dir.length + entry.name.length <= MAX_KEY_BYTES)
     .sort((a, b) => (order(a) < order(b) ? -1 : 1))
+}
+
+/** Links, pipes, sockets and devices. */
+function isLeftOut(entry: Dirent): boolean {
+  return !entry.isFile() && !entry.isDirectory()
 }
 
 async function* statAll(walk: Walk, keys: readonly string[]): AsyncGenerator<ObjectInfo> {

@@ -1,5 +1,5 @@
 import type { TXID } from '../ltx/index.ts'
-import type { CallOptions, ObjectInfo, ObjectStore } from '../store/index.ts'
+import { type CallOptions, type ObjectInfo, type ObjectStore, StoreError } from '../store/index.ts'
 import {
   levelFolder,
   otherLayout,
@@ -41,7 +41,7 @@ export interface ReplicaListing {
  *
  * @param layout preferred; the other one counts if only it has files
  * @returns with the layout that counts
- * @throws StoreError
+ * @throws StoreError `InvalidKey` if a folder of the replica was replaced by a file
  */
 export async function readListing(
   store: ObjectStore,
@@ -60,9 +60,9 @@ export async function readListing(
     other.add(object)
   }
   const found = own.files.length === 0 && other.files.length > 0 ? other : own
-  const { files, foreign } = found
-  if (!store.capabilities.flatNamespace) {
-    await assertFolders(store, emptyLevels(found.layout, files), options)
+  const { files, foreign, replaced } = found
+  if (replaced !== undefined && !store.capabilities.flatNamespace) {
+    throw notAFolder(store, replaced)
   }
   return { files: files.sort(compareFiles), epochs, storeNow, foreign, layout: found.layout }
 }
@@ -75,32 +75,13 @@ export function compareFiles(a: LtxFileInfo, b: LtxFileInfo): number {
   return 0
 }
 
-function emptyLevels(layout: ReplicaLayout, files: readonly LtxFileInfo[]): string[] {
-  const filled = new Set(files.map(({ level }) => level))
-  return Array.from({ length: SNAPSHOT_LEVEL + 1 }, (_, level) => level)
-    .filter((level) => !filled.has(level))
-    .map((level) => `${levelFolder(layout, level)}/`)
-}
-
-/**
- * Lists folders that seem to be empty: where something else has taken the place of a folder, a
- * listing of what is above it leaves out what it held, without an error.
- */
-async function assertFolders(
-  store: ObjectStore,
-  folders: readonly string[],
-  options: CallOptions,
-): Promise<void> {
-  for (const prefix of folders) {
-    for await (const _entry of store.listDir({ prefix, signal: options.signal })) break
-  }
-}
-
 /** What a listing shows to a reader of one layout. */
 class LayoutListing {
   readonly layout: ReplicaLayout
   readonly files: LtxFileInfo[] = []
   foreign = 0
+  /** An object with the name of a folder of this layout: where folders are real, it has replaced one. */
+  replaced: string | undefined
   readonly #folders: readonly string[]
 
   constructor(layout: ReplicaLayout) {
@@ -115,7 +96,19 @@ class LayoutListing {
     const file = fileInfo(this.layout, object)
     if (file !== undefined) this.files.push(file)
     else if (this.#folders.some((folder) => object.key.startsWith(folder))) this.foreign++
+    else if (this.#folders.some((folder) => folder.startsWith(`${object.key}/`))) {
+      this.replaced = object.key
+    }
   }
+}
+
+/** What the folder held is missing in the listing, which would look complete. */
+function notAFolder({ description }: ObjectStore, key: string): StoreError {
+  return new StoreError('InvalidKey', `${key} in ${description} is not a folder.`, {
+    op: 'list',
+    key,
+    hint: 'A folder of the replica was replaced by a file. Put the folder back, or use another replica.',
+  })
 }
 
 /** `undefined` for an object that is not an LTX file of this layout. */

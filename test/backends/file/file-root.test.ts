@@ -162,6 +162,16 @@ describe('foreign files', () => {
   })
 
   it.each([
+    ['a file', (path: string) => writeFile(path, 'x')],
+    ['a link', (path: string) => symlink('elsewhere', path)],
+  ])('in the place of the folder of all levels are no empty listing: %s', async (_what, make) => {
+    await mkdir(root, { recursive: true })
+    await make(join(root, 'ltx'))
+    const error = { code: 'InvalidKey', message: expect.stringMatching(/ltx.* is not a folder/) }
+    await expect(new ReplicaClient(store, 'ltx').list()).rejects.toMatchObject(error)
+  })
+
+  it.each([
     ['a folder', (path: string) => mkdir(path)],
     ['a dangling link', (path: string) => symlink('nowhere', path)],
     ['a pipe', async (path: string) => void execFileSync('mkfifo', [path])],
