@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -6,6 +7,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type RunningCli, runCli, scratchFolder, startCli } from './run-cli.ts'
 import { addRows, rowsOf, sampleDatabase } from './sample-database.ts'
 
+const UNPUBLISHED = fileURLToPath(new URL('../support/unpublished-writer.ts', import.meta.url))
 const STUCK = fileURLToPath(new URL('plugins/stuck-store.ts', import.meta.url))
 
 const folder = scratchFolder()
@@ -48,6 +50,23 @@ describe('watch', () => {
     expect({ code, signal }).toEqual({ code: 0, signal: null })
     expect(await restored()).toEqual(rowsOf(join(cwd, 'app.db')))
     expect(rowsOf(join(cwd, 'app.db'))).toHaveLength(110)
+  })
+
+  it('uploads a commit that only the recovery of the log made one at its next start', async () => {
+    db.close()
+    const cli = await watch()
+    cli.process.kill('SIGSTOP')
+    const killed = spawnSync(process.execPath, [UNPUBLISHED, join(cwd, 'app.db')])
+    expect(killed.signal).toBe('SIGKILL')
+    cli.process.kill('SIGCONT')
+    cli.process.kill('SIGTERM')
+    expect((await cli.ended).code).toBe(0)
+    expect(await restored()).toHaveLength(10)
+    expect(rowsOf(join(cwd, 'app.db'))).toHaveLength(11)
+    const next = await watch()
+    next.process.kill('SIGTERM')
+    expect((await next.ended).code).toBe(0)
+    expect(await restored()).toEqual(rowsOf(join(cwd, 'app.db')))
   })
 
   it('ends on SIGINT alike', async () => {

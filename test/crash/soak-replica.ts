@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
@@ -58,7 +58,7 @@ export class SoakReplica {
   async checkExact(): Promise<void> {
     const output = await this.#restore({ kind: 'latest' })
     if (output === undefined) return
-    const isUnpublished = hasUnpublishedFrames(this.path)
+    const published = this.#publishedCopy()
     const [source, restored] = [this.path, output].map((path) => {
       const db = new DatabaseSync(path, { timeout: 20_000 })
       try {
@@ -69,10 +69,8 @@ export class SoakReplica {
     })
     for (const problem of [...source!.problems, ...restored!.problems]) this.#problem(problem)
     if (source!.text === restored!.text) return
-    if (isUnpublished && restored!.rows < source!.rows) this.unpublished += 1
-    else {
-      this.#problem(`latest has ${restored!.rows} rows, the source at rest ${source!.rows}`)
-    }
+    if (published !== undefined && contentsOf(published) === restored!.text) this.unpublished += 1
+    else this.#problem(`latest has ${restored!.rows} rows, the source at rest ${source!.rows}`)
   }
 
   /** Some of the states that the listing promises, by TXID and by time. Nobody may write to the replica. */
@@ -92,6 +90,26 @@ export class SoakReplica {
         this.#problem(`time ${moment} has ${then} rows, the source had ${later.rows} later`)
       }
     }
+  }
+
+  /**
+   * If a killed writer has left frames that it had not published in the WAL index: what connections
+   * saw, as a copy. For them these frames do not exist. If all are gone, the first to open the
+   * database recovers the log, and a commit that no application was told of becomes one (SQLite,
+   * "WAL-mode file format", sections 2.4 and 4.3).
+   */
+  #publishedCopy(): string | undefined {
+    const [walPath, indexPath] = [`${this.path}-wal`, `${this.path}-shm`]
+    if (!existsSync(walPath) || !existsSync(indexPath)) return undefined
+    const [wal, index] = [readFileSync(walPath), readFileSync(indexPath)]
+    if (wal.length < 32 || index.length < 48) return undefined
+    const next = 32 + index.readUInt32LE(16) * (24 + wal.readUInt32BE(8))
+    const isLeft = wal.length >= next + 24 && wal.compare(wal, 16, 24, next + 8, next + 16) === 0
+    if (!isLeft) return undefined
+    const copy = join(this.#folder, `restored-${this.name}-${process.hrtime.bigint()}-published.db`)
+    copyFileSync(this.path, copy)
+    writeFileSync(`${copy}-wal`, wal.subarray(0, next))
+    return copy
   }
 
   async #restored(target: RestoreTarget): Promise<number> {
@@ -134,19 +152,11 @@ function describe(target: RestoreTarget): string {
   return target.kind === 'txid' ? `TXID ${target.txid}` : `time ${target.time.getTime()}`
 }
 
-/**
- * Has a killed writer left frames that it had not published in the WAL index yet? For open
- * connections they do not exist. If all are gone, the first to open the database recovers the log,
- * and a commit that no application was told of becomes one (SQLite, "WAL-mode file format",
- * sections 2.4 and 4.3).
- */
-function hasUnpublishedFrames(path: string): boolean {
+function contentsOf(path: string): string {
+  const db = new DatabaseSync(path)
   try {
-    const [wal, index] = [readFileSync(`${path}-wal`), readFileSync(`${path}-shm`)]
-    const published = index.readUInt32LE(16)
-    const next = 32 + published * (24 + wal.readUInt32BE(8))
-    return wal.length >= next + 24 && wal.compare(wal, 16, 24, next + 8, next + 16) === 0
-  } catch {
-    return false
+    return contents(db)
+  } finally {
+    db.close()
   }
 }
