@@ -95,8 +95,13 @@ async function holdsLevels(
   if (layout === 'hex') return inside.some((folder) => LEVEL_FOLDER.hex.test(folder))
   // A database may also be called "ltx".
   if (!inside.includes(`${prefix}ltx/`)) return false
-  const levels = await foldersUnder(store, `${prefix}ltx/`, options)
-  return levels.some((folder) => LEVEL_FOLDER.ltx.test(folder))
+  for await (const entry of store.listDir({ prefix: `${prefix}ltx/`, signal: options.signal })) {
+    // Where folders are real, a file has replaced this one: reading the replica will say so.
+    const isReplaced = entry.kind === 'object' && !store.capabilities.flatNamespace
+    const folder = entry.kind === 'prefix' ? entry.prefix : isReplaced ? `${entry.object.key}/` : ''
+    if (LEVEL_FOLDER.ltx.test(folder)) return true
+  }
+  return false
 }
 
 /** Does the folder belong to a replica itself: a level, or walsync's own objects? */

@@ -19,6 +19,7 @@ import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FileObjectStore, provider } from '../../../src/backends/file/index.ts'
 import { tempName } from '../../../src/core/fs/index.ts'
+import { listReplicas } from '../../../src/core/replica/list-replicas.ts'
 import { ReplicaClient } from '../../../src/core/replica/replica-client.ts'
 import { readAll } from '../../../src/core/store/index.ts'
 import { ILLEGAL_KEYS } from '../../../src/testing/cases/keys.ts'
@@ -169,6 +170,12 @@ describe('foreign files', () => {
     await make(join(root, 'ltx'))
     const error = { code: 'InvalidKey', message: expect.stringMatching(/ltx.* is not a folder/) }
     await expect(new ReplicaClient(store, 'ltx').list()).rejects.toMatchObject(error)
+  })
+
+  it('in the place of the only level do not hide a replica', async () => {
+    await mkdir(join(root, 'app', 'ltx'), { recursive: true })
+    await writeFile(join(root, 'app', 'ltx', '9'), 'x')
+    expect(await listReplicas(store, 'ltx')).toEqual(['app'])
   })
 
   it.each([
