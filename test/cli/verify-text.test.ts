@@ -14,6 +14,7 @@ const GOOD: VerifyReport = {
   filesRead: 3,
   bytesRead: 1500,
   foreign: 0,
+  redundant: 0,
   orphans: 0,
   durationMs: 1,
   defects: [],
@@ -45,10 +46,12 @@ describe('verify tells', () => {
     expect(told(replica())).toEqual(['', 0])
   })
 
-  it('of unrelated objects and orphans, which are not defects', () => {
-    const [text, code] = told(replica({ foreign: 2, orphans: 1 }))
+  it('of unrelated and redundant objects and of orphans, which are not defects', () => {
+    const [text, code] = told(replica({ foreign: 2, orphans: 1, redundant: 1 }))
     expect(code).toBe(0)
-    expect(text).toMatch(/1 TXID cannot be restored exactly .*\n.*2 objects of other kinds/)
+    expect(text).toMatch(
+      /1 TXID cannot be restored exactly .*\n.*1 object that two compactions made .*\n.*2 objects of other kinds/,
+    )
   })
 
   it('that an old state is lost and the newest is not', () => {

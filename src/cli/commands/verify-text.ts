@@ -76,11 +76,16 @@ function pointText({ txid, time }: { readonly txid: bigint; readonly time: Date 
 }
 
 function details({ name, report, trial }: VerifiedReplica, at: VerifiedAt): string[] {
-  const { foreign, orphans } = report
+  const { foreign, orphans, redundant } = report
   const lines = defectLines(report)
   if (report.defects.length > 0) lines.push(`  try: ${remedy(report, name, at)}`)
   if (orphans > 0) {
     lines.push(`  ${plural(orphans, 'TXID')} cannot be restored exactly (normal after pruning)`)
+  }
+  if (redundant > 0) {
+    lines.push(
+      `  ${plural(redundant, 'object')} that two compactions made (normal; retention deletes them)`,
+    )
   }
   if (foreign > 0) lines.push(`  ${plural(foreign, 'object')} of other kinds, which nothing reads`)
   if (trial !== undefined) lines.push(...trialLines(trial))

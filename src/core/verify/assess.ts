@@ -24,7 +24,7 @@ export interface Evidence {
 
 export type Assessment = Pick<
   VerifyReport,
-  'verdict' | 'defects' | 'restorable' | 'lost' | 'latest' | 'goodUpTo' | 'orphans'
+  'verdict' | 'defects' | 'restorable' | 'lost' | 'latest' | 'goodUpTo' | 'orphans' | 'redundant'
 >
 
 const NONE: ReadonlySet<string> = new Set()
@@ -58,7 +58,8 @@ export async function assess(evidence: Evidence): Promise<Assessment> {
     const fitting = new Set([fault.key])
     defects.push({ ...fault, cost: lostFrom(keptWith({ facts, damaged: NONE, fitting })) })
   }
-  for (const fault of [...overlaps(files), ...wrongTimes(files, facts)]) {
+  const contained = overlaps(files, facts)
+  for (const fault of [...contained.faults, ...wrongTimes(files, facts)]) {
     defects.push({ ...fault, cost: [] })
   }
 
@@ -75,6 +76,7 @@ export async function assess(evidence: Evidence): Promise<Assessment> {
     lost,
     latest: { txid: last, time: spans.timeOf(last), restorable: kept.has(last) },
     goodUpTo: depth === 'full' ? goodUpTo([...states], kept, spans) : undefined,
+    redundant: contained.redundant,
     orphans: spans.ends.filter((txid) => txid <= reach && !states.has(txid)).length,
   }
 }

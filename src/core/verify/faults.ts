@@ -45,24 +45,46 @@ export function sizeFaults(files: readonly LtxFileInfo[]): Fault[] {
 }
 
 /**
- * Objects whose TXIDs are inside another object of their level. A restore can use them; a
- * compaction that merges neighbours in order cannot.
+ * Objects whose TXIDs are inside another object of their level. A restore can use them.
+ *
+ * At level 0 two writers were at work. At a level above, two compactions were, such as a watcher's and that of
+ * `walsync compact`: such an object is redundant and no defect, unless it holds another state than the outer one.
  *
  * @param files by level, then first TXID, then last TXID
  */
-export function overlaps(files: readonly LtxFileInfo[]): Fault[] {
+export function overlaps(
+  files: readonly LtxFileInfo[],
+  facts: ReadonlyMap<string, FileFacts>,
+): { readonly faults: readonly Fault[]; readonly redundant: number } {
   const faults: Fault[] = []
+  let redundant = 0
   let outer: LtxFileInfo | undefined
   for (const file of files) {
     if (file.level === SNAPSHOT_LEVEL) continue
-    if (outer?.level === file.level && file.maxTxid <= outer.maxTxid) {
+    if (outer?.level !== file.level || file.maxTxid > outer.maxTxid) {
+      outer = file
+    } else if (differ(facts.get(file.key), facts.get(outer.key))) {
+      const message = `The object ${file.key} holds another state of the database than ${outer.key}, which has the same TXIDs and more: two writers were active.`
+      faults.push({ code: 'Overlap', key: file.key, message })
+    } else if (file.level === 0) {
       const message = `The object ${file.key} covers only TXIDs of ${outer.key} in the same level: two writers were active, or one that did not know its own last object.`
       faults.push({ code: 'Overlap', key: file.key, message })
     } else {
-      outer = file
+      redundant++
     }
   }
-  return faults
+  return { faults, redundant }
+}
+
+/** Do two objects that begin or end together have different checksums of the database there? */
+function differ(a: FileFacts | undefined, b: FileFacts | undefined): boolean {
+  if (a === undefined || b === undefined) return false
+  const unlike = (one: bigint | undefined, other: bigint | undefined): boolean =>
+    one !== undefined && other !== undefined && one !== other
+  return (
+    (a.minTxid === b.minTxid && unlike(a.checksums?.before, b.checksums?.before)) ||
+    (a.maxTxid === b.maxTxid && unlike(a.checksums?.after, b.checksums?.after))
+  )
 }
 
 /**

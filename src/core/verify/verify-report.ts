@@ -13,7 +13,7 @@ export type VerifyDepth = 'quick' | 'full'
  * `SizeChanged` (its size differs from the listed one). Objects together: `NoBase` (no file starts
  * at TXID 1), `Gap` (TXIDs that no file holds), `EndMissing` (TXIDs after the end that are known to
  * have been stored), `PageSizeChange`, `MissingPages` and `ChecksumMismatch` (an object that does
- * not fit onto the one before it), `Overlap` (an object inside another one of its level),
+ * not fit onto the one before it), `Overlap` (an object inside another one of its level that two writers made),
  * `WrongTime` (objects whose time differs from that of their header).
  */
 export type DefectCode =
@@ -71,6 +71,8 @@ export interface VerifyReport {
   readonly bytesRead: number
   /** Objects in the level folders that are not LTX files; restores ignore them. */
   readonly foreign: number
+  /** Objects of level 1 and above whose TXIDs another object of their level has as well: two compactions made them. */
+  readonly redundant: number
   /**
    * TXIDs that a file ends with but no chain reaches, although no file is missing. Normal after
    * pruning.

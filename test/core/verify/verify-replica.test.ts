@@ -134,6 +134,31 @@ describe('verify quick', () => {
     })
   })
 
+  it('counts an object that a second compaction made, and calls the replica good', async () => {
+    const { client } = await chain([
+      BASE,
+      ...level0(2, 5),
+      { level: 1, min: 2, max: 5 },
+      { level: 1, min: 4, max: 5 },
+    ])
+    const good = { verdict: 'good', defects: [], redundant: 1 }
+    expect(await verifyReplica(client, { depth: 'quick' })).toMatchObject(good)
+    expect(await verifyReplica(client)).toMatchObject(good)
+  })
+
+  it('names an object inside another of its level that ends with another state', async () => {
+    const { client } = await chain([BASE, { level: 1, min: 2, max: 5 }])
+    const others = states.map((state, i) =>
+      i === 4 ? Buffer.from(state).fill(7, 600, 700) : state,
+    )
+    await putChain(client, others, PAGE_SIZE, [{ level: 1, min: 4, max: 5 }])
+    expect(await verifyReplica(client)).toMatchObject({
+      verdict: 'degraded',
+      defects: [{ code: 'Overlap', key: key(1, 4, 5), cost: [] }],
+      redundant: 0,
+    })
+  })
+
   it('counts foreign objects in the level folders, and leaves all others alone', async () => {
     const { client, store } = await chain([BASE])
     for (const name of ['ltx/0/notes.txt', 'ltx/3/0000000000000002.ltx.tmp', 'ltx/9/x/y']) {
