@@ -26,7 +26,8 @@ interface SdkError {
  */
 export function mapAzureError(error: unknown, context: AzureErrorContext): StoreError {
   const sdk = (error ?? {}) as SdkError
-  const status = sdk.statusCode
+  // The status of a proxy that refuses a tunnel is not an answer of the service.
+  const status = sdk.code === 'ERR_PROXY_TUNNEL' ? undefined : sdk.statusCode
   const name = sdk.details?.errorCode ?? sdk.code ?? ''
   const { code, hint, outcome, retryable, archived } =
     status === undefined || status < 300

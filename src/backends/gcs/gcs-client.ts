@@ -93,16 +93,12 @@ export class GcsClient {
       signal.throwIfAborted()
       const failure = transportFailure(error)
       if (failure?.hint !== undefined) {
-        throw new StoreError(
-          failure.code,
-          "The certificate of Google's token service was refused.",
-          {
-            op: 'open',
-            cause: error,
-            retryable: failure.retryable,
-            hint: failure.hint,
-          },
-        )
+        throw new StoreError(failure.code, "Google's token service could not be reached.", {
+          op: 'open',
+          cause: error,
+          retryable: failure.retryable,
+          hint: failure.hint,
+        })
       }
       const { keyFile } = this.options
       throw new StoreError(

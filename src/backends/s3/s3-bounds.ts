@@ -2,8 +2,13 @@ import type { IncomingMessage } from 'node:http'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { linkSignals } from '../../core/async/signals.ts'
 import { HttpTimeout, requestMs } from '../shared/answer-bounds.ts'
+import { peerAt, withPeer } from '../shared/peer.ts'
+import type { S3Options } from './s3-options.ts'
 
 interface SentRequest {
+  readonly protocol: string
+  readonly hostname: string
+  readonly port?: number | undefined
   readonly method: string
   readonly query?: Readonly<Record<string, unknown>> | undefined
   readonly headers: Readonly<Record<string, string>>
@@ -17,9 +22,13 @@ type Handle = (
 /**
  * Limits the time of each request of the client: the SDK has timeouts for the response headers and
  * for silence, but none for the body. The body of an object is left to its reader, who may be slow.
- * Waiting for a free connection counts, because the SDK does not report it separately.
+ * Waiting for a free connection counts, because the SDK does not report it separately. An error gets
+ * a note of where its request went, for its hint.
  */
-export function boundRequests(client: S3Client, timeoutMs: number): void {
+export function boundRequests(
+  client: S3Client,
+  { timeoutMs, proxyEnv }: Pick<S3Options, 'timeoutMs' | 'proxyEnv'>,
+): void {
   const handler = client.config.requestHandler as unknown as { handle: Handle }
   const handle = handler.handle.bind(handler)
   handler.handle = async (request, options) => {
@@ -46,9 +55,16 @@ export function boundRequests(client: S3Client, timeoutMs: number): void {
     } catch (error) {
       clearTimeout(timer)
       link.release()
-      throw deadline.signal.aborted ? deadline.signal.reason : error
+      throw withPeer(
+        deadline.signal.aborted ? deadline.signal.reason : error,
+        peerAt(urlOf(request), proxyEnv),
+      )
     }
   }
+}
+
+function urlOf({ protocol, hostname, port }: SentRequest): URL {
+  return new URL(`${protocol}//${hostname}${port === undefined ? '' : `:${port}`}`)
 }
 
 function isObject({ method, query }: SentRequest, status: number): boolean {

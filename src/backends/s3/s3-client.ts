@@ -65,7 +65,7 @@ export async function connectS3(options: S3Options): Promise<S3Connection> {
     },
   })
   if (options.credentials === undefined) readKeysAgain(client)
-  boundRequests(client, options.timeoutMs)
+  boundRequests(client, options)
   if (options.profile.name === 'tigris') requireTigrisConsistency(client)
   return {
     sdk,

@@ -16,6 +16,8 @@ interface SdkError {
   readonly message?: string
   readonly Region?: string
   readonly Endpoint?: string
+  /** Of a name look-up that failed. */
+  readonly hostname?: string
   readonly $metadata?: { readonly httpStatusCode?: number; readonly requestId?: string }
   readonly $response?: { readonly headers?: Readonly<Record<string, string>> }
 }
@@ -196,11 +198,18 @@ function withoutAnswer(error: SdkError, name: string, context: S3ErrorContext): 
   const failure = transportFailure(error)
   const outcome = isWrite(context.op) && failure?.sent !== false ? 'unknown' : undefined
   if (failure !== undefined) {
-    return { code: failure.code, outcome, retryable: failure.retryable, hint: failure.hint }
+    const hint = failure.hint && `${failure.hint}${pathStyleHint(error, context)}`
+    return { code: failure.code, outcome, retryable: failure.retryable, hint }
   }
   // A damaged response, which the SDK could not parse.
   if (error.$metadata !== undefined) return { code: 'Unavailable', outcome }
   return { code: 'Unknown', outcome }
+}
+
+/** Few servers of one's own have a DNS name for each bucket. */
+function pathStyleHint({ hostname = '' }: SdkError, { bucket }: S3ErrorContext): string {
+  if (!hostname.startsWith(`${bucket}.`) || /\.amazonaws\.com(\.cn)?$/.test(hostname)) return ''
+  return ' If the server expects the bucket in the path, add ?forcePathStyle=true to the URL.'
 }
 
 function wrongPlace(error: SdkError): Verdict {

@@ -1,6 +1,7 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { HttpTimeout, readAnswer, requestMs } from './answer-bounds.ts'
+import { peerAt, withPeer } from './peer.ts'
 import type { ProxyEnv } from './proxy-env.ts'
 
 export interface HttpRequest {
@@ -36,12 +37,14 @@ export class HttpTransport {
   readonly #httpAgent: HttpAgent
   readonly #httpsAgent: HttpsAgent
   readonly #timeoutMs: number
+  readonly #proxyEnv: ProxyEnv | undefined
 
   constructor({ maxSockets, timeoutMs, proxyEnv }: HttpTransportOptions) {
     const options = { keepAlive: true, maxSockets, timeout: IDLE_CONNECTION_MS, proxyEnv }
     this.#httpAgent = new HttpAgent(options)
     this.#httpsAgent = new HttpsAgent(options)
     this.#timeoutMs = timeoutMs
+    this.#proxyEnv = proxyEnv
   }
 
   /**
@@ -81,7 +84,7 @@ export class HttpTransport {
       sent.once('socket', () => {
         deadline = setTimeout(() => end(`the request took over ${ms} ms`), ms)
       })
-      sent.on('error', reject)
+      sent.on('error', (error) => reject(withPeer(error, peerAt(url, this.#proxyEnv))))
       sent.once('response', (received) => {
         answer = received
         received.on('error', () => {})

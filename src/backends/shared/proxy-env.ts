@@ -10,8 +10,9 @@ export type ProxyEnv = Readonly<Record<string, string>>
  * The proxies that the environment names; `undefined` for none. Nothing is exempt by default, not
  * even loopback addresses; use `NO_PROXY`.
  *
- * @throws StoreError `InvalidArgument` for anything but an http:// or https:// URL. The value is
- *   not repeated, because it may contain a password
+ * @throws StoreError `InvalidArgument` for anything but an http:// or https:// URL, or host:port: a
+ *   single word would pass for a host name and its requests fail one by one. The value is not
+ *   repeated, because it may contain a password
  */
 export function proxyEnv(env: Env): ProxyEnv | undefined {
   const found: Record<string, string> = {}
@@ -20,7 +21,7 @@ export function proxyEnv(env: Env): ProxyEnv | undefined {
     if (value === undefined) continue
     // Like curl and others, takes a proxy without a scheme for an HTTP proxy.
     const url = value.includes('://') ? value : `http://${value}`
-    if (!isProxyUrl(url)) {
+    if (!isProxyUrl(url) || (url !== value && !/:\d+\/?$/.test(value))) {
       throw invalidOption(
         `The environment variable ${name} does not name a usable proxy.`,
         'Write http://host:port; SOCKS proxies are not supported.',
@@ -38,5 +39,5 @@ export function proxyEnv(env: Env): ProxyEnv | undefined {
 
 function isProxyUrl(text: string): boolean {
   const url = URL.parse(text)
-  return url !== null && (url.protocol === 'http:' || url.protocol === 'https:')
+  return url !== null && url.port !== '0' && (url.protocol === 'http:' || url.protocol === 'https:')
 }

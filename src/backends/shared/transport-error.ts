@@ -1,3 +1,6 @@
+import { type ConnectionError, connectionHint, speaksNoTls } from './connection-hint.ts'
+import { type Peer, peerOf } from './peer.ts'
+
 /** Errors of a connection that was never established: the service has not seen the request. */
 const NEVER_SENT = new Set([
   'ECONNREFUSED',
@@ -5,6 +8,7 @@ const NEVER_SENT = new Set([
   'EAI_AGAIN',
   'EHOSTUNREACH',
   'ENETUNREACH',
+  'ERR_PROXY_TUNNEL',
 ])
 
 export interface TransportFailure {
@@ -52,23 +56,49 @@ const CERTIFICATE_HINTS: ReadonlyMap<unknown, string> = new Map([
 
 /** Recognises an error below HTTP by its code or by that of a cause; `undefined` for any other error. */
 export function transportFailure(error: unknown): TransportFailure | undefined {
+  let peer: Peer | undefined
   for (let at = error, depth = 0; depth < 5 && typeof at === 'object' && at !== null; depth++) {
-    const { code, name, message, cause } = at as {
-      readonly code?: unknown
-      readonly name?: unknown
-      readonly message?: unknown
-      readonly cause?: unknown
-    }
-    const hint = CERTIFICATE_HINTS.get(code)
-    if (hint !== undefined) return { code: 'Unavailable', sent: false, retryable: false, hint }
-    // The AWS SDK also calls a reset connection a TimeoutError, so the code is checked first.
-    if (code === 'ETIMEDOUT') return { code: 'Timeout', sent: true }
-    if (typeof code === 'string' && /^(E[A-Z]+$|HPE_|ERR_(STREAM|SSL|TLS|HTTP))/.test(code)) {
-      return { code: 'Unavailable', sent: !NEVER_SENT.has(code) }
-    }
-    if (name === 'TimeoutError') return { code: 'Timeout', sent: true }
-    if (message === 'aborted') return { code: 'Unavailable', sent: true }
-    at = cause
+    peer ??= peerOf(at)
+    const failure = failureOf(at, peer)
+    if (failure !== undefined) return failure
+    at = (at as { readonly cause?: unknown }).cause
   }
   return undefined
+}
+
+/** The AWS SDK also calls a reset connection a TimeoutError, so the code is checked first. */
+function failureOf(
+  error: ConnectionError & { readonly name?: unknown },
+  peer: Peer | undefined,
+): TransportFailure | undefined {
+  const { code, name, message } = error
+  const certificate = CERTIFICATE_HINTS.get(code)
+  if (certificate !== undefined) {
+    return { code: 'Unavailable', sent: false, retryable: false, hint: certificate }
+  }
+  if (
+    typeof code === 'string' &&
+    /^(E(AI_)?[A-Z]+$|HPE_|ERR_(STREAM|SSL|TLS|HTTP|PROXY))/.test(code)
+  ) {
+    return {
+      code: code === 'ETIMEDOUT' ? 'Timeout' : 'Unavailable',
+      sent: !NEVER_SENT.has(code) && !speaksNoTls(error),
+      retryable: onlyOperatorHelps(error) ? false : undefined,
+      hint: connectionHint(error, peer),
+    }
+  }
+  if (name === 'TimeoutError') {
+    return { code: 'Timeout', sent: true, hint: connectionHint({ code: 'ETIMEDOUT' }, peer) }
+  }
+  if (message === 'aborted') {
+    return { code: 'Unavailable', sent: true, hint: connectionHint({ code: 'ECONNRESET' }, peer) }
+  }
+  return undefined
+}
+
+/** A plain server where TLS was expected, or a proxy that refuses to connect: not a passing failure. */
+function onlyOperatorHelps(error: ConnectionError): boolean {
+  if (speaksNoTls(error)) return true
+  const status = Number(error.statusCode)
+  return error.code === 'ERR_PROXY_TUNNEL' && status >= 400 && status < 500
 }

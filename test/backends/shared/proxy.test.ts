@@ -92,11 +92,26 @@ describe.each(CASES)('The store of $name', ({ provider, url, env }) => {
     expect(asked).toEqual([])
   })
 
-  it('refuses a proxy that it cannot use and does not repeat its password.', async () => {
-    const opened = check('http://store.invalid', { HTTP_PROXY: 'socks5://user:hush@proxy:1080' })
-    await expect(opened).rejects.toMatchObject({
-      code: 'InvalidArgument',
-      message: expect.not.stringContaining('hush'),
-    })
+  it.each([
+    'socks5://user:hush@proxy:1080',
+    'http://user:hush@proxy:port',
+    'http://',
+    'hush',
+    'hush:0',
+    'user:hush@proxy',
+  ])(
+    'refuses the proxy %s, which it cannot use, and does not repeat a password.',
+    async (proxy) => {
+      const opened = check('http://store.invalid', { HTTP_PROXY: proxy })
+      await expect(opened).rejects.toMatchObject({
+        code: 'InvalidArgument',
+        message: expect.stringMatching(/^(?!.*hush).*HTTP_PROXY/),
+      })
+    },
+  )
+
+  it('takes a proxy without a scheme for an HTTP proxy.', async () => {
+    await check('http://store.invalid:9000', { HTTP_PROXY: address.replace('http://', '') })
+    expect(asked).not.toEqual([])
   })
 })

@@ -36,6 +36,7 @@ export class Attempt {
         op,
         key,
         outcome: writes ? 'unknown' : 'not-applied',
+        hint: 'Check the endpoint, and the network between this machine and the store.',
       })
   }
 
