@@ -1,4 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is the file's own syntax.
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -443,6 +444,10 @@ describe('which file is read', () => {
       `There is no configuration file ${join(cwd, 'nope.yml')}.`,
     )
     expect(await refusal('folder')).toBe(`${join(cwd, 'folder')} is a folder.`)
+    execFileSync('mkfifo', [join(cwd, 'pipe')])
+    expect(await refusal('pipe')).toBe(
+      `${join(cwd, 'pipe')} is a pipe into which nothing is written.`,
+    )
     expect(await refusal('long.yml')).toMatch(/is longer than 1000000 bytes/)
     expect(await refusal('utf16.yml')).toMatch(/is not UTF-8 text but UTF-16\.$/)
     expect(await refusal('latin1.yml')).toMatch(/is not UTF-8 text\.$/)

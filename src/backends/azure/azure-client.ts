@@ -83,9 +83,10 @@ function fromConnectionString(
 ): InstanceType<AzureSdk['BlobServiceClient']> {
   try {
     return sdk.BlobServiceClient.fromConnectionString(connectionString, pipelineOptions)
-  } catch {
+  } catch (error) {
+    const part = /^Invalid (\w{5,30}) in the/.exec((error as Error).message)?.[1]
     throw invalidOption(
-      'AZURE_STORAGE_CONNECTION_STRING is malformed.',
+      `AZURE_STORAGE_CONNECTION_STRING is malformed${part === undefined ? '' : `: its ${part} is missing or wrong`}.`,
       'Copy it whole from the portal: Access keys, Connection string.',
     )
   }

@@ -34,8 +34,9 @@ export function mapAzureError(error: unknown, context: AzureErrorContext): Store
       ? withoutAnswer(error, context)
       : answered(status, name, context)
   const subject = context.key === undefined ? `The container ${context.container}` : context.key
-  const detail = [status, name].filter((part) => part !== undefined && part !== '').join(' ')
-  return new StoreError(code, `${subject}: ${context.op} failed, ${code} (${detail}).`, {
+  const detail = [status, name].filter(Boolean).join(' ')
+  const known = detail === '' ? '' : ` (${detail})`
+  return new StoreError(code, `${subject}: ${context.op} failed, ${code}${known}.`, {
     op: context.op,
     key: context.key,
     cause: withoutRequest(sdk),

@@ -97,7 +97,15 @@ function parseAccess(settings: Settings, inUrl: string | undefined, env: Env): A
   }
   const endpoint = parseEndpointUrl(given ?? `https://${account}.blob.core.windows.net`)
   const accountKey = nonEmpty(env.AZURE_STORAGE_KEY)
-  if (accountKey !== undefined) return { kind: 'key', endpoint, account, accountKey }
+  if (accountKey !== undefined) {
+    if (!/^[A-Za-z0-9+/]+={0,2}$/.test(accountKey)) {
+      throw invalidOption(
+        'AZURE_STORAGE_KEY is not an account key: it is not Base64.',
+        'Copy one of the two keys from the portal: Access keys, Key.',
+      )
+    }
+    return { kind: 'key', endpoint, account, accountKey }
+  }
   const sasToken = nonEmpty(env.AZURE_STORAGE_SAS_TOKEN)
   if (sasToken !== undefined) return { kind: 'sas', endpoint, sasToken }
   return { kind: 'identity', endpoint }

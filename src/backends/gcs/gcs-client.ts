@@ -1,11 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import { abortable } from '../../core/async/signals.ts'
-import { StoreError } from '../../core/store/index.ts'
 import { HttpTransport, readText } from '../shared/http-transport.ts'
 import { loadSdk } from '../shared/load-sdk.ts'
-import { transportFailure } from '../shared/transport-error.ts'
-import { GcsAnswerError } from './gcs-errors.ts'
+import { GcsAnswerError, noToken } from './gcs-errors.ts'
 import type { GcsOptions } from './gcs-options.ts'
+import { readKeyFile } from './key-file.ts'
 
 /** Provides requests with credentials. */
 interface Authority {
@@ -91,28 +90,7 @@ export class GcsClient {
       return Object.fromEntries(headers)
     } catch (error) {
       signal.throwIfAborted()
-      const failure = transportFailure(error)
-      if (failure?.hint !== undefined) {
-        throw new StoreError(failure.code, "Google's token service could not be reached.", {
-          op: 'open',
-          cause: error,
-          retryable: failure.retryable,
-          hint: failure.hint,
-        })
-      }
-      const { keyFile } = this.options
-      throw new StoreError(
-        'Unauthenticated',
-        'There are no credentials for Google Cloud Storage.',
-        {
-          op: 'open',
-          cause: error,
-          hint:
-            keyFile === undefined
-              ? 'Set GOOGLE_APPLICATION_CREDENTIALS, or run gcloud auth application-default login.'
-              : `Check the key file ${keyFile}: it must exist, be readable, and hold the key of a service account.`,
-        },
-      )
+      throw noToken(error, this.options.keyFile)
     }
   }
 }
@@ -127,7 +105,8 @@ export function parseRecord(text: string): object {
 /**
  * Loads the SDK for its credentials, unless the service is an emulator.
  *
- * @throws StoreError `Unsupported` if the SDK is not installed
+ * @throws StoreError `Unsupported` if the SDK is not installed; `InvalidArgument` for a key file
+ *   that cannot be used
  */
 export async function connectGcs(options: GcsOptions): Promise<GcsClient> {
   if (options.emulator) return new GcsClient(options, undefined)
@@ -136,7 +115,9 @@ export async function connectGcs(options: GcsOptions): Promise<GcsClient> {
     'The store gs://',
     () => import('@google-cloud/storage'),
   )
+  const { authClient } = new Storage()
+  // The option for a key file is deprecated, because it would take any type of credentials unseen.
   const { keyFile } = options
-  const storage = new Storage(keyFile === undefined ? {} : { keyFilename: keyFile })
-  return new GcsClient(options, storage.authClient as Authority)
+  if (keyFile !== undefined) authClient.jsonContent = await readKeyFile(keyFile)
+  return new GcsClient(options, authClient as Authority)
 }

@@ -1,4 +1,5 @@
 import { StoreError, type StoreErrorCode } from '../../core/store/index.ts'
+import { peerAt, withPeer } from '../shared/peer.ts'
 import { retryAfterMs } from '../shared/retry-after.ts'
 import { transportFailure } from '../shared/transport-error.ts'
 
@@ -56,6 +57,34 @@ export function notFromGcs(op: string, message: string, key?: string): StoreErro
     outcome: isWrite(op) ? 'unknown' : 'not-applied',
     hint: NOT_GCS,
   })
+}
+
+/** Maps a failure of the SDK to get an access token. */
+export function noToken(cause: unknown, keyFile: string | undefined): StoreError {
+  const url = (cause as { readonly config?: { readonly url?: unknown } } | undefined)?.config?.url
+  const asked = url === undefined ? null : URL.parse(String(url))
+  const failure = transportFailure(asked ? withPeer(cause, peerAt(asked, undefined)) : cause)
+  // Without a hint it is the code of another failure, such as that of reading a file.
+  if (failure?.hint !== undefined) {
+    const { code, retryable, hint } = failure
+    return new StoreError(code, "Google's token service could not be reached.", {
+      op: 'open',
+      cause,
+      retryable,
+      hint,
+    })
+  }
+  const [message, hint] =
+    keyFile === undefined
+      ? [
+          'There are no credentials for Google Cloud Storage.',
+          'Set GOOGLE_APPLICATION_CREDENTIALS, or run gcloud auth application-default login.',
+        ]
+      : [
+          `Google does not accept the credentials in ${keyFile}.`,
+          'The key may have been deleted or disabled, or the clock of this machine is wrong. Make a new key file.',
+        ]
+  return new StoreError('Unauthenticated', message, { op: 'open', cause, hint })
 }
 
 interface Verdict {

@@ -20,6 +20,11 @@ export interface S3Connection {
   destroy(): void
 }
 
+/**
+ * Without one the SDK writes warnings to the console, such as for keys next to a profile, of which
+ * walsync documents which counts.
+ */
+const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} }
 const CONNECT_TIMEOUT_MS = 10_000
 /** Below the idle limit of common load balancers and NAT tables, so that no request meets a dead connection. */
 const IDLE_CONNECTION_MS = 50_000
@@ -57,6 +62,7 @@ export async function connectS3(options: S3Options): Promise<S3Connection> {
     responseChecksumValidation: 'WHEN_REQUIRED',
     expectContinueHeader: false,
     streamCollector: readAnswer,
+    logger: SILENT,
     requestHandler: {
       httpAgent,
       httpsAgent,

@@ -42,7 +42,7 @@ export async function deleteBatch(
     answer = await client.send(command, { abortSignal: signal })
   } catch (error) {
     signal.throwIfAborted()
-    const mapped = mapS3Error(error, { op: 'delete', bucket: options.bucket })
+    const mapped = mapS3Error(error, { op: 'delete', options })
     // Some services require another integrity header, or do not support batches.
     const noBatches = mapped.code === 'Unsupported' || mapped.code === 'InvalidArgument'
     if (!noBatches) throw mapped
@@ -79,7 +79,7 @@ async function deleteIf(
     if ($metadata.httpStatusCode !== NO_CONTENT) await confirmDeleted(connection, key, abortSignal)
   } catch (error) {
     const condition = ifMatch === undefined ? undefined : 'ifMatch'
-    const mapped = mapS3Error(error, { op: 'delete', key, bucket: options.bucket, condition })
+    const mapped = mapS3Error(error, { op: 'delete', key, options, condition })
     if (mapped.code !== 'NotFound') throw mapped
   }
 }
@@ -118,7 +118,7 @@ function failuresOf(connection: S3Connection, errors: readonly _Error[]): Delete
         Code,
         $metadata: { httpStatusCode: statusOf(Code) },
       })
-      return { key, error: mapS3Error(cause, { op: 'delete', key, bucket: options.bucket }) }
+      return { key, error: mapS3Error(cause, { op: 'delete', key, options }) }
     })
 }
 

@@ -89,7 +89,7 @@ export class S3Driver implements StoreDriver {
   }
 
   mapError(error: unknown, call: DriverCall): StoreError {
-    return mapS3Error(error, { ...call, bucket: this.#connection.options.bucket })
+    return mapS3Error(error, { ...call, options: this.#connection.options })
   }
 
   async close(): Promise<void> {

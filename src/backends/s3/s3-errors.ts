@@ -1,11 +1,12 @@
 import { isStoreError, StoreError, type StoreErrorCode } from '../../core/store/index.ts'
 import { retryAfterMs } from '../shared/retry-after.ts'
 import { transportFailure } from '../shared/transport-error.ts'
+import type { S3Options } from './s3-options.ts'
 
 export interface S3ErrorContext {
   readonly op: string
   readonly key?: string | undefined
-  readonly bucket: string
+  readonly options: Pick<S3Options, 'bucket' | 'awsProfile' | 'awsFiles'>
   readonly condition?: 'ifAbsent' | 'ifMatch' | undefined
 }
 
@@ -45,9 +46,10 @@ export function mapS3Error(cause: unknown, context: S3ErrorContext): StoreError 
     status === undefined || status < 300
       ? withoutAnswer(error, name, context)
       : answered(status, name, error, context)
-  const subject = context.key === undefined ? `The bucket ${context.bucket}` : context.key
-  const detail = [status, name, error.code].filter((part) => part !== undefined && part !== '')
-  return new StoreError(code, `${subject}: ${context.op} failed, ${code} (${detail.join(' ')}).`, {
+  const subject = context.key === undefined ? `The bucket ${context.options.bucket}` : context.key
+  const detail = [status, name === 'Error' ? '' : name, error.code].filter(Boolean).join(' ')
+  const known = detail === '' ? '' : ` (${detail})`
+  return new StoreError(code, `${subject}: ${context.op} failed, ${code}${known}.`, {
     op: context.op,
     key: context.key,
     cause,
@@ -184,15 +186,14 @@ function isWrite(op: string): boolean {
 
 function withoutAnswer(error: SdkError, name: string, context: S3ErrorContext): Verdict {
   if (name === 'CredentialsProviderError' || name === 'TokenProviderError') {
-    return {
-      code: 'Unauthenticated',
-      hint: 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where a role is attached.',
-    }
+    return { code: 'Unauthenticated', hint: credentialsHint(context) }
   }
-  if (/region is missing/i.test(error.message ?? '')) {
+  if (/region (is missing|not accepted)/i.test(error.message ?? '')) {
+    const { awsProfile } = context.options
+    const profile = awsProfile === undefined ? '' : ` The AWS profile ${awsProfile} gives none.`
     return {
       code: 'InvalidArgument',
-      hint: 'Set AWS_REGION or give the region option. A folder is given as ./NAME or as an absolute path.',
+      hint: `Set AWS_REGION or give the region option.${profile} A folder is given as ./NAME or as an absolute path.`,
     }
   }
   const failure = transportFailure(error)
@@ -206,8 +207,15 @@ function withoutAnswer(error: SdkError, name: string, context: S3ErrorContext): 
   return { code: 'Unknown', outcome }
 }
 
+function credentialsHint({ options: { awsProfile, awsFiles } }: S3ErrorContext): string {
+  return awsProfile === undefined
+    ? 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where a role is attached.'
+    : `The AWS profile ${awsProfile} gives no credentials. It must be in ${awsFiles.join(' or ')}, and hold keys or say where they come from.`
+}
+
 /** Few servers of one's own have a DNS name for each bucket. */
-function pathStyleHint({ hostname = '' }: SdkError, { bucket }: S3ErrorContext): string {
+function pathStyleHint({ hostname = '' }: SdkError, { options }: S3ErrorContext): string {
+  const { bucket } = options
   if (!hostname.startsWith(`${bucket}.`) || /\.amazonaws\.com(\.cn)?$/.test(hostname)) return ''
   return ' If the server expects the bucket in the path, add ?forcePathStyle=true to the URL.'
 }

@@ -22,7 +22,7 @@ export async function getS3(
       ...(IfMatch === undefined ? {} : { IfMatch }),
     })
     return client.send(command, { abortSignal: signal }).catch((error: unknown) => {
-      throw mapS3Error(error, { op: 'get', key, bucket: options.bucket })
+      throw mapS3Error(error, { op: 'get', key, options })
     })
   }
   const current = () => currentVersion(connection, key, signal)

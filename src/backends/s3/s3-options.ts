@@ -1,3 +1,5 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import { type ProxyEnv, proxyEnv } from '../shared/proxy-env.ts'
 import {
   type Env,
@@ -26,6 +28,8 @@ export interface S3Options {
   readonly profile: S3Profile
   /** Profile in the AWS config files. */
   readonly awsProfile: string | undefined
+  /** Where the SDK looks for profiles, for messages. */
+  readonly awsFiles: readonly string[]
   /** `undefined`: the SDK's provider chain (profile, SSO, web identity, container, instance). */
   readonly credentials: S3Credentials | undefined
   readonly pathStyle: boolean
@@ -89,13 +93,13 @@ export function parseS3Options(
     bucket,
     prefix: parsePrefix(url),
     endpoint,
-    region:
-      settings.text('region') ??
-      nonEmpty(env.AWS_REGION) ??
-      nonEmpty(env.AWS_DEFAULT_REGION) ??
-      profile.region,
+    region: parseRegion(settings, env) ?? profile.region,
     profile,
     awsProfile,
+    awsFiles: [
+      nonEmpty(env.AWS_CONFIG_FILE) ?? join(homedir(), '.aws', 'config'),
+      nonEmpty(env.AWS_SHARED_CREDENTIALS_FILE) ?? join(homedir(), '.aws', 'credentials'),
+    ],
     credentials: awsProfile === undefined ? envCredentials(env) : undefined,
     pathStyle: settings.flag('forcePathStyle') ?? (profile.pathStyle || bucket.includes('.')),
     consistency: parseConsistency(settings, profile),
@@ -148,6 +152,17 @@ function parseBucket(url: URL, profile: S3Profile): string {
     )
   }
   return bucket
+}
+
+function parseRegion(settings: Settings, env: Env): string | undefined {
+  const region =
+    settings.text('region') ?? nonEmpty(env.AWS_REGION) ?? nonEmpty(env.AWS_DEFAULT_REGION)
+  // It becomes a part of the host name.
+  if (region === undefined || /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i.test(region)) return region
+  throw invalidOption(
+    `The region ${JSON.stringify(region.slice(0, 100))} is not the name of a region.`,
+    'Give one such as eu-west-1.',
+  )
 }
 
 function parseConsistency(settings: Settings, profile: S3Profile): S3Options['consistency'] {

@@ -250,13 +250,13 @@ async function complete(
  * this call.
  */
 async function abandon({ put, target }: Upload, tries: number): Promise<void> {
-  const { sdk, client } = put.connection
+  const { sdk, client, options } = put.connection
   const abortSignal = AbortSignal.timeout(ABANDON_MS)
   for (let attempt = 1; attempt <= tries; attempt++) {
     try {
       await client.send(new sdk.AbortMultipartUploadCommand(target), { abortSignal })
     } catch (error) {
-      const context = { op: 'put', key: put.key, bucket: target.Bucket }
+      const context = { op: 'put', key: put.key, options }
       // NoSuchUpload is success. What cannot be aborted is left to the bucket's lifecycle rule, because the caller must see the error of the put itself.
       if (isNoSuchUpload(error) || abortSignal.aborted || !mapS3Error(error, context).retryable)
         return

@@ -50,7 +50,7 @@ export async function conditionally<T>(
 export function mapPutError({ connection, key, options }: S3Put, error: unknown): StoreError {
   const { ifAbsent, ifMatch } = options
   const condition = ifAbsent === true ? 'ifAbsent' : ifMatch === undefined ? undefined : 'ifMatch'
-  return mapS3Error(error, { op: 'put', key, bucket: connection.options.bucket, condition })
+  return mapS3Error(error, { op: 'put', key, options: connection.options, condition })
 }
 
 /** The current version of an object; `undefined` if it does not exist. */
@@ -65,7 +65,7 @@ export async function currentVersion(
     const { ETag } = await client.send(command, { abortSignal })
     return responseVersion('head', key, ETag)
   } catch (error) {
-    const mapped = mapS3Error(error, { op: 'head', key, bucket: options.bucket })
+    const mapped = mapS3Error(error, { op: 'head', key, options })
     if (mapped.code === 'NotFound') return undefined
     throw mapped
   }

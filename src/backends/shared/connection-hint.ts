@@ -6,7 +6,7 @@ export interface ConnectionError {
   readonly message?: unknown
   readonly address?: unknown
   readonly port?: unknown
-  readonly hostname?: unknown
+  readonly hostname?: string | undefined
   readonly statusCode?: unknown
 }
 
@@ -17,6 +17,7 @@ export function connectionHint(error: ConnectionError, peer: Peer | undefined): 
     return proxyHint(error, peer, proxy)
   }
   const place = placeOf(error, peer)
+  const name = error.hostname ?? peer?.hostname ?? 'of the service'
   const also =
     proxy === undefined
       ? ''
@@ -25,9 +26,9 @@ export function connectionHint(error: ConnectionError, peer: Peer | undefined): 
     case 'ECONNREFUSED':
       return `Nothing accepts connections at ${place}. Is the server running, and is the endpoint right?`
     case 'ENOTFOUND':
-      return `There is no host ${nameOf(error, place)}. Check the spelling of the endpoint, region or account, and the DNS of this machine.`
+      return `The host name ${name} is unknown. Check the spelling of the endpoint, region or account, and the DNS of this machine.`
     case 'EAI_AGAIN':
-      return `The host name ${nameOf(error, place)} could not be looked up. Check the endpoint, and the network and DNS of this machine.`
+      return `The host name ${name} could not be looked up. Check the endpoint, and the network and DNS of this machine.`
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
       return `There is no route from this machine to ${place}. Check its network and firewall, and the endpoint.`
@@ -64,7 +65,7 @@ function proxyHint(error: ConnectionError, peer: Peer, proxy: PeerProxy): string
         : `The proxy ${place} did not open a connection to ${hostAndPort(peer)}. Check its rules and its log, or exempt the host with NO_PROXY.`
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return `There is no host ${proxy.hostname} to be the proxy. ${check}`
+      return `The host name of the proxy, ${proxy.hostname}, is unknown. ${check}`
     case 'ECONNREFUSED':
       return `Nothing accepts connections at the proxy ${place}. Is it running? ${check}`
     default:
@@ -84,10 +85,6 @@ function placeOf({ address, port }: ConnectionError, peer: Peer | undefined): st
   if (peer !== undefined) return hostAndPort(peer)
   const known = typeof address === 'string' && typeof port === 'number'
   return known ? hostAndPort({ hostname: address, port }) : 'the service'
-}
-
-function nameOf({ hostname }: ConnectionError, place: string): string {
-  return typeof hostname === 'string' ? hostname : place
 }
 
 /** For the start of a sentence: a host name keeps its letters. */

@@ -57,13 +57,22 @@ const CERTIFICATE_HINTS: ReadonlyMap<unknown, string> = new Map([
 /** Recognises an error below HTTP by its code or by that of a cause; `undefined` for any other error. */
 export function transportFailure(error: unknown): TransportFailure | undefined {
   let peer: Peer | undefined
-  for (let at = error, depth = 0; depth < 5 && typeof at === 'object' && at !== null; depth++) {
-    peer ??= peerOf(at)
+  const chain = causesOf(error)
+  for (const at of chain) peer ??= peerOf(at)
+  for (const at of chain) {
     const failure = failureOf(at, peer)
     if (failure !== undefined) return failure
-    at = (at as { readonly cause?: unknown }).cause
   }
   return undefined
+}
+
+function causesOf(error: unknown): object[] {
+  const chain: object[] = []
+  for (let at = error; typeof at === 'object' && at !== null && chain.length < 5; ) {
+    chain.push(at)
+    at = (at as { readonly cause?: unknown }).cause
+  }
+  return chain
 }
 
 /** The AWS SDK also calls a reset connection a TimeoutError, so the code is checked first. */

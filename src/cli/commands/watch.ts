@@ -93,8 +93,10 @@ async function openMonitor(
 ): Promise<HttpServer | undefined> {
   const { http, httpTokenFile } = run.plan
   if (http === undefined) return undefined
-  const { httpAccess } = await import('../monitor/http-access.ts')
-  const access = httpAccess(http, { file: httpTokenFile, env: env.WALSYNC_HTTP_TOKEN })
+  const { httpAccess, readTokenFile } = await import('../monitor/http-access.ts')
+  const token =
+    httpTokenFile === undefined ? env.WALSYNC_HTTP_TOKEN : await readTokenFile(httpTokenFile)
+  const access = httpAccess(http, token)
   const { serveHttp } = await import('../monitor/http-server.ts')
   const { Monitor } = await import('../monitor/monitor.ts')
   const server = await serveHttp(access, new Monitor(run, version, notifier))

@@ -1,5 +1,5 @@
-import { open } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
+import { NotReadable, readNamedFile } from '../../core/fs/index.ts'
 import { UsageError } from '../args/usage-error.ts'
 import type { Config } from './config.ts'
 import type { Env } from './expand-env.ts'
@@ -83,33 +83,21 @@ async function findConfigFile(
 
 async function readBytes(path: string): Promise<Uint8Array | undefined> {
   try {
-    await using file = await open(path)
-    const stat = await file.stat()
-    if (!stat.isDirectory()) return await readBounded(file.createReadStream(), path)
+    return await readNamedFile(path, { maxBytes: MAX_BYTES })
   } catch (cause) {
-    if (cause instanceof UsageError) throw cause
+    if (cause instanceof NotReadable) {
+      throw new UsageError(`${path} ${cause.message}.`, HINTS[cause.code], { cause })
+    }
     const { code, message } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
     const hint = 'Check the path, and that this user may read the file.'
     throw new UsageError(`${path} cannot be read: ${message}`, hint, { cause })
   }
-  throw new UsageError(`${path} is a folder.`, 'Give --config the file itself.')
 }
 
-/** Counted while read: a pipe or a device has no size. */
-async function readBounded(chunks: AsyncIterable<Uint8Array>, path: string): Promise<Uint8Array> {
-  const read: Uint8Array[] = []
-  let length = 0
-  for await (const chunk of chunks) {
-    read.push(chunk)
-    length += chunk.length
-    if (length > MAX_BYTES) {
-      const message = `${path} is longer than ${MAX_BYTES} bytes, which no configuration is.`
-      throw new UsageError(
-        message,
-        'Check that this is the right file. A glob replaces a long list.',
-      )
-    }
-  }
-  return Buffer.concat(read)
+const HINTS: Readonly<Record<NotReadable['code'], string>> = {
+  EISDIR: 'Give --config the file itself.',
+  EFBIG: 'Check that this is the right file. A glob replaces a long list.',
+  EPIPE: 'Check the program that should write into it.',
+  ENXIO: 'Give --config a file.',
 }

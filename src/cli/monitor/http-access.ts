@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
+import { NotReadable, readNamedFile } from '../../core/fs/index.ts'
 import { UsageError } from '../args/usage-error.ts'
 
 /** Where the monitor listens, and who may ask it. */
@@ -20,13 +20,10 @@ const MIN_TOKEN = 16
  * Reads `--http`: `9090`, `:9090`, `127.0.0.1:9090`, `[::1]:9090` or `localhost:9090`. A port alone
  * is on the loopback address.
  *
- * @param token where the token may come from
+ * @param token what a client has to know
  * @throws UsageError for an address that is none, or one beyond this machine without a token
  */
-export function httpAccess(
-  address: string,
-  token: { readonly file: string | undefined; readonly env: string | undefined },
-): HttpAccess {
+export function httpAccess(address: string, token: string | undefined): HttpAccess {
   const match = /^(?:(?:\[([0-9a-f:.]+)\]|([a-z0-9.-]*)):)?(\d{1,5})$/i.exec(address)
   const port = Number(match?.[3])
   const host = match?.[1] ?? (match?.[2] || '127.0.0.1')
@@ -34,18 +31,30 @@ export function httpAccess(
     const message = `--http got ${JSON.stringify(address)}, which is not an address and a port.`
     throw new UsageError(message, 'Give --http 127.0.0.1:9090, or a port alone.')
   }
-  const secret = readToken(token.file) ?? token.env
-  if (secret !== undefined && secret.length < MIN_TOKEN) {
+  if (token !== undefined && token.length < MIN_TOKEN) {
     const message = `The token for --http has fewer than ${MIN_TOKEN} characters.`
     throw new UsageError(message, 'Make one with: openssl rand -hex 32')
   }
-  if (secret === undefined && !isLoopback(host)) {
+  if (token === undefined && !isLoopback(host)) {
     const message = `--http ${address} can be reached from other machines, and there is no token.`
     const hint = 'Set WALSYNC_HTTP_TOKEN or --http-token-file, or listen on 127.0.0.1.'
     throw new UsageError(message, hint)
   }
-  return { host, port, token: secret }
+  return { host, port, token }
 }
+
+/** The token in a file, without white space around it. @throws UsageError */
+export async function readTokenFile(file: string): Promise<string> {
+  try {
+    return (await readNamedFile(file, { maxBytes: MAX_TOKEN_FILE })).toString('utf8').trim()
+  } catch (cause) {
+    const { message } = cause as Error
+    const what = cause instanceof NotReadable ? message : `cannot be read: ${message}`
+    throw new UsageError(`The token file ${file} ${what}.`, 'Check --http-token-file.', { cause })
+  }
+}
+
+const MAX_TOKEN_FILE = 64 * 1024
 
 /**
  * May this request be answered?
@@ -86,14 +95,4 @@ function isLoopback(host: string): boolean {
 function isLoopbackHost(header: string | undefined): boolean {
   const name = header?.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
   return name !== undefined && isLoopback(name.toLowerCase())
-}
-
-function readToken(file: string | undefined): string | undefined {
-  if (file === undefined) return undefined
-  try {
-    return readFileSync(file, 'utf8').trim()
-  } catch (cause) {
-    const message = `The token file ${file} cannot be read: ${(cause as Error).message}.`
-    throw new UsageError(message, 'Check --http-token-file.', { cause })
-  }
 }

@@ -52,6 +52,18 @@ describe('options of an Azure store', () => {
     await expect(refused).rejects.not.toThrow(/verysecret/)
   })
 
+  it('names the part that a connection string lacks', async () => {
+    const text = 'DefaultEndpointsProtocol=https;AccountName=a;AccountKey=a2V5'
+    const env = { AZURE_STORAGE_CONNECTION_STRING: text }
+    await expect(provider.open(new URL('az://box'), env, {})).rejects.toThrow(/its EndpointSuffix/)
+  })
+
+  it('refuses a key that is not Base64, and does not repeat it', () => {
+    const open = () => parse('az://acc@box', { AZURE_STORAGE_KEY: 'hush-hush' })
+    expect(open).toThrow(/AZURE_STORAGE_KEY is not an account key/)
+    expect(open).not.toThrow(/hush/)
+  })
+
   it.each([
     ['az://acc:key@box', /credentials/],
     ['az:///x', /no container/],

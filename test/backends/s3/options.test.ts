@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { provider } from '../../../src/backends/s3/index.ts'
+import { mapS3Error } from '../../../src/backends/s3/s3-errors.ts'
 import { parseS3Options } from '../../../src/backends/s3/s3-options.ts'
 import type { StoreError } from '../../../src/core/store/index.ts'
 
@@ -84,6 +85,7 @@ describe('options of an S3 store', () => {
     ['s3://b?endpoint=https://storage.googleapis.com', /Google/],
     ['s3://b?consistency=maybe', /consistency/],
     ['s3://b?forcePathStyle=maybe', /not a boolean/],
+    ['s3://b?region=eu%20west', /not the name of a region/],
   ])('refuses %s', (url, message) => {
     const error = refusal(url)
     expect(error.code).toBe('InvalidArgument')
@@ -99,5 +101,21 @@ describe('options of an S3 store', () => {
     const { message } = refusal('s3://b', {}, { endpoint: 'https://u:secret@h' })
     expect(message).toContain('carries credentials')
     expect(message).not.toMatch(/secret/)
+  })
+})
+
+describe('an S3 error about a profile', () => {
+  const options = parse('s3://b?profile=nope', { ...ENV, AWS_CONFIG_FILE: '/etc/aws' })
+
+  it('names the profile and the files that were looked in', () => {
+    const cause = Object.assign(new Error('no'), { name: 'CredentialsProviderError' })
+    const { hint } = mapS3Error(cause, { op: 'list', options })
+    expect(hint).toMatch(/The AWS profile nope .* in \/etc\/aws or .*\.aws\/credentials/)
+  })
+
+  it('names the profile that gives no region', () => {
+    const { hint, message } = mapS3Error(new Error('Region is missing'), { op: 'list', options })
+    expect(hint).toContain('The AWS profile nope gives none.')
+    expect(message).toBe('The bucket b: list failed, InvalidArgument.')
   })
 })

@@ -102,7 +102,7 @@ describe('connectionHint', () => {
 
   it.each([
     ['ECONNREFUSED', /Nothing accepts connections at minio\.example:9000/],
-    ['EAI_AGAIN', /minio\.example:9000 could not be looked up/],
+    ['EAI_AGAIN', /minio\.example could not be looked up/],
     ['EHOSTUNREACH', /no route .* to minio\.example:9000/],
     ['ENETUNREACH', /no route .* to minio\.example:9000/],
     ['ETIMEDOUT', /minio\.example:9000 did not answer in time/],
@@ -119,8 +119,10 @@ describe('connectionHint', () => {
 
   it('tells an unknown proxy from an unknown store.', () => {
     const about = (hostname: string) => connectionHint({ code: 'ENOTFOUND', hostname }, through)
-    expect(about('proxy')).toMatch(/no host proxy to be the proxy.*HTTPS_PROXY/)
-    expect(about('minio.example')).toMatch(/no host minio\.example\. Check the spelling/)
+    expect(about('proxy')).toMatch(/name of the proxy, proxy, is unknown.*HTTPS_PROXY/)
+    expect(about('minio.example')).toMatch(
+      /host name minio\.example is unknown\. Check the spelling/,
+    )
   })
 
   it('mentions a proxy that may be the reason for silence.', () => {

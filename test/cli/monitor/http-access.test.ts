@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { httpAccess, refusal } from '../../../src/cli/monitor/http-access.ts'
+import { httpAccess, readTokenFile, refusal } from '../../../src/cli/monitor/http-access.ts'
 
-const NONE = { file: undefined, env: undefined }
+const NONE = undefined
 const TOKEN = '0123456789abcdef'
 
 describe('the address of the HTTP interface', () => {
@@ -26,21 +26,20 @@ describe('the address of the HTTP interface', () => {
     'needs a token for %s',
     (address) => {
       expect(() => httpAccess(address, NONE)).toThrow(/there is no token/)
-      expect(httpAccess(address, { file: undefined, env: TOKEN }).token).toBe(TOKEN)
+      expect(httpAccess(address, TOKEN).token).toBe(TOKEN)
     },
   )
 
-  it('refuses a token that could be guessed, and a token file that is missing', () => {
-    expect(() => httpAccess('9090', { file: undefined, env: 'short' })).toThrow(/fewer than 16/)
-    expect(() => httpAccess('9090', { file: '/nowhere/token', env: undefined })).toThrow(
-      /cannot be read/,
-    )
+  it('refuses a token that could be guessed, and a token file that is missing', async () => {
+    expect(() => httpAccess('9090', 'short')).toThrow(/fewer than 16/)
+    await expect(readTokenFile('/nowhere/token')).rejects.toThrow(/cannot be read/)
+    await expect(readTokenFile('/')).rejects.toThrow('The token file / is a folder.')
   })
 })
 
 describe('a request to the HTTP interface', () => {
   const open = httpAccess('9090', NONE)
-  const closed = httpAccess('0.0.0.0:9090', { file: undefined, env: TOKEN })
+  const closed = httpAccess('0.0.0.0:9090', TOKEN)
 
   it.each(['localhost:9090', '127.0.0.1:9090', '[::1]:9090', 'LOCALHOST'])(
     'without a token is answered under the loopback name %s',
