@@ -1,9 +1,9 @@
-// Compiles src/ to dist/ and makes the CLI executable. dist/ is replaced as a whole so that a
-// file deleted from src/ cannot live on in the package.
+// Makes dist/: the declarations with TypeScript, which checks the sources, and the program with a bundler.
+// dist/ is replaced as a whole so that a file deleted from src/ cannot live on in the package.
 import { spawnSync } from 'node:child_process'
 import { chmodSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { bundlePackages } from './bundle-packages.mjs'
+import { bundle } from './bundle.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 rmSync(`${root}dist`, { recursive: true, force: true })
@@ -13,5 +13,5 @@ const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'
   stdio: 'inherit',
 })
 if (status !== 0) process.exit(status ?? 1)
-await bundlePackages(`${root}dist`)
+await bundle(root, `${root}dist`)
 chmodSync(`${root}dist/cli/bin.js`, 0o755)

@@ -25,16 +25,16 @@ const [build, image] = dockerStages(DOCKERFILE)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('the Dockerfile, step by step without a daemon', () => {
-  it('builds a program that runs with only its own dependencies and the SDK of the store', async () => {
+  it('builds a program that runs with only the SDK of the store', async () => {
     const work = join(folder, 'walsync')
     await perform(work)
 
     const { dependencies } = JSON.parse(readFileSync(join(work, 'package.json'), 'utf8'))
     expect(Object.keys(dependencies)).toContain('@aws-sdk/client-s3')
-    for (const name of ['@aws-sdk/client-s3', 'pino', 'commander']) {
+    for (const name of ['@aws-sdk/client-s3', '@smithy/core']) {
       expect(existsSync(join(work, 'node_modules', name)), name).toBe(true)
     }
-    for (const name of ['vitest', 'typescript', '@azure/storage-blob']) {
+    for (const name of ['vitest', 'typescript', 'pino', '@azure/storage-blob']) {
       expect(existsSync(join(work, 'node_modules', name)), name).toBe(false)
     }
     const [entry = '', ...args] = execForm(image!, 'ENTRYPOINT')

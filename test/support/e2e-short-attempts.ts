@@ -16,9 +16,9 @@ process.on('exit', () => {
 registerHooks({
   load(url, context, nextLoad) {
     const loaded = nextLoad(url, context)
-    if (!url.endsWith('/retry-policy.js')) return loaded
+    if (!url.startsWith('file:') || url.includes('/node_modules/')) return loaded
     const before = String(loaded.source)
-    const source = before.replace(/(attemptTimeoutMs \?\? )30_?000\b/, `$1${ms}`)
+    const source = before.replace(/(attemptTimeoutMs \?\? )3e4\b/, `$1${ms}`)
     isReplaced ||= source !== before
     return { ...loaded, source }
   },
