@@ -232,10 +232,13 @@ describe('a fleet', () => {
     }
     expect(engine.calls.filter((call) => call === 'add bad')).toHaveLength(4)
     expect(told('database-error')).toHaveLength(1)
+    const begun = () => told('database-added').map(({ database }) => database)
+    expect(begun()).toEqual(['bad', 'good'])
     engine.refuse.clear()
     fleet.reconcile(later * 5)
     await fleet.settled()
     expect(stateOf('bad')).toBe('replicating')
+    expect(begun()).toEqual(['bad', 'good', 'bad'])
   })
 
   it('ends with FencedError when other writers have everything, and not before', async () => {

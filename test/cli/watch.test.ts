@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
@@ -181,9 +181,12 @@ describe('watch of a store that does not answer', () => {
 })
 
 describe('watch of a database that cannot be replicated', () => {
+  /** Leaves nothing behind, neither in the store nor beside the file. */
   const refusal = async (name: string) => {
+    const before = readdirSync(cwd)
     const result = await runCli(['watch', name, '-b', './replica'], { cwd })
     expect(result).toMatchObject({ code: 3, stdout: '' })
+    expect(readdirSync(cwd)).toEqual(before)
     expect(existsSync(join(cwd, 'replica'))).toBe(false)
     expect(result.stderr.split('\n').filter((line) => line.startsWith('error: '))).toHaveLength(1)
     expect(result.stderr).toMatch(/^ {2}try: /m)
@@ -209,6 +212,11 @@ describe('watch of a database that cannot be replicated', () => {
   it('a folder', async () => {
     mkdirSync(join(cwd, 'folder.db'))
     await refusal('folder.db')
+  })
+
+  it('a file with two names', async () => {
+    linkSync(join(cwd, 'app.db'), join(cwd, 'other.db'))
+    expect(await refusal('other.db')).toContain('has 2 hard links')
   })
 
   it('a link that leads nowhere', async () => {

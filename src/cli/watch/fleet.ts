@@ -75,7 +75,7 @@ export class Fleet {
   setRunning(wanted: readonly WantedDatabase[]): void {
     for (const { database } of wanted) {
       this.#members.set(database.name, new FleetMember(database, 'running'))
-      this.#parts.handOver?.announce(database.name, 'ready')
+      this.#parts.handOver?.started(database.name)
     }
     this.#wanted = wanted
   }
@@ -312,8 +312,13 @@ export class Fleet {
   #start(database: WatchedDatabase, waiting: WaitingDatabase): FleetMember {
     const { name, path } = database
     const member = new FleetMember(database, 'adding')
+    const added = { type: 'database-added', database: name, path } as const
+    const isRetry = waiting.hasFailed
     this.#members.set(name, member)
-    member.work = this.#add(member).catch((error: unknown) => {
+    const work = this.#add(member).then(() => {
+      if (isRetry) this.#parts.onEvent(added)
+    })
+    member.work = work.catch((error: unknown) => {
       if (error instanceof FencedError) {
         member.phase = 'fenced'
         member.fenced = error
@@ -329,14 +334,15 @@ export class Fleet {
       }
     })
     member.work = member.work.then(() => this.#reconcileSoon())
-    this.#parts.onEvent({ type: 'database-added', database: name, path })
+    // Each attempt of a database that cannot be opened would read like a start.
+    if (!isRetry) this.#parts.onEvent(added)
     return member
   }
 
   async #add(member: FleetMember): Promise<void> {
     await this.#parts.engine.add(this.#parts.prepare(member.database))
     if (member.phase === 'adding') member.phase = 'running'
-    this.#parts.handOver?.announce(member.database.name, 'ready')
+    this.#parts.handOver?.started(member.database.name)
     this.#waiting.delete(member.database.name)
   }
 

@@ -111,6 +111,13 @@ export class HandOver {
     this.#entries.get(name)?.lock.announce(phase)
   }
 
+  /** This process replicates the database from now on. */
+  started(name: string): void {
+    const lock = this.#entries.get(name)?.lock
+    lock?.keepFile()
+    lock?.announce('ready')
+  }
+
   /**
    * Lets another process replicate the database. This process must not write anything for it
    * afterwards.

@@ -27,6 +27,7 @@ export class WaitingDatabase {
   #since = 0
   #reported: string | undefined
   #error: unknown
+  #hasFailed = false
   #retryAt = 0
 
   constructor(path: string, kind: DatabasePlace['kind']) {
@@ -46,6 +47,11 @@ export class WaitingDatabase {
   get reason(): string | undefined {
     if (this.#error !== undefined) return messageOf(this.#error)
     return this.#file === undefined || this.isUnrelatedFile ? undefined : describeFile(this.#file)
+  }
+
+  /** Has a start of it failed, although its file looked right? */
+  get hasFailed(): boolean {
+    return this.#hasFailed
   }
 
   /** Is it more than missing, so that someone has to act? A file that is not suitable has a minute to become so. */
@@ -94,6 +100,7 @@ export class WaitingDatabase {
     const isNew = this.#error === undefined || messageOf(this.#error) !== messageOf(error)
     const retryInMs = this.#backoff.next()
     this.#error = error
+    this.#hasFailed = true
     this.#retryAt = now + retryInMs
     return { retryInMs, isNew }
   }

@@ -65,6 +65,8 @@ export class HandOverLock {
   /** Identity of the open lock file, which another process may delete and create again. */
   #identity: string | undefined
   #isHeld = false
+  /** Did this process create the file, and has nothing been replicated under it yet? */
+  #isUnused = false
   #since = new Date(0)
   /** When this process last renewed its place among those that wait, in milliseconds. */
   #placeKeptAt = 0
@@ -115,6 +117,11 @@ export class HandOverLock {
     this.#isHeld = true
     this.#since = new Date()
     return true
+  }
+
+  /** The database is replicated under this lock: its file stays for the next holder. */
+  keepFile(): void {
+    this.#isUnused = false
   }
 
   /** Shows waiting processes who holds the lock. Best effort: they wait in any case. */
@@ -177,16 +184,18 @@ export class HandOverLock {
 
   /**
    * Releases the lock and closes the file. The file stays for the next holder, unless there is no
-   * database: a process that has opened it in the meantime notices that it is gone and creates it
-   * again (`tryTake`).
+   * database, or it was refused and this process created the file: a process that has opened it in
+   * the meantime notices that it is gone and creates it again (`tryTake`).
    */
   release(): void {
     if (this.#isHeld) {
       removeQuietly(this.#holderPath)
       if (!this.isAwaited) this.leavePlace()
-      if (!existsSync(this.#database)) removeQuietly(this.path)
+      const isLeftOver = this.#isUnused && !this.isAwaited
+      if (isLeftOver || !existsSync(this.#database)) removeQuietly(this.path)
     }
     this.#isHeld = false
+    this.#isUnused = false
     this.#close()
   }
 
@@ -211,8 +220,9 @@ export class HandOverLock {
    */
   #create(): void {
     try {
-      closeSync(openSync(this.path, 'wx'))
       const mode = statSync(this.#database, { throwIfNoEntry: false })?.mode
+      closeSync(openSync(this.path, 'wx'))
+      this.#isUnused = true
       if (mode !== undefined) chmodSync(this.path, mode & 0o666)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error

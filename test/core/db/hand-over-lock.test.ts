@@ -72,4 +72,28 @@ describe('a hand-over lock', () => {
     expect(newcomer.tryTake()).toBe(true)
     newcomer.release()
   })
+
+  it('leaves no file beside a database that was never replicated', () => {
+    const holder = new HandOverLock(database, 'a')
+    expect(holder.tryTake()).toBe(true)
+    expect(existsSync(holder.path)).toBe(true)
+    holder.announce('preparing')
+    holder.release()
+    expect(readdirSync(folder)).toEqual(['app.db'])
+  })
+
+  it('leaves its file for a process that waits, and for the next one after a replicated database', () => {
+    const holder = new HandOverLock(database, 'a')
+    const newcomer = new HandOverLock(database, 'a')
+    holder.tryTake()
+    newcomer.tryTake()
+    newcomer.keepPlace()
+    holder.release()
+    expect(existsSync(holder.path)).toBe(true)
+    expect(newcomer.tryTake()).toBe(true)
+    newcomer.leavePlace()
+    newcomer.keepFile()
+    newcomer.release()
+    expect(existsSync(holder.path)).toBe(true)
+  })
 })
