@@ -72,7 +72,7 @@ describe('every output', () => {
 
   it.each(['json', 'pretty'])('the log as %s', async (format) => {
     const program = `
-      import { createLogger } from ${JSON.stringify(BUILT_CLI.replace('bin.js', 'output/logger.js'))}
+      import { createLogger } from ${JSON.stringify(new URL('../../src/cli/output/logger.ts', import.meta.url).href)}
       const logger = await createLogger({ level: 'debug', format: '${format}' })
       const err = new Error('inner ${url}')
       logger.warn({ err, url: '${url}', key: 'a\\u001b[2J\\u009b\\u202eb\\nerror: forged' }, 'said ${url}\\nerror: forged')`

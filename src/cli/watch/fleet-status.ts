@@ -48,6 +48,11 @@ export function fleetStatus(fleet: FleetParticulars, now: number): FleetStatus[]
     const own = engine.get(name)
     const standing = phase === 'ending' || phase === 'fenced' ? phase : undefined
     const state = standing ?? own?.state ?? 'starting'
+    // Each attempt opens the database first, which takes seconds while it is locked.
+    const failed = phase === 'adding' && own?.isOpen !== true ? waiting.get(name) : undefined
+    if (failed?.isFailing(now)) {
+      return { name, path, replica, state: 'failing', reason: failed.reason, engine: own }
+    }
     const reason = fenced?.message ?? (state === 'waiting' ? reasons.get(name) : undefined)
     return { name, path, replica, state, engine: own, reason, lastDrill: fleet.lastDrill(name) }
   })
