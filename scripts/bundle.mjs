@@ -42,6 +42,8 @@ export async function bundle(root, dist) {
       entryFileNames: '[name].js',
       chunkFileNames: 'chunks/[name].js',
       codeSplitting,
+      // They are in the declarations and in the sources, and would stay in memory.
+      comments: { jsdoc: false, annotation: false },
     })
     await bundled.close()
     for (const id of output.flatMap(({ moduleIds }) => moduleIds ?? [])) noteLicence(id, licences)
