@@ -4,7 +4,6 @@ import { printable, printableJson } from '../../src/cli/output/format.ts'
 import { jsonLine } from '../../src/cli/output/json-line.ts'
 import { redact } from '../../src/cli/output/redact.ts'
 import { errorReport, errorText } from '../../src/cli/output/report-error.ts'
-import { BUILT_CLI } from '../support/built-cli.ts'
 import { runCli, scratchFolder } from './run-cli.ts'
 
 const folder = scratchFolder()
