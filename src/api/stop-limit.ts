@@ -6,8 +6,9 @@ const FLAG = '--shutdown-timeout'
 const { kind, default: standard } = PROCESS_SETTINGS.shutdownTimeout
 
 /**
- * How long a walsync process may take to end, in milliseconds: its shutdown timeout, as it finds it
- * itself, and 10 s. A process that needs longer is frozen.
+ * How long a walsync process may take to end, in milliseconds, before it counts as frozen: its
+ * shutdown timeout and 10 s. For one that has not said what its shutdown timeout is, which may be in
+ * a configuration file (`saidStopLimitMs`): what the flags, the environment or the default say.
  */
 export function stopLimitMs(
   args: readonly string[],
@@ -15,6 +16,12 @@ export function stopLimitMs(
 ): number {
   const text = lastFlag(args) ?? env.WALSYNC_SHUTDOWN_TIMEOUT ?? ''
   return (kind.parse(text) ?? kind.parse(standard) ?? 0) + CLOSE_MS
+}
+
+/** The same for a process that has answered `status`; `undefined` if it did not say. */
+export function saidStopLimitMs(status: object): number | undefined {
+  const { shutdownTimeoutMs } = status as { readonly shutdownTimeoutMs?: unknown }
+  return typeof shutdownTimeoutMs === 'number' ? shutdownTimeoutMs + CLOSE_MS : undefined
 }
 
 function lastFlag(args: readonly string[]): string | undefined {

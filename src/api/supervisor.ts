@@ -13,7 +13,7 @@ import type {
   WaitOptions,
 } from './replica.ts'
 import { fromReport, ReplicationError, type ReportedError } from './replication-error.ts'
-import { stopLimitMs } from './stop-limit.ts'
+import { saidStopLimitMs, stopLimitMs } from './stop-limit.ts'
 import { type ProcessEnd, type ProcessOptions, WalsyncProcess } from './walsync-process.ts'
 
 /** Pauses before the process is started again, in milliseconds: the first, and the longest. */
@@ -47,7 +47,7 @@ export class Supervisor implements Replica {
   readonly #ended = new AbortController()
   readonly #stopAsked = new AbortController()
   readonly #over: Promise<ReplicationError | undefined>
-  readonly #stopMs: number
+  #stopMs: number
   /** Has it been killed, because it did not end within `#stopMs`? */
   #isKilled = false
   #state: ReplicaState = 'starting'
@@ -155,9 +155,13 @@ export class Supervisor implements Replica {
   }
 
   async #runOnce(): Promise<ProcessEnd> {
+    let isSilent = true
     const process = new WalsyncProcess('watch', this.#args, this.#options, (line) => {
       const event = toEvent(line)
       this.#note(event)
+      // Before its first event a process listens to nobody.
+      if (isSilent || event.event === 'config-reloaded') void this.#askStopLimit(control)
+      isSilent = false
       if (!STARTED.has(event.event) || this.#current !== process) return
       this.#ready.resolve({ process, control })
       if (this.#state !== 'stopping') this.#enter('running')
@@ -176,6 +180,12 @@ export class Supervisor implements Replica {
     this.#ready = { promise, resolve, reject }
     promise.then(before.resolve, before.reject)
     return end
+  }
+
+  /** Only the process knows all of its settings: its configuration file may hold the shutdown timeout. */
+  async #askStopLimit(control: ControlClient): Promise<void> {
+    const status = await control.request('status', {}).catch(() => ({}))
+    this.#stopMs = saidStopLimitMs(status) ?? this.#stopMs
   }
 
   /** Why not everything may be in the store although the process was asked to upload it. */

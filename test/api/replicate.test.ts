@@ -220,30 +220,40 @@ console.log(replica.status().pid)`,
     expect(await restoredRows()).toBe(2)
   })
 
-  it('kills a frozen process at stop, and does not report its last commits as stored', async () => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
-    try {
-      const one = await start({ shutdownTimeout: '1s' })
-      const pid = one.status().pid!
-      process.kill(pid, 'SIGSTOP')
-      insert()
-      const stopped = one.stop().catch((error: unknown) => error)
-      await vi.advanceTimersByTimeAsync(10_999)
-      expect(isRunning(pid)).toBe(true)
-      await vi.advanceTimersByTimeAsync(1)
-      expect(await stopped).toMatchObject({
-        code: 'Stopped',
-        message: expect.stringMatching(/did not end within 11 s and was killed.* may not be/),
-      })
-      expect(isRunning(pid)).toBe(false)
-      expect(one.status().state).toBe('stopped')
-    } finally {
-      vi.useRealTimers()
-    }
-    const next = await start()
-    await next.stop()
-    expect(await restoredRows()).toBe(1)
-  })
+  it.each([
+    ['an option', () => ({ shutdownTimeout: '1s' })],
+    ['a configuration file', (config: string) => ({ flags: ['--config', config] })],
+  ])(
+    'kills a frozen process at stop after the time that %s gives, and does not report its last commits as stored',
+    async (_, given) => {
+      const config = join(folder, 'walsync.yml')
+      writeFileSync(config, 'shutdown-timeout: 1s\n')
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+      try {
+        const one = await start(given(config))
+        // Answered in turn: by then the process has said how long it may take.
+        await one.wait()
+        const pid = one.status().pid!
+        process.kill(pid, 'SIGSTOP')
+        insert()
+        const stopped = one.stop().catch((error: unknown) => error)
+        await vi.advanceTimersByTimeAsync(10_999)
+        expect(isRunning(pid)).toBe(true)
+        await vi.advanceTimersByTimeAsync(1)
+        expect(await stopped).toMatchObject({
+          code: 'Stopped',
+          message: expect.stringMatching(/did not end within 11 s and was killed.* may not be/),
+        })
+        expect(isRunning(pid)).toBe(false)
+        expect(one.status().state).toBe('stopped')
+      } finally {
+        vi.useRealTimers()
+      }
+      const next = await start()
+      await next.stop()
+      expect(await restoredRows()).toBe(1)
+    },
+  )
 
   it('does not take a process that was killed while it stopped for one that stored everything', async () => {
     const one = await start()

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { stopLimitMs } from '../../src/api/stop-limit.ts'
+import { saidStopLimitMs, stopLimitMs } from '../../src/api/stop-limit.ts'
 
 it.each([
   [[], {}, 40_000],
@@ -10,4 +10,9 @@ it.each([
   [['--shutdown-timeout', 'soon'], {}, 40_000],
 ])('a process started with %j in the environment %j may take %i ms to end', (args, env, limit) => {
   expect(stopLimitMs(args, env)).toBe(limit)
+})
+
+it('a process that has said its shutdown timeout is held to that', () => {
+  expect(saidStopLimitMs({ shutdownTimeoutMs: 1500 })).toBe(11_500)
+  expect(saidStopLimitMs({ pid: 1 })).toBeUndefined()
 })

@@ -10,6 +10,8 @@ const cwd = folder.path
 const level = (n: number, file: string) => join(cwd, 'replica/app/ltx', String(n), file)
 const FIRST = level(9, '0000000000000001-0000000000000001.ltx')
 const SECOND = level(0, '0000000000000002-0000000000000002.ltx')
+/** Only the system refuses it, when the report is written. */
+const TOO_LONG = `${'x'.repeat(300)}.json`
 const THIRD = level(0, '0000000000000003-0000000000000003.ltx')
 const good = new Map<string, Buffer>()
 let db: DatabaseSync
@@ -193,6 +195,7 @@ describe('verify as a drill', () => {
   })
 
   it('fails with 5 for an assertion that does not hold, and for a state that is too old, and writes each report', async () => {
+    mkdirSync(join(cwd, 'out'))
     const wrong = "SELECT count(*) > 500 FROM t WHERE text <> '<b>'"
     const { code, stdout, stderr } = await verify(
       ...['app', '--assert', ROWS, '--assert', wrong, '--assert', 'SELECT * FROM nope'],
@@ -268,17 +271,29 @@ describe('verify as a drill', () => {
     expect(readdirSync(cwd)).not.toContain('drill.pdf')
   })
 
+  it.each([
+    ['no/such/drill.json', /^error: The folder .*no\/such for --report does not exist\./],
+    ['app.db/drill.json', /^error: The folder .*app\.db for --report is not a folder\./],
+    ['folder.json', /^error: .*folder\.json for --report is a folder\./],
+  ])('refuses the report %s with 2 before it verifies anything', async (file, message) => {
+    mkdirSync(join(cwd, 'folder.json'), { recursive: true })
+    const { code, stdout, stderr } = await verify('app', '--report', 'drill.html', '--report', file)
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toMatch(message)
+    expect(readdirSync(cwd)).not.toContain('no')
+  })
+
   it('ends with 1 for a report that cannot be written', async () => {
-    const { code, stderr } = await verify('app', '--report', 'app.db/drill.json')
+    const { code, stderr } = await verify('app', '--report', TOO_LONG)
     expect(code).toBe(1)
-    expect(stderr).toMatch(/^error: The file .*app\.db\/drill\.json was not written: /)
+    expect(stderr).toMatch(/^error: The file .*xxx\.json was not written: /)
   })
 
   it('ends with 5 for a failed drill, although one of its reports cannot be written, and writes the others', async () => {
-    const reports = ['--report', 'app.db/drill.json', '--report', 'failed.xml']
+    const reports = ['--report', TOO_LONG, '--report', 'failed.xml']
     const { code, stderr } = await verify('app', '--assert', 'SELECT 0', ...reports)
     expect(code).toBe(5)
-    expect(stderr).toMatch(/"level":"error".*The file .*app\.db\/drill\.json was not written: /)
+    expect(stderr).toMatch(/"level":"error".*The file .*xxx\.json was not written: /)
     expect(read('failed.xml')).toContain('<failure message="found 0">')
   })
 })

@@ -10,7 +10,7 @@ import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
 import { type OpenedStore, replicaClient } from '../composition/open-store.ts'
 import { drillReport } from '../drill/drill-report.ts'
-import { writeReports } from '../drill/write-reports.ts'
+import { assertReportFiles, writeReports } from '../drill/write-reports.ts'
 import { ExitCode } from '../output/exit-code.ts'
 import { createProgress } from '../output/progress.ts'
 import { OtherFormats } from './other-formats.ts'
@@ -35,6 +35,7 @@ type VerifyFlags = z.output<typeof verifyFlags>
  *
  * @returns 0 if all is good; 5 for any defect, and for a failed drill; 1 if only a comparison asked
  *   for was not possible
+ * @throws UsageError for a report that could not be written, before anything is verified
  * @throws DurableWriteError if all is good, but a report could not be written: damage must not hide behind that
  */
 export async function verify(
@@ -47,6 +48,7 @@ export async function verify(
   const { report } = flags
   if (report === undefined) return await verifyAll(context, names, flags, verified)
   const { version: walsync, cwd, logger } = context
+  assertReportFiles(report, cwd)
   const startedAt = new Date()
   const write = async (error?: unknown): Promise<void> => {
     const run = { walsync, store: flags.bucket, startedAt, verified, error }

@@ -1,5 +1,6 @@
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, unlinkSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
+import { dirname } from 'node:path'
 import { UsageError } from '../args/usage-error.ts'
 import type { CommandContext } from '../command-context.ts'
 import { askStatus } from '../status/ask-status.ts'
@@ -64,8 +65,11 @@ export function controlTarget(run: WatchRun, walsync: string): ControlTarget {
   const startedAt = new Date(Date.now() - process.uptime() * 1000)
   return {
     databases: () => run.fleet.status(),
-    document: (databases) =>
-      statusDocument({ walsync, startedAt, config: run.plan.config?.path, databases }, new Date()),
+    document: (databases) => {
+      const { config, shutdownTimeoutMs } = run.plan
+      const parts = { walsync, startedAt, config: config?.path, shutdownTimeoutMs, databases }
+      return statusDocument(parts, new Date())
+    },
     sync: (name, request) => run.fleet.sync(name, request),
     onEvent: (listener) => run.onEvent(listener),
   }
@@ -94,6 +98,10 @@ async function removeStale(path: string, signal: AbortSignal): Promise<void> {
 
 /** Bound within this turn of the event loop, so that the mask covers it and nothing else. */
 async function listen(server: Server, path: string): Promise<void> {
+  // Node reports a missing folder as EACCES.
+  if (process.platform !== 'win32' && !existsSync(dirname(path))) {
+    throw new Error(`the folder ${dirname(path)} of its socket does not exist`)
+  }
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', reject)
   const before = process.umask(0o177)

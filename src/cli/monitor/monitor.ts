@@ -82,6 +82,7 @@ export class Monitor {
         walsync: this.#version,
         startedAt: this.#startedAt,
         config: this.#run.plan.config?.path,
+        shutdownTimeoutMs: this.#run.plan.shutdownTimeoutMs,
         databases: this.#run.fleet.status(),
       },
       new Date(),

@@ -12,6 +12,8 @@ export interface StatusDocument {
   readonly uptimeMs: number
   /** The configuration file, if there is one. */
   readonly config?: string | undefined
+  /** How long the final sync may take when the watcher ends. */
+  readonly shutdownTimeoutMs?: number | undefined
   readonly databases: readonly StatusOfDatabase[]
 }
 
@@ -70,12 +72,13 @@ export interface StatusParts {
   readonly walsync: string
   readonly startedAt: Date
   readonly config: string | undefined
+  readonly shutdownTimeoutMs: number
   readonly databases: readonly FleetStatus[]
 }
 
 /** The document, for `jsonLine`. */
 export function statusDocument(parts: StatusParts, now: Date): object {
-  const { walsync, startedAt, config, databases } = parts
+  const { walsync, startedAt, config, shutdownTimeoutMs, databases } = parts
   return {
     version: 1,
     walsync,
@@ -83,6 +86,7 @@ export function statusDocument(parts: StatusParts, now: Date): object {
     startedAt,
     uptimeMs: now.getTime() - startedAt.getTime(),
     config,
+    shutdownTimeoutMs,
     databases: databases.map(databaseDocument),
   }
 }

@@ -27,7 +27,9 @@ export async function checkOutput(output: string, force: Force): Promise<void> {
   const parent = dirname(output)
   const folder = await stat(parent).catch(() => undefined)
   if (!folder?.isDirectory()) {
-    throw new RestoreError('ParentMissing', `The folder ${parent} does not exist.`, {
+    const what =
+      folder === undefined ? `The folder ${parent} does not exist.` : `${parent} is not a folder.`
+    throw new RestoreError('ParentMissing', what, {
       path: parent,
       hint: 'Create it first, or choose another output.',
     })

@@ -132,9 +132,11 @@ describe('targets that are not regular files', () => {
 
   it('a parent that is a file, and a path that ends in a slash', async () => {
     writeFileSync(join(folder, 'file'), '')
-    expect(await codeOf(restoreReplica(client, LATEST, join(folder, 'file', 'app.db')))).toBe(
-      'ParentMissing',
-    )
+    const restoring = restoreReplica(client, LATEST, join(folder, 'file', 'app.db'))
+    await expect(restoring).rejects.toMatchObject({
+      code: 'ParentMissing',
+      message: `${join(folder, 'file')} is not a folder.`,
+    })
     for (const path of [`${folder}/app.db/`, `${folder}/\0`, '']) {
       expect(await codeOf(restoreReplica(client, LATEST, path))).toBe('NotAFile')
     }
