@@ -74,7 +74,7 @@ describe('walsync status', () => {
     ])
     expect(text).toMatchObject({ code: 0, stderr: '' })
     expect(text.stdout).toMatch(
-      new RegExp(`^walsync \\d+\\.\\d+\\.\\d+, process ${cli.process.pid}, up \\d+ (s|min)\n`),
+      new RegExp(`^walsync \\d+\\.\\d+\\.\\d+, process ${cli.process.pid}, up \\d+ (ms|s|min)\n`),
     )
     expect(text.stdout).toMatch(/^DATABASE +STATE +LAG +LAST SYNC +SIZE +WAL +PENDING/m)
     expect(text.stdout).toMatch(
