@@ -14,7 +14,7 @@ import { describeWithServers } from '../servers/server-path.ts'
 import { killAfterWait, killsOf } from '../support/kill-after-wait.ts'
 import { until } from '../support/until.ts'
 
-const APPS = ['express-better-sqlite3', 'fastify-drizzle', 'hono-node-sqlite']
+const APPS = ['express-better-sqlite3', 'express-prisma', 'fastify-drizzle', 'hono-node-sqlite']
 const KILLS = killsOf(10)
 
 describeWithServers(['durable-orders'], 'the applications of examples/durable-orders', () => {

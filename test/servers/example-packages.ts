@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { homedir } from 'node:os'
@@ -20,7 +21,11 @@ export function packagesMarker(name: ExampleName): string {
   return join(servers, 'examples', `${name}-${hash}`, 'complete')
 }
 
-/** Copies an example next to its packages and the built walsync. @returns its folder */
+/**
+ * Copies an example next to its packages and the built walsync, and runs its script `generate`.
+ *
+ * @returns its folder
+ */
 export function installExample(name: ExampleName, into: string): string {
   const packages = join(dirname(packagesMarker(name)), 'node_modules')
   const folder = join(into, name)
@@ -33,5 +38,24 @@ export function installExample(name: ExampleName, into: string): string {
   for (const entry of readdirSync(packages))
     symlinkSync(join(packages, entry), join(modules, entry))
   symlinkSync(root, join(modules, 'walsync'))
+  generate(folder)
   return folder
+}
+
+/**
+ * `prisma generate` downloads Prisma's engine for migrations, and then does not start it. Tests must
+ * not need that server, so a file that exists is named as the engine, and the check for updates is
+ * turned off.
+ */
+function generate(folder: string): void {
+  const { status, stdout, stderr } = spawnSync('npm', ['run', '--if-present', 'generate'], {
+    cwd: folder,
+    env: {
+      ...process.env,
+      PRISMA_SCHEMA_ENGINE_BINARY: process.execPath,
+      CHECKPOINT_DISABLE: '1',
+    },
+    encoding: 'utf8',
+  })
+  if (status !== 0) throw new Error(`npm run generate failed in ${folder}: ${stdout}${stderr}`)
 }
