@@ -2,7 +2,6 @@ import { opendir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Limiter } from '../../core/async/limiter.ts'
-import { type DurableFs, nodeFs } from '../../core/fs/durable-fs.ts'
 import type {
   DeleteFailure,
   DirEntry,
@@ -53,13 +52,11 @@ export class FileDriver implements StoreDriver {
     maxKeyBytes: 512,
   }
   readonly #root: FileRoot
-  readonly #fs: DurableFs
   readonly #limiter = new Limiter(OPEN_FILES)
 
   /** @throws StoreError `InvalidArgument` if the root is not an absolute path */
   constructor(options: FileStoreOptions) {
     this.#root = new FileRoot(options)
-    this.#fs = options.fs ?? nodeFs
     this.description = pathToFileURL(this.#root.path).href
   }
 
@@ -70,11 +67,9 @@ export class FileDriver implements StoreDriver {
   }
 
   async put(key: string, body: DriverBody, options: DriverPutOptions): Promise<PutResult> {
-    const real = await this.#root.ensure('put', key)
     const write = async () => {
-      // Creates the folder if it is missing, without following links.
-      const path = (await this.#root.locate(real, 'put', key)) ?? `${real}/${key}`
-      return writeObject({ root: this.#root, real, path, key, fs: this.#fs }, body, options)
+      const { real, path } = await this.#root.place('put', key)
+      return writeObject({ root: this.#root, real, path, key }, body, options)
     }
     // A source may wait for anything, even for another put, so it must not hold a slot of the limiter.
     return body.bytes === undefined ? write() : this.#limiter.run(write)

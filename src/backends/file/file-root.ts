@@ -1,7 +1,9 @@
+import { lstatSync, realpathSync } from 'node:fs'
 import { lstat, readdir, realpath, rmdir, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { makeDir, syncDir } from '../../core/fs/durable-dir.ts'
 import { type DurableFs, type DurableStats, nodeFs } from '../../core/fs/durable-fs.ts'
+import { isOnLocalDisk, localFs } from '../../core/fs/local-fs.ts'
 import { isStaleTemp } from '../../core/fs/temp-name.ts'
 import { errnoOf, leadsOut, notAFolder, rootNotFound } from './file-errors.ts'
 import { statPath } from './file-info.ts'
@@ -19,7 +21,8 @@ const STAGING = '.walsync-tmp'
 export class FileRoot {
   readonly path: string
   readonly #create: boolean | undefined
-  readonly #fs: DurableFs
+  #fs: DurableFs
+  readonly #isFsGiven: boolean
   /**
    * Folders whose entries, in every folder above, have been flushed. By identity, because a folder
    * may be removed and created again.
@@ -33,14 +36,19 @@ export class FileRoot {
     this.path = options.root
     this.#create = options.create
     this.#fs = options.fs ?? nodeFs
+    this.#isFsGiven = options.fs !== undefined
+  }
+
+  /** The calls to write with; known once the root has been found. */
+  get fs(): DurableFs {
+    return this.#fs
   }
 
   /** The root's real path; `undefined` if it is missing and reads as empty. */
   async find(op: string, key?: string): Promise<string | undefined> {
     try {
       const real = await this.#realPath()
-      const stats = await lstat(real)
-      if (stats.isDirectory()) return real
+      if (await this.#isFolder(real)) return real
     } catch (error) {
       const errno = errnoOf(error)
       if (errno !== 'ENOENT' && errno !== 'ENOTDIR') throw error
@@ -56,10 +64,35 @@ export class FileRoot {
       const found = await this.find(op, key)
       if (found !== undefined) return found
     }
-    await makeDir(this.path, this.#fs)
+    const known = await this.#real?.catch(() => undefined)
+    const isThere = known !== undefined && (await this.#isFolder(known).catch(() => false))
+    if (!isThere) await makeDir(this.path, this.#fs)
     const real = await this.find(op, key)
     if (real === undefined) throw rootNotFound(op, key, this.path)
     return real
+  }
+
+  /**
+   * For writers: the root's real path and the path of a key, in a folder that is made if it is
+   * missing. One call of the file system once it is there.
+   *
+   * @throws StoreError as `ensure` and `locate`
+   */
+  async place(op: string, key: string): Promise<{ readonly real: string; readonly path: string }> {
+    const known = await this.#real?.catch(() => undefined)
+    if (known !== undefined) {
+      const path = join(known, key)
+      const dir = dirname(path)
+      // Below a root that has been removed or replaced by a link, no folder has this real path.
+      const resolved = await this.#resolve(dir).catch(() => undefined)
+      if (dir !== known && resolved === dir) return { real: known, path }
+    }
+    const real = await this.ensure(op, key)
+    const found = await this.locate(real, op, key)
+    if (found !== undefined) return { real, path: found }
+    const path = join(real, key)
+    await makeDir(dirname(path), this.#fs)
+    return { real, path }
   }
 
   /**
@@ -73,7 +106,7 @@ export class FileRoot {
     let missing = false
     for (let dir = dirname(path); dir !== real; dir = dirname(dir)) {
       try {
-        if ((await realpath(dir)) !== dir) throw leadsOut(op, key)
+        if ((await this.#resolve(dir)) !== dir) throw leadsOut(op, key)
         break
       } catch (error) {
         const errno = errnoOf(error)
@@ -153,8 +186,20 @@ export class FileRoot {
   }
 
   #realPath(): Promise<string> {
-    this.#real ??= realpath(this.path)
+    this.#real ??= realpath(this.path).then((real) => {
+      if (!this.#isFsGiven) this.#fs = isOnLocalDisk(real) ? localFs : nodeFs
+      return real
+    })
     return this.#real
+  }
+
+  async #resolve(path: string): Promise<string> {
+    return this.#fs === localFs ? realpathSync.native(path) : await realpath(path)
+  }
+
+  async #isFolder(path: string): Promise<boolean> {
+    const stats = this.#fs === localFs ? lstatSync(path) : await lstat(path)
+    return stats.isDirectory()
   }
 }
 

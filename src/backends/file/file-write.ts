@@ -1,7 +1,7 @@
+import type { BigIntStats } from 'node:fs'
 import { dirname } from 'node:path'
 import { DurableFile } from '../../core/fs/durable-file.ts'
-import type { DurableFs } from '../../core/fs/durable-fs.ts'
-import type { DriverBody, DriverPutOptions, PutResult } from '../../core/store/index.ts'
+import type { DriverBody, DriverPutOptions, PutResult, StoreError } from '../../core/store/index.ts'
 import { alreadyExists, changed, errnoOf, isFolder, noHardLinks } from './file-errors.ts'
 import { fileVersion, statPath, waitForTick } from './file-info.ts'
 import type { FileRoot } from './file-root.ts'
@@ -20,7 +20,6 @@ export interface FilePut {
   readonly real: string
   readonly path: string
   readonly key: string
-  readonly fs: DurableFs
 }
 
 /**
@@ -32,12 +31,12 @@ export async function writeObject(
   body: DriverBody,
   options: DriverPutOptions,
 ): Promise<PutResult> {
-  const { root, real, path, key, fs } = put
-  const existing = await statPath(path)
-  if (existing !== undefined && options.ifAbsent === true) {
-    throw existing.isDirectory() ? isFolder('put', key) : alreadyExists(key)
-  }
-  const file = await DurableFile.open(path, { tempDir: await root.staging(real), fs })
+  const { root, real, path, key } = put
+  // Publishing finds out by itself; asked before only to save the staging of a large body.
+  const mustLook = options.ifAbsent !== true || body.bytes === undefined
+  const existing = mustLook ? await statPath(path) : undefined
+  if (existing !== undefined && options.ifAbsent === true) throw taken(key, existing)
+  const file = await DurableFile.open(path, { tempDir: await root.staging(real), fs: root.fs })
   try {
     for await (const chunk of body) await file.write(chunk)
     const mode = existing?.isFile() ? Number(existing.mode & 0o777n) : undefined
@@ -55,8 +54,8 @@ async function publish(put: FilePut, file: DurableFile, options: DriverPutOption
   const { signal } = options
   if (options.ifAbsent === true) {
     signal.throwIfAborted()
-    return file.publish('create').catch((error: unknown) => {
-      if (errnoOf(error) === 'EEXIST') throw alreadyExists(key)
+    return file.publish('create').catch(async (error: unknown) => {
+      if (errnoOf(error) === 'EEXIST') throw taken(key, await statPath(path))
       if (NO_LINKS.has(errnoOf(error))) throw noHardLinks(key, error)
       throw error
     })
@@ -69,4 +68,8 @@ async function publish(put: FilePut, file: DurableFile, options: DriverPutOption
   if (current?.isFile()) await waitForTick(current)
   signal.throwIfAborted()
   return file.publish('replace')
+}
+
+function taken(key: string, existing: BigIntStats | undefined): StoreError {
+  return existing?.isDirectory() ? isFolder('put', key) : alreadyExists(key)
 }

@@ -7,7 +7,7 @@ import { tempName } from './temp-name.ts'
 /** Owner writes, group reads, nobody else: the files hold databases, and a backup operator's group may copy them. Lowered further by umask. */
 export const FILE_MODE = 0o640
 
-/** Attempts to give the file its name while others remove its empty folder. */
+/** Attempts to give the file its name while its folder is missing, or others remove it because it is empty. */
 const PUBLISH_ATTEMPTS = 10
 
 export interface DurableFileOptions {
@@ -43,7 +43,6 @@ export class DurableFile {
     const { tempDir = dirname(target), mode = FILE_MODE, fs = nodeFs } = options
     const tempPath = join(tempDir, tempName())
     try {
-      await makeDir(dirname(target), fs)
       const create = () => fs.create(tempPath, mode)
       const handle = await create().catch(async (error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOENT') throw error

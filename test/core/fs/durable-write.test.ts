@@ -21,15 +21,15 @@ describe('the order of a durable write', () => {
     ['create', 'link'],
     ['replace', 'rename'],
   ] as const)(
-    'to %s: parents flushed, temp written, flushed and closed, then %s, then the folder flushed',
+    'to %s: temp written, flushed and closed, parents flushed, then %s, then the folder flushed',
     async (how, call) => {
       const fs = new CrashFs()
       await durableWrite('/root/a/b', [bytes('hello')], { how, tempDir, fs })
       const temp = fs.calls.find((c) => c.startsWith('create /root/.tmp/'))!.slice('create '.length)
       const calls = fs.calls.map((c) => c.replace(temp, 'TEMP'))
-      const steps = ['create TEMP', 'write TEMP', 'fsync TEMP', 'close TEMP', `${call} /root/a/b`]
-      const parents = ['mkdir /root', 'fsync /', 'mkdir /root/a', 'fsync /root']
-      const order = [...parents, ...steps, 'fsync /root/a']
+      const steps = ['create TEMP', 'write TEMP', 'fsync TEMP', 'close TEMP']
+      const parents = ['mkdir /root/a', 'fsync /root']
+      const order = [...steps, ...parents, `${call} /root/a/b`, 'fsync /root/a']
       let from = 0
       for (const step of order) {
         const at = calls.indexOf(step, from)
@@ -69,7 +69,8 @@ describe('a power failure after any call', () => {
       }
       expect(cut).toBeLessThan(100)
     }
-    expect(cut).toBeGreaterThan(10)
+    // Create, write twice, flush, close, name and flush the folder: each was the last call once.
+    expect(cut).toBeGreaterThan(7)
   })
 })
 
