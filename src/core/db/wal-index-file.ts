@@ -16,6 +16,10 @@ export interface WalIndexState {
   readonly backfilled: number
 }
 
+export interface WalIndexLook extends WalIndexState {
+  readonly bytes: Uint8Array
+}
+
 /** The WAL index begins with two copies of a header of this size (SQLite, "WAL-mode file format", section 2.1). */
 const HEADER_SIZE = 48
 /** Where the header's own checksum stands in it: of everything before. */
@@ -54,13 +58,21 @@ export class WalIndexFile {
    * writer is changing the header, or if it needs recovery: then SQLite itself must be asked.
    */
   state(): WalIndexState | undefined {
-    if (!this.#readPrefix() || prefix[12] === 0) return undefined
-    const sum = { s1: 0, s2: 0 }
-    const isLittle = isLittleEndian()
-    extendWalChecksum(sum, prefix, 0, CHECKSUM_AT, !isLittle)
-    if (sum.s1 !== number(CHECKSUM_AT, isLittle)) return undefined
-    if (sum.s2 !== number(CHECKSUM_AT + 4, isLittle)) return undefined
-    return { published: number(16, isLittle), backfilled: number(BACKFILLED_AT, isLittle) }
+    return this.#readPrefix() ? stateInPrefix() : undefined
+  }
+
+  /** The same, with what is needed to recognize it: `isStill` then tells whether anything has happened since. */
+  look(): WalIndexLook | undefined {
+    const state = this.state()
+    return state && { ...state, bytes: Buffer.from(prefix) }
+  }
+
+  /**
+   * Has nothing been committed, copied or restarted since that look? The salts and the checksum of
+   * the last frame are part of what is compared.
+   */
+  isStill({ bytes }: WalIndexLook): boolean {
+    return this.#readPrefix() && prefix.equals(bytes)
   }
 
   /**
@@ -94,6 +106,17 @@ export class WalIndexFile {
     if (prefix.compare(prefix, HEADER_SIZE, 2 * HEADER_SIZE, 0, HEADER_SIZE) !== 0) return false
     return isLittleEndian() || prefix.readUInt32BE(0) === WAL_FORMAT_VERSION
   }
+}
+
+/** `undefined` if the header in `prefix` needs recovery. */
+function stateInPrefix(): WalIndexState | undefined {
+  if (prefix[12] === 0) return undefined
+  const sum = { s1: 0, s2: 0 }
+  const isLittle = isLittleEndian()
+  extendWalChecksum(sum, prefix, 0, CHECKSUM_AT, !isLittle)
+  if (sum.s1 !== number(CHECKSUM_AT, isLittle)) return undefined
+  if (sum.s2 !== number(CHECKSUM_AT + 4, isLittle)) return undefined
+  return { published: number(16, isLittle), backfilled: number(BACKFILLED_AT, isLittle) }
 }
 
 /** The index is in the byte order of the machine. */

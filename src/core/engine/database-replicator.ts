@@ -9,6 +9,7 @@ import { CheckpointPolicy } from './capture/checkpoint-policy.ts'
 import { checkMainFile, proveByChecksum } from './capture/checksum-proof.ts'
 import { readSums } from './capture/database-sums.ts'
 import { endOfHeader, endsInCaptured } from './capture/ltx-file.ts'
+import { QuietLog } from './capture/quiet-log.ts'
 import { WalRelief } from './capture/wal-relief.ts'
 import { type Emit, type EngineEvent, FencedError } from './events.ts'
 import { type PageChecksums, readPageChecksums } from './idle/page-checksums.ts'
@@ -44,6 +45,7 @@ export interface ReplicatorParts {
 export class DatabaseReplicator {
   readonly source: SourceDatabase
   readonly checkpoints: CheckpointPolicy
+  readonly quietLog: QuietLog
   readonly snapshots: SnapshotRun
   readonly #parts: ReplicatorParts
   readonly #emit: Emit
@@ -62,6 +64,7 @@ export class DatabaseReplicator {
     this.#known = known
     this.#phase = firstPhase(known)
     this.checkpoints = new CheckpointPolicy(source, parts.checkpointer, parts.maxWalBytes)
+    this.quietLog = new QuietLog(source, this.checkpoints)
     this.#emit = (event) => parts.onEvent({ database: parts.name, ...event } as EngineEvent)
     this.snapshots = new SnapshotRun(source, parts, this.#emit)
     this.#relief = new WalRelief(

@@ -17,6 +17,9 @@ import type { ReplicaWriter } from './upload/replica-writer.ts'
  */
 const SHIPPING_TICK_MS = 250
 
+/** A database that rests still gets a full turn after this many polls. */
+const FULL_TURN_POLLS = 5
+
 export interface ReplicationLoopParts {
   readonly lifecycle: DatabaseLifecycle
   readonly writer: ReplicaWriter
@@ -51,6 +54,7 @@ export class ReplicationLoop {
   /** After an error. */
   readonly #pause = new Deadline()
   readonly #untilCheck = new Deadline()
+  readonly #untilFullTurn = new Deadline()
   #shippedSomething = true
   #isStopping = false
 
@@ -173,6 +177,10 @@ export class ReplicationLoop {
     if (isChanged) this.open()
     const database = this.#lifecycle.replicator
     const { shipper } = this.#writer
+    if (database !== undefined && this.#mayRest(database, now)) {
+      return await this.#beQuiet(database, now)
+    }
+    database?.quietLog.turnBegins()
     if (database?.needsPreparing === false) database.releaseIdleMark()
     shipper.startNext(now)
     if (shipper.pending.length > 0) return await this.#whileShipping(database, now)
@@ -189,7 +197,19 @@ export class ReplicationLoop {
     const mayWait = !this.#parts.waiters.isUrgent && !database.checkpoints.isPressing(now, walBytes)
     if (untilSync > 0 && mayWait) return Math.min(BUSY_TICK_MS, untilSync)
     if (await this.#captureNow(database, now)) return 0
+    this.#untilFullTurn.set(now, FULL_TURN_POLLS * this.#pollMs)
+    if (!database.snapshots.isRunning) database.quietLog.turnWasQuiet()
     return await this.#beQuiet(database, now)
+  }
+
+  /**
+   * Would a turn find nothing to do? Snapshots may become due by the clock, so a full turn follows
+   * after some polls in any case.
+   */
+  #mayRest(database: DatabaseReplicator, now: number): boolean {
+    if (database.needsPreparing || this.#writer.shipper.pending.length > 0) return false
+    if (this.#parts.waiters.isUrgent || this.#untilFullTurn.left(now) === 0) return false
+    return database.quietLog.isStill
   }
 
   async #captureNow(database: DatabaseReplicator, now: number): Promise<boolean> {
@@ -277,6 +297,7 @@ export class ReplicationLoop {
   async #recover(error: unknown): Promise<number> {
     // A failed open may leave a connection that holds the WAL index, so that no application can
     // start. The next turn tries again to close it, and reports why it cannot.
+    this.#untilFullTurn.clear()
     await this.#lifecycle.closeLeftover().catch(() => false)
     if (this.#isStopping) return 0
     if (error instanceof FencedError) {

@@ -57,6 +57,30 @@ test('reads what SQLite reads, after every kind of write and checkpoint', () => 
   db.close()
 })
 
+test('a look stays the same until something is written, copied, or the log restarted', () => {
+  const { db, path } = open()
+  const index = new WalIndexFile(path)
+  const steps = [
+    "INSERT INTO t VALUES (1, 'x')",
+    'PRAGMA wal_checkpoint(PASSIVE)',
+    'DELETE FROM t',
+    'PRAGMA wal_checkpoint(RESTART)',
+    // Into a new run of as many frames as the one before.
+    'INSERT INTO t VALUES (2, 3)',
+    'PRAGMA wal_checkpoint(TRUNCATE)',
+  ]
+  for (const step of steps) {
+    const look = index.look()!
+    db.exec('SELECT count(*) FROM t')
+    db.exec('BEGIN; INSERT INTO t VALUES (4, 5); ROLLBACK')
+    expect(index.isStill(look), `before ${step}`).toBe(true)
+    db.exec(step)
+    expect(index.isStill(look), `after ${step}`).toBe(false)
+  }
+  index.close()
+  db.close()
+})
+
 test.each([
   { where: 'the first copy of the header', offsets: [16] },
   { where: 'the second copy', offsets: [48 + 16] },

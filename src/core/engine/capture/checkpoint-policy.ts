@@ -78,10 +78,16 @@ export class CheckpointPolicy {
   }
 
   /** Is a checkpoint worthwhile? */
-  due(now: number, walBytes: number): boolean {
+  isWorthwhile(walBytes: number): boolean {
     if (this.#source.capture.position.wal === this.#doneAt) return false
-    const enough = Math.min(this.pressureBytes, walFrameOffset(MIN_PAGES, this.#source.pageSize))
-    return walBytes >= enough && this.#pauseFor(walBytes).left(now) === 0
+    return (
+      walBytes >= Math.min(this.pressureBytes, walFrameOffset(MIN_PAGES, this.#source.pageSize))
+    )
+  }
+
+  /** Is it worthwhile, and the pause after the last attempt over? */
+  due(now: number, walBytes: number): boolean {
+    return this.isWorthwhile(walBytes) && this.#pauseFor(walBytes).left(now) === 0
   }
 
   /** Size of the WAL that is committed but not captured, in bytes. */
