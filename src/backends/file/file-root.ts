@@ -28,6 +28,8 @@ export class FileRoot {
    * may be removed and created again.
    */
   readonly #settled = new Map<string, string>()
+  /** Running flushes of folders. */
+  readonly #flushes = new Map<string, FolderFlush>()
   #real: Promise<string> | undefined
   #swept: Promise<void> | undefined
 
@@ -91,7 +93,8 @@ export class FileRoot {
     const found = await this.locate(real, op, key)
     if (found !== undefined) return { real, path: found }
     const path = join(real, key)
-    await makeDir(dirname(path), this.#fs)
+    // `settle` flushes the folders above, once for all objects that wait for it.
+    await makeDir(dirname(path), this.#fs, async () => {})
     return { real, path }
   }
 
@@ -156,10 +159,10 @@ export class FileRoot {
       this.#settled.set(current, identity)
       if (current === real) break
       current = dirname(current)
-      known = await syncDir(current, this.#fs)
+      known = await this.#flush(current)
     }
     // The root's own entry. If we may not open its parent, making it durable is not our job.
-    await syncDir(dirname(real), this.#fs).catch((error: unknown) => {
+    await this.#flush(dirname(real)).catch((error: unknown) => {
       if (errnoOf(error) !== 'EACCES') throw error
     })
   }
@@ -185,6 +188,24 @@ export class FileRoot {
     await removeIfEmpty(join(await this.#realPath().catch(() => this.path), STAGING))
   }
 
+  /** Flushes a folder. Callers that come while a flush is running share the next one. */
+  async #flush(dir: string): Promise<DurableStats> {
+    const running = this.#flushes.get(dir)
+    if (running === undefined) return await this.#startFlush(dir)
+    running.next ??= running.ended.then(() => this.#startFlush(dir))
+    return await running.next
+  }
+
+  #startFlush(dir: string): Promise<DurableStats> {
+    const flushed = syncDir(dir, this.#fs)
+    const flush: FolderFlush = { ended: flushed.then(noResult, noResult), next: undefined }
+    this.#flushes.set(dir, flush)
+    void flush.ended.then(() => {
+      if (flush.next === undefined) this.#flushes.delete(dir)
+    })
+    return flushed
+  }
+
   #realPath(): Promise<string> {
     this.#real ??= realpath(this.path).then((real) => {
       if (!this.#isFsGiven) this.#fs = isOnLocalDisk(real) ? localFs : nodeFs
@@ -202,6 +223,15 @@ export class FileRoot {
     return stats.isDirectory()
   }
 }
+
+interface FolderFlush {
+  /** Resolves when it has ended, whether it succeeded or not. */
+  readonly ended: Promise<void>
+  /** Begins after it, for those that came in the meantime. */
+  next: Promise<DurableStats> | undefined
+}
+
+function noResult(): void {}
 
 /** Returns false if the folder is gone because another delete has removed it. */
 async function flushed(dir: string, fs: DurableFs): Promise<boolean> {

@@ -29,6 +29,7 @@ export interface LockHolder {
 }
 
 export type LockPhase = 'preparing' | 'ready'
+const LONGEST_PHASE = 'preparing'.length
 
 /** Locking is not possible here: the folder is read-only, or the file system has no locks. */
 export class LockUnavailableError extends Error {
@@ -65,6 +66,8 @@ export class HandOverLock {
   /** Identity of the open lock file, which another process may delete and create again. */
   #identity: string | undefined
   #isHeld = false
+  /** Is there a file of this process that describes it? */
+  #isAnnounced = false
   /** Did this process create the file, and has nothing been replicated under it yet? */
   #isUnused = false
   #since = new Date(0)
@@ -128,12 +131,26 @@ export class HandOverLock {
   announce(phase: LockPhase): void {
     if (!this.#isHeld) return
     const holder = { pid: process.pid, host: hostname(), since: this.#since.toISOString(), phase }
+    // Of the same length in each phase, so that the next announcement fits over this one.
+    const text = `${JSON.stringify(holder)}${' '.repeat(LONGEST_PHASE - phase.length)}\n`
+    if (this.#isAnnounced && this.#overwrite(text)) return
     const staged = `${this.#holderPath}.${process.pid}`
     try {
-      writeFileSync(staged, `${JSON.stringify(holder)}\n`)
+      writeFileSync(staged, text)
       renameSync(staged, this.#holderPath)
+      this.#isAnnounced = true
     } catch {
       removeQuietly(staged)
+    }
+  }
+
+  /** Renaming over an existing file would wait for the disk (ext4 flushes it), for each of thousands of databases. */
+  #overwrite(text: string): boolean {
+    try {
+      writeFileSync(this.#holderPath, text, { flag: 'r+' })
+      return true
+    } catch {
+      return false
     }
   }
 
@@ -190,6 +207,7 @@ export class HandOverLock {
   release(): void {
     if (this.#isHeld) {
       removeQuietly(this.#holderPath)
+      this.#isAnnounced = false
       if (!this.isAwaited) this.leavePlace()
       const isLeftOver = this.#isUnused && !this.isAwaited
       if (isLeftOver || !existsSync(this.#database)) removeQuietly(this.path)

@@ -9,12 +9,18 @@ const ATTEMPTS = 10
 /**
  * Makes a folder and its missing parents, and flushes the parent of each new one: a new entry is
  * durable only once the folder that holds it is (fsync(2)).
+ *
+ * @param flush what flushes a parent; for a caller that does it later, something that does nothing
  */
-export async function makeDir(dir: string, fs: DurableFs = nodeFs): Promise<void> {
+export async function makeDir(
+  dir: string,
+  fs: DurableFs = nodeFs,
+  flush: (dir: string, fs: DurableFs) => Promise<unknown> = syncDir,
+): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       await fs.mkdir(dir, DIR_MODE)
-      await syncDir(dirname(dir), fs)
+      await flush(dirname(dir), fs)
       return
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
@@ -22,7 +28,7 @@ export async function makeDir(dir: string, fs: DurableFs = nodeFs): Promise<void
       const parent = dirname(dir)
       // The parent is missing, or was removed by others since. Under a dangling link it stays so.
       if (code !== 'ENOENT' || parent === dir || attempt === ATTEMPTS) throw error
-      await makeDir(parent, fs)
+      await makeDir(parent, fs, flush)
     }
   }
 }
