@@ -67,6 +67,7 @@ function publicEntries({ bin, exports }) {
 
 /** In the order in which a process loads them: what the first one needs is not part of a later one. */
 const STAGES = [
+  'cli/package-version',
   'cli/main',
   'cli/run-command',
   'cli/commands/list',

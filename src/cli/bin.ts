@@ -8,7 +8,16 @@ if (major < 24) {
   )
   process.exitCode = 2
 } else {
-  Promise.all([import('node:v8'), import('./compile-cache.ts')])
+  import('./package-version.ts')
+    .then(({ answersVersion }) => answersVersion(process.argv.slice(2)) || start())
+    .catch((error) => {
+      process.stderr.write(`error: walsync could not start: ${error}\n  try: Install it again.\n`)
+      process.exitCode = 1
+    })
+}
+
+function start(): Promise<boolean> {
+  return Promise.all([import('node:v8'), import('./compile-cache.ts')])
     .then(([v8, { keepCompiled }]) => {
       keepCompiled(process.env)
       // A watcher allocates little and for long: a young generation that stays small saves a tenth of its memory.
@@ -16,8 +25,5 @@ if (major < 24) {
       return import('./main.ts')
     })
     .then(({ main }) => main(process.argv.slice(2)))
-    .catch((error) => {
-      process.stderr.write(`error: walsync could not start: ${error}\n  try: Install it again.\n`)
-      process.exitCode = 1
-    })
+    .then(() => true)
 }
