@@ -1,9 +1,15 @@
-import type { ContainerClient, StoragePipelineOptions } from '@azure/storage-blob'
-import { HttpTransport } from '../shared/http-transport.ts'
+import type {
+  ContainerClient,
+  HttpOperationResponse,
+  IHttpClient,
+  StoragePipelineOptions,
+  WebResource,
+} from '@azure/storage-blob'
+import { HttpTransport, readText } from '../shared/http-transport.ts'
 import { loadSdk } from '../shared/load-sdk.ts'
 import { invalidOption } from '../shared/settings.ts'
+import { NotFromAzure } from './azure-errors.ts'
 import type { AzureAccess, AzureOptions } from './azure-options.ts'
-import { azureHttpClient } from './azure-transport.ts'
 
 /** The client of one container and its connections. */
 export interface AzureConnection {
@@ -90,4 +96,48 @@ function fromConnectionString(
       'Copy it whole from the portal: Access keys, Connection string.',
     )
   }
+}
+
+/**
+ * An HTTP client for the SDK that uses our own connections: the SDK's shares its agents between all
+ * clients of the process, does not limit the number of connections and cannot be closed. A success
+ * counts only with the request id that Azure gives to every request: a web page would pass for an
+ * empty container or a stored blob.
+ */
+function azureHttpClient(transport: HttpTransport): IHttpClient {
+  return {
+    async sendRequest(request: WebResource): Promise<HttpOperationResponse> {
+      const answer = await transport.send({
+        method: request.method,
+        url: new URL(request.url),
+        headers: request.headers.toJson(),
+        body: bodyOf(request.body),
+        signal: (request.abortSignal as AbortSignal | undefined) ?? new AbortController().signal,
+        isObject: (status) => request.streamResponseStatusCodes?.has(status) === true,
+      })
+      const status = answer.statusCode ?? 0
+      if (status < 300 && answer.headers['x-ms-request-id'] === undefined) {
+        answer.destroy()
+        throw new NotFromAzure()
+      }
+      const headers = request.headers.clone()
+      for (const name of headers.headerNames()) headers.remove(name)
+      for (const [name, value] of Object.entries(answer.headers)) {
+        if (value !== undefined) headers.set(name, String(value))
+      }
+      const response = { request, status, headers }
+      if (request.streamResponseStatusCodes?.has(status) === true) {
+        return { ...response, readableStreamBody: answer }
+      }
+      return { ...response, bodyAsText: await readText(answer) }
+    },
+  }
+}
+
+/** Bodies are bytes from the store or XML text from the SDK; there are no others. */
+function bodyOf(body: unknown): readonly Uint8Array[] {
+  if (body === undefined || body === null) return []
+  if (typeof body === 'string') return [Buffer.from(body)]
+  if (body instanceof Uint8Array) return [body]
+  throw new TypeError('unexpected body of a request')
 }

@@ -1,32 +1,33 @@
-import { opendir } from 'node:fs/promises'
+import { opendir, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Limiter } from '../../core/async/limiter.ts'
-import type {
-  DeleteFailure,
-  DirEntry,
-  DriverBody,
-  DriverCall,
-  DriverDeleteOptions,
-  DriverGetOptions,
-  DriverGetResult,
-  DriverListOptions,
-  DriverPutOptions,
-  ObjectInfo,
-  PutResult,
-  StoreCapabilities,
-  StoreDriver,
-  StoreError,
+import {
+  type DeleteFailure,
+  type DirEntry,
+  type DriverBody,
+  type DriverCall,
+  type DriverDeleteOptions,
+  type DriverGetOptions,
+  type DriverGetResult,
+  type DriverListOptions,
+  type DriverPutOptions,
+  type ObjectInfo,
+  type PutResult,
+  resolveRange,
+  type StoreCapabilities,
+  type StoreDriver,
+  type StoreError,
+  type Version,
 } from '../../core/store/index.ts'
-import { resolveRange } from '../../core/store/index.ts'
-import { deleteObjects, unlinkObject } from './file-delete.ts'
-import { changed, mapFileError, notFound } from './file-errors.ts'
-import { fileInfo, statPath } from './file-info.ts'
+import { changed, errnoOf, mapFileError, notFound } from './file-errors.ts'
+import { fileInfo, fileVersion, statPath, waitForTick } from './file-info.ts'
 import { listBase, type Walk, walkDir, walkObjects } from './file-list.ts'
 import type { FileStoreOptions } from './file-options.ts'
 import { openFile, readRange, streamRange } from './file-read.ts'
 import { FileRoot } from './file-root.ts'
 import { writeObject } from './file-write.ts'
+import { withPathLock } from './path-lock.ts'
 
 /**
  * Bodies up to this size are read within `get`, which guarantees that all bytes are of one version.
@@ -152,4 +153,56 @@ export class FileDriver implements StoreDriver {
     if (!(await this.#root.hasFolder(real, 'list', base))) return
     yield* walk({ real, prefix, startAfter, signal })
   }
+}
+
+/**
+ * Removes a file without flushing its folder. Returns false if there was no regular file of that
+ * name.
+ */
+async function unlinkObject(
+  path: string,
+  key: string,
+  ifMatch: Version | undefined,
+): Promise<boolean> {
+  return withPathLock(path, async () => {
+    const current = await statPath(path)
+    if (ifMatch !== undefined && (!current?.isFile() || fileVersion(current) !== ifMatch)) {
+      throw changed('delete', key)
+    }
+    if (!current?.isFile()) return false
+    await waitForTick(current)
+    try {
+      await unlink(path)
+      return true
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return false
+      throw error
+    }
+  })
+}
+
+/** Deletes many objects, with one flush per folder. Returns the failures. */
+async function deleteObjects(
+  root: FileRoot,
+  real: string,
+  keys: readonly string[],
+): Promise<readonly DeleteFailure[]> {
+  const failures: DeleteFailure[] = []
+  const fail = (key: string, error: unknown) => {
+    failures.push({ key, error: mapFileError(error, { op: 'delete', key }) })
+  }
+  const byDir = new Map<string, string[]>()
+  const remove = async (key: string) => {
+    const path = await root.locate(real, 'delete', key)
+    if (path === undefined || !(await unlinkObject(path, key, undefined))) return
+    const dir = dirname(path)
+    byDir.set(dir, [...(byDir.get(dir) ?? []), key])
+  }
+  await Promise.all(keys.map((key) => remove(key).catch((error) => fail(key, error))))
+  for (const [dir, done] of byDir) {
+    await root.prune(real, dir).catch((error) => {
+      for (const key of done) fail(key, error)
+    })
+  }
+  return failures
 }

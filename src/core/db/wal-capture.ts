@@ -8,11 +8,10 @@ import {
   walFrameOffset,
 } from '../wal/index.ts'
 import { type Continuity, proveContinuity, type ReplicatedEnd } from './continuity.ts'
-import { DatabaseError } from './database-error.ts'
+import { continuityLost, DatabaseError, damagedWal } from './database-error.ts'
 import { type EndedRun, runName } from './main-file-look.ts'
 import type { ReadGuard } from './read-guard.ts'
 import type { CapturePosition, CommittedEnd, DatabaseView, WalChange } from './read-view.ts'
-import { continuityLost, damagedWal } from './wal-errors.ts'
 import type { WalFile } from './wal-file.ts'
 import type { WalIndexState } from './wal-index-file.ts'
 import { WalRangeReader } from './wal-range-reader.ts'
