@@ -16,8 +16,16 @@ export interface WalIndexState {
   readonly backfilled: number
 }
 
+/** By these numbers a later state is told from an earlier one. */
 export interface WalIndexLook extends WalIndexState {
-  readonly bytes: Uint8Array
+  /** Counts transactions. */
+  readonly change: number
+  /** Of the log that it describes. */
+  readonly salt1: number
+  readonly salt2: number
+  /** Of the whole header, the checksum of the last frame included. */
+  readonly checksum1: number
+  readonly checksum2: number
 }
 
 /** The WAL index begins with two copies of a header of this size (SQLite, "WAL-mode file format", section 2.1). */
@@ -61,18 +69,25 @@ export class WalIndexFile {
     return this.#readPrefix() ? stateInPrefix() : undefined
   }
 
-  /** The same, with what is needed to recognize it: `isStill` then tells whether anything has happened since. */
+  /** The same, with what is needed to recognize it later (`isStill`). */
   look(): WalIndexLook | undefined {
     const state = this.state()
-    return state && { ...state, bytes: Buffer.from(prefix) }
+    return state && { ...state, ...identityInPrefix() }
   }
 
-  /**
-   * Has nothing been committed, copied or restarted since that look? The salts and the checksum of
-   * the last frame are part of what is compared.
-   */
-  isStill({ bytes }: WalIndexLook): boolean {
-    return this.#readPrefix() && prefix.equals(bytes)
+  /** Has nothing been committed, copied or restarted since that look? */
+  isStill(look: WalIndexLook): boolean {
+    if (!this.#readPrefix()) return false
+    const isLittle = isLittleEndian()
+    return (
+      number(8, isLittle) === look.change &&
+      number(16, isLittle) === look.published &&
+      number(32, isLittle) === look.salt1 &&
+      number(36, isLittle) === look.salt2 &&
+      number(CHECKSUM_AT, isLittle) === look.checksum1 &&
+      number(CHECKSUM_AT + 4, isLittle) === look.checksum2 &&
+      number(BACKFILLED_AT, isLittle) === look.backfilled
+    )
   }
 
   /**
@@ -117,6 +132,17 @@ function stateInPrefix(): WalIndexState | undefined {
   if (sum.s1 !== number(CHECKSUM_AT, isLittle)) return undefined
   if (sum.s2 !== number(CHECKSUM_AT + 4, isLittle)) return undefined
   return { published: number(16, isLittle), backfilled: number(BACKFILLED_AT, isLittle) }
+}
+
+function identityInPrefix() {
+  const isLittle = isLittleEndian()
+  return {
+    change: number(8, isLittle),
+    salt1: number(32, isLittle),
+    salt2: number(36, isLittle),
+    checksum1: number(CHECKSUM_AT, isLittle),
+    checksum2: number(CHECKSUM_AT + 4, isLittle),
+  }
 }
 
 /** The index is in the byte order of the machine. */
