@@ -3,13 +3,23 @@ export class Wakeup {
   #wake: (() => void) | undefined
   #called = false
 
-  /** Resolves after `ms`, or at the next `call`; never before the event loop has turned. */
-  async sleep(ms: number): Promise<void> {
+  /**
+   * Resolves after `ms`, or at the next `call`; never before the event loop has turned.
+   *
+   * @param sleepOn asked when the time is over, for a sleeper that would do nothing most times: how
+   *   much longer to sleep, in milliseconds; 0 to wake up. If it throws, the sleeper wakes up
+   */
+  async sleep(ms: number, sleepOn: () => number = () => 0): Promise<void> {
     if (this.#called || ms <= 0) {
       await new Promise((resolve) => setImmediate(resolve))
     } else {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, ms)
+        const again = () => {
+          const more = orWake(sleepOn)
+          if (more > 0) timer = setTimeout(again, more)
+          else resolve()
+        }
+        let timer = setTimeout(again, ms)
         this.#wake = () => {
           clearTimeout(timer)
           resolve()
@@ -23,5 +33,14 @@ export class Wakeup {
   call(): void {
     this.#called = true
     this.#wake?.()
+  }
+}
+
+function orWake(sleepOn: () => number): number {
+  try {
+    return sleepOn()
+  } catch {
+    // What was wrong shows again when the sleeper is awake, where it can be handled.
+    return 0
   }
 }

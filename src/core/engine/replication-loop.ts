@@ -55,6 +55,10 @@ export class ReplicationLoop {
   readonly #pause = new Deadline()
   readonly #untilCheck = new Deadline()
   readonly #untilFullTurn = new Deadline()
+  /** The open database, if the last turn found nothing to do in it. */
+  #resting: DatabaseReplicator | undefined
+  /** When upkeep is due, in milliseconds since 1970. */
+  #upkeepAt = 0
   #shippedSomething = true
   #isStopping = false
 
@@ -114,7 +118,7 @@ export class ReplicationLoop {
       } catch (error) {
         waitMs = await this.#recover(error)
       }
-      await this.#parts.wakeup.sleep(waitMs)
+      await this.#parts.wakeup.sleep(waitMs, this.#sleepOn)
     }
   }
 
@@ -167,10 +171,26 @@ export class ReplicationLoop {
     upkeep.runDue(now)
     const waitMs = await this.#replicate(now)
     const after = this.#now()
-    return Math.min(waitMs, upkeep.dueAt(after) - after)
+    this.#upkeepAt = upkeep.dueAt(after)
+    return Math.min(waitMs, this.#upkeepAt - after)
+  }
+
+  /**
+   * After a quiet turn the log is looked at again in quick succession, nearly always for nothing: that
+   * takes one read, and a turn only if there is something to do.
+   *
+   * @returns how much longer to sleep, in milliseconds
+   */
+  readonly #sleepOn = (): number => {
+    const database = this.#resting
+    const now = this.#now()
+    if (database === undefined || database !== this.#lifecycle.replicator) return 0
+    if (this.#untilCheck.left(now) === 0 || !this.#mayRest(database, now)) return 0
+    return Math.min(this.#lifecycle.pace?.quietAgain() ?? 0, this.#upkeepAt - now)
   }
 
   async #replicate(now: number): Promise<number> {
+    this.#resting = undefined
     await this.#checkFilesIfDue(now)
     if (!(await this.#lifecycle.closeLeftover())) return this.#pollMs
     const isChanged = this.#lifecycle.mustOpen()
@@ -227,6 +247,7 @@ export class ReplicationLoop {
     if (pace === undefined) return this.#pollMs
     const { waitMs, armed, isCalm } = pace.quiet()
     if (armed && (await this.#captureNow(database, now))) return 0
+    this.#resting = database
     this.#shippedSomething = true
     if (!isCalm || !(await this.#lifecycle.closeIfIdle(now))) return waitMs
     if (this.#lifecycle.isIdle) this.#parts.onIdle()

@@ -95,6 +95,19 @@ export class SyncPace {
     return { waitMs, armed, isCalm: !probing }
   }
 
+  /**
+   * Like `quiet`, for a check in quick succession that found nothing.
+   *
+   * @returns how long to wait, in milliseconds; 0 if `quiet` has more to say
+   */
+  quietAgain(): number {
+    const isExpecting = this.#noticedAt !== undefined || !this.#watcher.isArmed
+    if (isExpecting || this.#probeMs > LAST_PROBE_MS) return 0
+    const waitMs = this.#probeMs
+    this.#probeMs *= 2
+    return waitMs
+  }
+
   /** Ends the file events. */
   stop(): void {
     this.#watcher.disarm()

@@ -69,6 +69,7 @@ export class SyncWaiters {
    * have taken the place of this one since the last check, and they ask about that one.
    */
   async checked(check: () => Promise<void>): Promise<void> {
+    if (this.#waiters.size === 0) return
     const unchecked = [...this.#waiters].filter(({ isChecked }) => !isChecked)
     if (unchecked.length === 0) return
     await check()
