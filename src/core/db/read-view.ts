@@ -119,8 +119,7 @@ export function* readChange(
   lockPage: number,
 ): Generator<PageImage> {
   const data = new Uint8Array(pageSize)
-  const pgnos = Uint32Array.from(change.pages.keys()).sort()
-  for (const pgno of pgnos) {
+  for (const pgno of ascending(change.pages)) {
     if (pgno === lockPage) continue
     if (!readFrame(wal, change, change.pages.get(pgno)!, data)) break
     yield { pgno, data }
@@ -128,6 +127,13 @@ export function* readChange(
   if (!wal.isRestarted(change.run)) return
   const message = `The WAL ${wal.path} was restarted while its frames were read.`
   throw new DatabaseError('ContinuityLost', wal.path, message)
+}
+
+function ascending(pages: ReadonlyMap<number, number>): Uint32Array {
+  const pgnos = new Uint32Array(pages.size)
+  let at = 0
+  for (const pgno of pages.keys()) pgnos[at++] = pgno
+  return pgnos.sort()
 }
 
 interface Overlay {

@@ -7,11 +7,16 @@ const MAX_PAGES = 8 << 20
 /** How much to read between two turns of the event loop, in bytes. */
 const SLICE_BYTES = 4 << 20
 
-/** The checksums after a change that has not been applied yet. */
+/**
+ * The checksums after a change that has not been applied yet. In typed arrays: a large transaction
+ * changes a hundred thousand pages and more.
+ */
 export interface StagedSums {
   readonly commit: number
   readonly value: bigint
-  readonly pages: readonly (readonly [pgno: number, sum: bigint])[]
+  /** The changed pages, and their checksums in the same order. */
+  readonly pgnos: Uint32Array
+  readonly sums: BigUint64Array
 }
 
 /**
@@ -48,24 +53,34 @@ export class DatabaseSums {
     this.#sums[pgno - 1] = sum
   }
 
-  /** The checksums after a change. `commit` is the size of the database after it, in pages. */
-  stage(commit: number, pages: Iterable<PageImage>): StagedSums {
+  /**
+   * The checksums after a change.
+   *
+   * @param commit size of the database after it, in pages
+   * @param pages each changed page once
+   * @param most how many pages there are at most
+   */
+  stage(commit: number, pages: Iterable<PageImage>, most: number): StagedSums {
     let value = this.#value
-    const staged: [number, bigint][] = []
+    let count = 0
+    const pgnos = new Uint32Array(most)
+    const sums = new BigUint64Array(most)
     for (const { pgno, data } of pages) {
       const sum = pageChecksum(pgno, data)
       value = toggleChecksum(toggleChecksum(value, this.#pageChecksumOf(pgno)), sum)
-      staged.push([pgno, sum])
+      pgnos[count] = pgno
+      sums[count] = sum
+      count += 1
     }
     for (let pgno = commit + 1; pgno <= this.#commit; pgno++) {
       value = toggleChecksum(value, this.#pageChecksumOf(pgno))
     }
-    return { commit, value, pages: staged }
+    return { commit, value, pgnos: pgnos.subarray(0, count), sums: sums.subarray(0, count) }
   }
 
-  apply({ commit, value, pages }: StagedSums): void {
+  apply({ commit, value, pgnos, sums }: StagedSums): void {
     this.#reserve(commit)
-    for (const [pgno, sum] of pages) this.#sums[pgno - 1] = sum
+    for (const [i, pgno] of pgnos.entries()) this.#sums[pgno - 1] = sums[i]!
     if (commit < this.#commit) this.#sums.fill(0n, commit, this.#commit)
     this.#commit = commit
     this.#value = value

@@ -202,7 +202,7 @@ export class ReplicaWriter {
   queuePages(source: SourceDatabase, view: DatabaseView, changed: readonly PageImage[]): void {
     if (this.#captured === undefined) throw new TypeError('a change needs a base before it')
     const txid = nextTxid(this.#captured)
-    const staged = this.#sums?.stage(view.commit, changed)
+    const staged = this.#sums?.stage(view.commit, changed, changed.length)
     const checksums = this.#checksums(staged)
     const file = pagesFile(source, view, changed, txid, this.stamp(), checksums)
     const { header, pages } = file
@@ -363,7 +363,8 @@ export class ReplicaWriter {
    */
   #stage(source: SourceDatabase, change: WalChange): StagedSums | undefined {
     const { wal, pageSize } = source
-    return this.#sums?.stage(change.commit, readChange(change, wal, pageSize, lockPage(pageSize)))
+    const pages = readChange(change, wal, pageSize, lockPage(pageSize))
+    return this.#sums?.stage(change.commit, pages, change.pages.size)
   }
 
   #checksums(staged: StagedSums | undefined) {
