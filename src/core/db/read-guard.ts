@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { connect } from './connect.ts'
-import { DatabaseError } from './database-error.ts'
+import { continuityLost, DatabaseError } from './database-error.ts'
 import { scarceDescriptors } from './few-descriptors.ts'
 import { WalIndexFile, type WalIndexState } from './wal-index-file.ts'
 
@@ -16,6 +16,9 @@ interface Closable {
   close(): void
 }
 
+/** How long a statement of a hand waits for a lock, in milliseconds. */
+const BUSY_TIMEOUT_MS = 100
+
 /**
  * Two connections that keep the WAL from being restarted unnoticed: one of them holds a read
  * transaction at any time, and the other begins its own before the first one ends.
@@ -28,6 +31,7 @@ interface Closable {
 export class ReadGuard {
   /** The index that both connections have mapped. */
   readonly index: WalIndexFile
+  readonly #path: string
   readonly #hands: readonly [DatabaseSync, DatabaseSync]
   #held: 0 | 1 | undefined
 
@@ -39,6 +43,7 @@ export class ReadGuard {
    * @throws DatabaseError `NotWalMode`, `NotADatabase`, `Busy`, `Unreadable`, `Replaced`
    */
   constructor(path: string, failed: (left: Closable) => void = (left) => left.close()) {
+    this.#path = path
     const first = openHand(path, failed)
     try {
       this.#hands = [first, openHand(path, failed)]
@@ -70,11 +75,50 @@ export class ReadGuard {
    * Begins a read transaction on the free connection, then ends the one on the other. On failure
    * the old one is kept.
    */
-  take(): void {
+  take(): true {
+    this.#takeWith('BEGIN; PRAGMA schema_version')
+    return true
+  }
+
+  /**
+   * The same with the write lock, which is not waited for: `unlock` must follow soon. Nothing is
+   * written.
+   *
+   * @returns false if another connection is writing
+   */
+  takeWithLock(): boolean {
+    const free = this.#hands[this.#held === 0 ? 1 : 0]
+    free.exec('PRAGMA busy_timeout = 0')
+    try {
+      this.#takeWith('BEGIN IMMEDIATE')
+      return true
+    } catch (error) {
+      if ((((error as { errcode?: number }).errcode ?? 0) & 0xff) !== 5) throw error
+      return false
+    } finally {
+      free.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
+    }
+  }
+
+  /**
+   * Gives the write lock back; the read mark stays where it is.
+   *
+   * @throws DatabaseError `ContinuityLost` if that is not possible: then nothing is held
+   */
+  unlock(): void {
+    try {
+      this.take()
+    } catch {
+      this.release()
+      throw continuityLost(this.#path, 'the read mark could not be kept')
+    }
+  }
+
+  #takeWith(begin: string): void {
     const next = this.#held === 0 ? 1 : 0
     const db = this.#hands[next]
     try {
-      db.exec('BEGIN; PRAGMA schema_version')
+      db.exec(begin)
     } catch (error) {
       if (db.isTransaction) db.exec('ROLLBACK')
       throw error
@@ -136,7 +180,7 @@ function isSame(a: WalIndexState, b: WalIndexState): boolean {
 function openHand(path: string, failed: (left: Closable) => void): DatabaseSync {
   let db: DatabaseSync | undefined
   try {
-    db = connect(path, 100)
+    db = connect(path, BUSY_TIMEOUT_MS)
     unclosed.add(db)
     db.exec(HAND_PRAGMAS)
     const { journal_mode } = db.prepare('PRAGMA journal_mode').get() as { journal_mode: string }

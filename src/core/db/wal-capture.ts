@@ -318,16 +318,16 @@ export class WalCapture {
   /**
    * Moves the read mark to the current end of the log, so that checkpoints may copy up to there. If
    * everything has been copied, the next writer may restart the log. Returns false and changes
-   * nothing if frames under the held mark have not been captured yet.
+   * nothing if frames under the held mark have not been captured yet, or if `take` returns false.
    */
-  advanceReadMark(): boolean {
+  advanceReadMark(take: () => boolean = () => this.#guard.take()): boolean {
     const before = this.#guard.state()
     const header = this.#wal.readHeader()
     const { run, wal } = this.#position
     const sameRun =
       run === undefined ? before.published === 0 : header !== undefined && isSameRun(run, header)
     if (!sameRun || wal.frame < this.#mark) return false
-    this.#guard.take()
+    if (!take()) return false
     const after = this.#guard.state()
     const now = this.#wal.readHeader()
     const still = run === undefined || (now !== undefined && isSameRun(run, now))

@@ -35,9 +35,12 @@ const CHECKSUM_AT = 40
 /** Where nBackfill stands, behind the two copies. */
 const BACKFILLED_AT = 2 * HEADER_SIZE
 const PREFIX_SIZE = BACKFILLED_AT + 4
+/** Where nBackfillAttempted stands, behind the read marks and the lock bytes. */
+const COPYING_AT = BACKFILLED_AT + 32
 
 // Every read below ends before the next begins, and thousands of databases are polled every second.
 const prefix = Buffer.alloc(PREFIX_SIZE)
+const attempted = Buffer.alloc(4)
 const walHeader = Buffer.alloc(WAL_HEADER_SIZE)
 const frameHeader = Buffer.alloc(WAL_FRAME_HEADER_SIZE)
 
@@ -88,6 +91,19 @@ export class WalIndexFile {
       number(CHECKSUM_AT + 4, isLittle) === look.checksum2 &&
       number(BACKFILLED_AT, isLittle) === look.backfilled
     )
+  }
+
+  /**
+   * How many frames the last checkpoint that began to copy wanted to copy (nBackfillAttempted): it
+   * holds the checkpoint lock by then.
+   */
+  copying(): number {
+    if (this.#fd === undefined) return 0
+    return readSync(this.#fd, attempted, 0, 4, COPYING_AT) < 4 || !this.#readPrefix()
+      ? 0
+      : isLittleEndian()
+        ? attempted.readUInt32LE(0)
+        : attempted.readUInt32BE(0)
   }
 
   /**

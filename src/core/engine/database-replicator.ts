@@ -146,10 +146,13 @@ export class DatabaseReplicator {
    * @throws DatabaseError `Replaced`: with a mark, a checkpoint could hide that something else wrote
    *   to the main file
    */
-  releaseIdleMark(): void {
+  releaseIdleMark(now: number): void {
     if (this.snapshots.isRunning) return
-    this.source.capture.retakeMarkAfterRestart(() => this.source.assertCurrent())
-    this.source.capture.releaseIdleMark()
+    const { capture } = this.source
+    capture.retakeMarkAfterRestart(() => this.source.assertCurrent())
+    // A checkpoint that has much to copy moves the mark itself.
+    const isLeft = this.checkpoints.due(now, capture.walBytes()) && this.checkpoints.wantsLargeCopy
+    if (!isLeft) capture.releaseIdleMark()
   }
 
   /**

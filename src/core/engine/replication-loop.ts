@@ -201,7 +201,7 @@ export class ReplicationLoop {
       return await this.#beQuiet(database, now)
     }
     database?.quietLog.turnBegins()
-    if (database?.needsPreparing === false) database.releaseIdleMark()
+    if (database?.needsPreparing === false) database.releaseIdleMark(now)
     shipper.startNext(now)
     if (shipper.pending.length > 0) return await this.#whileShipping(database, now)
     if (database === undefined) return this.#whileIdle(now, isChanged)

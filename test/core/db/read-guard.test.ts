@@ -31,3 +31,26 @@ it.each(['an idle', 'a writing'])('names a log that was deleted under %s applica
     }),
   )
 })
+
+it('keeps other writers out from takeWithLock to unlock, and the log from a restart after it', () => {
+  const writer = new DatabaseSync(path, { timeout: 0 })
+  const guard = new ReadGuard(path)
+  writer.exec('INSERT INTO t VALUES (1)')
+  guard.take()
+  writer.exec('BEGIN IMMEDIATE; INSERT INTO t VALUES (2)')
+  expect(guard.takeWithLock()).toBe(false)
+  writer.exec('COMMIT')
+  expect(guard.takeWithLock()).toBe(true)
+  expect(() => writer.exec('INSERT INTO t VALUES (3)')).toThrow('database is locked')
+  guard.unlock()
+  writer.exec('INSERT INTO t VALUES (4)')
+  const { published, backfilled } = guard.state()
+  // The mark is where the lock was taken, so all but the last commit can be copied.
+  const { checkpointed } = writer.prepare('PRAGMA wal_checkpoint(RESTART)').get() as {
+    checkpointed: number
+  }
+  expect(checkpointed).toBeGreaterThan(backfilled)
+  expect(checkpointed).toBeLessThan(published)
+  guard.close()
+  writer.close()
+})

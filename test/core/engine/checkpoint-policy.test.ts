@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Checkpointer, SourceDatabase, type WalChange } from '../../../src/core/db/index.ts'
 import { CheckpointPolicy } from '../../../src/core/engine/capture/checkpoint-policy.ts'
 
@@ -13,9 +13,12 @@ class BusyCheckpointer extends Checkpointer {
   readonly lockedWith: number[] = []
   tail = () => 0
   write = () => {}
+  /** Called when the read mark has been moved, and nothing has been copied. */
+  before = () => {}
   #isLocked = false
 
   override async passive(path: string, timeoutMs: number): Promise<boolean> {
+    this.before()
     const done = await super.passive(path, timeoutMs)
     if (!this.#isLocked) this.write()
     return done
@@ -128,4 +131,61 @@ it('captures a short tail under the lock without a separate file for it', async 
   expect(await policy.run(0, keep, LIMIT)).toMatchObject({ guarded: true, complete: true })
   expect(checkpointer.lockedWith).toEqual([expect.any(Number)])
   expect(checkpointer.lockedWith[0]).toBeGreaterThan(50_000)
+})
+
+describe('an application that commits before the copying has begun', () => {
+  let other: DatabaseSync
+  let outcomes: string[]
+  beforeEach(() => {
+    other = new DatabaseSync(join(folder, 'app.db'), { timeout: 0 })
+    outcomes = []
+    checkpointer.before = () => outcomes.push(commit())
+  })
+  afterEach(() => other.close())
+
+  function commit(): string {
+    try {
+      other.exec('INSERT INTO t VALUES (1)')
+      return 'committed'
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+
+  it('is kept out if there is much to copy: its own checkpoint would copy all of it', async () => {
+    await fill(2 * LIMIT)
+    const copied = source.guard.state().backfilled
+    expect(await policy.run(0, keep, LIMIT)).toMatchObject({ guarded: true, complete: true })
+    expect(outcomes[0]).toBe('database is locked')
+    expect(source.guard.state().backfilled).toBeGreaterThan(copied)
+    expect(commit()).toBe('committed')
+  })
+
+  it('is not kept out otherwise', async () => {
+    await fill(LIMIT / 2)
+    await policy.run(0, keep, LIMIT)
+    expect(outcomes[0]).toBe('committed')
+  })
+
+  it('is not kept out by a checkpoint that fails', async () => {
+    await fill(2 * LIMIT)
+    checkpointer.passive = async () => {
+      outcomes.push(commit())
+      throw new Error('the thread has ended')
+    }
+    await expect(policy.run(0, keep, LIMIT)).rejects.toThrow('the thread has ended')
+    expect(outcomes).toEqual(['database is locked'])
+    expect(commit()).toBe('committed')
+  })
+
+  it('is not waited for: without the lock, the copying begins all the same', async () => {
+    await fill(2 * LIMIT)
+    other.exec('BEGIN IMMEDIATE')
+    checkpointer.before = () => {}
+    const copied = source.guard.state().backfilled
+    await policy.run(0, keep, LIMIT)
+    expect(source.guard.state().backfilled).toBeGreaterThan(copied)
+    other.exec('ROLLBACK')
+    expect(commit()).toBe('committed')
+  })
 })

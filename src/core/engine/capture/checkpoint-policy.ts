@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { RetryPause } from '../../async/retry-pause.ts'
 import type { Checkpointer, SourceDatabase, WalChange } from '../../db/index.ts'
 import { type WalPosition, walFrameOffset } from '../../wal/index.ts'
@@ -8,7 +9,9 @@ const MIN_PAGES = 1000
 const LOCK_TIMEOUT_MS = 200
 /** How long to wait for the application's own checkpoint to end, in milliseconds. */
 const PASSIVE_TIMEOUT_MS = 200
-/** The same while the write lock is held, in milliseconds. */
+/** How long writers are kept out until the copying begins, in milliseconds. */
+const BEGIN_TIMEOUT_MS = 100
+/** How long to wait for the application's own checkpoint while the write lock is held, in milliseconds. */
 const LOCKED_PASSIVE_TIMEOUT_MS = 50
 /**
  * How much WAL may be left to capture when the write lock is taken, in bytes: a few milliseconds'
@@ -90,6 +93,12 @@ export class CheckpointPolicy {
     return this.isWorthwhile(walBytes) && this.#pauseFor(walBytes).left(now) === 0
   }
 
+  /** Is there so much to copy that an application should not have to do it? */
+  get wantsLargeCopy(): boolean {
+    const { published, backfilled } = this.#source.guard.state()
+    return walFrameOffset(published - backfilled, this.#source.pageSize) > this.#maxWalBytes
+  }
+
   /** Size of the WAL that is committed but not captured, in bytes. */
   tailBytes(): number {
     const { capture, pageSize } = this.#source
@@ -143,9 +152,8 @@ export class CheckpointPolicy {
     // Most of it is synced and copied while writers continue, so that the lock is held only for the
     // rest.
     await this.#checkpointer.ready(path)
-    capture.advanceReadMark()
     // The application may be copying everything: its writers should not wait for a lock as well.
-    if (!(await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS))) return false
+    if (!(await this.#copyMost())) return false
     // Nothing was committed in between: no lock is needed.
     if (this.#releaseLog()) return true
     await file.flush()
@@ -174,6 +182,44 @@ export class CheckpointPolicy {
     } finally {
       await this.#checkpointer.unlock(path)
     }
+  }
+
+  /**
+   * Moves the read mark and copies, while writers continue. An application's own checkpoint that
+   * comes between the two copies everything, and its writer waits for that: half a second for 600 MB.
+   * So writers are kept out until the copying has begun, if there is much of it.
+   *
+   * @returns false if another checkpoint is running
+   */
+  async #copyMost(): Promise<boolean> {
+    const { capture, guard, path } = this.#source
+    const isLocked = this.wantsLargeCopy && (await this.#advanceWithLock())
+    if (!isLocked) {
+      capture.advanceReadMark()
+      return await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
+    }
+    const before = guard.index.copying()
+    let isOver = false
+    const copied = this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS).finally(() => {
+      isOver = true
+    })
+    // Rejects when it is awaited below.
+    copied.catch(() => {})
+    const until = performance.now() + BEGIN_TIMEOUT_MS
+    while (!isOver && guard.index.copying() === before && performance.now() < until) await delay(1)
+    guard.unlock()
+    return await copied
+  }
+
+  /** Moves the read mark with the write lock held. False if that is not possible within the usual time. */
+  async #advanceWithLock(): Promise<boolean> {
+    const { capture, guard } = this.#source
+    const until = performance.now() + LOCK_TIMEOUT_MS
+    while (!capture.advanceReadMark(() => guard.takeWithLock())) {
+      if (performance.now() > until) return false
+      await delay(1)
+    }
+    return true
   }
 
   #releaseLog(): boolean {
