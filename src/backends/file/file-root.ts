@@ -131,7 +131,8 @@ export class FileRoot {
     let dir = real
     for (const name of base.split('/').slice(0, -1)) {
       dir = join(dir, name)
-      const stats = await statPath(dir)
+      const isLocal = this.#fs === localFs
+      const stats = isLocal ? lstatSync(dir, { throwIfNoEntry: false }) : await statPath(dir)
       if (stats === undefined) return false
       if (!stats.isDirectory()) throw notAFolder(op, dir)
     }

@@ -66,8 +66,8 @@ export class HandOverLock {
   /** Identity of the open lock file, which another process may delete and create again. */
   #identity: string | undefined
   #isHeld = false
-  /** Is there a file of this process that describes it? */
-  #isAnnounced = false
+  /** What the file of this process says. */
+  #announced: LockPhase | undefined
   /** Did this process create the file, and has nothing been replicated under it yet? */
   #isUnused = false
   #since = new Date(0)
@@ -129,16 +129,17 @@ export class HandOverLock {
 
   /** Shows waiting processes who holds the lock. Best effort: they wait in any case. */
   announce(phase: LockPhase): void {
-    if (!this.#isHeld) return
+    if (!this.#isHeld || this.#announced === phase) return
     const holder = { pid: process.pid, host: hostname(), since: this.#since.toISOString(), phase }
     // Of the same length in each phase, so that the next announcement fits over this one.
     const text = `${JSON.stringify(holder)}${' '.repeat(LONGEST_PHASE - phase.length)}\n`
-    if (this.#isAnnounced && this.#overwrite(text)) return
+    const isOver = this.#announced !== undefined && this.#overwrite(text)
+    this.#announced = phase
+    if (isOver) return
     const staged = `${this.#holderPath}.${process.pid}`
     try {
       writeFileSync(staged, text)
       renameSync(staged, this.#holderPath)
-      this.#isAnnounced = true
     } catch {
       removeQuietly(staged)
     }
@@ -207,7 +208,7 @@ export class HandOverLock {
   release(): void {
     if (this.#isHeld) {
       removeQuietly(this.#holderPath)
-      this.#isAnnounced = false
+      this.#announced = undefined
       if (!this.isAwaited) this.leavePlace()
       const isLeftOver = this.#isUnused && !this.isAwaited
       if (isLeftOver || !existsSync(this.#database)) removeQuietly(this.path)
