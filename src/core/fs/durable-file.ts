@@ -7,8 +7,8 @@ import { tempName } from './temp-name.ts'
 /** Owner writes, group reads, nobody else: the files hold databases, and a backup operator's group may copy them. Lowered further by umask. */
 export const FILE_MODE = 0o640
 
-/** Attempts to give the file its name while its folder is missing, or others remove it because it is empty. */
-const PUBLISH_ATTEMPTS = 10
+/** Attempts to put a name into a folder that is missing, or that others remove because it is empty. */
+const ATTEMPTS = 10
 
 export interface DurableFileOptions {
   /** Folder of the staged file, on the target's file system. Default: the target's folder. */
@@ -43,12 +43,7 @@ export class DurableFile {
     const { tempDir = dirname(target), mode = FILE_MODE, fs = nodeFs } = options
     const tempPath = join(tempDir, tempName())
     try {
-      const create = () => fs.create(tempPath, mode)
-      const handle = await create().catch(async (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'ENOENT') throw error
-        await makeDir(tempDir, fs)
-        return create()
-      })
+      const handle = await inFolder(tempDir, fs, () => fs.create(tempPath, mode))
       return new DurableFile(target, tempPath, fs, handle)
     } catch (error) {
       throw new DurableWriteError('NotWritten', target, error)
@@ -120,17 +115,11 @@ export class DurableFile {
   }
 
   async #rename(how: 'replace' | 'create'): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        if (how === 'create') await this.#fs.link(this.tempPath, this.target)
-        else await this.#fs.rename(this.tempPath, this.target)
-        return
-      } catch (error) {
-        const { code } = error as NodeJS.ErrnoException
-        if (code !== 'ENOENT' || attempt === PUBLISH_ATTEMPTS) throw error
-        await makeDir(dirname(this.target), this.#fs)
-      }
-    }
+    const { target, tempPath } = this
+    const fs = this.#fs
+    await inFolder(dirname(target), fs, () =>
+      how === 'create' ? fs.link(tempPath, target) : fs.rename(tempPath, target),
+    )
   }
 
   async #step<T>(work: () => Promise<T>): Promise<T> {
@@ -139,6 +128,19 @@ export class DurableFile {
     } catch (error) {
       await this.discard()
       throw new DurableWriteError('NotWritten', this.target, error)
+    }
+  }
+}
+
+/** Makes the folder as often as it is not there: another process may remove it between two calls. */
+async function inFolder<T>(dir: string, fs: DurableFs, work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code !== 'ENOENT' || attempt === ATTEMPTS) throw error
+      await makeDir(dir, fs)
     }
   }
 }

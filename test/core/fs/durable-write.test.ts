@@ -94,6 +94,35 @@ describe('the model of power failures', () => {
   })
 })
 
+describe('folders that another process removes because they are empty', () => {
+  it.each(['staging', 'target'] as const)('are made again: %s', async (which) => {
+    const base = await mkdtemp(join(tmpdir(), 'walsync-durable-'))
+    const [staging, folder] = [join(base, 'staging'), join(base, 'folder')]
+    let removals = 0
+    const remove = async (path: string) => {
+      if (removals === 3) return
+      removals += 1
+      await rm(path, { recursive: true, force: true })
+    }
+    const fs: DurableFs = {
+      ...nodeFs,
+      create: async (path, mode) => {
+        if (which === 'staging') await remove(staging)
+        return await nodeFs.create(path, mode)
+      },
+      link: async (from, to) => {
+        if (which === 'target') await remove(folder)
+        await nodeFs.link(from, to)
+      },
+    }
+    const target = join(folder, 'a')
+    await durableWrite(target, [bytes('whole')], { how: 'create', tempDir: staging, fs })
+    expect(await readFile(target, 'utf8')).toBe('whole')
+    expect(removals).toBe(3)
+    await rm(base, { recursive: true })
+  })
+})
+
 describe('failures', () => {
   let dir: string
   beforeAll(async () => {
