@@ -154,18 +154,24 @@ export class FileRoot {
   async settle(real: string, dir: string, stats: DurableStats): Promise<void> {
     let current = dir
     let known = stats
+    const flushed = new Map<string, string>()
     while (true) {
       const identity = `${known.dev}-${known.ino}-${known.birthtimeNs}`
-      if (this.#settled.get(current) === identity) return
-      this.#settled.set(current, identity)
-      if (current === real) break
+      if (this.#settled.get(current) === identity) break
+      flushed.set(current, identity)
+      if (current === real) {
+        // The root's own entry. If we may not open its parent, making it durable is not our job.
+        await this.#flush(dirname(real)).catch((error: unknown) => {
+          if (errnoOf(error) !== 'EACCES') throw error
+        })
+        break
+      }
       current = dirname(current)
       known = await this.#flush(current)
     }
-    // The root's own entry. If we may not open its parent, making it durable is not our job.
-    await this.#flush(dirname(real)).catch((error: unknown) => {
-      if (errnoOf(error) !== 'EACCES') throw error
-    })
+    // Not before: another put into the same folder would be confirmed while the flush is running, or
+    // after it has failed.
+    for (const [folder, identity] of flushed) this.#settled.set(folder, identity)
   }
 
   /** Removes folders that a delete left empty, and flushes the first that remains. */

@@ -21,12 +21,12 @@ beforeEach(async () => {
 })
 afterEach(() => rm(base, { recursive: true, force: true }))
 
-/** Node's calls, recorded by name; `fail` may throw instead. */
-function recording(fail: (call: string) => void = () => {}) {
+/** Node's calls, recorded by name; `fail` may throw instead, or hold one up. */
+function recording(fail: (call: string) => void | Promise<void> = () => {}) {
   const calls: string[] = []
   const note = async (call: string) => {
     calls.push(call)
-    fail(call)
+    await fail(call)
   }
   const short = (path: string) => path.replace(root, '').replace(/\.walsync-[0-9a-f].*$/, 'TEMP')
   const fs: DurableFs = {
@@ -74,6 +74,38 @@ describe('the calls of a put (FS04, FS12)', () => {
     expect(calls.indexOf('mkdir /a')).toBeLessThan(calls.indexOf('link /a/b/k'))
     const last = calls.slice(calls.indexOf('link /a/b/k'))
     expect(last[1]).toBe('fsync /a/b')
+    await store.close()
+  })
+
+  it('confirm no put while a flush of its new folder is running for another one', async () => {
+    await mkdir(root)
+    const gate = Promise.withResolvers<void>()
+    const { fs, calls } = recording((call) => (call === 'fsync /a' ? gate.promise : undefined))
+    const store = new FileObjectStore({ root, fs })
+    const first = store.put('a/b/1', bytes('x'), { ifAbsent: true })
+    await expect.poll(() => calls).toContain('fsync /a')
+    let isConfirmed = false
+    const second = store.put('a/b/2', bytes('x'), { ifAbsent: true }).then(() => {
+      isConfirmed = true
+    })
+    await expect.poll(() => calls.filter((call) => call === 'fsync /a/b')).toHaveLength(2)
+    await sleep(50)
+    expect(isConfirmed).toBe(false)
+    gate.resolve()
+    await Promise.all([first, second])
+    await store.close()
+  })
+
+  it('flush a new folder again after that has failed', async () => {
+    await mkdir(root)
+    let failures = 1
+    const { fs, calls } = recording((call) => {
+      if (call === 'fsync /a' && failures-- > 0) throw new Error('EIO')
+    })
+    const store = new FileObjectStore({ root, fs })
+    await expect(store.put('a/b/k', bytes('x'))).rejects.toThrow('EIO')
+    await store.put('a/b/k', bytes('x'))
+    expect(calls.filter((call) => call === 'fsync /a')).toHaveLength(2)
     await store.close()
   })
 
