@@ -19,6 +19,8 @@ interface Closable {
 /** How long a statement of a hand waits for a lock, in milliseconds. */
 const BUSY_TIMEOUT_MS = 100
 
+const BEGIN_READ = 'BEGIN; PRAGMA schema_version'
+
 /**
  * Two connections that keep the WAL from being restarted unnoticed: one of them holds a read
  * transaction at any time, and the other begins its own before the first one ends.
@@ -34,6 +36,8 @@ export class ReadGuard {
   readonly #path: string
   readonly #hands: readonly [DatabaseSync, DatabaseSync]
   #held: 0 | 1 | undefined
+  /** Does the free connection hold the write lock, and a read mark of its own? */
+  #isLocked = false
 
   /**
    * Opens both connections; no transaction yet.
@@ -76,7 +80,7 @@ export class ReadGuard {
    * the old one is kept.
    */
   take(): true {
-    this.#takeWith('BEGIN; PRAGMA schema_version')
+    this.#takeWith(BEGIN_READ)
     return true
   }
 
@@ -85,31 +89,42 @@ export class ReadGuard {
    * written.
    *
    * @returns false if another connection is writing
+   * @throws DatabaseError `ContinuityLost`: then nothing is held
    */
   takeWithLock(): boolean {
     const free = this.#hands[this.#held === 0 ? 1 : 0]
     free.exec('PRAGMA busy_timeout = 0')
     try {
       this.#takeWith('BEGIN IMMEDIATE')
-      return true
     } catch (error) {
       if ((((error as { errcode?: number }).errcode ?? 0) & 0xff) !== 5) throw error
       return false
     } finally {
       free.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
     }
+    this.#markTwice()
+    return true
+  }
+
+  /** Gives the write lock back, if it is held; the read mark stays where it is. */
+  unlock(): void {
+    if (this.#isLocked) this.#hands[this.#held === 0 ? 1 : 0].exec('COMMIT')
+    this.#isLocked = false
   }
 
   /**
-   * Gives the write lock back; the read mark stays where it is.
-   *
-   * @throws DatabaseError `ContinuityLost` if that is not possible: then nothing is held
+   * The write lock ends with its transaction, so the other connection takes the read mark that stays.
+   * It does so before anything is copied: one that is taken when all of the log has been copied does
+   * not keep the log from a restart.
    */
-  unlock(): void {
+  #markTwice(): void {
     try {
-      this.take()
+      this.#held = this.#held === 0 ? 1 : 0
+      this.#hands[this.#held].exec(BEGIN_READ)
+      this.#isLocked = true
     } catch {
-      this.release()
+      for (const hand of this.#hands) if (hand.isTransaction) hand.exec('ROLLBACK')
+      this.#held = undefined
       throw continuityLost(this.#path, 'the read mark could not be kept')
     }
   }

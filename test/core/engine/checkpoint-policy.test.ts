@@ -178,6 +178,22 @@ describe('an application that commits before the copying has begun', () => {
     expect(commit()).toBe('committed')
   })
 
+  it('does not restart the log before its last commit is captured, even if all of it is copied', async () => {
+    await fill(2 * LIMIT)
+    app.exec('INSERT INTO t VALUES (2)')
+    checkpointer.passive = async () => {
+      other.exec('PRAGMA wal_checkpoint(PASSIVE)')
+      return true
+    }
+    checkpointer.lock = async () => {
+      outcomes.push(commit())
+      return false
+    }
+    await policy.run(0, keep, LIMIT)
+    expect(outcomes).toEqual(['committed'])
+    await expect(source.capture.scan()).resolves.toMatchObject({ pages: expect.any(Map) })
+  })
+
   it('is not waited for: without the lock, the copying begins all the same', async () => {
     await fill(2 * LIMIT)
     other.exec('BEGIN IMMEDIATE')

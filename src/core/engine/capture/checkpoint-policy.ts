@@ -198,16 +198,22 @@ export class CheckpointPolicy {
       capture.advanceReadMark()
       return await this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS)
     }
-    const before = guard.index.copying()
     let isOver = false
-    const copied = this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS).finally(() => {
-      isOver = true
-    })
-    // Rejects when it is awaited below.
-    copied.catch(() => {})
-    const until = performance.now() + BEGIN_TIMEOUT_MS
-    while (!isOver && guard.index.copying() === before && performance.now() < until) await delay(1)
-    guard.unlock()
+    let copied: Promise<boolean>
+    try {
+      const before = guard.index.copying()
+      copied = this.#checkpointer.passive(path, PASSIVE_TIMEOUT_MS).finally(() => {
+        isOver = true
+      })
+      // Rejects when it is awaited below.
+      copied.catch(() => {})
+      const until = performance.now() + BEGIN_TIMEOUT_MS
+      while (!isOver && guard.index.copying() === before && performance.now() < until) {
+        await delay(1)
+      }
+    } finally {
+      guard.unlock()
+    }
     return await copied
   }
 
@@ -215,11 +221,16 @@ export class CheckpointPolicy {
   async #advanceWithLock(): Promise<boolean> {
     const { capture, guard } = this.#source
     const until = performance.now() + LOCK_TIMEOUT_MS
-    while (!capture.advanceReadMark(() => guard.takeWithLock())) {
-      if (performance.now() > until) return false
-      await delay(1)
+    try {
+      while (!capture.advanceReadMark(() => guard.takeWithLock())) {
+        if (performance.now() > until) return false
+        await delay(1)
+      }
+      return true
+    } catch (error) {
+      guard.unlock()
+      throw error
     }
-    return true
   }
 
   #releaseLog(): boolean {
