@@ -223,12 +223,13 @@ export class ReplicationLoop {
   }
 
   /**
-   * Would a turn find nothing to do? Snapshots may become due by the clock, so a full turn follows
-   * after some polls in any case.
+   * Would a turn find nothing to do? A log that was overwritten in place does not show in its index,
+   * so a full turn follows after some polls in any case.
    */
   #mayRest(database: DatabaseReplicator, now: number): boolean {
     if (database.needsPreparing || this.#writer.shipper.pending.length > 0) return false
     if (this.#parts.waiters.isUrgent || this.#untilFullTurn.left(now) === 0) return false
+    if (this.#parts.policy.dueAt(now, this.#writer.captured) <= now) return false
     return database.quietLog.isStill
   }
 

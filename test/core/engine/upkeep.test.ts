@@ -200,6 +200,20 @@ describe('a watched replica', () => {
     db.close()
   })
 
+  it('gets a snapshot as soon as it is due, not when its quiet log is looked at in full', async () => {
+    await using rig = new ReplicaRig()
+    const db = rig.open()
+    db.exec('CREATE TABLE t (a)')
+    await rig.start({ pollIntervalMs: 400, snapshots: { intervalMs: 0, onIdleMs: 500 } })
+    db.exec('INSERT INTO t VALUES (1)')
+    await rig.synced()
+    const syncedAt = performance.now()
+    await until(() => rig.count('snapshot') > 0)
+    // Five polls of a quiet log, without the check of the clock.
+    expect(performance.now() - syncedAt).toBeLessThan(4 * 400)
+    db.close()
+  })
+
   it('gets a snapshot at start if requested and if there is something new', async () => {
     await using rig = new ReplicaRig()
     const db = rig.open()
