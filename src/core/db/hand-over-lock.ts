@@ -71,6 +71,8 @@ export class HandOverLock {
   /** Did this process create the file, and has nothing been replicated under it yet? */
   #isUnused = false
   #since = new Date(0)
+  /** Of this machine when the lock was taken: a shorter one would leave the end of an announcement behind. */
+  #host = ''
   /** When this process last renewed its place among those that wait, in milliseconds. */
   #placeKeptAt = 0
 
@@ -119,6 +121,7 @@ export class HandOverLock {
     }
     this.#isHeld = true
     this.#since = new Date()
+    this.#host = hostname()
     return true
   }
 
@@ -130,7 +133,8 @@ export class HandOverLock {
   /** Shows waiting processes who holds the lock. Best effort: they wait in any case. */
   announce(phase: LockPhase): void {
     if (!this.#isHeld || this.#announced === phase) return
-    const holder = { pid: process.pid, host: hostname(), since: this.#since.toISOString(), phase }
+    const since = this.#since.toISOString()
+    const holder = { pid: process.pid, host: this.#host, since, phase }
     // Of the same length in each phase, so that the next announcement fits over this one.
     const text = `${JSON.stringify(holder)}${' '.repeat(LONGEST_PHASE - phase.length)}\n`
     const isOver = this.#announced !== undefined && this.#overwrite(text)

@@ -7,9 +7,10 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { syncBuiltinESMExports } from 'node:module'
+import os, { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { HandOverLock } from '../../../src/core/db/index.ts'
 
 let folder: string
@@ -80,6 +81,26 @@ describe('a hand-over lock', () => {
     holder.announce('preparing')
     holder.release()
     expect(readdirSync(folder)).toEqual(['app.db'])
+  })
+
+  it('is described to others in each phase, also when the machine gets a shorter name in between', () => {
+    const holder = new HandOverLock(database, 'a')
+    const host = 'long-name.example'
+    const name = vi.spyOn(os, 'hostname').mockReturnValue(host)
+    try {
+      syncBuiltinESMExports()
+      holder.tryTake()
+      holder.announce('preparing')
+      name.mockReturnValue('host')
+      syncBuiltinESMExports()
+      holder.announce('ready')
+      const seen = new HandOverLock(database, 'a').holder()
+      expect(seen).toMatchObject({ host, phase: 'ready' })
+    } finally {
+      name.mockRestore()
+      syncBuiltinESMExports()
+      holder.release()
+    }
   })
 
   it('leaves its file for a process that waits, and for the next one after a replicated database', () => {
