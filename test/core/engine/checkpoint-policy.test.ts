@@ -7,6 +7,8 @@ import { Checkpointer, SourceDatabase, type WalChange } from '../../../src/core/
 import { CheckpointPolicy } from '../../../src/core/engine/capture/checkpoint-policy.ts'
 
 const LIMIT = 8 << 20
+/** More than an application should have to copy. */
+const LARGE = 66 << 20
 
 /** While it copies, an application goes on writing: no step without the lock is ever the last. */
 class BusyCheckpointer extends Checkpointer {
@@ -153,7 +155,7 @@ describe('an application that commits before the copying has begun', () => {
   }
 
   it('is kept out if there is much to copy: its own checkpoint would copy all of it', async () => {
-    await fill(2 * LIMIT)
+    await fill(LARGE)
     const copied = source.guard.state().backfilled
     expect(await policy.run(0, keep, LIMIT)).toMatchObject({ guarded: true, complete: true })
     expect(outcomes[0]).toBe('database is locked')
@@ -168,7 +170,7 @@ describe('an application that commits before the copying has begun', () => {
   })
 
   it('is not kept out by a checkpoint that fails', async () => {
-    await fill(2 * LIMIT)
+    await fill(LARGE)
     checkpointer.passive = async () => {
       outcomes.push(commit())
       throw new Error('the thread has ended')
@@ -179,7 +181,7 @@ describe('an application that commits before the copying has begun', () => {
   })
 
   it('does not restart the log before its last commit is captured, even if all of it is copied', async () => {
-    await fill(2 * LIMIT)
+    await fill(LARGE)
     app.exec('INSERT INTO t VALUES (2)')
     checkpointer.passive = async () => {
       other.exec('PRAGMA wal_checkpoint(PASSIVE)')
@@ -195,7 +197,7 @@ describe('an application that commits before the copying has begun', () => {
   })
 
   it('is not waited for: without the lock, the copying begins all the same', async () => {
-    await fill(2 * LIMIT)
+    await fill(LARGE)
     other.exec('BEGIN IMMEDIATE')
     checkpointer.before = () => {}
     const copied = source.guard.state().backfilled

@@ -9,6 +9,8 @@ const MIN_PAGES = 1000
 const LOCK_TIMEOUT_MS = 200
 /** How long to wait for the application's own checkpoint to end, in milliseconds. */
 const PASSIVE_TIMEOUT_MS = 200
+/** What an application copies within a tenth of a second or so, in bytes. */
+const LARGE_COPY_BYTES = 64 << 20
 /** How long writers are kept out until the copying begins, in milliseconds. */
 const BEGIN_TIMEOUT_MS = 100
 /** How long to wait for the application's own checkpoint while the write lock is held, in milliseconds. */
@@ -93,10 +95,14 @@ export class CheckpointPolicy {
     return this.isWorthwhile(walBytes) && this.#pauseFor(walBytes).left(now) === 0
   }
 
-  /** Is there so much to copy that an application should not have to do it? */
+  /**
+   * Is there so much to copy that an application should not have to do it? Not with every small WAL:
+   * a process that is frozen while it keeps writers out blocks them.
+   */
   get wantsLargeCopy(): boolean {
     const { published, backfilled } = this.#source.guard.state()
-    return walFrameOffset(published - backfilled, this.#source.pageSize) > this.#maxWalBytes
+    const bytes = walFrameOffset(published - backfilled, this.#source.pageSize)
+    return bytes > Math.max(this.#maxWalBytes, LARGE_COPY_BYTES)
   }
 
   /** Size of the WAL that is committed but not captured, in bytes. */
