@@ -8,7 +8,11 @@ import { describeWithServers, serverPath } from '../servers/server-path.ts'
 
 const runner = withKnownLimits(
   { describe, it, after: afterAll },
-  { KY05: 'VersityGW keeps objects in folders: with `a` there, `a/b` is refused' },
+  {
+    KY05: 'VersityGW keeps objects in folders: with `a` there, `a/b` is refused',
+    // Found with the AWS SDK alone: 1 of 19,139 reads during 1,832 overwrites.
+    PG21: 'VersityGW may send the ETag of the new version with the bytes of the old one',
+  },
 )
 const contract =
   serverPath('versitygw') &&
