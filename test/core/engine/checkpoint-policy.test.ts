@@ -135,6 +135,35 @@ it('captures a short tail under the lock without a separate file for it', async 
   expect(checkpointer.lockedWith[0]).toBeGreaterThan(50_000)
 })
 
+describe('a writer that leaves more than can be captured in a moment, however often it is tried', () => {
+  beforeEach(() => {
+    checkpointer.write = () => app.exec('INSERT INTO t VALUES (randomblob(2000000))')
+  })
+
+  it('is not kept out while the WAL is below its limit', async () => {
+    await fill(LIMIT / 2)
+    expect(await policy.run(0, keep, 4 * LIMIT)).toMatchObject({ guarded: true, complete: false })
+    expect(checkpointer.lockedWith).toEqual([])
+    expect(policy.isOutpaced).toBe(false)
+  })
+
+  it('is kept out above it: otherwise the WAL would grow for as long as it writes', async () => {
+    await fill(LIMIT)
+    expect(await policy.run(0, keep, 4 * LIMIT)).toMatchObject({ guarded: true, complete: true })
+    expect(checkpointer.lockedWith).toHaveLength(1)
+  })
+
+  it('is reported if it leaves more than may be kept', async () => {
+    await fill(LIMIT / 2)
+    expect(await policy.run(0, keep, 1_000_000)).toMatchObject({ complete: false })
+    expect(policy.isOutpaced).toBe(true)
+    checkpointer.write = () => {}
+    await fill(0)
+    expect(await policy.run(10_000, keep, LIMIT)).toMatchObject({ complete: true })
+    expect(policy.isOutpaced).toBe(false)
+  })
+})
+
 describe('an application that commits before the copying has begun', () => {
   let other: DatabaseSync
   let outcomes: string[]

@@ -16,10 +16,15 @@ const BEGIN_TIMEOUT_MS = 100
 /** How long to wait for the application's own checkpoint while the write lock is held, in milliseconds. */
 const LOCKED_PASSIVE_TIMEOUT_MS = 50
 /**
- * How much WAL may be left to capture when the write lock is taken, in bytes: a few milliseconds'
- * work.
+ * How much WAL may be left to capture before the write lock is taken, and once it is held, in bytes:
+ * a few milliseconds' work.
  */
-const LOCKED_TAIL_BYTES = 1 << 20
+const LOCKED_TAIL: LockedTail = { before: 1 << 20, held: 4 << 20 }
+/**
+ * The same while the WAL exceeds its limit: a tenth of a second's work. A writer of 200 MB a second
+ * always leaves more than the above, and the WAL would grow for as long as it writes.
+ */
+const LONG_LOCKED_TAIL: LockedTail = { before: 8 << 20, held: 16 << 20 }
 /**
  * If more WAL than this is left, one more round captures it before the lock, in bytes. What remains
  * then was written within moments.
@@ -31,6 +36,11 @@ const SHORT_TAIL_BYTES = 256 << 10
  */
 const MAX_ROUNDS = 8
 const RETRY = { firstMs: 250, maxMs: 10_000, patient: true, jitter: false }
+
+interface LockedTail {
+  readonly before: number
+  readonly held: number
+}
 
 export interface CheckpointOutcome {
   readonly walBytes: number
@@ -58,6 +68,7 @@ export class CheckpointPolicy {
   /** Position at which the log may already be restarted, so that there is nothing left to do. */
   #doneAt: WalPosition | undefined
   readonly #hard = new RetryPause(RETRY)
+  #isOutpaced = false
 
   /** @param maxWalBytes the size that the WAL should not exceed */
   constructor(source: SourceDatabase, checkpointer: Checkpointer, maxWalBytes: number) {
@@ -74,6 +85,11 @@ export class CheckpointPolicy {
   /** WAL size from which writers are kept out for the last step. */
   get #guardedBytes(): number {
     return this.#maxWalBytes / 2
+  }
+
+  /** Did the last attempt end because more was written meanwhile than `keep` may be given? */
+  get isOutpaced(): boolean {
+    return this.#isOutpaced
   }
 
   /** Is the WAL so large that it must be shipped and checkpointed now? */
@@ -131,6 +147,7 @@ export class CheckpointPolicy {
     const { capture } = this.#source
     const walBytes = capture.walBytes()
     const guarded = walBytes >= this.#guardedBytes
+    this.#isOutpaced = false
     const complete = guarded ? await this.#guarded(keep, maxTailBytes) : await this.#unguarded()
     const pause = this.#pauseFor(walBytes)
     if (complete) pause.succeeded(now)
@@ -163,8 +180,10 @@ export class CheckpointPolicy {
     // Nothing was committed in between: no lock is needed.
     if (this.#releaseLog()) return true
     await file.flush()
-    for (let round = 0; this.tailBytes() > LOCKED_TAIL_BYTES; round++) {
-      const mayKeep = round < MAX_ROUNDS && this.tailBytes() <= maxTailBytes
+    const tail = capture.walBytes() >= this.#maxWalBytes ? LONG_LOCKED_TAIL : LOCKED_TAIL
+    for (let round = 0; this.tailBytes() > tail.before; round++) {
+      this.#isOutpaced = this.tailBytes() > maxTailBytes
+      const mayKeep = round < MAX_ROUNDS && !this.#isOutpaced
       const change = mayKeep ? await capture.scan() : undefined
       if (change === undefined) return false
       await keep(change)
@@ -178,7 +197,7 @@ export class CheckpointPolicy {
     }
     if (!(await this.#checkpointer.lock(path, LOCK_TIMEOUT_MS))) return false
     try {
-      if (this.tailBytes() > 4 * LOCKED_TAIL_BYTES) return false
+      if (this.tailBytes() > tail.held) return false
       for (let change = await capture.scan(); change !== undefined; change = await capture.scan()) {
         await keep(change)
       }

@@ -68,13 +68,15 @@ export class WalRelief {
     if (!this.#checkpoints.due(now, this.#source.capture.walBytes())) return
     // A log that no longer belongs to the database must not be copied into the main file.
     if (this.#source.mismatch() !== undefined) return
-    if (this.#checkpoints.tailBytes() <= MEMORY_TAIL_BYTES) {
+    // The same attempt would be outpaced again, by a larger WAL.
+    const mustSpool = this.#checkpoints.isOutpaced && this.#spooling.left(now) === 0
+    if (this.#checkpoints.tailBytes() <= MEMORY_TAIL_BYTES && !mustSpool) {
       this.#putOff = 0
       const inMemory = (change: WalChange) => this.#writer.queueInMemory(this.#source, change, now)
       return await this.#run(now, inMemory, MEMORY_TAIL_BYTES)
     }
     this.#putOff += 1
-    if (this.#putOff <= MAX_PUT_OFF || this.#spooling.left(now) > 0) return
+    if (!mustSpool && (this.#putOff <= MAX_PUT_OFF || this.#spooling.left(now) > 0)) return
     await this.#spoolAhead(now, async () => {})
   }
 
