@@ -29,20 +29,25 @@ it('a result of any size reaches a reader that takes its time', async () => {
   expect(JSON.parse(text)).toMatchObject({ databases: { length: 500 } })
 })
 
-it.skipIf(!existsSync('/dev/full'))('a result that cannot be written is an error', async () => {
-  const full = openSync('/dev/full', 'w')
-  const child = spawn(process.execPath, [BUILT_CLI, 'config', 'schema'], {
-    stdio: ['ignore', full, 'pipe'],
-  })
-  closeSync(full)
-  let stderr = ''
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text
-  })
-  const [code] = await once(child, 'close')
-  expect(stderr).toMatch(/^error: ENOSPC: .*\n {2}try: .*\n$/)
-  expect(code).toBe(1)
-})
+it
+  .skipIf(!existsSync('/dev/full'))
+  .each([{ words: ['config', 'schema'] }, { words: ['--version'] }])(
+  'a result of $words that cannot be written is an error',
+  async ({ words }) => {
+    const full = openSync('/dev/full', 'w')
+    const child = spawn(process.execPath, [BUILT_CLI, ...words], {
+      stdio: ['ignore', full, 'pipe'],
+    })
+    closeSync(full)
+    let stderr = ''
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
+    const [code] = await once(child, 'close')
+    expect(stderr).toMatch(/^error: ENOSPC: .*\n {2}try: .*\n$/)
+    expect(code).toBe(1)
+  },
+)
 
 it.skipIf(!existsSync('/dev/full'))(
   'a watcher continues to replicate if its output cannot be written',

@@ -214,8 +214,8 @@ export class FileRoot {
   }
 
   #realPath(): Promise<string> {
-    this.#real ??= realpath(this.path).then((real) => {
-      if (!this.#isFsGiven) this.#fs = isOnLocalDisk(real) ? localFs : nodeFs
+    this.#real ??= realpath(this.path).then(async (real) => {
+      if (!this.#isFsGiven) this.#fs = (await isOnLocalDisk(real)) ? localFs : nodeFs
       return real
     })
     return this.#real

@@ -137,15 +137,19 @@ export class HandOverLock {
     const holder = { pid: process.pid, host: this.#host, since, phase }
     // Of the same length in each phase, so that the next announcement fits over this one.
     const text = `${JSON.stringify(holder)}${' '.repeat(LONGEST_PHASE - phase.length)}\n`
-    const isOver = this.#announced !== undefined && this.#overwrite(text)
-    this.#announced = phase
-    if (isOver) return
+    const isWritten = (this.#announced !== undefined && this.#overwrite(text)) || this.#write(text)
+    this.#announced = isWritten ? phase : undefined
+  }
+
+  #write(text: string): boolean {
     const staged = `${this.#holderPath}.${process.pid}`
     try {
       writeFileSync(staged, text)
       renameSync(staged, this.#holderPath)
+      return true
     } catch {
       removeQuietly(staged)
+      return false
     }
   }
 

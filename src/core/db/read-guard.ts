@@ -36,8 +36,6 @@ export class ReadGuard {
   readonly #path: string
   readonly #hands: readonly [DatabaseSync, DatabaseSync]
   #held: 0 | 1 | undefined
-  /** Does the free connection hold the write lock, and a read mark of its own? */
-  #isLocked = false
 
   /**
    * Opens both connections; no transaction yet.
@@ -108,8 +106,9 @@ export class ReadGuard {
 
   /** Gives the write lock back, if it is held; the read mark stays where it is. */
   unlock(): void {
-    if (this.#isLocked) this.#hands[this.#held === 0 ? 1 : 0].exec('COMMIT')
-    this.#isLocked = false
+    // Only the lock leaves a transaction on the connection that does not hold the mark.
+    const free = this.#hands[this.#held === 0 ? 1 : 0]
+    if (free.isTransaction) free.exec('ROLLBACK')
   }
 
   /**
@@ -121,7 +120,6 @@ export class ReadGuard {
     try {
       this.#held = this.#held === 0 ? 1 : 0
       this.#hands[this.#held].exec(BEGIN_READ)
-      this.#isLocked = true
     } catch {
       for (const hand of this.#hands) if (hand.isTransaction) hand.exec('ROLLBACK')
       this.#held = undefined

@@ -17,7 +17,7 @@ import type { ReplicaWriter } from './upload/replica-writer.ts'
  */
 const SHIPPING_TICK_MS = 250
 
-/** A database that rests still gets a full turn after this many polls. */
+/** A quiet database gets a full turn after this many polls. */
 const FULL_TURN_POLLS = 5
 
 export interface ReplicationLoopParts {
@@ -56,7 +56,7 @@ export class ReplicationLoop {
   readonly #untilCheck = new Deadline()
   readonly #untilFullTurn = new Deadline()
   /** The open database, if the last turn found nothing to do in it. */
-  #resting: DatabaseReplicator | undefined
+  #quiet: DatabaseReplicator | undefined
   /** When upkeep is due, in milliseconds since 1970. */
   #upkeepAt = 0
   #shippedSomething = true
@@ -182,22 +182,22 @@ export class ReplicationLoop {
    * @returns how much longer to sleep, in milliseconds
    */
   readonly #sleepOn = (): number => {
-    const database = this.#resting
+    const database = this.#quiet
     const now = this.#now()
     if (database === undefined || database !== this.#lifecycle.replicator) return 0
-    if (this.#untilCheck.left(now) === 0 || !this.#mayRest(database, now)) return 0
+    if (this.#untilCheck.left(now) === 0 || !this.#staysQuiet(database, now)) return 0
     return Math.min(this.#lifecycle.pace?.quietAgain() ?? 0, this.#upkeepAt - now)
   }
 
   async #replicate(now: number): Promise<number> {
-    this.#resting = undefined
+    this.#quiet = undefined
     await this.#checkFilesIfDue(now)
     if (!(await this.#lifecycle.closeLeftover())) return this.#pollMs
     const isChanged = this.#lifecycle.mustOpen()
     if (isChanged) this.open()
     const database = this.#lifecycle.replicator
     const { shipper } = this.#writer
-    if (database !== undefined && this.#mayRest(database, now)) {
+    if (database !== undefined && this.#staysQuiet(database, now)) {
       return await this.#beQuiet(database, now)
     }
     database?.quietLog.turnBegins()
@@ -226,7 +226,7 @@ export class ReplicationLoop {
    * Would a turn find nothing to do? A log that was overwritten in place does not show in its index,
    * so a full turn follows after some polls in any case.
    */
-  #mayRest(database: DatabaseReplicator, now: number): boolean {
+  #staysQuiet(database: DatabaseReplicator, now: number): boolean {
     if (database.needsPreparing || this.#writer.shipper.pending.length > 0) return false
     if (this.#parts.waiters.isUrgent || this.#untilFullTurn.left(now) === 0) return false
     if (this.#parts.policy.dueAt(now, this.#writer.captured) <= now) return false
@@ -248,7 +248,7 @@ export class ReplicationLoop {
     if (pace === undefined) return this.#pollMs
     const { waitMs, armed, isCalm } = pace.quiet()
     if (armed && (await this.#captureNow(database, now))) return 0
-    this.#resting = database
+    this.#quiet = database
     this.#shippedSomething = true
     if (!isCalm || !(await this.#lifecycle.closeIfIdle(now))) return waitMs
     if (this.#lifecycle.isIdle) this.#parts.onIdle()

@@ -9,11 +9,11 @@ import {
   mkdirSync,
   openSync,
   renameSync,
-  statfsSync,
   unlinkSync,
   write,
   writeSync,
 } from 'node:fs'
+import { statfs } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import type { DurableFs, DurableHandle } from './durable-fs.ts'
 
@@ -36,10 +36,10 @@ const LOCAL_TYPES: ReadonlySet<number> = new Set([
   0x794c7630, // overlayfs
 ])
 
-/** Is the folder on a file system whose calls do not wait for another machine or process? */
-export function isOnLocalDisk(path: string): boolean {
+/** Is the folder on a file system whose calls do not wait for another machine or process? This one may. */
+export async function isOnLocalDisk(path: string): Promise<boolean> {
   try {
-    return LOCAL_TYPES.has(statfsSync(path).type)
+    return LOCAL_TYPES.has((await statfs(path)).type)
   } catch {
     return false
   }

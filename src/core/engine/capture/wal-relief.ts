@@ -69,7 +69,9 @@ export class WalRelief {
     // A log that no longer belongs to the database must not be copied into the main file.
     if (this.#source.mismatch() !== undefined) return
     // The same attempt would be outpaced again, by a larger WAL.
-    const mustSpool = this.#checkpoints.isOutpaced && this.#spooling.left(now) === 0
+    const { bytes, maxBytes } = this.#writer.spool
+    const maySpool = this.#spooling.left(now) === 0 && bytes < maxBytes
+    const mustSpool = this.#checkpoints.isOutpaced && maySpool
     if (this.#checkpoints.tailBytes() <= MEMORY_TAIL_BYTES && !mustSpool) {
       this.#putOff = 0
       const inMemory = (change: WalChange) => this.#writer.queueInMemory(this.#source, change, now)
