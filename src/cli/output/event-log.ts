@@ -57,7 +57,10 @@ export function describeEvent(event: FleetEvent): Words {
     case 'wal-over-limit':
       return ['warn', `the WAL has grown to ${formatBytes(event.walBytes)}: ${event.reason}`]
     case 'spooling':
-      return ['warn', `changes are waiting in the spool (${formatBytes(event.spoolBytes)})`]
+      return [
+        event.reason === 'store-behind' && event.isFirst ? 'warn' : 'debug',
+        `changes are waiting in the spool (${formatBytes(event.spoolBytes)})`,
+      ]
     case 'spool-full':
       return ['error', `the spool is full (${formatBytes(event.spoolBytes)}), the WAL grows`]
     case 'spool-failed':

@@ -66,7 +66,15 @@ export type EngineEvent = { readonly database: string } & (
       readonly outageMs: number
     }
   | { readonly type: 'wal-over-limit'; readonly walBytes: number; readonly reason: string }
-  | { readonly type: 'spooling'; readonly txid: TXID; readonly spoolBytes: number }
+  | {
+      /** A change went to the spool. */
+      readonly type: 'spooling'
+      readonly txid: TXID
+      readonly spoolBytes: number
+      readonly reason: SpoolReason
+      /** For this reason, the first since the spool was empty. */
+      readonly isFirst: boolean
+    }
   | { readonly type: 'spool-full'; readonly spoolBytes: number; readonly maxBytes: number }
   /** Reported once until the spool can be written again. Uploads continue; meanwhile the WAL grows. */
   | { readonly type: 'spool-failed'; readonly error: unknown; readonly retryInMs: number }
@@ -140,6 +148,12 @@ export const WORKS = [
   'drill',
 ] as const
 export type Work = (typeof WORKS)[number]
+
+/**
+ * Why changes go to the spool: the store does not keep up, or the application writes faster than
+ * checkpoints copy, for moments.
+ */
+export type SpoolReason = 'store-behind' | 'writer-ahead'
 
 /** The work that an event reports as failed, and the error. */
 export function failureIn(event: EngineEvent): { work: Work; error: unknown } | undefined {

@@ -141,16 +141,27 @@ describe('a writer that leaves more than can be captured in a moment, however of
   })
 
   it('is not kept out while the WAL is below its limit', async () => {
-    await fill(LIMIT / 2)
+    policy = new CheckpointPolicy(source, checkpointer, 4 * LIMIT)
+    await fill(2 * LIMIT)
+    checkpointer.write = () => app.exec('INSERT INTO t VALUES (randomblob(1500000))')
     expect(await policy.run(0, keep, 4 * LIMIT)).toMatchObject({ guarded: true, complete: false })
     expect(checkpointer.lockedWith).toEqual([])
     expect(policy.isOutpaced).toBe(false)
   })
 
   it('is kept out above it: otherwise the WAL would grow for as long as it writes', async () => {
+    await fill(LIMIT / 2)
+    expect(await policy.run(0, keep, 4 * LIMIT)).toMatchObject({ guarded: true, complete: true })
+    expect(checkpointer.lockedWith).toHaveLength(1)
+    expect(source.capture.walBytes()).toBeGreaterThan(LIMIT)
+  })
+
+  it('is kept out when an eighth of the WAL or less is left', async () => {
+    checkpointer.write = () => app.exec('INSERT INTO t VALUES (randomblob(3000000))')
     await fill(LIMIT)
     expect(await policy.run(0, keep, 4 * LIMIT)).toMatchObject({ guarded: true, complete: true })
     expect(checkpointer.lockedWith).toHaveLength(1)
+    expect(source.capture.walBytes()).toBeGreaterThan(8 * 3_000_000)
   })
 
   it('is reported if it leaves more than may be kept', async () => {

@@ -21,10 +21,11 @@ const LOCKED_PASSIVE_TIMEOUT_MS = 50
  */
 const LOCKED_TAIL: LockedTail = { before: 1 << 20, held: 4 << 20 }
 /**
- * The same while the WAL exceeds its limit: a tenth of a second's work. A writer of 200 MB a second
- * always leaves more than the above, and the WAL would grow for as long as it writes.
+ * While the WAL exceeds its limit, this part of it may be left before the lock is taken, and twice as
+ * much once it is held. A writer of 200 MB a second always leaves more than the above, so that the
+ * WAL would grow for as long as it writes: the larger it is, the longer writers may have to wait.
  */
-const LONG_LOCKED_TAIL: LockedTail = { before: 8 << 20, held: 16 << 20 }
+const OVER_LIMIT_PART = 1 / 8
 /**
  * If more WAL than this is left, one more round captures it before the lock, in bytes. What remains
  * then was written within moments.
@@ -180,8 +181,7 @@ export class CheckpointPolicy {
     // Nothing was committed in between: no lock is needed.
     if (this.#releaseLog()) return true
     await file.flush()
-    const tail = capture.walBytes() >= this.#maxWalBytes ? LONG_LOCKED_TAIL : LOCKED_TAIL
-    for (let round = 0; this.tailBytes() > tail.before; round++) {
+    for (let round = 0; this.tailBytes() > this.#lockedTail().before; round++) {
       this.#isOutpaced = this.tailBytes() > maxTailBytes
       const mayKeep = round < MAX_ROUNDS && !this.#isOutpaced
       const change = mayKeep ? await capture.scan() : undefined
@@ -197,7 +197,7 @@ export class CheckpointPolicy {
     }
     if (!(await this.#checkpointer.lock(path, LOCK_TIMEOUT_MS))) return false
     try {
-      if (this.tailBytes() > tail.held) return false
+      if (this.tailBytes() > this.#lockedTail().held) return false
       for (let change = await capture.scan(); change !== undefined; change = await capture.scan()) {
         await keep(change)
       }
@@ -207,6 +207,13 @@ export class CheckpointPolicy {
     } finally {
       await this.#checkpointer.unlock(path)
     }
+  }
+
+  #lockedTail(): LockedTail {
+    const walBytes = this.#source.capture.walBytes()
+    if (walBytes < this.#maxWalBytes) return LOCKED_TAIL
+    const before = Math.max(LOCKED_TAIL.before, walBytes * OVER_LIMIT_PART)
+    return { before, held: Math.max(LOCKED_TAIL.held, 2 * before) }
   }
 
   /**

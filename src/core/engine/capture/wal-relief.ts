@@ -1,7 +1,7 @@
 import { RetryPause } from '../../async/retry-pause.ts'
 import { DatabaseError, type SourceDatabase, type WalChange } from '../../db/index.ts'
 import { DurableWriteError } from '../../fs/index.ts'
-import type { Emit } from '../events.ts'
+import type { Emit, SpoolReason } from '../events.ts'
 import { failureEvent } from '../events.ts'
 import type { ReplicaWriter } from '../upload/replica-writer.ts'
 import type { Spool } from '../upload/spool.ts'
@@ -79,7 +79,7 @@ export class WalRelief {
     }
     this.#putOff += 1
     if (!mustSpool && (this.#putOff <= MAX_PUT_OFF || this.#spooling.left(now) > 0)) return
-    await this.#spoolAhead(now, async () => {})
+    await this.#spoolAhead(now, 'writer-ahead', async () => {})
   }
 
   /**
@@ -99,17 +99,19 @@ export class WalRelief {
     if (this.#limits.isSpoolFull(writer.spool, walBytes)) return
     if (this.#spooling.left(now) > 0 || this.#checkpointing.left(now) > 0) return
     if (this.#source.mismatch() !== undefined) return
-    await this.#spoolAhead(now, () => writer.spoolPending(this.#source))
+    await this.#spoolAhead(now, 'store-behind', () => writer.spoolPending(this.#source))
   }
 
-  async #spoolAhead(now: number, first: () => Promise<void>): Promise<void> {
+  async #spoolAhead(now: number, reason: SpoolReason, first: () => Promise<void>): Promise<void> {
+    if (this.#writer.spool.bytes === 0) this.#limits.spoolIsEmpty()
+    const keep = (change: WalChange) => this.#spool(change, now, reason)
     try {
       await first()
       // Only once: with a busy writer there would always be another frame. The guarded checkpoint
       // captures the rest.
       const change = await this.#source.capture.scan()
-      if (change !== undefined) await this.#spool(change, now)
-      await this.#run(now, (change) => this.#spool(change, now), Number.POSITIVE_INFINITY)
+      if (change !== undefined) await keep(change)
+      await this.#run(now, keep, Number.POSITIVE_INFINITY)
       this.#spooling.succeeded(this.#now())
     } catch (error) {
       // Changes stay queued in the WAL and in memory as before, and uploads continue.
@@ -118,8 +120,11 @@ export class WalRelief {
     }
   }
 
-  #spool(change: WalChange, now: number): Promise<void> {
-    return this.#writer.queueInSpool(this.#source, change, now)
+  async #spool(change: WalChange, now: number, reason: SpoolReason): Promise<void> {
+    const txid = await this.#writer.queueInSpool(this.#source, change, now)
+    const spoolBytes = this.#writer.spool.bytes
+    const isFirst = this.#limits.isFirstInSpool(reason)
+    this.#emit({ type: 'spooling', txid, spoolBytes, reason, isFirst })
   }
 
   async #run(
@@ -146,6 +151,7 @@ class LimitReports {
   readonly #emit: Emit
   #overLimit = false
   #spoolFull = false
+  readonly #spooled = new Set<SpoolReason>()
 
   constructor(emit: Emit) {
     this.#emit = emit
@@ -162,6 +168,18 @@ class LimitReports {
     this.#overLimit = true
     const reason = 'another connection holds a read or write transaction open'
     this.#emit({ type: 'wal-over-limit', walBytes, reason })
+  }
+
+  /** Everything that was in the spool is in the store. */
+  spoolIsEmpty(): void {
+    this.#spooled.clear()
+  }
+
+  /** Is this change the first one, for this reason, since the spool was empty? */
+  isFirstInSpool(reason: SpoolReason): boolean {
+    const isFirst = !this.#spooled.has(reason)
+    this.#spooled.add(reason)
+    return isFirst
   }
 
   /** Is there no room in the spool for this many more bytes? */

@@ -224,7 +224,7 @@ export class ReplicaWriter {
   }
 
   /** Assigns a TXID to a change and moves it from the WAL into the spool. */
-  async queueInSpool(source: SourceDatabase, change: WalChange, noticedAt: number): Promise<void> {
+  async queueInSpool(source: SourceDatabase, change: WalChange, noticedAt: number): Promise<TXID> {
     const staged = this.#stage(source, change)
     const file = this.#changeFile(source, change, staged)
     const { header, pages } = file
@@ -232,8 +232,7 @@ export class ReplicaWriter {
     setSpooled(pending, await this.spool.add(pending.txid, file.open() as Iterable<Uint8Array>))
     this.#add(pending, staged)
     source.capture.advance(change)
-    const spoolBytes = this.spool.bytes
-    this.#onEvent({ type: 'spooling', database: this.#database, txid: pending.txid, spoolBytes })
+    return pending.txid
   }
 
   /**
