@@ -129,7 +129,7 @@ export const SETTINGS = {
   },
   spoolDir: {
     kind: text('a folder', 'folder'),
-    help: 'Where changes wait while the store is down and the WAL is full (default: next to the database).',
+    help: 'Where changes wait while the WAL is full, above all while the store is down (default: next to the database).',
     group: 'Replication',
     scope: 'database',
     commands: WATCH,

@@ -22,8 +22,9 @@ export function createSpool({ path, spoolDir, maxSpoolBytes }: TrackerOptions): 
 const NAME = /^([0-9a-f]{16})\.ltx$/
 
 /**
- * A bounded folder of LTX files that wait for an unreachable store, so that the WAL does not grow
- * without limit. It is used only then: normally the folder does not exist.
+ * A bounded folder of LTX files that wait for the store, so that the WAL does not grow without
+ * limit. It is used when the store does not keep up, and for moments when the application writes
+ * faster than checkpoints copy (`SpoolReason`). Normally the folder does not exist.
  */
 export class Spool {
   readonly path: string
