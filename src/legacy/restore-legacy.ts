@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { checkIntegrity, type IntegrityCheck } from '../core/restore/integrity-check.ts'
+import { type IntegrityCheck, prepareIntegrityCheck } from '../core/restore/integrity-check.ts'
 import type { Force, OutputAccess } from '../core/restore/output-file.ts'
 import {
   checkOutput,
@@ -120,11 +120,12 @@ async function runPlan(
 ): Promise<Pick<LegacyRestoreResult, 'bytes' | 'warnings'>> {
   const staged = await stageOutput(output)
   try {
+    using check = prepareIntegrityCheck(staged.path, integrityCheck, read.signal)
     const bytes = await applyLegacyPlan(store, plan, staged.handle, read)
     await staged.handle.sync()
     // A network file system may report only on close that it is full.
     await staged.handle.close()
-    const broken = await checkIntegrity(staged.path, integrityCheck, read.signal)
+    const broken = await check.run()
     read.signal?.throwIfAborted()
     const notKept = await installOutput(staged, output, install)
     return { bytes, warnings: [...broken, ...notKept] }

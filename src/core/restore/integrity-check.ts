@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { IntegrityReport } from './integrity-child.ts'
@@ -10,47 +10,85 @@ import { RestoreError } from './restore-error.ts'
  */
 export type IntegrityCheck = 'full' | 'quick' | 'none'
 
+/** A database that is about to be checked. Dispose it if it is not checked after all. */
+export interface PreparedCheck extends Disposable {
+  /**
+   * Has SQLite check the database, which must not be open anywhere else. The file and its folder
+   * are not written to. Call it once.
+   *
+   * @returns descriptions of the first rows that break a constraint of their table: they were in
+   *   the application's database, so a restore must not reject them
+   * @throws RestoreError `IntegrityCheckFailed` if SQLite finds damage or crashes;
+   *   `IntegrityCheckIncomplete` if it could not finish, for example because its process was
+   *   killed, or because of a collation that only the application defines
+   * @throws the signal's reason
+   */
+  run(): Promise<readonly string[]>
+}
+
 /**
- * Has SQLite check a database that is not open anywhere else, in a separate process: checking a
- * large database takes minutes and cannot be interrupted inside SQLite, and a database that was
- * crafted to crash SQLite must not take this process down. The file and its folder are not written
- * to.
+ * Starts the process that will check a database while the database is still being written, because
+ * the start takes as long as the restore of a small one. The check needs a process of its own:
+ * checking a large database takes minutes and cannot be interrupted inside SQLite, and a database
+ * that was crafted to crash SQLite must not take this process down.
  *
- * @param check `none` returns immediately
- * @returns descriptions of the first rows that break a constraint of their table: they were in the
- *   application's database, so a restore must not reject them
- * @throws RestoreError `IntegrityCheckFailed` if SQLite finds damage or crashes;
- *   `IntegrityCheckIncomplete` if it could not finish, for example because its process was killed,
- *   or because of a collation that only the application defines
- * @throws the signal's reason
+ * @param check `none` starts nothing and finds nothing
  */
-export async function checkIntegrity(
+export function prepareIntegrityCheck(
   path: string,
   check: IntegrityCheck,
   signal?: AbortSignal | undefined,
-): Promise<readonly string[]> {
-  signal?.throwIfAborted()
-  if (check === 'none') return []
+): PreparedCheck {
+  let child = check === 'none' ? undefined : startChild(path, check)
+  const kill = (): void => {
+    child?.process.kill('SIGKILL')
+  }
+  signal?.addEventListener('abort', kill)
+  return {
+    async run() {
+      signal?.throwIfAborted()
+      if (child === undefined) return []
+      // The system may have ended a process that waited for long.
+      if (hasEnded(child.process)) child = startChild(path, check)
+      child.process.stdin.end('begin')
+      const outcome = await child.outcome
+      signal?.throwIfAborted()
+      return judge(outcome)
+    },
+    [Symbol.dispose]() {
+      signal?.removeEventListener('abort', kill)
+      kill()
+    },
+  }
+}
+
+interface Checker {
+  readonly process: ChildProcessWithoutNullStreams
+  readonly outcome: Promise<Outcome>
+}
+
+/** The process checks when it reads a word, and ends when its input ends without one, as it does with this process. */
+function startChild(path: string, check: IntegrityCheck): Checker {
   // The compiled file has another extension; both are next to this file.
   const script = fileURLToPath(import.meta.url).replace(
     /integrity-check(\.\w+)$/,
     'integrity-child$1',
   )
   const child = spawn(process.execPath, ['--no-warnings', script, path, check], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: 'pipe',
     // No environment variables, least of all credentials, for a process that opens an untrusted
     // database.
     env: {},
   })
-  const kill = (): boolean => child.kill('SIGKILL')
-  signal?.addEventListener('abort', kill)
-  try {
-    const outcome = await outcomeOf(child)
-    signal?.throwIfAborted()
-    return judge(outcome)
-  } finally {
-    signal?.removeEventListener('abort', kill)
-  }
+  // How the process ended says more than a pipe that it no longer reads.
+  child.stdin.on('error', () => undefined)
+  const outcome = outcomeOf(child)
+  outcome.catch(() => undefined)
+  return { process: child, outcome }
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null
 }
 
 interface Outcome {
@@ -62,12 +100,12 @@ interface Outcome {
 /** Longest output kept of each stream, in characters. */
 const MAX_OUTPUT = 64 * 1024
 
-async function outcomeOf(child: ChildProcess): Promise<Outcome> {
+async function outcomeOf(child: ChildProcessWithoutNullStreams): Promise<Outcome> {
   const streams = { output: '', errors: '' }
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
     if (streams.output.length < MAX_OUTPUT) streams.output += text
   })
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
     if (streams.errors.length < MAX_OUTPUT) streams.errors += text
   })
   try {

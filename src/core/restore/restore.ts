@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import type { ReplicaClient } from '../replica/replica-client.ts'
 import { isStoreError } from '../store/index.ts'
 import { type AppliedPlan, applyPlan, type RestoreProgress } from './apply-plan.ts'
-import { checkIntegrity, type IntegrityCheck } from './integrity-check.ts'
+import { type IntegrityCheck, prepareIntegrityCheck } from './integrity-check.ts'
 import {
   checkOutput,
   discardStaged,
@@ -141,6 +141,7 @@ export async function runPlan(
   const { integrityCheck, parallelism, onProgress, signal, force, mode, owner } = options
   const staged = await stageOutput(output)
   try {
+    using check = prepareIntegrityCheck(staged.path, integrityCheck, signal)
     const applied = await applyPlan(client, plan, staged.handle, {
       parallelism,
       onProgress,
@@ -156,7 +157,7 @@ export async function runPlan(
       filesDone: plan.files.length,
       filesTotal: plan.files.length,
     })
-    const broken = await checkIntegrity(staged.path, integrityCheck, signal)
+    const broken = await check.run()
     signal?.throwIfAborted()
     const notKept = await installOutput(staged, output, { force, mode, owner })
     return { ...applied, warnings: [...broken, ...notKept] }
