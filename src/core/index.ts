@@ -54,6 +54,7 @@ export {
 
 export type { RestoreProgress } from './restore/apply-plan.ts'
 export type { IntegrityCheck } from './restore/integrity-check.ts'
+export { type PointInTimeOptions, parsePointInTime } from './restore/point-in-time.ts'
 export { type RestoreOptions, type RestoreResult, restoreReplica } from './restore/restore.ts'
 export { planFor } from './restore/restore-attempts.ts'
 export { RestoreError, type RestoreErrorCode, type RestorePoint } from './restore/restore-error.ts'
@@ -63,13 +64,7 @@ export {
   type RestorePlan,
   renderPlan,
 } from './restore/restore-plan.ts'
-export {
-  type PointInTimeOptions,
-  parsePointInTime,
-  parseTxidTarget,
-  type RestoreTarget,
-  renderTarget,
-} from './restore/restore-target.ts'
+export { parseTxidTarget, type RestoreTarget, renderTarget } from './restore/restore-target.ts'
 
 // Inspect: what is in a store, and what it is worth.
 

@@ -150,10 +150,7 @@ describe('the JSON schema', () => {
   })
 
   it('and the flags of watch name the same settings', () => {
-    const watch = COMMAND_DEFINITIONS.map((define) => define()).find(
-      (command) => command.name() === 'watch',
-    )
-    const flags = watch?.options.map((option) => option.attributeName()) ?? []
+    const flags = COMMAND_DEFINITIONS.watch().options.map((option) => option.attributeName())
     expect(DATABASE_SETTINGS.filter((name) => !flags.includes(name))).toEqual([])
     for (const name of DATABASE_SETTINGS) {
       const [first = '', second] = keyOf(name)?.split('.') ?? []

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { COMMAND_DEFINITIONS } from '../../src/cli/args/command-definitions.ts'
+import type { CommandName } from '../../src/cli/args/command-names.ts'
 import {
   databaseSettings,
   RETENTION_SETTINGS,
@@ -15,16 +16,14 @@ const parseLevels = (levels: string) => databaseSettings({ levels }).levels
 const DAY = 86_400_000
 
 /** The default of a command's flag, as its definition has it. */
-function defaultOf(command: string, flag: string): string {
-  const found = COMMAND_DEFINITIONS.map((define) => define()).find(
-    (made) => made.name() === command,
-  )
-  return found?.options.find(({ long }) => long === flag)?.defaultValue as string
+function defaultOf(command: CommandName, flag: string): string {
+  const { options } = COMMAND_DEFINITIONS[command]()
+  return options.find(({ long }) => long === flag)?.defaultValue as string
 }
 
 describe('levels', () => {
   it('reads the default of every command that has the flag as the default of the library', () => {
-    for (const command of ['watch', 'compact']) {
+    for (const command of ['watch', 'compact'] as const) {
       expect(parseLevels(defaultOf(command, '--levels'))).toEqual(DEFAULT_LEVELS)
     }
     expect(parseLevels('none')).toEqual([])
@@ -45,7 +44,7 @@ describe('retentionPolicy', () => {
     retentionPolicy(parseFlags(z.object(settings(...RETENTION_SETTINGS)), { ...given, ...flags }))
 
   it('reads the defaults as the default of the library', () => {
-    for (const command of ['watch', 'prune']) {
+    for (const command of ['watch', 'prune'] as const) {
       const keepLevels = defaultOf(command, '--keep-levels')
       expect(parse({ keepLevels, minObjectAge: defaultOf(command, '--min-object-age') })).toEqual(
         DEFAULT_RETENTION,

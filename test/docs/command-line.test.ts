@@ -8,7 +8,7 @@ import { DATABASE_SETTINGS, flagOf } from '../../src/cli/args/setting-lookup.ts'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const page = readFileSync(`${root}docs/reference/cli.md`, 'utf8')
 const configuration = readFileSync(`${root}docs/reference/configuration.md`, 'utf8')
-const commands = COMMAND_DEFINITIONS.map((define) => define())
+const commands = Object.values(COMMAND_DEFINITIONS).map((define) => define())
 const names = commands.map((command) => command.name())
 
 /** Of the program itself; program.ts adds them to every command. */

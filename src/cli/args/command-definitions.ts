@@ -3,7 +3,7 @@ import type { CommandName } from './command-names.ts'
 import { flagOf, type SettingName, settingRow, settingsOf } from './setting-lookup.ts'
 
 /** The command line of every command, in the order of `--help`. Handlers are elsewhere, so that `--help` loads none. */
-export const COMMAND_DEFINITIONS: readonly (() => Command)[] = [
+export const COMMAND_DEFINITIONS: { readonly [name in CommandName]: () => Command } = {
   watch,
   snapshot,
   restore,
@@ -17,7 +17,7 @@ export const COMMAND_DEFINITIONS: readonly (() => Command)[] = [
   unlock,
   config,
   doctor,
-]
+}
 
 function watch(): Command {
   return define('watch', {

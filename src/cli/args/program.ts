@@ -28,7 +28,7 @@ export function parseCommandLine(
   env: Environment,
 ): Invocation | undefined {
   let found: Invocation | undefined
-  const program = buildProgram(version, env, (invocation) => {
+  const program = buildProgram(argv, version, env, (invocation) => {
     found = invocation
   })
   try {
@@ -47,6 +47,7 @@ const HELP = 'Run walsync --help for the commands.'
 const HELP_WIDTH = 80
 
 function buildProgram(
+  argv: readonly string[],
   version: string,
   env: Environment,
   found: (invocation: Invocation) => void,
@@ -66,8 +67,8 @@ function buildProgram(
     .option('-q, --quiet', 'Show no progress, and log errors only.')
     .addHelpText('after', AFTER_HELP)
   refuseRepeated(program)
-  for (const define of COMMAND_DEFINITIONS) {
-    const command = define()
+  for (const name of named(argv)) {
+    const command = COMMAND_DEFINITIONS[name]()
     command.copyInheritedSettings(program)
     refuseRepeated(command)
     command.action((...args: unknown[]) => {
@@ -77,6 +78,12 @@ function buildProgram(
     program.addCommand(command)
   }
   return program
+}
+
+/** All commands, or only the one that comes first: to define the others would delay each start by milliseconds. */
+function named([first]: readonly string[]): readonly CommandName[] {
+  const command = COMMANDS.find((name) => name === first)
+  return command === undefined ? COMMANDS : [command]
 }
 
 /** A flag is stronger than its variable, and that is stronger than a configuration file. */

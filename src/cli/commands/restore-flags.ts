@@ -1,9 +1,5 @@
 import { z } from 'zod'
-import {
-  parsePointInTime,
-  parseTxidTarget,
-  type RestoreTarget,
-} from '../../core/restore/restore-target.ts'
+import { parseTxidTarget, type RestoreTarget } from '../../core/restore/restore-target.ts'
 import { flag, parseFlags, required, settings } from '../args/flags.ts'
 import { fileMode, owner, text } from '../args/kinds.ts'
 import { UsageError } from '../args/usage-error.ts'
@@ -35,7 +31,9 @@ export interface RestoreFlags extends z.output<typeof restoreFlags> {
  * @throws UsageError for a wrong flag, and for two that contradict each other
  * @throws RestoreError `InvalidTarget` for a time or a TXID that cannot be understood
  */
-export function parseRestoreFlags(raw: Readonly<Record<string, unknown>>): RestoreFlags {
+export async function parseRestoreFlags(
+  raw: Readonly<Record<string, unknown>>,
+): Promise<RestoreFlags> {
   const flags = parseFlags(restoreFlags, raw)
   if (flags.force === true && flags.ifMissing === true) {
     throw new UsageError(
@@ -50,7 +48,7 @@ export function parseRestoreFlags(raw: Readonly<Record<string, unknown>>): Resto
     )
   }
   if (flags.all !== true) assertFileName(flags.output)
-  return { ...flags, target: targetOf(flags) }
+  return { ...flags, target: await targetOf(flags) }
 }
 
 function assertFileName(output: string): void {
@@ -67,11 +65,11 @@ function assertFileName(output: string): void {
   )
 }
 
-function targetOf({
+async function targetOf({
   pointInTime,
   timestamp,
   txid,
-}: Pick<RestoreFlags, 'pointInTime' | 'timestamp' | 'txid'>): RestoreTarget {
+}: Pick<RestoreFlags, 'pointInTime' | 'timestamp' | 'txid'>): Promise<RestoreTarget> {
   const given = Object.entries({
     '--point-in-time': pointInTime,
     '--timestamp': timestamp,
@@ -82,6 +80,9 @@ function targetOf({
     throw new UsageError(`${first} and ${second} name two targets.`, 'Give one of them.')
   }
   const time = pointInTime ?? timestamp
-  if (time !== undefined) return parsePointInTime(time)
+  if (time !== undefined) {
+    const { parsePointInTime } = await import('../../core/restore/point-in-time.ts')
+    return parsePointInTime(time)
+  }
   return txid === undefined ? { kind: 'latest' } : parseTxidTarget(txid)
 }

@@ -32,7 +32,7 @@ export async function restore(
   [name]: readonly string[],
   rawFlags: Readonly<Record<string, unknown>>,
 ): Promise<number> {
-  const flags = parseRestoreFlags(rawFlags)
+  const flags = await parseRestoreFlags(rawFlags)
   if (flags.all === true) {
     if (name === undefined) return await restoreAll(context, flags)
     throw new UsageError('--all means every replica, and a name was given too.', 'Leave one out.')

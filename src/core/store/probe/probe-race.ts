@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { readAll } from '../bytes.ts'
 import type { ObjectStore } from '../object-store.ts'
 import { isStoreError, type StoreError } from '../store-error.ts'
@@ -36,7 +35,7 @@ export async function raceCreates(store: ObjectStore, options: RaceOptions): Pro
   if (store.capabilities.ifAbsent === 'none') {
     return { ...none, status: 'skipped', sentence: `The backend declares none: ${LOST}.` }
   }
-  const key = `${prefix}/${randomUUID()}/race`
+  const key = `${prefix}/${crypto.randomUUID()}/race`
   const bodies = Array.from({ length: writers }, (_, at) => probeBody(`racer ${at}`))
   try {
     const puts = await Promise.allSettled(

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { CallOptions, ObjectStore } from '../object-store.ts'
 import { ProbeCalls } from './probe-calls.ts'
 import {
@@ -38,7 +37,7 @@ export async function probeStore(
   store: ObjectStore,
   { signal, prefix = 'walsync-probe' }: ProbeOptions = {},
 ): Promise<ProbeReport> {
-  const folder = `${prefix}/${randomUUID()}`
+  const folder = `${prefix}/${crypto.randomUUID()}`
   // Written in this order. "B" sorts before "a" unless the store orders by time or alphabetically.
   const keys = { main: `${folder}/a`, other: `${folder}/B`, missing: `${folder}/missing` }
   const calls = new ProbeCalls(store, signal)
