@@ -86,6 +86,12 @@ describe('globs and folders', () => {
     expect(await of('nope/*.db')).toEqual([])
   })
 
+  it('match a star in a name by [*]', async () => {
+    touch('d/a*b.db', 'd/axb.db')
+    const found = await names('bucket: ./r\ndatabases: [{glob: "d/a[*]b.db"}]')
+    expect(found).toEqual([['a*b', 'd/a*b.db']])
+  })
+
   it('follow links to files, and to folders where the depth is bounded', async () => {
     touch('real/x/app.db', 'data/keep')
     symlinkSync(join(cwd, 'real/x'), join(cwd, 'data/x'))

@@ -192,6 +192,8 @@ databases:
     name: a//b
     bucket: s3://key:hunter2@bucket
     sync-intervall: 1s
+  - path: data/*.db
+  - folder: data/?
 `
     expect(problems(text)).toEqual([
       '1:9: bucket needs the environment variable BUCKET, which is not set',
@@ -222,6 +224,10 @@ databases:
         /^24:13: databases\[4\]\.bucket is refused: The replica URL for bucket carries/,
       ),
       '25:5: databases[4].sync-intervall is an unknown key; did you mean sync-interval?',
+      expect.stringMatching(
+        /^26:11: databases\[5\]\.path got "data\/\*\.db", which is a pattern; write it as a glob/,
+      ),
+      expect.stringMatching(/^27:13: databases\[6\]\.folder got "data\/\?", which is a pattern/),
     ])
     expect(problems(text).join('\n')).not.toContain('hunter2')
   })

@@ -35,6 +35,14 @@ describe('nameDatabases', () => {
     expect(() => nameDatabases(['app.db', './app.db'], { cwd })).toThrow('are the same file')
   })
 
+  it('refuses a pattern that matched no file, and takes a file of such a name', () => {
+    const pattern = () => nameDatabases(['app.db', 'tenants/*.db'], { cwd })
+    expect(pattern).toThrow(UsageError)
+    expect(pattern).toThrow('"tenants/*.db" is a pattern')
+    writeFileSync(join(cwd, 'what?.db'), '')
+    expect(nameDatabases(['what?.db'], { cwd })).toMatchObject([{ name: 'what?' }])
+  })
+
   it.each(['', 'a//b', '/a', 'a/', 'x'.repeat(201)])('refuses %j as a name', (name) => {
     const named = () => nameDatabases(['app.db'], { cwd, name })
     expect(named).toThrow(UsageError)

@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { MAX_REPLICA_DEPTH } from '../../core/replica/list-replicas.ts'
 import { replicaName } from '../../core/replica/replica-layout.ts'
@@ -17,7 +17,8 @@ export interface NamedDatabase {
 
 /**
  * Gives each database the name under which it is replicated. Refuses, before anything is opened,
- * two that would mix in one replica, and one file named twice.
+ * two that would mix in one replica, one file named twice, and a pattern that the shell left as it is
+ * because no file matches.
  *
  * @param name `--name`, for a single database
  * @throws UsageError that names both paths, or the name that no replica can have
@@ -34,6 +35,7 @@ export function nameDatabases(
     )
   }
   const named = paths.map((path) => {
+    refusePattern(path, resolve(options.cwd, path))
     const prefix = options.name === undefined ? replicaName(path) : chosenPrefix(options.name)
     return { name: displayName(prefix), prefix, path: resolve(options.cwd, path) }
   })
@@ -46,6 +48,15 @@ export function nameDatabases(
     )
   }
   return named
+}
+
+/** @throws UsageError for `*.db`, unless there is a file of that name */
+function refusePattern(given: string, path: string): void {
+  if (!/[*?]/.test(given) || existsSync(path)) return
+  throw new UsageError(
+    `${JSON.stringify(given)} is a pattern, and not the name of a file.`,
+    'Name the databases one by one, or write the pattern as a glob into a walsync.yml: it finds files that come later, too.',
+  )
 }
 
 /** What `--name` gives. @throws UsageError for a name that `walsync list` would not find again */

@@ -25,6 +25,13 @@ export function readDatabase(
   if (typeof target === 'string' && /^~(\/|$)/.test(target)) {
     note([kind], `got ${JSON.stringify(target)}, but ~ means nothing here; write \${HOME}`)
   }
+  // A file of that name would be waited for, for ever.
+  if (typeof target === 'string' && kind !== 'glob' && /[*?]/.test(target)) {
+    note(
+      [kind],
+      `got ${JSON.stringify(target)}, which is a pattern; write it as a glob, where [*] stands for a star in a name`,
+    )
+  }
   if (entry.recursive !== undefined && kind !== 'folder') {
     note(['recursive'], 'is for a folder; a glob goes deeper with **')
   }
