@@ -26,6 +26,7 @@ const NO_INDEX: WalIndexState = { published: -1, backfilled: -1 }
 const VIEW_TIMEOUT_MS = 60_000
 /** How long published frames may stay unreadable before continuity is given up, in milliseconds. */
 const UNREADABLE_MS = 5000
+const LOST = 'the WAL was restarted before all of it had been captured'
 
 /** Position of a capture before `resume` or `pinFullView`. */
 const NOWHERE: CapturePosition = {
@@ -141,9 +142,7 @@ export class WalCapture {
     return this.#position.wal.frame >= this.#mark
   }
 
-  /**
-   * The end of what has been committed so far; `undefined` while a writer is restarting the log.
-   */
+  /** The end of what has been committed so far; `undefined` while a writer is restarting the log. */
   committedEnd(): CommittedEnd | undefined {
     const capturing = this.#position.run
     let { published } = this.#guard.state()
@@ -164,7 +163,7 @@ export class WalCapture {
    */
   hasCaptured({ run: of, frame, capturing }: CommittedEnd): boolean {
     const { run, wal } = this.#position
-    if (of === undefined || frame === 0) return true
+    if (of === undefined || frame === 0) return this.isFullyCaptured
     if (run === undefined) return false
     if (isSameRun(run, of)) return wal.frame >= frame
     return capturing === undefined || !isSameRun(run, capturing)
@@ -238,6 +237,8 @@ export class WalCapture {
    */
   async scan(): Promise<WalChange | undefined> {
     let { published } = this.#guard.state()
+    // A log that was cut off has no header. `resume` holds mark 0 if all of it had been copied.
+    this.#assertCaptured(published >= this.#mark || this.isFullyCaptured)
     const header = this.#wal.readHeader()
     if (header === undefined) return this.#unreadable(published)
     const { run } = this.#position
@@ -368,14 +369,16 @@ export class WalCapture {
   #acceptRestart(run: WalHeader | undefined, header: WalHeader): void {
     this.#assertIndexed()
     const isOfPageSize = run === undefined || run.pageSize === header.pageSize
-    if (!this.#mayRestart || !this.isFullyCaptured || !isOfPageSize) {
-      throw continuityLost(this.#path, 'the WAL was restarted before all of it had been captured')
-    }
+    this.#assertCaptured(this.#mayRestart && this.isFullyCaptured && isOfPageSize)
     this.#earlier = this.runs.captured
     this.#position = { run: header, wal: startOfRun(header), commit: this.#position.commit }
     this.#mark = 0
     this.#indexAtMark = NO_INDEX
     this.#mayRestart = false
+  }
+
+  #assertCaptured(isCaptured: boolean): void {
+    if (!isCaptured) throw continuityLost(this.#path, LOST)
   }
 
   /** Another log may have overwritten this one: its frames verify, but are of another database. */
@@ -386,8 +389,8 @@ export class WalCapture {
   }
 
   #unreadable(published: number): undefined {
-    if (published <= this.#position.wal.frame && this.#position.run !== undefined) return undefined
-    if (published === 0) return undefined
+    const { run, wal } = this.#position
+    if (published === 0 || (published <= wal.frame && run !== undefined)) return undefined
     this.#unreadableSince ??= Date.now()
     if (Date.now() - this.#unreadableSince > UNREADABLE_MS) {
       throw continuityLost(this.#path, 'committed frames of the WAL do not verify')

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { MemoryObjectStore } from '../../../src/backends/memory/index.ts'
 import { readView, SourceDatabase } from '../../../src/core/db/index.ts'
+import { takeSnapshot } from '../../../src/core/engine/snapshots/take-snapshot.ts'
 import { contents, ReplicaRig } from '../../support/replica-rig.ts'
 
 // SQLite keeps the checkpoint sequence by connection: one that has not restarted the log itself
@@ -52,6 +53,46 @@ describe('a log that several connections restart', () => {
     expect(contents(restored)).toBe(contents(apps[0]!))
     for (const db of [restored, ...apps]) db.close()
   })
+})
+
+describe('a log that is restarted before the frames found at a start were captured', () => {
+  it.each([
+    ['by being cut off', 'PRAGMA wal_checkpoint(TRUNCATE)'],
+    ['by the next commit', 'INSERT INTO t VALUES (3)'],
+  ])('is replaced by a new base: %s', async (_, sql) => {
+    await using rig = new ReplicaRig()
+    const app = rig.open()
+    app.exec('CREATE TABLE t (a); INSERT INTO t VALUES (1)')
+    await rig.start()
+    await rig.synced()
+    await rig.stop()
+    app.exec('INSERT INTO t VALUES (2); PRAGMA wal_checkpoint(PASSIVE)')
+    await rig.start()
+    // All of the log is in the main file, so a mark in it does not keep it from a restart.
+    app.exec(sql)
+    await rig.synced()
+    const restored = await rig.restore()
+    expect(contents(restored)).toBe(contents(app))
+    expect(rig.count('continuity-lost')).toBe(1)
+    for (const db of [restored, app]) db.close()
+  })
+})
+
+it('a log that is cut off while a single snapshot waits for a watcher is in the snapshot all the same', async () => {
+  await using rig = new ReplicaRig()
+  const app = rig.open()
+  app.exec('CREATE TABLE t (a); INSERT INTO t VALUES (1)')
+  await rig.start()
+  await rig.synced()
+  await rig.stop()
+  app.exec('INSERT INTO t VALUES (2); PRAGMA wal_checkpoint(PASSIVE)')
+  const taken = takeSnapshot('app', rig.path, rig.store, 'ltx', { patienceMs: 300 })
+  await delay(150)
+  app.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  await taken
+  const restored = await rig.restore()
+  expect(contents(restored)).toBe(contents(app))
+  for (const db of [restored, app]) db.close()
 })
 
 describe('a log that was just truncated', () => {

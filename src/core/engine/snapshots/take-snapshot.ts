@@ -146,16 +146,25 @@ class OneShot {
       const patient = Date.now() < deadline
       const outcome = await this.#database.prepare(signal, { patient })
       if (outcome === 'empty') throw emptyDatabase(path)
-      if (outcome === 'ready') {
-        const change = await this.#source.capture.scan()
-        if (change === undefined && this.#source.capture.isFullyCaptured) return
-        if (!patient && (await this.#database.capture(Date.now()))) await this.#ship(signal)
-      }
+      if (outcome === 'ready' && (await this.#captured(patient, signal))) return
       if (patient) {
         await delay(100, undefined, { signal })
         this.#database.lookAgain()
       }
     }
+  }
+
+  /** Is everything captured? Ships what is not, unless a watcher may still do so. */
+  async #captured(patient: boolean, signal: AbortSignal): Promise<boolean> {
+    const { capture } = this.#source
+    try {
+      if ((await capture.scan()) === undefined && capture.isFullyCaptured) return true
+      if (!patient && (await this.#database.capture(Date.now()))) await this.#ship(signal)
+    } catch (error) {
+      if (!(error instanceof DatabaseError) || error.code !== 'ContinuityLost') throw error
+      await this.#database.loseContinuity(error.message)
+    }
+    return false
   }
 
   async #ship(signal: AbortSignal): Promise<void> {
