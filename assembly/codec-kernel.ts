@@ -91,6 +91,17 @@ export function crc64(from: usize, length: usize): void {
   store<u64>(REGISTER, s)
 }
 
+/**
+ * Ends the CRC and mixes its bits: a CRC is linear, so a sum of CRCs is blind to the same change in two
+ * places. Source: the finalizer of MurmurHash3, https://github.com/aappleby/smhasher (public domain).
+ */
+export function mix(): void {
+  let h = ~load<u64>(REGISTER)
+  h = (h ^ (h >> 33)) * 0xff51afd7ed558ccd
+  h = (h ^ (h >> 33)) * 0xc4ceb9fe1a85ec53
+  store<u64>(REGISTER, h ^ (h >> 33))
+}
+
 // ---- LZ4 blocks: https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md ---------------------------
 
 /** Compresses the first `length` bytes of the input, at most 64 KiB, and returns the length of the output. */

@@ -1,21 +1,33 @@
-import { pageCrc } from './codec/page-block.ts'
+import { mixedPageCrc, pageCrc } from './codec/page-block.ts'
 
 export { Crc64 } from './codec/crc64.ts'
 
 /** Bit 63, set in every stored checksum, so that zero can mean "none". */
 export const CHECKSUM_FLAG = 1n << 63n
 
-/** Database checksum of an empty database; the start of the rolling checksum. */
+/** Checksum of an empty database, of either kind; the start of the rolling checksum. */
 export const EMPTY_DATABASE_CHECKSUM = CHECKSUM_FLAG
 
-/** Checksum of one page: CRC-64 of the page number (u32 big-endian) and the page, with `CHECKSUM_FLAG`. */
+/**
+ * LTX's checksum of one page: CRC-64 of the page number (u32 big-endian) and the page, with
+ * `CHECKSUM_FLAG`. For LTX's own fields only: their XOR does not see the same change in two pages.
+ */
 export function pageChecksum(pgno: number, data: Uint8Array): bigint {
   return CHECKSUM_FLAG | pageCrc(pgno, data)
 }
 
 /**
+ * What one page adds to the checksum of the whole database in a note: the same with the bits of the
+ * CRC mixed. A CRC is linear, so the same bits changed in two pages, as one UPDATE may do, would leave a
+ * XOR of CRCs as it was, and a start that compares only that would lose the change.
+ */
+export function mixedPageChecksum(pgno: number, data: Uint8Array): bigint {
+  return CHECKSUM_FLAG | mixedPageCrc(pgno, data)
+}
+
+/**
  * Adds a page to a database checksum, or removes it: the checksum of a database is the XOR of its
- * page checksums without the lock page, so both are the same operation. To replace a page, toggle
+ * page checksums of one kind without the lock page, so both are the same operation. To replace a page, toggle
  * the old checksum and then the new one.
  */
 export function toggleChecksum(database: bigint, page: bigint): bigint {

@@ -57,20 +57,21 @@ export class ExactIndexCheck implements IndexCheck {
 
   /** A note is where the terminator would be, and does not begin with a zero. */
   #isNote(byte: number): boolean {
-    if (this.#at !== this.#entries || this.#checksums !== undefined) return false
+    if (this.#at !== this.#entries || this.#noteBytes === CHECKSUM_NOTE_SIZE) return false
     return this.#noteBytes > 0 || byte !== 0
   }
 
   #noteByte(byte: number): void {
     this.#note[this.#noteBytes++] = byte
     if (this.#noteBytes < CHECKSUM_NOTE_SIZE) return
-    this.#checksums = decodeChecksumNote(this.#note)
-    if (this.#checksums === undefined) {
+    const note = decodeChecksumNote(this.#note)
+    if (note === undefined) {
       throw new LtxError(
         'InvalidIndex',
         `The page index differs from the page frames at byte ${this.#at}.`,
       )
     }
+    this.#checksums = note.checksums
     const length = BigInt(this.#entries + CHECKSUM_NOTE_SIZE + 1)
     const expected = this.#expected.slice()
     new DataView(expected.buffer).setBigUint64(this.#entries + 1, length)

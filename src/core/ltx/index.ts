@@ -2,6 +2,7 @@ export {
   CHECKSUM_FLAG,
   Crc64,
   EMPTY_DATABASE_CHECKSUM,
+  mixedPageChecksum,
   pageChecksum,
   toggleChecksum,
 } from './checksum.ts'

@@ -9,11 +9,11 @@ import {
   encodeLtx,
   LtxDecoder,
   type LtxPage,
-  pageChecksum,
+  mixedPageChecksum,
   toggleChecksum,
   txid,
 } from '../../../src/core/ltx/index.ts'
-import { errorCode, filled, makeHeader } from './ltx-samples.ts'
+import { errorCode, filled, makeHeader, rawLtx } from './ltx-samples.ts'
 
 const A = (1n << 63n) | 0x0123_4567_89ab_cdefn
 const B = (1n << 63n) | 5n
@@ -45,6 +45,24 @@ describe('the checksums of the whole database in the page index', () => {
       })
     }
   }
+
+  it('are passed over in a note of before the release, where they prove nothing', () => {
+    const pages = [filled(1, 1), filled(3, 3)]
+    const bytes = file(3, pages, { before: A, after: B })
+    const note = bytes.length - CHECKSUM_TAIL_SIZE
+    expect([...bytes.subarray(note, note + 5)]).toEqual([0xff, 0xff, 0xff, 0xff, 0x1f])
+    bytes[note + 4] = 0x0f
+    expect(decodeChecksumTail(bytes.subarray(note))).toBeUndefined()
+    const end = bytes.length - 24
+    const length = Number(new DataView(bytes.buffer).getBigUint64(end))
+    const index = bytes.subarray(end - length, end + 8)
+    expect(decodePageIndex(index).map(({ pgno }) => pgno)).toEqual([1, 3])
+    const header = makeHeader({ minTxid: txid(3), maxTxid: txid(3), commit: 3 })
+    const decoder = new LtxDecoder()
+    expect(decoder.write(rawLtx(header, pages, { index }))).toEqual(pages)
+    decoder.end()
+    expect(decoder.databaseChecksums).toBeUndefined()
+  })
 
   it('are absent where none were written', () => {
     const bytes = file(3, [filled(1, 1)])
@@ -119,7 +137,7 @@ function decode(bytes: Uint8Array): void {
 
 function sum(pages: LtxPage[]): bigint {
   return pages.reduce(
-    (value, { pgno, data }) => toggleChecksum(value, pageChecksum(pgno, data)),
+    (value, { pgno, data }) => toggleChecksum(value, mixedPageChecksum(pgno, data)),
     EMPTY_DATABASE_CHECKSUM,
   )
 }

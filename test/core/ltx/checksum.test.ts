@@ -4,6 +4,7 @@ import {
   CHECKSUM_FLAG,
   Crc64,
   EMPTY_DATABASE_CHECKSUM,
+  mixedPageChecksum,
   pageChecksum,
   toggleChecksum,
 } from '../../../src/core/ltx/checksum.ts'
@@ -112,6 +113,36 @@ describe('database checksum', () => {
         expect(rolling).toBe(full | CHECKSUM_FLAG)
       }),
     )
+  })
+})
+
+describe('checksum of the whole database in a note', () => {
+  /** In BigInts, from https://github.com/aappleby/smhasher, `fmix64`. */
+  function slowMix(value: bigint): bigint {
+    const times = (a: bigint, b: bigint) => BigInt.asUintN(64, a * b)
+    const once = times(value ^ (value >> 33n), 0xff51afd7ed558ccdn)
+    const twice = times(once ^ (once >> 33n), 0xc4ceb9fe1a85ec53n)
+    return twice ^ (twice >> 33n)
+  }
+
+  it.each([
+    [1, filled(1, 0, 512).data],
+    [2, filled(2, 0, 4096).data],
+    [77, noise(65536, 3)],
+  ])('is made of mixed CRCs, of page %i (case %#)', (pgno, data) => {
+    const number = new Uint8Array(4)
+    new DataView(number.buffer).setUint32(0, pgno)
+    const crc = slowCrc64(Uint8Array.of(...number, ...data))
+    expect(mixedPageChecksum(pgno, data)).toBe(CHECKSUM_FLAG | slowMix(crc))
+  })
+
+  it('sees the same change in two pages, which cancels out in a XOR of plain CRCs', () => {
+    const pages = [noise(4096, 1), noise(4096, 2)]
+    const changed = pages.map((page) => page.map((byte, at) => (at % 100 === 7 ? byte ^ 5 : byte)))
+    const sum = (of: (pgno: number, data: Uint8Array) => bigint, state: Uint8Array[]) =>
+      state.reduce((value, data, i) => toggleChecksum(value, of(i + 1, data)), CHECKSUM_FLAG)
+    expect(sum(pageChecksum, changed)).toBe(sum(pageChecksum, pages))
+    expect(sum(mixedPageChecksum, changed)).not.toBe(sum(mixedPageChecksum, pages))
   })
 })
 

@@ -1,6 +1,11 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { type DatabaseView, type PageImage, readView, type SourceDatabase } from '../../db/index.ts'
-import { EMPTY_DATABASE_CHECKSUM, lockPage, pageChecksum, toggleChecksum } from '../../ltx/index.ts'
+import {
+  EMPTY_DATABASE_CHECKSUM,
+  lockPage,
+  mixedPageChecksum,
+  toggleChecksum,
+} from '../../ltx/index.ts'
 
 /** Larger databases are replicated without checksums: those of this many pages take 64 MiB. */
 const MAX_PAGES = 8 << 20
@@ -45,7 +50,7 @@ export class DatabaseSums {
 
   /** Adds the next page of a whole database; pages must come in ascending order. */
   append(pgno: number, data: Uint8Array): void {
-    const sum = pageChecksum(pgno, data)
+    const sum = mixedPageChecksum(pgno, data)
     this.#value = toggleChecksum(this.#value, sum)
     this.#commit = pgno
     if (pgno > MAX_PAGES) return
@@ -66,7 +71,7 @@ export class DatabaseSums {
     const pgnos = new Uint32Array(most)
     const sums = new BigUint64Array(most)
     for (const { pgno, data } of pages) {
-      const sum = pageChecksum(pgno, data)
+      const sum = mixedPageChecksum(pgno, data)
       value = toggleChecksum(toggleChecksum(value, this.#pageChecksumOf(pgno)), sum)
       pgnos[count] = pgno
       sums[count] = sum

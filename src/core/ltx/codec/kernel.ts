@@ -13,6 +13,8 @@ interface Kernel {
   readonly OUTPUT: { readonly value: number }
   /** Extends the CRC in the register by bytes of the kernel's memory. */
   crc64(from: number, length: number): void
+  /** Ends the CRC in the register and mixes its bits. */
+  mix(): void
   /** Compresses the first `length` bytes of the input; returns the length of the output. */
   compress(length: number): number
   /**

@@ -31,9 +31,21 @@ const number = new DataView(memory.buffer, INPUT - PGNO_SIZE, PGNO_SIZE)
 
 /** The CRC of a page number (u32 big-endian) and the page. */
 export function pageCrc(pgno: number, page: Uint8Array): bigint {
-  number.setUint32(0, pgno)
   memory.set(page, INPUT)
-  register.setBigInt64(0, -1n)
-  kernel.crc64(INPUT - PGNO_SIZE, PGNO_SIZE + page.length)
+  pageCrcInKernel(pgno, page.length)
   return register.getBigUint64(0, true) ^ 0xffff_ffff_ffff_ffffn
+}
+
+/** The same with its bits mixed. */
+export function mixedPageCrc(pgno: number, page: Uint8Array): bigint {
+  memory.set(page, INPUT)
+  pageCrcInKernel(pgno, page.length)
+  kernel.mix()
+  return register.getBigUint64(0, true)
+}
+
+function pageCrcInKernel(pgno: number, pageSize: number): void {
+  number.setUint32(0, pgno)
+  register.setBigInt64(0, -1n)
+  kernel.crc64(INPUT - PGNO_SIZE, PGNO_SIZE + pageSize)
 }
