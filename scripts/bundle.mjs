@@ -9,6 +9,7 @@ const SCRIPTS = [
   'core/db/checkpoint-worker',
   'core/db/hold-open-child',
   'core/drill/assertion-child',
+  'core/engine/capture/encode-worker',
   'core/restore/integrity-child',
 ]
 

@@ -1,7 +1,13 @@
 import type { BigIntStats } from 'node:fs'
 import { dirname } from 'node:path'
 import { DurableFile } from '../../core/fs/durable-file.ts'
-import type { DriverBody, DriverPutOptions, PutResult, StoreError } from '../../core/store/index.ts'
+import {
+  type DriverBody,
+  type DriverPutOptions,
+  freeBytes,
+  type PutResult,
+  type StoreError,
+} from '../../core/store/index.ts'
 import { alreadyExists, changed, errnoOf, isFolder, noHardLinks } from './file-errors.ts'
 import { fileVersion, statPath, waitForTick } from './file-info.ts'
 import type { FileRoot } from './file-root.ts'
@@ -38,7 +44,10 @@ export async function writeObject(
   if (existing !== undefined && options.ifAbsent === true) throw taken(key, existing)
   const file = await DurableFile.open(path, { tempDir: await root.staging(real), fs: root.fs })
   try {
-    for await (const chunk of body) await file.write(chunk)
+    for await (const chunk of body) {
+      await file.write(chunk)
+      freeBytes(chunk)
+    }
     const mode = existing?.isFile() ? Number(existing.mode & 0o777n) : undefined
     const stats = await file.seal({ mtime: options.createdAt, mode })
     const dir = await withPathLock(path, () => publish(put, file, options))

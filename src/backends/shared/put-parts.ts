@@ -1,4 +1,4 @@
-import type { DriverBody } from '../../core/store/index.ts'
+import { type DriverBody, freeBytes } from '../../core/store/index.ts'
 
 /** A piece of a put's body. `last` is true for the final one; an empty body is one empty part. */
 export interface PutPart {
@@ -38,6 +38,7 @@ export async function* putParts(
       }
       rest = part.fill(rest)
     }
+    freeBytes(chunk)
   }
   yield { bytes: part.bytes, last: true }
 }

@@ -66,7 +66,30 @@ export interface PageSource {
   readonly pageSize: number
 }
 
+/** Consecutive pages. `data` is the memory that the reader was given, and has whole pages. */
+export interface PageRange {
+  /** Number of the first page. */
+  readonly first: number
+  readonly data: Uint8Array
+}
+
 const BATCH_BYTES = 1 << 20
+
+/** The pages of `readViewRanges` one by one. */
+export function* readView(
+  source: PageSource,
+  view: DatabaseView,
+  lockPage: number,
+): Generator<PageImage> {
+  const { pageSize } = source
+  const pages = Math.max(1, Math.min(view.commit, Math.floor(BATCH_BYTES / pageSize)))
+  const buffer = new Uint8Array(pages * pageSize)
+  for (const { first, data } of readViewRanges(source, view, lockPage, () => buffer)) {
+    for (let at = 0; at < data.length; at += pageSize) {
+      yield { pgno: first + at / pageSize, data: data.subarray(at, at + pageSize) }
+    }
+  }
+}
 
 /**
  * All pages of a database as one held read transaction sees it (`WalCapture.pinFullView`), in
@@ -76,33 +99,37 @@ const BATCH_BYTES = 1 << 20
  * If the log is restarted in the meantime, the held mark is 0: the whole view has been copied into
  * the file and stays there, so the WAL is no longer needed.
  *
+ * @param memoryFor where to read the next range: memory of at least one page
  * @throws DatabaseError `Damaged` if the file ends before the page count says so
  */
-export function* readView(
+export function* readViewRanges(
   source: PageSource,
   view: DatabaseView,
   lockPage: number,
-): Generator<PageImage> {
+  memoryFor: () => Uint8Array,
+): Generator<PageRange> {
   const { pageSize, file } = source
   const { commit, run } = view
-  const batch = Math.max(1, Math.min(commit, Math.floor(BATCH_BYTES / pageSize)))
-  const buffer = new Uint8Array(batch * pageSize)
   let overlay = run && view.pages && { run, pages: view.pages }
-  for (let first = 1; first <= commit; first += batch) {
-    const count = Math.min(batch, commit - first + 1)
-    const read = file.read(buffer.subarray(0, count * pageSize), (first - 1) * pageSize)
-    if (overlay !== undefined && !overlayWal(source, overlay, buffer, first, count)) {
-      overlay = undefined
-      first -= batch
+  for (let first = 1; first <= commit; ) {
+    if (first === lockPage) {
+      first += 1
       continue
     }
-    for (let i = 0; i < count; i++) {
-      const pgno = first + i
-      if (pgno === lockPage) continue
-      if ((i + 1) * pageSize > read && !overlay?.pages.has(pgno))
-        throw shortFile(file, pgno, commit)
-      yield { pgno, data: buffer.subarray(i * pageSize, (i + 1) * pageSize) }
+    const memory = memoryFor()
+    const end = first < lockPage ? Math.min(lockPage, commit + 1) : commit + 1
+    const count = Math.min(Math.floor(memory.length / pageSize), end - first)
+    const data = memory.subarray(0, count * pageSize)
+    let read = file.read(data, (first - 1) * pageSize)
+    if (overlay !== undefined && !overlayWal(source, overlay, data, first, count)) {
+      overlay = undefined
+      read = file.read(data, (first - 1) * pageSize)
     }
+    for (let pgno = first + Math.floor(read / pageSize); pgno < first + count; pgno++) {
+      if (!overlay?.pages.has(pgno)) throw shortFile(file, pgno, commit)
+    }
+    yield { first, data }
+    first += count
   }
 }
 

@@ -39,6 +39,13 @@ export class ChunkWriter {
     this.advanceTo(this.#length + bytes.length)
   }
 
+  /** Adds a chunk as it is, without copying it. */
+  appendChunk(chunk: Uint8Array): void {
+    this.flush()
+    this.#completed.push(chunk)
+    this.bytesWritten += chunk.length
+  }
+
   /** Completes the current chunk, however small. */
   flush(): void {
     if (this.#length > 0) this.#completed.push(this.#buffer.subarray(0, this.#length))

@@ -7,6 +7,7 @@ export {
   toggleChecksum,
 } from './checksum.ts'
 export { CHECKSUM_TAIL_SIZE, type DatabaseChecksums, decodeChecksumTail } from './checksum-note.ts'
+export { type EncodedRange, RangeEncoder } from './encoded-range.ts'
 export { lockPage } from './lock-page.ts'
 export { type CompactLtxOptions, compactLtx } from './ltx-compactor.ts'
 export { decodeLtx, LtxDecoder, type LtxDecoderOptions } from './ltx-decoder.ts'

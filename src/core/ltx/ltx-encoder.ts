@@ -2,19 +2,13 @@ import { EMPTY_DATABASE_CHECKSUM, pageChecksum, toggleChecksum } from './checksu
 import { type DatabaseChecksums, encodeChecksumNote } from './checksum-note.ts'
 import { ChunkWriter } from './chunk-writer.ts'
 import { Crc64 } from './codec/crc64.ts'
-import { compressBlock, compressBound } from './codec/lz4-block.ts'
 import { encodeFrame, frameBound } from './codec/lz4-frame.ts'
+import { encodePageBlock, pageBlockBound } from './codec/page-block.ts'
+import type { EncodedRange } from './encoded-range.ts'
 import { LtxError } from './ltx-error.ts'
 import { encodeLtxHeader, FLAG_NO_CHECKSUM, isSnapshot, type LtxHeader } from './ltx-header.ts'
 import { encodeTrailer, validatePostApply } from './ltx-trailer.ts'
-import {
-  END_OF_PAGES,
-  type LtxEncoding,
-  type LtxPage,
-  PAGE_FLAG_BLOCK,
-  PAGE_HEADER_SIZE,
-  PAGE_LENGTH_SIZE,
-} from './page-frame.ts'
+import { END_OF_PAGES, type LtxEncoding, type LtxPage, PAGE_HEADER_SIZE } from './page-frame.ts'
 import { PageIndexBuilder } from './page-index.ts'
 import { PageOrder } from './page-order.ts'
 
@@ -50,10 +44,9 @@ export class LtxEncoder {
     this.#encoding = options.encoding ?? 'block'
     this.#order = new PageOrder(header)
     this.#frameBound =
-      PAGE_HEADER_SIZE +
-      (this.#encoding === 'block'
-        ? PAGE_LENGTH_SIZE + compressBound(header.pageSize)
-        : frameBound(header.pageSize))
+      this.#encoding === 'block'
+        ? pageBlockBound(header.pageSize)
+        : PAGE_HEADER_SIZE + frameBound(header.pageSize)
     if (isSnapshot(header) && header.flags !== FLAG_NO_CHECKSUM) {
       this.#databaseChecksum = EMPTY_DATABASE_CHECKSUM
     }
@@ -81,25 +74,35 @@ export class LtxEncoder {
     const offset = this.#output.bytesWritten
     const target = this.#output.reserve(this.#frameBound)
     const start = this.#output.position
-    const view = new DataView(target.buffer, target.byteOffset + start)
-    view.setUint32(0, pgno)
-    let prefix = PAGE_HEADER_SIZE
-    let end: number
-    if (this.#encoding === 'block') {
-      prefix += PAGE_LENGTH_SIZE
-      view.setUint16(4, PAGE_FLAG_BLOCK)
-      end = compressBlock(data, target, start + prefix)
-      view.setUint32(PAGE_HEADER_SIZE, end - start - prefix)
-    } else {
-      view.setUint16(4, 0)
-      end = encodeFrame(data, target, start + prefix)
-    }
-    this.#crc.update(target.subarray(start, start + prefix)).update(data)
+    const end =
+      this.#encoding === 'block'
+        ? encodePageBlock(pgno, data, target, start, this.#crc)
+        : this.#encodePageFrame(pgno, data, target, start)
     this.#output.advanceTo(end)
     this.#index.add(pgno, offset, end - start)
     if (this.#databaseChecksum !== undefined) {
       this.#databaseChecksum = toggleChecksum(this.#databaseChecksum, pageChecksum(pgno, data))
     }
+  }
+
+  /**
+   * Adds pages that were encoded elsewhere, in BLOCK encoding; `range` is kept. Throws as
+   * `encodePage`, and `Unencodable` for a header without `FLAG_NO_CHECKSUM`: a range does not have
+   * LTX's checksums of its pages.
+   */
+  appendRange({ first, sizes, frames, crc, crcBytes }: EncodedRange): void {
+    this.#assertOpen()
+    if (this.#header.flags !== FLAG_NO_CHECKSUM) {
+      throw new LtxError('Unencodable', 'A file with checksums of LTX is encoded page by page.')
+    }
+    let offset = this.#output.bytesWritten
+    for (const [i, size] of sizes.entries()) {
+      this.#order.accept(first + i)
+      this.#index.add(first + i, offset, size)
+      offset += size
+    }
+    this.#crc.append(crc, crcBytes)
+    this.#output.appendChunk(frames)
   }
 
   /**
@@ -126,6 +129,15 @@ export class LtxEncoder {
    */
   drain(): Uint8Array[] {
     return this.#output.drain()
+  }
+
+  #encodePageFrame(pgno: number, data: Uint8Array, target: Uint8Array, start: number): number {
+    const prefix = target.subarray(start, start + PAGE_HEADER_SIZE)
+    const view = new DataView(target.buffer, target.byteOffset + start)
+    view.setUint32(0, pgno)
+    view.setUint16(4, 0)
+    this.#crc.update(prefix).update(data)
+    return encodeFrame(data, target, start + PAGE_HEADER_SIZE)
   }
 
   #append(bytes: Uint8Array): void {

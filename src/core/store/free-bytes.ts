@@ -1,15 +1,16 @@
 /** Smaller buffers are left to the garbage collector. */
 const MIN_BYTES = 64 * 1024
 
-/** Buffers that nobody but the receiver uses. */
-const givenAway = new WeakSet<ArrayBufferLike>()
+/** Buffers that nobody but the receiver uses, and how many of their first bytes the receiver has. */
+const givenAway = new WeakMap<ArrayBufferLike, number>()
 
 /**
  * Marks bytes whose buffer was made for their receiver alone, so that it may free them. A store need
  * not do this, and must not if it keeps the bytes.
  */
 export function giveAway<T extends Uint8Array>(bytes: T): T {
-  if (bytes.byteLength >= MIN_BYTES) givenAway.add(bytes.buffer)
+  const { buffer, byteOffset, byteLength } = bytes
+  if (byteLength >= MIN_BYTES && byteOffset === 0) givenAway.set(buffer, byteLength)
   return bytes
 }
 
@@ -20,6 +21,6 @@ export function giveAway<T extends Uint8Array>(bytes: T): T {
  * restore.
  */
 export function freeBytes({ buffer, byteLength }: Uint8Array): void {
-  const isAlone = buffer instanceof ArrayBuffer && byteLength === buffer.byteLength
-  if (isAlone && givenAway.has(buffer)) buffer.transfer(0)
+  const isWhole = buffer instanceof ArrayBuffer && givenAway.get(buffer) === byteLength
+  if (isWhole) buffer.transfer(0)
 }

@@ -58,6 +58,22 @@ describe('Crc64', () => {
     )
   })
 
+  it('is the same with a part of which only the length and the CRC are given', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(5000), { minLength: 1, maxLength: 5 }), (lengths) => {
+        const parts = lengths.map((length, i) => noise(length, i + 1))
+        const whole = new Crc64()
+        const joined = new Crc64()
+        for (const part of parts) {
+          whole.update(part)
+          joined.append(new Crc64().update(part).digest(), part.length)
+        }
+        expect(joined.digest()).toBe(whole.digest())
+        expect(joined.update(noise(100)).digest()).toBe(whole.update(noise(100)).digest())
+      }),
+    )
+  })
+
   it('continues after a digest', () => {
     const crc = new Crc64().update(text('1234'))
     crc.digest()

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import type * as codec from '../../../src/core/ltx/codec/kernel.ts'
 import type * as ltx from '../../../src/core/ltx/index.ts'
 import { decodePageIndex } from '../../../src/core/ltx/page-index.ts'
 import { expectSame, goldenFiles } from './ltx-samples.ts'
 
-const LZ4 = '../../../src/core/ltx/codec/lz4-block.ts'
+const KERNEL = '../../../src/core/ltx/codec/kernel.ts'
 const blocks = new Map<string, Uint8Array>()
 let decodeLtx: typeof ltx.decodeLtx
 let encodeLtx: typeof ltx.encodeLtx
@@ -13,19 +14,21 @@ let encodeLtx: typeof ltx.encodeLtx
 // The modules are loaded again, because other files of this process have the real compressor.
 beforeAll(async () => {
   vi.resetModules()
-  vi.doMock(LZ4, async (importActual) => ({
-    ...(await importActual<object>()),
-    compressBlock: (source: Uint8Array, target: Uint8Array, start: number): number => {
-      const block = blocks.get(Buffer.from(source).toString('hex'))
+  vi.doMock(KERNEL, async (importActual) => {
+    const actual = await importActual<typeof codec>()
+    const compress = (length: number): number => {
+      const page = actual.memory.subarray(actual.INPUT, actual.INPUT + length)
+      const block = blocks.get(Buffer.from(page).toString('hex'))
       if (block === undefined) throw new Error('The page is not in the reference file.')
-      target.set(block, start)
-      return start + block.length
-    },
-  }))
+      actual.memory.set(block, actual.OUTPUT)
+      return block.length
+    }
+    return { ...actual, kernel: { ...actual.kernel, compress } }
+  })
   ;({ decodeLtx, encodeLtx } = await import('../../../src/core/ltx/index.ts'))
 })
 afterAll(() => {
-  vi.doUnmock(LZ4)
+  vi.doUnmock(KERNEL)
   vi.resetModules()
 })
 

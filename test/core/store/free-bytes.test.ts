@@ -10,9 +10,16 @@ describe('freeBytes', () => {
     expect(bytes.buffer.detached).toBe(true)
   })
 
+  it('frees a buffer of which only the beginning was used', () => {
+    const bytes = giveAway(new Uint8Array(2 * SIZE).subarray(0, SIZE))
+    freeBytes(bytes)
+    expect(bytes.buffer.detached).toBe(true)
+  })
+
   it.each([
     ['bytes that a store may still have', new Uint8Array(SIZE)],
     ['a part of a buffer', giveAway(new Uint8Array(2 * SIZE)).subarray(0, SIZE)],
+    ['a later part of a buffer', giveAway(new Uint8Array(2 * SIZE).subarray(SIZE))],
     ['a small chunk', giveAway(new Uint8Array(10))],
     ['shared memory', giveAway(new Uint8Array(new SharedArrayBuffer(SIZE)))],
   ])('leaves %s alone', (_, bytes) => {

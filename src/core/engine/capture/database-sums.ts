@@ -50,7 +50,11 @@ export class DatabaseSums {
 
   /** Adds the next page of a whole database; pages must come in ascending order. */
   append(pgno: number, data: Uint8Array): void {
-    const sum = mixedPageChecksum(pgno, data)
+    this.appendSum(pgno, mixedPageChecksum(pgno, data))
+  }
+
+  /** The same with the checksum of the page. */
+  appendSum(pgno: number, sum: bigint): void {
     this.#value = toggleChecksum(this.#value, sum)
     this.#commit = pgno
     if (pgno > MAX_PAGES) return

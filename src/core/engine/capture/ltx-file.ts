@@ -3,9 +3,11 @@ import {
   DatabaseError,
   type DatabaseView,
   type PageImage,
+  type PageRange,
   type ReplicatedEnd,
   readChange,
   readView,
+  readViewRanges,
   type SourceDatabase,
   type WalChange,
 } from '../../db/index.ts'
@@ -17,9 +19,10 @@ import {
   lockPage,
   type TXID,
 } from '../../ltx/index.ts'
-import type { PutSource } from '../../store/index.ts'
+import { giveAway, type PutSource } from '../../store/index.ts'
 import { missingGrowth, type WalHeader, walFrameOffset, walFrameSize } from '../../wal/index.ts'
 import { DatabaseSums } from './database-sums.ts'
+import { encodeInThreads, encoderThreadsFor } from './encoder-threads.ts'
 
 /** Who wrote a file, and when. */
 export interface Stamp {
@@ -83,30 +86,71 @@ export function fullFile(
   view: DatabaseView,
   txids: { readonly minTxid: TXID; readonly maxTxid: TXID },
   stamp: Stamp,
-  onProgress?: (progress: { pagesRead: number; pagesTotal: number }) => void,
+  onProgress?: OnProgress,
   before?: bigint,
 ): FullFile {
   const { pageSize } = source
   const { run, wal: to, commit } = view
   const header = headerOf(pageSize, { run, from: startOf(), to, commit }, txids, stamp)
   let sums: DatabaseSums | undefined
-  const open = (): Iterable<Uint8Array> => {
-    const own = new DatabaseSums()
-    sums = own
-    const pages = summed(wholeView(source, view), own)
-    return encode(header, pages, () => ({ before, after: own.value }), onProgress)
+  const open = () => {
+    sums = new DatabaseSums()
+    const whole = { source, view, sums, before, onProgress }
+    const threads = encoderThreadsFor(commit * pageSize)
+    return threads === 0 ? encodeWhole(header, whole) : encodeWholeInThreads(header, whole, threads)
   }
   return { header, pages: commit, open, sums: () => sums }
 }
 
+/** All pages of a view. */
+interface WholeView {
+  readonly source: SourceDatabase
+  readonly view: DatabaseView
+  /** Is filled while the pages are encoded. */
+  readonly sums: DatabaseSums
+  /** Checksum of what the file replaces. */
+  readonly before: bigint | undefined
+  readonly onProgress: OnProgress | undefined
+}
+
+function encodeWhole(
+  header: LtxHeader,
+  { source, view, sums, before, onProgress }: WholeView,
+): Generator<Uint8Array> {
+  const pages = summed(
+    whileCurrent(source, readView(source, view, lockPage(source.pageSize))),
+    sums,
+  )
+  return encode(header, pages, () => ({ before, after: sums.value }), onProgress)
+}
+
+async function* encodeWholeInThreads(
+  header: LtxHeader,
+  { source, view, sums, before, onProgress }: WholeView,
+  threads: number,
+): AsyncGenerator<Uint8Array> {
+  const { pageSize } = source
+  const encoder = new LtxEncoder(header)
+  const read = (memoryFor: () => Uint8Array): Generator<PageRange> =>
+    whileCurrent(source, readViewRanges(source, view, lockPage(pageSize), memoryFor))
+  for await (const range of encodeInThreads(threads, pageSize, read)) {
+    encoder.appendRange(range)
+    for (const [i, sum] of range.sums.entries()) sums.appendSum(range.first + i, sum)
+    onProgress?.({ pagesRead: sums.commit, pagesTotal: header.commit })
+    yield* encoder.drain().map(giveAway)
+  }
+  encoder.finish(undefined, { before, after: sums.value })
+  onProgress?.({ pagesRead: header.commit, pagesTotal: header.commit })
+  yield* encoder.drain().map(giveAway)
+}
+
 /**
- * All pages of a view. Before the first page and after the last, it checks that the files still
- * belong to the database: if another database took its place in the meantime, the copy would mix
- * the two.
+ * Before the first page and after the last, checks that the files still belong to the database: if
+ * another database took its place in the meantime, the copy would mix the two.
  */
-function* wholeView(source: SourceDatabase, view: DatabaseView): Generator<PageImage> {
+function* whileCurrent<T>(source: SourceDatabase, pages: Iterable<T>): Generator<T> {
   source.assertCurrent()
-  yield* readView(source, view, lockPage(source.pageSize))
+  yield* pages
   source.assertCurrent()
 }
 
@@ -210,6 +254,8 @@ function* summed(pages: Iterable<PageImage>, sums: DatabaseSums): Generator<Page
   }
 }
 
+type OnProgress = (progress: { pagesRead: number; pagesTotal: number }) => void
+
 /** Pages between two progress reports. */
 const PROGRESS_PAGES = 1000
 
@@ -217,15 +263,15 @@ function* encode(
   header: LtxHeader,
   pages: Iterable<PageImage>,
   checksums: DatabaseChecksums | (() => DatabaseChecksums) | undefined,
-  onProgress?: (progress: { pagesRead: number; pagesTotal: number }) => void,
+  onProgress?: OnProgress,
 ): Generator<Uint8Array> {
   const encoder = new LtxEncoder(header)
   for (const { pgno, data } of pages) {
     encoder.encodePage(pgno, data)
     if (pgno % PROGRESS_PAGES === 0) onProgress?.({ pagesRead: pgno, pagesTotal: header.commit })
-    yield* encoder.drain()
+    yield* encoder.drain().map(giveAway)
   }
   encoder.finish(undefined, typeof checksums === 'function' ? checksums() : checksums)
   onProgress?.({ pagesRead: header.commit, pagesTotal: header.commit })
-  yield* encoder.drain()
+  yield* encoder.drain().map(giveAway)
 }

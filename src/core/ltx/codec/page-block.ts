@@ -1,6 +1,39 @@
+import { PAGE_FLAG_BLOCK, PAGE_HEADER_SIZE, PAGE_LENGTH_SIZE } from '../page-frame.ts'
 import type { Crc64 } from './crc64.ts'
 import { INPUT, kernel, memory, OUTPUT, register } from './kernel.ts'
-import { malformedBlock } from './lz4-block.ts'
+import { compressBound, malformedBlock } from './lz4-block.ts'
+
+const PREFIX_SIZE = PAGE_HEADER_SIZE + PAGE_LENGTH_SIZE
+const prefix = new DataView(memory.buffer, INPUT - PREFIX_SIZE, PREFIX_SIZE)
+
+/** Most bytes of the page frame that `encodePageBlock` makes of a page. */
+export function pageBlockBound(pageSize: number): number {
+  return PREFIX_SIZE + compressBound(pageSize)
+}
+
+/**
+ * Writes the page frame of a page in BLOCK encoding into `target`, which has `pageBlockBound` bytes left
+ * from `start` on, and extends `crc` by its prefix and by the page: in one stay in the kernel's memory, too.
+ *
+ * @returns the position after the frame
+ */
+export function encodePageBlock(
+  pgno: number,
+  page: Uint8Array,
+  target: Uint8Array,
+  start: number,
+  crc: Crc64,
+): number {
+  memory.set(page, INPUT)
+  const size = kernel.compress(page.length)
+  prefix.setUint32(0, pgno)
+  prefix.setUint16(4, PAGE_FLAG_BLOCK)
+  prefix.setUint32(PAGE_HEADER_SIZE, size)
+  crc.updateInKernel(INPUT - PREFIX_SIZE, PREFIX_SIZE + page.length)
+  target.set(memory.subarray(INPUT - PREFIX_SIZE, INPUT), start)
+  target.set(memory.subarray(OUTPUT, OUTPUT + size), start + PREFIX_SIZE)
+  return start + PREFIX_SIZE + size
+}
 
 /**
  * Decompresses the LZ4 block of a page frame into `page`, and extends `crc` by the first `prefix`
@@ -39,7 +72,12 @@ export function pageCrc(pgno: number, page: Uint8Array): bigint {
 /** The same with its bits mixed. */
 export function mixedPageCrc(pgno: number, page: Uint8Array): bigint {
   memory.set(page, INPUT)
-  pageCrcInKernel(pgno, page.length)
+  return encodedMixedPageCrc(pgno, page.length)
+}
+
+/** `mixedPageCrc` of the page that was given to `encodePageBlock` last: it is still in the kernel's memory. */
+export function encodedMixedPageCrc(pgno: number, pageSize: number): bigint {
+  pageCrcInKernel(pgno, pageSize)
   kernel.mix()
   return register.getBigUint64(0, true)
 }
