@@ -3,7 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { MemoryObjectStore } from '../../src/backends/memory/index.ts'
-import { Engine, type EngineDatabase, type EngineEvent } from '../../src/core/engine/index.ts'
+import {
+  Engine,
+  type EngineDatabase,
+  type EngineEvent,
+  type EngineOptions,
+} from '../../src/core/engine/index.ts'
 import { type LtxFileInfo, ReplicaClient } from '../../src/core/replica/replica-client.ts'
 import { restoreReplica } from '../../src/core/restore/restore.ts'
 import type { RestoreTarget } from '../../src/core/restore/restore-target.ts'
@@ -29,7 +34,10 @@ export class ReplicaRig implements AsyncDisposable {
     return db
   }
 
-  async start(options: Partial<EngineDatabase> = {}): Promise<void> {
+  async start(
+    options: Partial<EngineDatabase> = {},
+    engine: Partial<EngineOptions> = {},
+  ): Promise<void> {
     this.#engine = new Engine({
       databases: [
         {
@@ -46,6 +54,7 @@ export class ReplicaRig implements AsyncDisposable {
         },
       ],
       onEvent: (event) => this.events.push(event),
+      ...engine,
     })
     await this.#engine.start()
   }

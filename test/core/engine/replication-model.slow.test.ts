@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { contents, ReplicaRig } from '../../support/replica-rig.ts'
@@ -11,10 +12,25 @@ import { contents, ReplicaRig } from '../../support/replica-rig.ts'
  */
 type Command =
   | { readonly kind: 'insert'; readonly rows: number; readonly bytes: number }
-  | { readonly kind: 'update' | 'vacuum' | 'rollback' | 'spill-rollback' | 'reconnect' | 'sync' }
+  | {
+      readonly kind:
+        | 'update'
+        | 'update-all'
+        | 'vacuum'
+        | 'rollback'
+        | 'spill-rollback'
+        | 'reconnect'
+        | 'sync'
+    }
   | { readonly kind: 'delete'; readonly share: number }
   | { readonly kind: 'checkpoint'; readonly mode: string }
-  | { readonly kind: 'restart'; readonly meanwhile: readonly Command[] }
+  | {
+      readonly kind: 'restart'
+      readonly ending: 'stop' | 'kill'
+      readonly meanwhile: readonly Command[]
+    }
+  /** Time for walsync to work. During `away`, no application has the database open. */
+  | { readonly kind: 'pause' | 'away'; readonly ms: number }
   | { readonly kind: 'reader' }
 
 const simple = fc.oneof(
@@ -24,7 +40,14 @@ const simple = fc.oneof(
     bytes: fc.integer({ min: 1, max: 6000 }),
   }),
   fc.record({
-    kind: fc.constantFrom('update', 'vacuum', 'rollback', 'spill-rollback', 'reconnect'),
+    kind: fc.constantFrom(
+      'update',
+      'update-all',
+      'vacuum',
+      'rollback',
+      'spill-rollback',
+      'reconnect',
+    ),
   }),
   fc.record({ kind: fc.constant('delete' as const), share: fc.integer({ min: 2, max: 5 }) }),
   fc.record({
@@ -37,9 +60,17 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('sync' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('reader' as const) }) },
   {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('pause' as const, 'away' as const),
+      ms: fc.integer({ min: 1, max: 40 }),
+    }),
+  },
+  {
     weight: 2,
     arbitrary: fc.record({
       kind: fc.constant('restart' as const),
+      ending: fc.constantFrom('stop' as const, 'kill' as const),
       meanwhile: fc.array(simple as fc.Arbitrary<Command>, { maxLength: 4 }),
     }),
   },
@@ -51,10 +82,12 @@ class Model {
   readonly #notes = new Map<bigint, string>()
   #db: DatabaseSync
   #reader: DatabaseSync | undefined
+  readonly #closesIdle: boolean
   #counter = 0
 
-  constructor(rig: ReplicaRig, pageSize: number, autoVacuum: number) {
+  constructor(rig: ReplicaRig, pageSize: number, autoVacuum: number, closesIdle: boolean) {
     this.rig = rig
+    this.#closesIdle = closesIdle
     this.#pragmas = `PRAGMA cache_size = 10; PRAGMA busy_timeout = 20;`
     this.#db = rig.open(`PRAGMA busy_timeout = 20`)
     this.#db.exec(`PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = ${autoVacuum};
@@ -63,7 +96,7 @@ class Model {
   }
 
   async run(commands: readonly Command[]): Promise<void> {
-    await this.rig.start()
+    await this.#start()
     await this.#note()
     for (const each of commands) await this.#perform(each)
     this.#reader?.close()
@@ -83,10 +116,24 @@ class Model {
   async #perform(each: Command): Promise<void> {
     if (each.kind === 'sync') return await this.#note()
     if (each.kind === 'reader') return this.#toggleReader()
+    if (each.kind === 'pause') return await delay(each.ms)
+    if (each.kind === 'away') return await this.#away(each.ms)
     if (each.kind !== 'restart') return this.#apply(each)
-    await this.rig.stop()
+    await this.rig[each.ending]()
     for (const inner of each.meanwhile) this.#apply(inner)
-    await this.rig.start()
+    await this.#start()
+  }
+
+  async #start(): Promise<void> {
+    await this.rig.start({}, this.#closesIdle ? { maxOpen: 0, idleAfterMs: 5 } : {})
+  }
+
+  async #away(ms: number): Promise<void> {
+    this.#reader?.close()
+    this.#reader = undefined
+    this.#db.close()
+    await delay(ms)
+    this.#db = this.rig.open(this.#pragmas)
   }
 
   #apply(each: Command): void {
@@ -109,6 +156,8 @@ class Model {
     switch (each.kind) {
       case 'update':
         return `UPDATE t SET v = ${this.#counter} WHERE id % 3 = ${this.#counter % 3}`
+      case 'update-all':
+        return `UPDATE t SET v = ${this.#counter}`
       case 'delete':
         return `DELETE FROM t WHERE id % ${each.share} = 0`
       case 'vacuum':
@@ -157,9 +206,10 @@ describe('replication against a model', () => {
         fc.array(command, { minLength: 3, maxLength: 20 }),
         fc.constantFrom(512, 1024, 4096, 8192, 65536),
         fc.constantFrom(0, 1, 2),
-        async (commands, pageSize, autoVacuum) => {
+        fc.boolean(),
+        async (commands, pageSize, autoVacuum, closesIdle) => {
           await using rig = new ReplicaRig()
-          await new Model(rig, pageSize, autoVacuum).run(commands)
+          await new Model(rig, pageSize, autoVacuum, closesIdle).run(commands)
         },
       ),
       { numRuns: RUNS, endOnFailure: true },
