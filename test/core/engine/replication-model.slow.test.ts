@@ -200,19 +200,23 @@ function digest(text: string): string {
 const RUNS = Number(process.env.WALSYNC_MODEL_RUNS ?? 40)
 
 describe('replication against a model', () => {
-  it(`every TXID restores to what the database held then (${RUNS} random histories)`, async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(command, { minLength: 3, maxLength: 20 }),
-        fc.constantFrom(512, 1024, 4096, 8192, 65536),
-        fc.constantFrom(0, 1, 2),
-        fc.boolean(),
-        async (commands, pageSize, autoVacuum, closesIdle) => {
-          await using rig = new ReplicaRig()
-          await new Model(rig, pageSize, autoVacuum, closesIdle).run(commands)
-        },
-      ),
-      { numRuns: RUNS, endOnFailure: true },
-    )
-  }, 600_000)
+  it(
+    `every TXID restores to what the database held then (${RUNS} random histories)`,
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(command, { minLength: 3, maxLength: 20 }),
+          fc.constantFrom(512, 1024, 4096, 8192, 65536),
+          fc.constantFrom(0, 1, 2),
+          fc.boolean(),
+          async (commands, pageSize, autoVacuum, closesIdle) => {
+            await using rig = new ReplicaRig()
+            await new Model(rig, pageSize, autoVacuum, closesIdle).run(commands)
+          },
+        ),
+        { numRuns: RUNS, endOnFailure: true },
+      )
+    },
+    Math.max(600_000, 1000 * RUNS),
+  )
 })
