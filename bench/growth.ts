@@ -30,7 +30,7 @@ const STUDIES: Readonly<Record<string, (sizes: readonly number[]) => Promise<Cur
 }
 const SIZES: Readonly<Record<string, { full: readonly number[]; quick: readonly number[] }>> = {
   history: { full: [10, 100, 1000, 10_000, 100_000], quick: [10, 100] },
-  size: { full: [10, 100, 1000], quick: [1, 10] },
+  size: { full: [10, 100, 1000, 10_000], quick: [1, 10] },
   databases: { full: [1, 10, 100, 1000], quick: [1, 10] },
   rate: { full: [1, 10, 100, 1000], quick: [10, 100] },
 }
