@@ -46,7 +46,8 @@ export async function writeObject(
   try {
     for await (const chunk of body) {
       await file.write(chunk)
-      freeBytes(chunk)
+      // Bytes in memory are the caller's, and a retry needs them again.
+      if (body.bytes === undefined) freeBytes(chunk)
     }
     const mode = existing?.isFile() ? Number(existing.mode & 0o777n) : undefined
     const stats = await file.seal({ mtime: options.createdAt, mode })

@@ -69,6 +69,7 @@ export class ReadGuard {
     if (before === undefined) return true
     const mapped = this.#probe()
     const after = this.index.state()
+    if (mapped === undefined) return true
     const isStill = after !== undefined && isSame(before, after)
     return !isStill || isSame(before, mapped)
   }
@@ -146,19 +147,32 @@ export class ReadGuard {
     this.#held = undefined
   }
 
-  /** What the WAL index says now. */
+  /** What the WAL index says now. @throws DatabaseError `Busy` if a writer has been changing it for 100 ms */
   state(): WalIndexState {
-    return this.index.state() ?? this.#probe()
+    const deadline = performance.now() + BUSY_TIMEOUT_MS
+    for (;;) {
+      const state = this.index.state() ?? this.#probe()
+      if (state !== undefined) return state
+      if (performance.now() < deadline) continue
+      throw sqliteFailure(
+        this.#path,
+        Object.assign(new Error('its index is being changed'), { errcode: 5 }),
+      )
+    }
   }
 
   /**
    * Has SQLite read the index, or recover it, on the free connection: without a checkpoint
    * (SQLITE_CHECKPOINT_NOOP). The statement is not kept: it is rarely needed, costs about 10 kB, and
    * a fleet has thousands of connections.
+   *
+   * @returns `undefined` while a writer is changing the index: SQLite then counts no frames at all,
+   *   which must not be taken for an empty log
    */
-  #probe(): WalIndexState {
+  #probe(): WalIndexState | undefined {
     const free = this.#hands[this.#held === 0 ? 1 : 0]
     const row = free.prepare('PRAGMA wal_checkpoint(NOOP)').get() as Record<string, number>
+    if (row.busy === 1 && row.log! < 0) return undefined
     return { published: Math.max(0, row.log!), backfilled: Math.max(0, row.checkpointed!) }
   }
 

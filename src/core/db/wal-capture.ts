@@ -137,7 +137,7 @@ export class WalCapture {
     return view.getUint32(8) === header.salt1 && view.getUint32(12) === header.salt2
   }
 
-  /** Has everything under the held read mark been captured? `view` requires it. */
+  /** Has everything under the held mark been captured? `view` requires it. */
   get isFullyCaptured(): boolean {
     return this.#position.wal.frame >= this.#mark
   }
@@ -169,10 +169,7 @@ export class WalCapture {
     return capturing === undefined || !isSameRun(run, capturing)
   }
 
-  /**
-   * Size of the published frames of the current run in the WAL, in bytes: what a restart of the log
-   * would free.
-   */
+  /** Size of the published frames of the current run in the WAL, in bytes: what a restart would free. */
   walBytes(): number {
     return walFrameOffset(this.#guard.state().published, this.#pageSize)
   }
@@ -245,6 +242,7 @@ export class WalCapture {
     if (run === undefined || !isSameRun(run, header)) {
       // Read again, because the first count may belong to the run before this header.
       published = this.#guard.state().published
+      this.#assertCaptured(published > 0 || this.isFullyCaptured)
       if (published === 0) return undefined
       this.#acceptRestart(run, header)
     }
