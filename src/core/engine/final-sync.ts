@@ -1,6 +1,6 @@
 import { Backoff } from '../async/backoff.ts'
 import type { Wakeup } from '../async/wakeup.ts'
-import { DatabaseError } from '../db/index.ts'
+import { type CommittedEnd, DatabaseError } from '../db/index.ts'
 import type { DatabaseReplicator } from './database-replicator.ts'
 import { FencedError } from './events.ts'
 import type { Shipper } from './upload/shipper.ts'
@@ -26,6 +26,7 @@ export async function finalSync(
   const until = now() + FINAL_SYNC_MS
   const backoff = new Backoff()
   const late = aborted(signal)
+  let end: CommittedEnd | undefined
   while (!signal.aborted) {
     const startedAt = now()
     let waitMs = 0
@@ -34,10 +35,13 @@ export async function finalSync(
       waitMs = Math.max(TICK_MS, shipper.untilRetry(startedAt))
     } else {
       try {
-        if (
-          database === undefined ||
-          (await isDone(database, startedAt, startedAt > until, signal))
-        ) {
+        // What was committed by now must be stored, however late it is.
+        end ??= database?.source.capture.committedEnd()
+        const isEnough =
+          startedAt > until &&
+          end !== undefined &&
+          database?.source.capture.hasCaptured(end) === true
+        if (database === undefined || (await isDone(database, startedAt, isEnough, signal))) {
           // The last upload may not have removed its file from the spool yet.
           await shipper.uploadEnded()
           return true
@@ -55,11 +59,11 @@ export async function finalSync(
 async function isDone(
   database: DatabaseReplicator,
   now: number,
-  isLate: boolean,
+  isEnough: boolean,
   signal: AbortSignal,
 ): Promise<boolean> {
   if (database.needsPreparing) return (await database.prepare(signal)) === 'empty'
-  return isLate || !(await database.capture(now))
+  return isEnough || !(await database.capture(now))
 }
 
 async function pauseAfter(
