@@ -259,6 +259,7 @@ export class DatabaseReplicator {
 
   /** Compares the pages of a database that was idle with its remembered state. */
   async #compare(sums: PageChecksums, signal: AbortSignal): Promise<Phase> {
+    await this.snapshots.ended() // One that is running relies on the read mark, which moves here.
     const { writer, bootId } = this.#parts
     const isMainFileChanged = this.#known.kind === 'idle' && this.#known.isMainFileChanged
     const result = await reopenIdle(this.source, writer, sums, bootId, isMainFileChanged, signal)

@@ -143,6 +143,19 @@ export class ReplicationLoop {
     this.#status.filesRemoved(mismatch?.kind === 'removed' ? mismatch.reason : undefined)
   }
 
+  /** Answers the callers whose commits were stored, after a final sync that was complete. */
+  async answerLast(): Promise<void> {
+    const { waiters } = this.#parts
+    const { replicator } = this.#lifecycle
+    // Nothing is open, or the database has no page: there is no commit that could be missing.
+    if (replicator === undefined || replicator.needsPreparing) {
+      waiters.answerAll(this.#status.shipped)
+      return
+    }
+    await waiters.checked(() => this.checkFiles())
+    this.#answerWaiters()
+  }
+
   #answerWaiters(): void {
     const { replicator } = this.#lifecycle
     if (replicator === undefined || replicator.needsPreparing) return

@@ -245,7 +245,7 @@ export class WalTracker {
         signal,
         () => this.#now(),
       )
-      if (done) this.#waiters.answerAll(this.#status.shipped)
+      if (done) await this.#loop.answerLast()
       if (done) await this.#release(signal)
       return done
     } catch (error) {

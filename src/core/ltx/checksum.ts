@@ -1,4 +1,4 @@
-import { mixedPageCrc, pageCrc } from './codec/page-block.ts'
+import { pageCrc, pageXxh64 } from './codec/page-block.ts'
 
 export { Crc64 } from './codec/crc64.ts'
 
@@ -17,12 +17,15 @@ export function pageChecksum(pgno: number, data: Uint8Array): bigint {
 }
 
 /**
- * What one page adds to the checksum of the whole database in a note: the same with the bits of the
- * CRC mixed. A CRC is linear, so the same bits changed in two pages, as one UPDATE may do, would leave a
- * XOR of CRCs as it was, and a start that compares only that would lose the change.
+ * What one page adds to the checksum of the whole database in a note: XXH64 of the page with its number
+ * as the seed, and `CHECKSUM_FLAG`. Proof that two pages are the same must not rest on a CRC. It is linear:
+ * five certain bits changed in a page leave it as it was, and the same bits changed in two pages, as one
+ * UPDATE may do, leave a XOR of CRCs as it was (decision 12).
+ *
+ * @param data a whole page: a multiple of 32 bytes
  */
-export function mixedPageChecksum(pgno: number, data: Uint8Array): bigint {
-  return CHECKSUM_FLAG | mixedPageCrc(pgno, data)
+export function pageHash(pgno: number, data: Uint8Array): bigint {
+  return CHECKSUM_FLAG | pageXxh64(pgno, data)
 }
 
 /**

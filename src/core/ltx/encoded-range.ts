@@ -1,6 +1,6 @@
 import { CHECKSUM_FLAG } from './checksum.ts'
 import { Crc64 } from './codec/crc64.ts'
-import { encodedMixedPageCrc, encodePageBlock, pageBlockBound } from './codec/page-block.ts'
+import { encodedPageXxh64, encodePageBlock, pageBlockBound } from './codec/page-block.ts'
 import { PAGE_HEADER_SIZE, PAGE_LENGTH_SIZE } from './page-frame.ts'
 
 /**
@@ -14,7 +14,7 @@ export interface EncodedRange {
   readonly frames: Uint8Array<ArrayBuffer>
   /** Bytes of each page frame. */
   readonly sizes: Uint32Array<ArrayBuffer>
-  /** `mixedPageChecksum` of each page. */
+  /** `pageHash` of each page. */
   readonly sums: BigUint64Array<ArrayBuffer>
   /** CRC of that part of the range that the checksum of a file covers. */
   readonly crc: bigint
@@ -45,7 +45,7 @@ export class RangeEncoder {
       const start = end
       end = encodePageBlock(first + i, page, frames, start, crc)
       sizes[i] = end - start
-      sums[i] = CHECKSUM_FLAG | encodedMixedPageCrc(first + i, pageSize)
+      sums[i] = CHECKSUM_FLAG | encodedPageXxh64(first + i, pageSize)
     }
     const crcBytes = count * (PAGE_HEADER_SIZE + PAGE_LENGTH_SIZE + pageSize)
     return { first, frames: frames.slice(0, end), sizes, sums, crc: crc.digest(), crcBytes }

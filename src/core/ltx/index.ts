@@ -2,8 +2,8 @@ export {
   CHECKSUM_FLAG,
   Crc64,
   EMPTY_DATABASE_CHECKSUM,
-  mixedPageChecksum,
   pageChecksum,
+  pageHash,
   toggleChecksum,
 } from './checksum.ts'
 export { CHECKSUM_TAIL_SIZE, type DatabaseChecksums, decodeChecksumTail } from './checksum-note.ts'

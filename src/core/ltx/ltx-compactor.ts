@@ -1,4 +1,4 @@
-import { EMPTY_DATABASE_CHECKSUM, mixedPageChecksum, toggleChecksum } from './checksum.ts'
+import { EMPTY_DATABASE_CHECKSUM, pageHash, toggleChecksum } from './checksum.ts'
 import type { DatabaseChecksums } from './checksum-note.ts'
 import { InputCursor } from './input-cursor.ts'
 import { lockPage } from './lock-page.ts'
@@ -58,7 +58,7 @@ export async function* compactLtx(
     for await (const { pgno, data } of mergePages(cursors, aliveLimits(headers))) {
       growth.accept(pgno)
       encoder.encodePage(pgno, data)
-      if (whole) sum = toggleChecksum(sum, mixedPageChecksum(pgno, data))
+      if (whole) sum = toggleChecksum(sum, pageHash(pgno, data))
       yield* encoder.drain()
     }
     growth.complete()

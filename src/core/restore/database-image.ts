@@ -5,7 +5,7 @@ import {
   LtxError,
   type LtxHeader,
   lockPage,
-  mixedPageChecksum,
+  pageHash,
   toggleChecksum,
 } from '../ltx/index.ts'
 import type { LtxObjectDecoder } from '../replica/ltx-object-decoder.ts'
@@ -62,7 +62,7 @@ export class DatabaseImage {
         this.#begin(file, decoder.header)
       for (const { pgno, data } of pages) {
         if (pgno > this.#limit || !this.#pages!.add(pgno)) continue
-        this.#checksum = toggleChecksum(this.#checksum, mixedPageChecksum(pgno, data))
+        this.#checksum = toggleChecksum(this.#checksum, pageHash(pgno, data))
         const room = this.#writer!.write(pgno, data)
         if (room !== undefined) await room
       }

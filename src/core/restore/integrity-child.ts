@@ -19,8 +19,8 @@ const MAX_INT = 2 ** 31 - 1
  */
 const CONSTRAINT =
   /^(?:(?:NULL|TEXT|NUMERIC|non-[A-Z]+) value in |CHECK constraint failed in |non-unique entry in index )/
-/** Result codes for a damaged file (SQLITE_CORRUPT, SQLITE_NOTADB). */
 const STDIN = 0
+/** Result codes for a damaged file (SQLITE_CORRUPT, SQLITE_NOTADB). */
 const DAMAGE_CODES: ReadonlySet<number> = new Set([11, 26])
 
 const [path, check] = process.argv.slice(2)

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -30,6 +30,30 @@ it.each(['an idle', 'a writing'])('names a log that was deleted under %s applica
       cause: expect.objectContaining({ message: 'disk I/O error' }),
     }),
   )
+})
+
+it('does not take an index that a writer is changing for an empty log', () => {
+  app.exec('INSERT INTO t VALUES (1)')
+  const guard = new ReadGuard(path)
+  guard.take()
+  const { published } = guard.state()
+  expect(published).toBeGreaterThan(0)
+  app.exec('BEGIN IMMEDIATE')
+  const index = openSync(`${path}-shm`, 'r+')
+  // The counter of changes in the first copy of the header, which differs from the second one then.
+  const change = () => {
+    const byte = Buffer.alloc(1)
+    readSync(index, byte, 0, 1, 8)
+    writeSync(index, Buffer.of(byte[0]! ^ 1), 0, 1, 8)
+  }
+  change()
+  expect(guard.index.state()).toBeUndefined()
+  expect(() => guard.state()).toThrow(expect.objectContaining({ code: 'Busy' }))
+  change()
+  app.exec('ROLLBACK')
+  expect(guard.state().published).toBe(published)
+  closeSync(index)
+  guard.close()
 })
 
 it('keeps other writers out from takeWithLock to unlock, and the log from a restart after it', () => {

@@ -2,14 +2,21 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Worker } from 'node:worker_threads'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type DatabaseView, type PageRange, SourceDatabase } from '../../../src/core/db/index.ts'
 import {
   encodeInThreads,
   encoderThreadsFor,
 } from '../../../src/core/engine/capture/encoder-threads.ts'
 import { fullFile } from '../../../src/core/engine/capture/ltx-file.ts'
-import { decodeLtx, encodeLtx, RangeEncoder, txid } from '../../../src/core/ltx/index.ts'
+import {
+  decodeLtx,
+  type EncodedRange,
+  encodeLtx,
+  RangeEncoder,
+  txid,
+} from '../../../src/core/ltx/index.ts'
 import type { PutSource } from '../../../src/core/store/index.ts'
 import { until } from '../../support/until.ts'
 
@@ -32,15 +39,7 @@ const threads = () => readdirSync('/proc/self/task').length
 
 describe('encodeInThreads', () => {
   it.each([1, 2, 3])('yields the ranges in their order, with %i threads', async (count) => {
-    const encoder = new RangeEncoder(PAGE_SIZE)
-    let i = 0
-    for await (const range of encodeInThreads(count, PAGE_SIZE, numberedRanges)) {
-      const bytes = range.sizes.length * PAGE_SIZE
-      const first = 1 + (i * bytes) / PAGE_SIZE
-      expect(range).toEqual(encoder.encode(first, new Uint8Array(bytes).fill(i)))
-      i += 1
-    }
-    expect(i).toBe(RANGES)
+    await expectAllInOrder(encodeInThreads(count, PAGE_SIZE, numberedRanges))
   })
 
   it.runIf(isLinux)('ends its threads if it is left early', async () => {
@@ -72,15 +71,62 @@ describe('encodeInThreads', () => {
     await until(() => threads() <= during - 2)
   })
 
-  it('fails if a thread fails', async () => {
-    // Larger than any page: the kernel has no room for it.
-    const size = 1 << 20
+  it('passes on what is wrong with the pages', async () => {
+    // Larger than any page: no kernel has room for it.
     const all = async () => {
-      for await (const _ of encodeInThreads(2, size, numberedRanges));
+      for await (const _ of encodeInThreads(2, 1 << 20, numberedRanges));
     }
     await expect(all()).rejects.toThrow('offset is out of bounds')
   })
+
+  it('does without threads that end in the middle', async () => {
+    const post = vi.spyOn(Worker.prototype, 'postMessage')
+    let ended = 0
+    post.mockImplementation(function (this: Worker) {
+      ended += 1
+      void this.terminate()
+    })
+    try {
+      await expectAllInOrder(encodeInThreads(2, PAGE_SIZE, numberedRanges))
+    } finally {
+      post.mockRestore()
+    }
+    expect(ended).toBeGreaterThanOrEqual(2)
+  })
+
+  it('does without threads where a limit allows none', async () => {
+    let refused = 0
+    vi.resetModules()
+    vi.doMock('node:worker_threads', () => ({
+      Worker: class {
+        constructor() {
+          refused += 1
+          throw Object.assign(new Error('EAGAIN'), { code: 'ERR_WORKER_INIT_FAILED' })
+        }
+      },
+    }))
+    try {
+      const limited = await import('../../../src/core/engine/capture/encoder-threads.ts')
+      await expectAllInOrder(limited.encodeInThreads(2, PAGE_SIZE, numberedRanges))
+    } finally {
+      vi.doUnmock('node:worker_threads')
+      vi.resetModules()
+    }
+    expect(refused).toBe(1)
+  })
 })
+
+async function expectAllInOrder(ranges: AsyncIterable<EncodedRange>): Promise<void> {
+  const encoder = new RangeEncoder(PAGE_SIZE)
+  let i = 0
+  for await (const range of ranges) {
+    const bytes = range.sizes.length * PAGE_SIZE
+    const first = 1 + (i * bytes) / PAGE_SIZE
+    expect(range).toEqual(encoder.encode(first, new Uint8Array(bytes).fill(i)))
+    i += 1
+  }
+  expect(i).toBe(RANGES)
+}
 
 describe('a file of a whole database that is large enough for threads', () => {
   const folder = mkdtempSync(join(tmpdir(), 'walsync-threads-'))

@@ -50,6 +50,9 @@ describe('an idle database', () => {
       () => write('a', 'INSERT INTO t VALUES (3, 4)'),
       () => write('a', 'INSERT INTO t SELECT 5, randomblob(50000) FROM t'),
       () => write('a', 'DELETE FROM t WHERE a = 5; VACUUM'),
+      () => write('a', 'INSERT INTO t VALUES (1700000000000000, 1700000000000000)'),
+      // Five bits in one page, which a CRC-64 does not see.
+      () => write('a', 'UPDATE t SET a = a + 16, b = b + 27 WHERE a = 1700000000000000'),
       // Several commits and restarts of the log before anyone looks.
       () => {
         for (let i = 0; i < 5; i++)

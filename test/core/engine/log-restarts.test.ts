@@ -61,12 +61,7 @@ describe('a log that is restarted before the frames found at a start were captur
     ['by the next commit', 'INSERT INTO t VALUES (3)'],
   ])('is replaced by a new base: %s', async (_, sql) => {
     await using rig = new ReplicaRig()
-    const app = rig.open()
-    app.exec('CREATE TABLE t (a); INSERT INTO t VALUES (1)')
-    await rig.start()
-    await rig.synced()
-    await rig.stop()
-    app.exec('INSERT INTO t VALUES (2); PRAGMA wal_checkpoint(PASSIVE)')
+    const app = await checkpointedWhileStopped(rig)
     await rig.start()
     // All of the log is in the main file, so a mark in it does not keep it from a restart.
     app.exec(sql)
@@ -80,12 +75,7 @@ describe('a log that is restarted before the frames found at a start were captur
 
 it('a log that is cut off while a single snapshot waits for a watcher is in the snapshot all the same', async () => {
   await using rig = new ReplicaRig()
-  const app = rig.open()
-  app.exec('CREATE TABLE t (a); INSERT INTO t VALUES (1)')
-  await rig.start()
-  await rig.synced()
-  await rig.stop()
-  app.exec('INSERT INTO t VALUES (2); PRAGMA wal_checkpoint(PASSIVE)')
+  const app = await checkpointedWhileStopped(rig)
   const taken = takeSnapshot('app', rig.path, rig.store, 'ltx', { patienceMs: 300 })
   await delay(150)
   app.exec('PRAGMA wal_checkpoint(TRUNCATE)')
@@ -94,6 +84,17 @@ it('a log that is cut off while a single snapshot waits for a watcher is in the 
   expect(contents(restored)).toBe(contents(app))
   for (const db of [restored, app]) db.close()
 })
+
+/** @returns the connection of an application whose last commit was copied, but not replicated */
+async function checkpointedWhileStopped(rig: ReplicaRig): Promise<DatabaseSync> {
+  const app = rig.open()
+  app.exec('CREATE TABLE t (a); INSERT INTO t VALUES (1)')
+  await rig.start()
+  await rig.synced()
+  await rig.stop()
+  app.exec('INSERT INTO t VALUES (2); PRAGMA wal_checkpoint(PASSIVE)')
+  return app
+}
 
 describe('a log that was just truncated', () => {
   it('leaves a view of the whole database: snapshots, fences and rests need one', async () => {

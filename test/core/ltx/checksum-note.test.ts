@@ -9,7 +9,7 @@ import {
   encodeLtx,
   LtxDecoder,
   type LtxPage,
-  mixedPageChecksum,
+  pageHash,
   toggleChecksum,
   txid,
 } from '../../../src/core/ltx/index.ts'
@@ -137,7 +137,7 @@ function decode(bytes: Uint8Array): void {
 
 function sum(pages: LtxPage[]): bigint {
   return pages.reduce(
-    (value, { pgno, data }) => toggleChecksum(value, mixedPageChecksum(pgno, data)),
+    (value, { pgno, data }) => toggleChecksum(value, pageHash(pgno, data)),
     EMPTY_DATABASE_CHECKSUM,
   )
 }

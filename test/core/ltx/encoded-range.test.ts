@@ -1,11 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  encodeLtx,
-  LtxEncoder,
-  mixedPageChecksum,
-  RangeEncoder,
-} from '../../../src/core/ltx/index.ts'
+import { encodeLtx, LtxEncoder, pageHash, RangeEncoder } from '../../../src/core/ltx/index.ts'
 import { concat, errorCode, makeHeader, noise, pageData } from './ltx-samples.ts'
 
 const snapshot = fc
@@ -35,7 +30,7 @@ describe('pages that were encoded in ranges', () => {
           expect([...range.sums]).toEqual(
             numbered
               .slice(first - 1, first - 1 + length)
-              .map(({ pgno, data }) => mixedPageChecksum(pgno, data)),
+              .map(({ pgno, data }) => pageHash(pgno, data)),
           )
           encoder.appendRange(range)
           first += length

@@ -8,7 +8,7 @@ import {
   type LtxHeader,
   type LtxPage,
   lockPage,
-  mixedPageChecksum,
+  pageHash,
   toggleChecksum,
   txid,
 } from '../../../src/core/ltx/index.ts'
@@ -94,7 +94,7 @@ export function checksumOf(state: Buffer, pageSize: number): bigint {
   let checksum = EMPTY_DATABASE_CHECKSUM
   for (let pgno = 1; pgno <= state.length / pageSize; pgno++) {
     if (pgno === lockPage(pageSize)) continue
-    checksum = toggleChecksum(checksum, mixedPageChecksum(pgno, pageOf(state, pgno, pageSize)))
+    checksum = toggleChecksum(checksum, pageHash(pgno, pageOf(state, pgno, pageSize)))
   }
   return checksum
 }

@@ -1,11 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { type DatabaseView, type PageImage, readView, type SourceDatabase } from '../../db/index.ts'
-import {
-  EMPTY_DATABASE_CHECKSUM,
-  lockPage,
-  mixedPageChecksum,
-  toggleChecksum,
-} from '../../ltx/index.ts'
+import { EMPTY_DATABASE_CHECKSUM, lockPage, pageHash, toggleChecksum } from '../../ltx/index.ts'
 
 /** Larger databases are replicated without checksums: those of this many pages take 64 MiB. */
 const MAX_PAGES = 8 << 20
@@ -50,7 +45,7 @@ export class DatabaseSums {
 
   /** Adds the next page of a whole database; pages must come in ascending order. */
   append(pgno: number, data: Uint8Array): void {
-    this.appendSum(pgno, mixedPageChecksum(pgno, data))
+    this.appendSum(pgno, pageHash(pgno, data))
   }
 
   /** The same with the checksum of the page. */
@@ -75,7 +70,7 @@ export class DatabaseSums {
     const pgnos = new Uint32Array(most)
     const sums = new BigUint64Array(most)
     for (const { pgno, data } of pages) {
-      const sum = mixedPageChecksum(pgno, data)
+      const sum = pageHash(pgno, data)
       value = toggleChecksum(toggleChecksum(value, this.#pageChecksumOf(pgno)), sum)
       pgnos[count] = pgno
       sums[count] = sum

@@ -25,8 +25,10 @@ export type RangeReader = (memoryFor: () => Uint8Array) => Generator<PageRange>
  * others are busy and none has a range ready. The memory of the ranges is shared with the threads; what is
  * underway at once is bounded by it.
  *
+ * A thread that cannot be started or that ends is done without.
+ *
  * @param threads how many others, at least 1
- * @throws what the reader throws; an error if a thread ends
+ * @throws what the reader throws
  */
 export async function* encodeInThreads(
   threads: number,
@@ -36,24 +38,26 @@ export async function* encodeInThreads(
   const bytes = Math.max(pageSize, RANGE_BYTES)
   const most = threads * RANGES_PER_THREAD + 1
   const memories = Array.from({ length: most }, () => new Uint8Array(new SharedArrayBuffer(bytes)))
-  const encoders = Array.from({ length: threads }, () => new EncoderThread(pageSize))
-  const ownEncoder = new RangeEncoder(pageSize)
+  const encoders = startThreads(threads, pageSize)
+  const own = new RangeEncoder(pageSize)
+  const encodeHere = ({ first, data }: PageRange) => own.encode(first, data)
   const underway: Underway[] = []
   let begun = 0
   const ranges = read(() => memories[begun % most]!)
   try {
     for (;;) {
       while (underway.length < most) {
-        const encoder = encoders.find(({ load }) => load < RANGES_PER_THREAD)
+        const encoder = encoders.find(({ isFree }) => isFree)
         if (encoder === undefined && underway[0]?.hasEnded) break
         const { value: range } = ranges.next()
         if (range === undefined) break
-        underway.push(encoder?.encode(range) ?? encodeHere(ownEncoder, range))
+        const answer = encoder?.encode(range) ?? Promise.resolve(encodeHere(range))
+        underway.push(new Underway(range, answer))
         begun += 1
       }
       const due = underway.shift()
       if (due === undefined) return
-      yield await due.ended
+      yield (await due.answer) ?? encodeHere(due.range)
     }
   } finally {
     ranges.return(undefined)
@@ -61,21 +65,39 @@ export async function* encodeInThreads(
   }
 }
 
+/** As many as can be started: a limit of threads must not prevent a copy, which needs none. */
+function startThreads(count: number, pageSize: number): EncoderThread[] {
+  const started: EncoderThread[] = []
+  try {
+    while (started.length < count) started.push(new EncoderThread(pageSize))
+  } catch {
+    // The caller's thread does what these cannot.
+  }
+  return started
+}
+
+/** What a thread makes of a range; `undefined` if it has ended: the pages are still in their memory. */
+type Answer = Promise<EncodedRange | undefined>
+
 /** A range that was begun. */
-interface Underway {
-  readonly ended: Promise<EncodedRange>
-  hasEnded: boolean
+class Underway {
+  readonly range: PageRange
+  readonly answer: Answer
+  hasEnded = false
+
+  constructor(range: PageRange, answer: Answer) {
+    this.range = range
+    this.answer = answer.finally(() => {
+      this.hasEnded = true
+    })
+  }
 }
 
-function encodeHere(encoder: RangeEncoder, { first, data }: PageRange): Underway {
-  return { ended: Promise.resolve(encoder.encode(first, data)), hasEnded: true }
-}
-
-/** One thread. Its answers come in the order of the requests. */
+/** One thread. Its answers come in the order of the requests. It does not keep the process alive by itself. */
 class EncoderThread {
   readonly #worker: Worker
-  readonly #waiting: Pick<PromiseWithResolvers<EncodedRange>, 'resolve' | 'reject'>[] = []
-  #failure: Error | undefined
+  readonly #waiting: ((range: EncodedRange | undefined) => void)[] = []
+  #hasEnded = false
 
   constructor(pageSize: number) {
     const file = import.meta.url.endsWith('.ts') ? './encode-worker.ts' : './encode-worker.js'
@@ -83,38 +105,35 @@ class EncoderThread {
       workerData: pageSize,
       resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 },
     })
-    this.#worker.on('message', (range: EncodedRange) => this.#waiting.shift()?.resolve(range))
-    this.#worker.on('error', (error) => this.#fail(error))
-    this.#worker.on('exit', () => this.#fail(new Error('A thread that encodes pages has ended.')))
+    this.#worker.unref()
+    this.#worker.on('message', (range: EncodedRange) => this.#answer(range))
+    // An exit follows.
+    this.#worker.on('error', () => undefined)
+    this.#worker.on('exit', () => {
+      this.#hasEnded = true
+      while (this.#waiting.length > 0) this.#answer(undefined)
+    })
   }
 
-  /** Ranges that it has not answered yet. */
-  get load(): number {
-    return this.#waiting.length
+  /** Can it take a range at once? */
+  get isFree(): boolean {
+    return !this.#hasEnded && this.#waiting.length < RANGES_PER_THREAD
   }
 
-  encode(range: PageRange): Underway {
-    const { promise, resolve, reject } = Promise.withResolvers<EncodedRange>()
-    const underway: Underway = { ended: promise, hasEnded: false }
-    // A failure is thrown when the range is due.
-    promise.then(
-      () => {
-        underway.hasEnded = true
-      },
-      () => {},
-    )
-    if (this.#failure === undefined) this.#waiting.push({ resolve, reject })
-    else reject(this.#failure)
-    this.#worker.postMessage(range)
-    return underway
+  encode(range: PageRange): Answer {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve)
+      this.#worker.ref()
+      this.#worker.postMessage(range)
+    })
   }
 
   async close(): Promise<void> {
     await this.#worker.terminate()
   }
 
-  #fail(error: Error): void {
-    this.#failure ??= error
-    for (const { reject } of this.#waiting.splice(0)) reject(this.#failure)
+  #answer(range: EncodedRange | undefined): void {
+    this.#waiting.shift()?.(range)
+    if (this.#waiting.length === 0) this.#worker.unref()
   }
 }

@@ -7,8 +7,8 @@ import {
   fileTimes,
   TICK_MS,
 } from '../../db/index.ts'
-import { lockPage } from '../../ltx/index.ts'
-import { contentChecksum, type PageChecksums } from './page-checksums.ts'
+import { lockPage, pageHash } from '../../ltx/index.ts'
+import type { PageChecksums } from './page-checksums.ts'
 
 /** How often to check an idle database despite file events, in milliseconds. */
 const BACKSTOP_MS = 10_000
@@ -108,7 +108,7 @@ function isStill(path: string, { sums, pageSize }: PageChecksums): boolean {
     for (let pgno = 1; pgno <= sums.length; pgno++) {
       if (pgno === lockPage(pageSize)) continue
       const length = readSync(fd, page, 0, pageSize, (pgno - 1) * pageSize)
-      if (length !== pageSize || contentChecksum(page) !== sums[pgno - 1]) return false
+      if (length !== pageSize || pageHash(pgno, page) !== sums[pgno - 1]) return false
     }
     return readSync(fd, page, 0, 1, sums.length * pageSize) === 0
   } finally {

@@ -1,6 +1,6 @@
 import type { CapturePosition, DatabaseView } from '../../db/index.ts'
 import { type PageImage, readView, type SourceDatabase } from '../../db/index.ts'
-import { Crc64, lockPage, type TXID } from '../../ltx/index.ts'
+import { lockPage, pageHash, type TXID } from '../../ltx/index.ts'
 
 /**
  * One state of a small database, remembered as a checksum of each page, 8 bytes per page. It shows
@@ -27,7 +27,7 @@ export function readPageChecksums(
   const { run, wal, commit } = view
   const sums = new BigUint64Array(commit)
   for (const { pgno, data } of readView(source, view, lockPage(pageSize))) {
-    sums[pgno - 1] = contentChecksum(data)
+    sums[pgno - 1] = pageHash(pgno, data)
   }
   return { txid, position: { run, wal, commit }, pageSize, sums }
 }
@@ -47,15 +47,10 @@ export function changedPages(
 ): PageImage[] | undefined {
   const changed: PageImage[] = []
   for (const { pgno, data } of readView(source, view, lockPage(source.pageSize))) {
-    const known = pgno <= sums.length && sums[pgno - 1] === contentChecksum(data)
+    const known = pgno <= sums.length && sums[pgno - 1] === pageHash(pgno, data)
     const resized = pgno === 1 && sums.length !== view.commit
     if (!known || resized) changed.push({ pgno, data: data.slice() })
     if (changed.length * source.pageSize > maxBytes) return undefined
   }
   return changed
-}
-
-/** Checksum of the content of one page. */
-export function contentChecksum(data: Uint8Array): bigint {
-  return new Crc64().update(data).digest()
 }

@@ -1,10 +1,10 @@
 import type { SourceDatabase } from '../../db/index.ts'
-import { decodeLtx, LtxError, lockPage } from '../../ltx/index.ts'
+import { decodeLtx, LtxError, lockPage, pageHash } from '../../ltx/index.ts'
 import { type ReplicaClient, ReplicaError } from '../../replica/replica-client.ts'
 import type { ReplicaHead } from '../../replica/replica-head.ts'
 import { endAtPosition } from '../capture/ltx-file.ts'
 import type { ReplicaWriter } from '../upload/replica-writer.ts'
-import { changedPages, contentChecksum, type PageChecksums } from './page-checksums.ts'
+import { changedPages, type PageChecksums } from './page-checksums.ts'
 
 /**
  * Only databases up to this size are closed while idle, because opening them again may mean reading
@@ -73,7 +73,7 @@ export async function endsAsRemembered(
     const whole = sums.length - (sums.length >= lockPage(pageSize) ? 1 : 0)
     return (
       pages.length === whole &&
-      pages.every(({ pgno, data }) => contentChecksum(data) === sums[pgno - 1])
+      pages.every(({ pgno, data }) => pageHash(pgno, data) === sums[pgno - 1])
     )
   } catch (error) {
     if (error instanceof LtxError || error instanceof ReplicaError) return false

@@ -13,8 +13,8 @@ interface Kernel {
   readonly OUTPUT: { readonly value: number }
   /** Extends the CRC in the register by bytes of the kernel's memory. */
   crc64(from: number, length: number): void
-  /** Ends the CRC in the register and mixes its bits. */
-  mix(): void
+  /** Replaces the seed in the register by the hash of bytes of the kernel's memory, a multiple of 32. */
+  xxh64(from: number, length: number): void
   /** Compresses the first `length` bytes of the input; returns the length of the output. */
   compress(length: number): number
   /**
@@ -34,7 +34,7 @@ export const kernel: Kernel = new WebAssembly.Instance(
 
 /** All of the kernel's memory. */
 export const memory: Uint8Array = new Uint8Array(kernel.memory.buffer)
-/** The running CRC, little-endian. */
+/** The running CRC, or the seed and the result of a hash, little-endian. */
 export const register: DataView = new DataView(kernel.memory.buffer, kernel.REGISTER.value, 8)
 /** Where the input begins in `memory`, and how long it may be. */
 export const INPUT: number = kernel.INPUT.value

@@ -64,26 +64,22 @@ const number = new DataView(memory.buffer, INPUT - PGNO_SIZE, PGNO_SIZE)
 
 /** The CRC of a page number (u32 big-endian) and the page. */
 export function pageCrc(pgno: number, page: Uint8Array): bigint {
+  number.setUint32(0, pgno)
   memory.set(page, INPUT)
-  pageCrcInKernel(pgno, page.length)
+  register.setBigInt64(0, -1n)
+  kernel.crc64(INPUT - PGNO_SIZE, PGNO_SIZE + page.length)
   return register.getBigUint64(0, true) ^ 0xffff_ffff_ffff_ffffn
 }
 
-/** The same with its bits mixed. */
-export function mixedPageCrc(pgno: number, page: Uint8Array): bigint {
+/** XXH64 of a page, with its number as the seed. */
+export function pageXxh64(pgno: number, page: Uint8Array): bigint {
   memory.set(page, INPUT)
-  return encodedMixedPageCrc(pgno, page.length)
+  return encodedPageXxh64(pgno, page.length)
 }
 
-/** `mixedPageCrc` of the page that was given to `encodePageBlock` last: it is still in the kernel's memory. */
-export function encodedMixedPageCrc(pgno: number, pageSize: number): bigint {
-  pageCrcInKernel(pgno, pageSize)
-  kernel.mix()
+/** The same of the page that was given to `encodePageBlock` last: it is still in the kernel's memory. */
+export function encodedPageXxh64(pgno: number, pageSize: number): bigint {
+  register.setBigUint64(0, BigInt(pgno), true)
+  kernel.xxh64(INPUT, pageSize)
   return register.getBigUint64(0, true)
-}
-
-function pageCrcInKernel(pgno: number, pageSize: number): void {
-  number.setUint32(0, pgno)
-  register.setBigInt64(0, -1n)
-  kernel.crc64(INPUT - PGNO_SIZE, PGNO_SIZE + pageSize)
 }
