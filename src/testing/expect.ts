@@ -132,7 +132,7 @@ export async function drain(body: AsyncIterable<Uint8Array>): Promise<Uint8Array
   const chunks: Uint8Array[] = []
   for await (const chunk of body) {
     assert.ok(chunk instanceof Uint8Array, 'a chunk of the body is not a Uint8Array')
-    chunks.push(chunk.slice())
+    chunks.push(new Uint8Array(chunk))
   }
   return joined(chunks)
 }

@@ -46,7 +46,7 @@ export class MemoryDriver implements StoreDriver {
   async put(key: string, body: DriverBody, options: DriverPutOptions): Promise<PutResult> {
     this.#assertExists('put', key)
     const chunks: Uint8Array[] = []
-    for await (const chunk of body) chunks.push(chunk.slice())
+    for await (const chunk of body) chunks.push(new Uint8Array(chunk))
     this.#assertCondition('put', key, options)
     const { info } = this.#container.set(key, joinChunks(chunks), options.createdAt)
     return { size: info.size, version: info.version }

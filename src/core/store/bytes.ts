@@ -1,7 +1,7 @@
 /** Reads a whole body into one array. For bodies that are known to be small. */
 export async function readAll(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
-  for await (const chunk of body) chunks.push(chunk.slice())
+  for await (const chunk of body) chunks.push(new Uint8Array(chunk))
   return joinChunks(chunks)
 }
 

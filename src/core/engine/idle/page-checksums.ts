@@ -49,7 +49,7 @@ export function changedPages(
   for (const { pgno, data } of readView(source, view, lockPage(source.pageSize))) {
     const known = pgno <= sums.length && sums[pgno - 1] === pageHash(pgno, data)
     const resized = pgno === 1 && sums.length !== view.commit
-    if (!known || resized) changed.push({ pgno, data: data.slice() })
+    if (!known || resized) changed.push({ pgno, data: new Uint8Array(data) })
     if (changed.length * source.pageSize > maxBytes) return undefined
   }
   return changed

@@ -218,7 +218,7 @@ export class ReplicaWriter {
     const view = await source.capture.view()
     for (const { pgno, data } of readView(source, view, lockPage(source.pageSize))) {
       // Copied because the bytes of a view are only valid until the next page is read.
-      return this.queuePages(source, view, [{ pgno, data: data.slice() }])
+      return this.queuePages(source, view, [{ pgno, data: new Uint8Array(data) }])
     }
     throw new TypeError('a replica that was resumed has at least one page')
   }
