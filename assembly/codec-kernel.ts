@@ -63,6 +63,26 @@ function both(s: u64, words: v128): u64 {
   return times64(times64(s ^ i64x2.extract_lane(words, 0)) ^ i64x2.extract_lane(words, 1))
 }
 
+/** Multiplies the register by x^(8 * length), a polynomial as the CRC itself: the highest bit is the coefficient of x^0. */
+export function timesPower(length: f64): void {
+  let product = load<u64>(REGISTER)
+  let power: u64 = 1 << 55
+  for (let rest = <u64>length; rest != 0; rest >>= 1) {
+    if (rest & 1) product = times(product, power)
+    power = times(power, power)
+  }
+  store<u64>(REGISTER, product)
+}
+
+function times(a: u64, b: u64): u64 {
+  let product: u64 = 0
+  for (let rest = a; rest != 0; rest <<= 1) {
+    product ^= b & (0 - (rest >> 63))
+    b = (b >> 1) ^ (0xd800_0000_0000_0000 & (0 - (b & 1)))
+  }
+  return product
+}
+
 /** Extends the register by `length` bytes from `from`. */
 export function crc64(from: usize, length: usize): void {
   const end = from + length

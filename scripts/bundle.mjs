@@ -10,6 +10,7 @@ const SCRIPTS = [
   'core/db/hold-open-child',
   'core/drill/assertion-child',
   'core/engine/capture/encode-worker',
+  'core/restore/decode-worker',
   'core/restore/integrity-child',
 ]
 

@@ -6,7 +6,12 @@ import { encodeFrame, frameBound } from './codec/lz4-frame.ts'
 import { encodePageBlock, pageBlockBound } from './codec/page-block.ts'
 import type { EncodedRange } from './encoded-range.ts'
 import { LtxError } from './ltx-error.ts'
-import { encodeLtxHeader, FLAG_NO_CHECKSUM, isSnapshot, type LtxHeader } from './ltx-header.ts'
+import {
+  encodeLtxHeader,
+  FLAG_NO_CHECKSUM,
+  hasChecksumOfPages,
+  type LtxHeader,
+} from './ltx-header.ts'
 import { encodeTrailer, validatePostApply } from './ltx-trailer.ts'
 import { END_OF_PAGES, type LtxEncoding, type LtxPage, PAGE_HEADER_SIZE } from './page-frame.ts'
 import { PageIndexBuilder } from './page-index.ts'
@@ -47,7 +52,7 @@ export class LtxEncoder {
       this.#encoding === 'block'
         ? pageBlockBound(header.pageSize)
         : PAGE_HEADER_SIZE + frameBound(header.pageSize)
-    if (isSnapshot(header) && header.flags !== FLAG_NO_CHECKSUM) {
+    if (hasChecksumOfPages(header)) {
       this.#databaseChecksum = EMPTY_DATABASE_CHECKSUM
     }
     this.#append(bytes)

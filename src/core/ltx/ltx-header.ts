@@ -73,6 +73,11 @@ export function isSnapshot(header: Pick<LtxHeader, 'minTxid'>): boolean {
   return header.minTxid === 1n
 }
 
+/** Does the trailer hold a checksum that the pages of the file alone determine? */
+export function hasChecksumOfPages(header: Pick<LtxHeader, 'minTxid' | 'flags'>): boolean {
+  return isSnapshot(header) && header.flags !== FLAG_NO_CHECKSUM
+}
+
 /** The header as 100 bytes. Throws `InvalidHeader` for values that break the format. */
 export function encodeLtxHeader(header: LtxHeader): Uint8Array {
   validate(header)

@@ -1,3 +1,5 @@
+import { LtxError } from './ltx-error.ts'
+
 /** Page header flag of the BLOCK encoding. Without it, the payload is an LZ4 frame. */
 export const PAGE_FLAG_BLOCK = 0x1
 
@@ -22,4 +24,14 @@ export interface LtxPage {
   readonly pgno: number
   /** Exactly one page size of bytes. */
   readonly data: Uint8Array
+}
+
+/** Is the page frame that begins at `start` in BLOCK encoding? Its flags are known to be valid. */
+export function isPageBlock(bytes: Uint8Array, start = 0): boolean {
+  return bytes[start + 5] === PAGE_FLAG_BLOCK
+}
+
+/** @returns an `InvalidPage` */
+export function invalidPage(pgno: number, problem: string): LtxError {
+  return new LtxError('InvalidPage', `The frame of page ${pgno} ${problem}.`)
 }

@@ -1,9 +1,10 @@
 import type { FileHandle } from 'node:fs/promises'
-import { LtxObjectDecoder } from '../replica/ltx-object-decoder.ts'
 import type { ReplicaClient } from '../replica/replica-client.ts'
 import { DatabaseImage } from './database-image.ts'
+import { FileRanges } from './file-ranges.ts'
+import { decoderThreadsFor, RangePool, ThreadEnded } from './range-pool.ts'
 import type { RestorePlan } from './restore-plan.ts'
-import { readSegments } from './segment-reader.ts'
+import { readSegments, type Segment } from './segment-reader.ts'
 
 /** Progress of a restore. */
 export interface RestoreProgress {
@@ -17,6 +18,8 @@ export interface RestoreProgress {
 
 export interface ApplyOptions {
   readonly parallelism: number
+  /** Default: as many as help with this plan. */
+  readonly threads?: number | undefined
   readonly onProgress?: ((progress: RestoreProgress) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -47,47 +50,101 @@ export async function applyPlan(
   handle: FileHandle,
   options: ApplyOptions,
 ): Promise<AppliedPlan> {
+  const threads = options.threads ?? decoderThreadsFor(plan.bytes)
+  try {
+    return await applyWith(threads, client, plan, handle, options)
+  } catch (error) {
+    if (!(error instanceof ThreadEnded)) throw error
+    return applyWith(0, client, plan, handle, options)
+  }
+}
+
+async function applyWith(
+  threads: number,
+  client: ReplicaClient,
+  plan: RestorePlan,
+  handle: FileHandle,
+  { parallelism, onProgress, signal }: ApplyOptions,
+): Promise<AppliedPlan> {
   const image = new DatabaseImage(plan, handle)
-  let filesRead = 0
-  let bytesRead = 0
-  const report = (): void =>
-    options.onProgress?.({
+  const pool = new RangePool(image, handle.fd, threads)
+  const report = (bytesDone: number, filesDone: number): void =>
+    onProgress?.({
       phase: 'read',
-      bytesDone: bytesRead,
+      bytesDone,
       bytesTotal: plan.bytes,
-      filesDone: filesRead,
+      filesDone,
       filesTotal: plan.files.length,
     })
   try {
-    report()
-    const { parallelism, signal } = options
-    let decoder: LtxObjectDecoder | undefined
-    for await (const segment of readSegments(client, plan.files.toReversed(), {
-      parallelism,
-      signal,
-    })) {
-      decoder ??= new LtxObjectDecoder(segment.file)
-      await image.take(segment.file, decoder, segment.bytes, signal)
-      bytesRead += segment.bytes.length
-      if (segment.last) {
-        image.endFile(segment.file, decoder)
+    report(0, 0)
+    const segments = readSegments(client, plan.files.toReversed(), { parallelism, signal })
+    const read = await decodeAll(segments, image, pool, report, signal)
+    const { pageSize, commit, timestamp } = await image.finish()
+    report(plan.bytes, plan.files.length)
+    return { pageSize, commit, timestamp, ...read }
+  } finally {
+    await pool.close()
+    await image.settle()
+  }
+}
+
+/** Decodes files until all pages are there, and verifies those that were read. */
+async function decodeAll(
+  segments: AsyncIterable<Segment>,
+  image: DatabaseImage,
+  pool: RangePool,
+  report: (bytesDone: number, filesDone: number) => void,
+  signal: AbortSignal | undefined,
+): Promise<Pick<AppliedPlan, 'filesRead' | 'bytesRead'>> {
+  const verified = new InOrder()
+  let current: FileRanges | undefined
+  let filesRead = 0
+  let bytesRead = 0
+  try {
+    for await (const { file, bytes, last } of segments) {
+      verified.throwFailure()
+      current ??= new FileRanges(file, image, pool)
+      await current.take(bytes, signal)
+      bytesRead += bytes.length
+      if (last) {
+        current.end()
+        verified.add(current.verify())
+        current = undefined
         filesRead++
         if (image.complete) break
-        decoder = undefined
       }
-      report()
+      report(bytesRead, filesRead)
     }
-    const newest = await image.finish()
-    const { pageSize, commit, timestamp } = newest
-    options.onProgress?.({
-      phase: 'read',
-      bytesDone: plan.bytes,
-      bytesTotal: plan.bytes,
-      filesDone: plan.files.length,
-      filesTotal: plan.files.length,
+  } catch (error) {
+    signal?.throwIfAborted()
+    // What is wrong with earlier bytes comes first, whichever thread found it.
+    await verified.all()
+    await current?.settle()
+    throw error
+  }
+  await verified.all()
+  return { filesRead, bytesRead }
+}
+
+/** Promises of which the first that fails counts, in their order. */
+class InOrder {
+  readonly #promises: Promise<void>[] = []
+  #failure: { readonly error: unknown } | undefined
+
+  add(promise: Promise<void>): void {
+    promise.catch((error: unknown) => {
+      this.#failure ??= { error }
     })
-    return { pageSize, commit, timestamp, filesRead, bytesRead }
-  } finally {
-    await image.settle()
+    this.#promises.push(promise)
+  }
+
+  /** Throws if any has failed by now. */
+  throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+
+  async all(): Promise<void> {
+    for (const promise of this.#promises) await promise
   }
 }

@@ -1,14 +1,12 @@
 import type { FileHandle } from 'node:fs/promises'
 import {
+  type DatabaseChecksums,
   EMPTY_DATABASE_CHECKSUM,
   formatTxid,
-  LtxError,
   type LtxHeader,
   lockPage,
-  pageHash,
   toggleChecksum,
 } from '../ltx/index.ts'
-import type { LtxObjectDecoder } from '../replica/ltx-object-decoder.ts'
 import type { LtxFileInfo } from '../replica/replica-client.ts'
 import { PageWriter } from './page-writer.ts'
 import { RestoreError } from './restore-error.ts'
@@ -30,8 +28,7 @@ export class DatabaseImage {
   #lockPage = 0
   /** Smallest database of the files read before the current one: no older page behind it is alive. */
   #limit = 0
-  #header: LtxHeader | undefined
-  /** Of all pages written so far. */
+  /** Of all ranges that were added. */
   #checksum = EMPTY_DATABASE_CHECKSUM
   /** According to the newest file, if it carries one. */
   #wantedChecksum: bigint | undefined
@@ -46,35 +43,40 @@ export class DatabaseImage {
     return this.#pages !== undefined && this.#pages.size === this.#wanted()
   }
 
-  /** Adds the next bytes of the current file. */
-  async take(
-    file: LtxFileInfo,
-    decoder: LtxObjectDecoder,
-    bytes: Uint8Array,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const groups = decoder.write(bytes)
-    for (;;) {
-      signal?.throwIfAborted()
-      const { value: pages } = decoding(file, () => groups.next())
-      if (pages === undefined) return
-      if (this.#header === undefined && decoder.header !== undefined)
-        this.#begin(file, decoder.header)
-      for (const { pgno, data } of pages) {
-        if (pgno > this.#limit || !this.#pages!.add(pgno)) continue
-        this.#checksum = toggleChecksum(this.#checksum, pageHash(pgno, data))
-        const room = this.#writer!.write(pgno, data)
-        if (room !== undefined) await room
-      }
-    }
+  /** Begins the next file. @throws RestoreError `DamagedObject`, `PageSizeMismatch` */
+  beginFile(file: LtxFileInfo, header: LtxHeader): void {
+    if (this.#newest === undefined) this.#beginImage(file, header)
+    else if (header.pageSize !== this.#newest.pageSize) throw this.#otherPageSize(file, header)
   }
 
-  /** Ends the current file and verifies its checksum. */
-  endFile(file: LtxFileInfo, decoder: LtxObjectDecoder): void {
-    const { checksums } = decoding(file, () => decoder.end())
-    if (this.#header === this.#newest) this.#wantedChecksum = checksums?.after
-    this.#limit = Math.min(this.#limit, this.#header!.commit)
-    this.#header = undefined
+  /** Is this page of the current file needed? From then on, it counts as written. */
+  needs(pgno: number): boolean {
+    return pgno <= this.#limit && this.#pages!.add(pgno)
+  }
+
+  /** Ends the current file. @param checksums that it carries */
+  endFile(header: LtxHeader, checksums: DatabaseChecksums | undefined): void {
+    if (header === this.#newest) this.#wantedChecksum = checksums?.after
+    this.#limit = Math.min(this.#limit, header.commit)
+  }
+
+  /**
+   * Writes a needed page. Returns a promise only if a running write must be waited for before the next
+   * page. Throws the error of an earlier write.
+   */
+  write(pgno: number, data: Uint8Array): Promise<void> | undefined {
+    return this.#writer!.write(pgno, data)
+  }
+
+  /** Counts pages that another thread has written. @param needed as in `FrameRange` */
+  wroteElsewhere(needed: Uint8Array): void {
+    const pages = needed.reduce((sum, isNeeded) => sum + isNeeded, 0)
+    this.#writer!.wroteElsewhere(pages * this.#newest!.pageSize)
+  }
+
+  /** Adds the hash of all needed pages of a range. */
+  addHash(hash: bigint): void {
+    this.#checksum = toggleChecksum(this.#checksum, hash)
   }
 
   /**
@@ -94,12 +96,6 @@ export class DatabaseImage {
   /** Waits for running writes, so that the file can also be closed after a failure. */
   async settle(): Promise<void> {
     await this.#writer?.settle()
-  }
-
-  #begin(file: LtxFileInfo, header: LtxHeader): void {
-    this.#header = header
-    if (this.#newest === undefined) this.#beginImage(file, header)
-    else if (header.pageSize !== this.#newest.pageSize) throw this.#otherPageSize(file, header)
   }
 
   #beginImage(file: LtxFileInfo, header: LtxHeader): void {
@@ -156,16 +152,6 @@ const MIXTURE =
 
 function capital(words: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1)
-}
-
-function decoding<T>(file: LtxFileInfo, decode: () => T): T {
-  try {
-    return decode()
-  } catch (cause) {
-    if (!(cause instanceof LtxError)) throw cause
-    const message = `The object ${file.key} is damaged: ${cause.message}`
-    throw new RestoreError('DamagedObject', message, { key: file.key, cause })
-  }
 }
 
 /**

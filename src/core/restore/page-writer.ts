@@ -1,9 +1,7 @@
-import { writeSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { EarlyFlush } from '../fs/index.ts'
+import { PageRun, RUN_BYTES } from './page-run.ts'
 
-/** Adjacent pages are combined up to this many bytes. */
-const RUN_BYTES = 1024 * 1024
 /**
  * Shorter runs are written synchronously: into the page cache that takes some microseconds, a third
  * of what a trip through the thread pool does, and a history of scattered pages is made of them.
@@ -18,13 +16,10 @@ const WRITES_UNDERWAY = 4
  */
 export class PageWriter {
   readonly #handle: FileHandle
-  readonly #pageSize: number
   readonly #flush: EarlyFlush
-  readonly #free: Uint8Array[] = []
+  readonly #free: Uint8Array<ArrayBuffer>[] = []
   readonly #underway = new Set<Promise<void>>()
-  #run: Uint8Array
-  #runStart = 0
-  #runLength = 0
+  readonly #run: PageRun
   #failure: { readonly error: unknown } | undefined
 
   /**
@@ -33,9 +28,8 @@ export class PageWriter {
    */
   constructor(handle: FileHandle, pageSize: number, flushBytes?: number) {
     this.#handle = handle
-    this.#pageSize = pageSize
     this.#flush = new EarlyFlush(() => handle.sync(), flushBytes)
-    this.#run = new Uint8Array(RUN_BYTES)
+    this.#run = new PageRun(pageSize)
   }
 
   /**
@@ -43,16 +37,14 @@ export class PageWriter {
    * before the next page. Throws the error of an earlier write.
    */
   write(pgno: number, data: Uint8Array): Promise<void> | undefined {
-    const position = (pgno - 1) * this.#pageSize
-    const adjoins = position === this.#runStart + this.#runLength
-    let room: Promise<void> | undefined
-    if (!adjoins || this.#runLength + data.length > RUN_BYTES) {
-      room = this.#endRun()
-      this.#runStart = position
-    }
-    this.#run.set(data, this.#runLength)
-    this.#runLength += data.length
+    const room = this.#run.takes(pgno) ? undefined : this.#endRun()
+    this.#run.add(pgno, data)
     return room
+  }
+
+  /** Counts bytes that another thread has written. Throws the error of an earlier flush. */
+  wroteElsewhere(bytes: number): void {
+    this.#flush.wrote(bytes)
   }
 
   /** Resolves when everything added so far is written (not all of it is flushed to disk). */
@@ -71,32 +63,31 @@ export class PageWriter {
 
   #endRun(): Promise<void> | undefined {
     this.#throwFailure()
-    if (this.#runLength === 0) return
-    const run = this.#run
-    this.#flush.wrote(this.#runLength)
-    if (this.#runLength < SYNC_BYTES) {
-      writeAllSync(this.#handle.fd, run, this.#runLength, this.#runStart)
-      this.#runLength = 0
+    const { bytes, length, position } = this.#run
+    if (length === 0) return
+    this.#flush.wrote(length)
+    if (length < SYNC_BYTES) {
+      this.#run.writeSync(this.#handle.fd)
       return
     }
-    const write = this.#writeAll(run, this.#runLength, this.#runStart)
+    const write = this.#writeAll(bytes, position)
       .catch((error: unknown) => {
         this.#failure ??= { error }
       })
       .then(() => {
         this.#underway.delete(write)
-        this.#free.push(run)
+        this.#free.push(new Uint8Array(bytes.buffer))
       })
     this.#underway.add(write)
-    this.#runLength = 0
-    this.#run = this.#free.pop() ?? new Uint8Array(RUN_BYTES)
+    this.#run.restart(this.#free.pop() ?? new Uint8Array(RUN_BYTES))
     return this.#underway.size < WRITES_UNDERWAY ? undefined : Promise.race(this.#underway)
   }
 
-  async #writeAll(bytes: Uint8Array, length: number, position: number): Promise<void> {
+  async #writeAll(bytes: Uint8Array, position: number): Promise<void> {
     let done = 0
-    while (done < length) {
-      const { bytesWritten } = await this.#handle.write(bytes, done, length - done, position + done)
+    while (done < bytes.length) {
+      const left = bytes.length - done
+      const { bytesWritten } = await this.#handle.write(bytes, done, left, position + done)
       done += bytesWritten
     }
   }
@@ -104,9 +95,4 @@ export class PageWriter {
   #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure.error
   }
-}
-
-function writeAllSync(fd: number, bytes: Uint8Array, length: number, position: number): void {
-  let done = 0
-  while (done < length) done += writeSync(fd, bytes, done, length - done, position + done)
 }

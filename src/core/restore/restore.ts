@@ -24,6 +24,11 @@ export interface RestoreOptions extends OutputAccess {
   readonly integrityCheck?: IntegrityCheck | undefined
   /** Concurrent reads, each of up to 2 MiB held in memory. Default 8. */
   readonly parallelism?: number | undefined
+  /**
+   * Threads that decode and write beside the caller's. Default: one fewer than there are cores, three at
+   * most, and none for small replicas.
+   */
+  readonly threads?: number | undefined
   readonly onProgress?: ((progress: RestoreProgress) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -82,8 +87,8 @@ export async function restoreReplica(
   // name.
   await checkOutput(output, force)
   const path = resolve(output)
-  const { mode, owner } = options
-  const run: RunOptions = { force, mode, owner, integrityCheck, parallelism, onProgress, signal }
+  const { mode, owner, threads } = options
+  const run = { force, mode, owner, integrityCheck, parallelism, threads, onProgress, signal }
   const attempts = new RestoreAttempts(client, target, signal)
   for (;;) {
     try {
@@ -119,6 +124,7 @@ function validDate(timestamp: number): Date | undefined {
 export interface RunOptions extends InstallOptions {
   readonly integrityCheck: IntegrityCheck
   readonly parallelism: number
+  readonly threads?: number | undefined
   readonly onProgress?: ((progress: RestoreProgress) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -138,12 +144,13 @@ export async function runPlan(
   output: string,
   options: RunOptions,
 ): Promise<RanPlan> {
-  const { integrityCheck, parallelism, onProgress, signal, force, mode, owner } = options
+  const { integrityCheck, parallelism, threads, onProgress, signal, force, mode, owner } = options
   const staged = await stageOutput(output)
   try {
     using check = prepareIntegrityCheck(staged.path, integrityCheck, signal)
     const applied = await applyPlan(client, plan, staged.handle, {
       parallelism,
+      threads,
       onProgress,
       signal,
     })

@@ -35,7 +35,8 @@ export async function withScratchRestore<T>(
   try {
     await assertRoom(client, target, folder, options.signal)
     const path = join(folder, 'restored.db')
-    const result = await restoreReplica(client, target, path, options)
+    // A check in the background leaves the other cores to the application.
+    const result = await restoreReplica(client, target, path, { ...options, threads: 0 })
     return await use(path, result)
   } finally {
     await rm(folder, { recursive: true, force: true })

@@ -1,5 +1,4 @@
-import { availableParallelism } from 'node:os'
-import { Worker } from 'node:worker_threads'
+import { helperThreads, startThreads, WorkerThread } from '../../async/worker-thread.ts'
 import type { PageRange } from '../../db/index.ts'
 import { type EncodedRange, RangeEncoder } from '../../ltx/index.ts'
 
@@ -14,7 +13,7 @@ const RANGES_PER_THREAD = 2
 
 /** How many threads should help to encode this many bytes of pages. */
 export function encoderThreadsFor(bytes: number): number {
-  return bytes < MIN_BYTES ? 0 : Math.min(availableParallelism() - 1, MAX_THREADS)
+  return bytes < MIN_BYTES ? 0 : helperThreads(MAX_THREADS)
 }
 
 /** Reads ranges of pages, each into the memory that it is given for it. */
@@ -38,7 +37,7 @@ export async function* encodeInThreads(
   const bytes = Math.max(pageSize, RANGE_BYTES)
   const most = threads * RANGES_PER_THREAD + 1
   const memories = Array.from({ length: most }, () => new Uint8Array(new SharedArrayBuffer(bytes)))
-  const encoders = startThreads(threads, pageSize)
+  const encoders = startThreads(threads, () => new EncoderThread(pageSize))
   const own = new RangeEncoder(pageSize)
   const encodeHere = ({ first, data }: PageRange) => own.encode(first, data)
   const underway: Underway[] = []
@@ -47,11 +46,11 @@ export async function* encodeInThreads(
   try {
     for (;;) {
       while (underway.length < most) {
-        const encoder = encoders.find(({ isFree }) => isFree)
+        const encoder = encoders.find((thread) => thread.isFree(RANGES_PER_THREAD))
         if (encoder === undefined && underway[0]?.hasEnded) break
         const { value: range } = ranges.next()
         if (range === undefined) break
-        const answer = encoder?.encode(range) ?? Promise.resolve(encodeHere(range))
+        const answer = encoder?.ask(range) ?? Promise.resolve(encodeHere(range))
         underway.push(new Underway(range, answer))
         begun += 1
       }
@@ -65,15 +64,10 @@ export async function* encodeInThreads(
   }
 }
 
-/** As many as can be started: a limit of threads must not prevent a copy, which needs none. */
-function startThreads(count: number, pageSize: number): EncoderThread[] {
-  const started: EncoderThread[] = []
-  try {
-    while (started.length < count) started.push(new EncoderThread(pageSize))
-  } catch {
-    // The caller's thread does what these cannot.
+class EncoderThread extends WorkerThread<PageRange, EncodedRange> {
+  constructor(pageSize: number) {
+    super('./encode-worker', import.meta.url, { workerData: pageSize })
   }
-  return started
 }
 
 /** What a thread makes of a range; `undefined` if it has ended: the pages are still in their memory. */
@@ -90,50 +84,5 @@ class Underway {
     this.answer = answer.finally(() => {
       this.hasEnded = true
     })
-  }
-}
-
-/** One thread. Its answers come in the order of the requests. It does not keep the process alive by itself. */
-class EncoderThread {
-  readonly #worker: Worker
-  readonly #waiting: ((range: EncodedRange | undefined) => void)[] = []
-  #hasEnded = false
-
-  constructor(pageSize: number) {
-    const file = import.meta.url.endsWith('.ts') ? './encode-worker.ts' : './encode-worker.js'
-    this.#worker = new Worker(new URL(file, import.meta.url), {
-      workerData: pageSize,
-      resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 },
-    })
-    this.#worker.unref()
-    this.#worker.on('message', (range: EncodedRange) => this.#answer(range))
-    // An exit follows.
-    this.#worker.on('error', () => undefined)
-    this.#worker.on('exit', () => {
-      this.#hasEnded = true
-      while (this.#waiting.length > 0) this.#answer(undefined)
-    })
-  }
-
-  /** Can it take a range at once? */
-  get isFree(): boolean {
-    return !this.#hasEnded && this.#waiting.length < RANGES_PER_THREAD
-  }
-
-  encode(range: PageRange): Answer {
-    return new Promise((resolve) => {
-      this.#waiting.push(resolve)
-      this.#worker.ref()
-      this.#worker.postMessage(range)
-    })
-  }
-
-  async close(): Promise<void> {
-    await this.#worker.terminate()
-  }
-
-  #answer(range: EncodedRange | undefined): void {
-    this.#waiting.shift()?.(range)
-    if (this.#waiting.length === 0) this.#worker.unref()
   }
 }

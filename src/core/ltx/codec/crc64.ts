@@ -34,7 +34,9 @@ export class Crc64 {
    * may have computed it.
    */
   append(crc: bigint, length: number): this {
-    const joined = multiply(this.digest(), powerOfX(8 * length)) ^ crc
+    register.setBigUint64(0, this.digest(), true)
+    kernel.timesPower(length)
+    const joined = register.getBigUint64(0, true) ^ crc
     this.#lo = ~Number(joined & 0xffff_ffffn)
     this.#hi = ~Number(joined >> 32n)
     return this
@@ -74,37 +76,3 @@ const TABLE = Int32Array.from({ length: 256 }, (_, index) => {
   }
   return high
 })
-
-// ---- Polynomials over GF(2) modulo that of the CRC, reflected: the highest bit is the coefficient of x^0 ----
-
-const POLYNOMIAL = 0xd800_0000_0000_0000n
-const ONE = 1n << 63n
-
-function multiply(a: bigint, b: bigint): bigint {
-  let product = 0n
-  let power = b
-  for (let bit = ONE; bit !== 0n; bit >>= 1n) {
-    if ((a & bit) !== 0n) product ^= power
-    power = (power & 1n) === 0n ? power >> 1n : (power >> 1n) ^ POLYNOMIAL
-  }
-  return product
-}
-
-/** x^(2^k), as far as they were needed. */
-const SQUARES = [ONE >> 1n]
-let newest = { exponent: 0, power: ONE }
-
-/** x^exponent. The newest one is remembered: ranges of one size follow each other. */
-function powerOfX(exponent: number): bigint {
-  if (exponent === newest.exponent) return newest.power
-  let power = ONE
-  let rest = exponent
-  for (let k = 0; rest > 0; k++) {
-    const square = SQUARES[k] ?? multiply(SQUARES[k - 1]!, SQUARES[k - 1]!)
-    SQUARES[k] = square
-    if (rest % 2 === 1) power = multiply(power, square)
-    rest = Math.floor(rest / 2)
-  }
-  newest = { exponent, power }
-  return power
-}

@@ -13,6 +13,8 @@ interface Kernel {
   readonly OUTPUT: { readonly value: number }
   /** Extends the CRC in the register by bytes of the kernel's memory. */
   crc64(from: number, length: number): void
+  /** Multiplies the register by x^(8 * length): moves a CRC in front of so many other bytes. */
+  timesPower(length: number): void
   /** Replaces the seed in the register by the hash of bytes of the kernel's memory, a multiple of 32. */
   xxh64(from: number, length: number): void
   /** Compresses the first `length` bytes of the input; returns the length of the output. */

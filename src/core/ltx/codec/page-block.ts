@@ -1,7 +1,14 @@
-import { PAGE_FLAG_BLOCK, PAGE_HEADER_SIZE, PAGE_LENGTH_SIZE } from '../page-frame.ts'
+import {
+  invalidPage,
+  isPageBlock,
+  PAGE_FLAG_BLOCK,
+  PAGE_HEADER_SIZE,
+  PAGE_LENGTH_SIZE,
+} from '../page-frame.ts'
 import type { Crc64 } from './crc64.ts'
 import { INPUT, kernel, memory, OUTPUT, register } from './kernel.ts'
 import { compressBound, malformedBlock } from './lz4-block.ts'
+import { decodeFrame } from './lz4-frame.ts'
 
 const PREFIX_SIZE = PAGE_HEADER_SIZE + PAGE_LENGTH_SIZE
 const prefix = new DataView(memory.buffer, INPUT - PREFIX_SIZE, PREFIX_SIZE)
@@ -36,27 +43,32 @@ export function encodePageBlock(
 }
 
 /**
- * Decompresses the LZ4 block of a page frame into `page`, and extends `crc` by the first `prefix`
- * bytes of the frame and by the page: in one stay in the kernel's memory, which saves half of the copies.
+ * Decompresses the payload of a page frame into `page`, and extends `crc` by what comes before the payload
+ * and by the page.
  *
- * @param frame prefix and block, of at most `compressBound(page.length)` bytes
- * @returns bytes of the content: `page` and `crc` are of use only if it is the size of the page
- * @throws LtxError `InvalidPage` for a malformed block or one that does not fit
+ * @throws LtxError `InvalidPage` for a malformed payload or one that is not of the size of the page;
+ *   `ChecksumMismatch` for an LZ4 frame with another content
  */
-export function decodePageBlock(
-  frame: Uint8Array,
-  prefix: number,
-  page: Uint8Array,
-  crc: Crc64,
-): number {
-  memory.set(frame, INPUT - prefix)
-  const length = kernel.decompress(frame.length - prefix, 0, page.length)
+export function decodePageFrame(frame: Uint8Array, page: Uint8Array, crc: Crc64): void {
+  if (isPageBlock(frame)) decodePageBlock(frame, page, crc)
+  else {
+    decodeFrame(frame.subarray(PAGE_HEADER_SIZE), page)
+    crc.update(frame.subarray(0, PAGE_HEADER_SIZE)).update(page)
+  }
+}
+
+/** All in one stay in the kernel's memory, which saves half of the copies. */
+function decodePageBlock(frame: Uint8Array, page: Uint8Array, crc: Crc64): void {
+  memory.set(frame, INPUT - PREFIX_SIZE)
+  const length = kernel.decompress(frame.length - PREFIX_SIZE, 0, page.length)
   if (length < 0) throw malformedBlock(length)
-  if (length !== page.length) return length
-  memory.copyWithin(OUTPUT - prefix, INPUT - prefix, INPUT)
-  crc.updateInKernel(OUTPUT - prefix, prefix + length)
+  if (length !== page.length) {
+    const pgno = prefix.getUint32(0)
+    throw invalidPage(pgno, `decompresses to ${length} bytes`)
+  }
+  memory.copyWithin(OUTPUT - PREFIX_SIZE, INPUT - PREFIX_SIZE, INPUT)
+  crc.updateInKernel(OUTPUT - PREFIX_SIZE, PREFIX_SIZE + length)
   page.set(memory.subarray(OUTPUT, OUTPUT + length))
-  return length
 }
 
 const PGNO_SIZE = 4

@@ -1,0 +1,77 @@
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+
+export interface WorkerThreadOptions {
+  readonly workerData?: unknown
+}
+
+/**
+ * A thread that answers each request, in the order of the requests. It does not keep the process alive
+ * while it has none.
+ */
+export class WorkerThread<Request, Answer> {
+  readonly #worker: Worker
+  readonly #waiting: ((answer: Answer | undefined) => void)[] = []
+  #hasEnded = false
+
+  /**
+   * @param script module of the thread without extension, relative to `from`
+   * @param from `import.meta.url` of the caller
+   * @throws if the thread cannot be started
+   */
+  constructor(script: string, from: string, { workerData }: WorkerThreadOptions = {}) {
+    const extension = from.endsWith('.ts') ? 'ts' : 'js'
+    this.#worker = new Worker(new URL(`${script}.${extension}`, from), {
+      workerData,
+      resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 },
+    })
+    this.#worker.unref()
+    this.#worker.on('message', (answer: Answer | undefined) => this.#answer(answer))
+    // An exit follows.
+    this.#worker.on('error', () => undefined)
+    this.#worker.on('exit', () => {
+      this.#hasEnded = true
+      while (this.#waiting.length > 0) this.#answer(undefined)
+    })
+  }
+
+  /** Can it take a request, with fewer than `most` waiting? */
+  isFree(most: number): boolean {
+    return !this.#hasEnded && this.#waiting.length < most
+  }
+
+  /** Resolves to the answer; `undefined` if the thread has ended. @param transfer goes along, and is lost with the thread */
+  ask(request: Request, transfer?: readonly ArrayBuffer[]): Promise<Answer | undefined> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve)
+      this.#worker.ref()
+      this.#worker.postMessage(request, transfer)
+    })
+  }
+
+  /** Ends the thread, whatever it is doing, and resolves when it has ended. */
+  async close(): Promise<void> {
+    await this.#worker.terminate()
+  }
+
+  #answer(answer: Answer | undefined): void {
+    this.#waiting.shift()?.(answer)
+    if (this.#waiting.length === 0) this.#worker.unref()
+  }
+}
+
+/** As many as can be started: a limit of threads must not prevent work that needs none. */
+export function startThreads<T>(count: number, start: () => T): T[] {
+  const started: T[] = []
+  try {
+    while (started.length < count) started.push(start())
+  } catch {
+    // The caller's thread does what these cannot.
+  }
+  return started
+}
+
+/** How many threads can help the caller's, on this machine. */
+export function helperThreads(most: number): number {
+  return Math.min(availableParallelism() - 1, most)
+}
