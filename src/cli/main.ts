@@ -10,9 +10,13 @@ import { endSignals } from './watch/signals.ts'
 /** A watcher must end in time, whoever reads its events. In milliseconds. */
 const WATCH_DRAIN_MS = 1000
 
+const UNFINISHED = 'Nothing is left to wait for, but the command has not finished.'
+
 /** Runs one command line and ends the process: the only place that does. */
 export async function main(argv: readonly string[]): Promise<void> {
   process.on('uncaughtException', (error) => process.exit(fail(error, argv)))
+  // Node would end with success once nothing is left to wait for, whatever has not been done yet.
+  process.on('beforeExit', () => process.exit(fail(new Error(UNFINISHED), argv)))
   const signal = endSignals((exitCode) => process.exit(exitCode))
   parentLink(process.env)
   const outputError = trackWriteError(process.stdout)

@@ -12,7 +12,9 @@ export interface WorkerThreadOptions {
 export class WorkerThread<Request, Answer> {
   readonly #worker: Worker
   readonly #waiting: ((answer: Answer | undefined) => void)[] = []
+  #isClosing = false
   #hasEnded = false
+  #failure: Error | undefined
 
   /**
    * @param script module of the thread without extension, relative to `from`
@@ -28,11 +30,22 @@ export class WorkerThread<Request, Answer> {
     this.#worker.unref()
     this.#worker.on('message', (answer: Answer | undefined) => this.#answer(answer))
     // An exit follows.
-    this.#worker.on('error', () => undefined)
+    this.#worker.on('error', (error: Error) => {
+      this.#failure = error
+    })
     this.#worker.on('exit', () => {
       this.#hasEnded = true
       while (this.#waiting.length > 0) this.#answer(undefined)
     })
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded
+  }
+
+  /** Why it has ended, unless it was closed. */
+  get failure(): Error | undefined {
+    return this.#failure
   }
 
   /** Can it take a request, with fewer than `most` waiting? */
@@ -40,23 +53,31 @@ export class WorkerThread<Request, Answer> {
     return !this.#hasEnded && this.#waiting.length < most
   }
 
-  /** Resolves to the answer; `undefined` if the thread has ended. @param transfer goes along, and is lost with the thread */
+  /**
+   * Resolves to the answer; `undefined` if the thread has ended.
+   *
+   * @param transfer goes along, and is lost with the thread
+   */
   ask(request: Request, transfer?: readonly ArrayBuffer[]): Promise<Answer | undefined> {
+    if (this.#hasEnded) return Promise.resolve(undefined)
     return new Promise((resolve) => {
-      this.#waiting.push(resolve)
-      this.#worker.ref()
       this.#worker.postMessage(request, transfer)
+      this.#worker.ref()
+      this.#waiting.push(resolve)
     })
   }
 
   /** Ends the thread, whatever it is doing, and resolves when it has ended. */
   async close(): Promise<void> {
+    this.#isClosing = true
     await this.#worker.terminate()
   }
 
   #answer(answer: Answer | undefined): void {
     this.#waiting.shift()?.(answer)
-    if (this.#waiting.length === 0) this.#worker.unref()
+    // `terminate` keeps the process alive until the thread has ended. An answer that comes meanwhile must not
+    // undo that: with nothing else to do, the process would end before `close` returns.
+    if (this.#waiting.length === 0 && !this.#isClosing) this.#worker.unref()
   }
 }
 

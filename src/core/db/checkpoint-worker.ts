@@ -22,15 +22,15 @@ if (port === null) throw new Error('checkpoint-worker runs as a worker thread')
 port.on('message', (request: CheckpointRequest) => {
   let reply: CheckpointReply
   try {
-    reply = { id: request.id, ...perform(request) }
+    reply = perform(request)
   } catch (error) {
     const { message, errcode } = error as Error & { errcode?: number }
-    reply = { id: request.id, error: message, busy: ((errcode ?? 0) & 0xff) === 5 }
+    reply = { error: message, busy: ((errcode ?? 0) & 0xff) === 5 }
   }
   port.postMessage(reply)
 })
 
-function perform(request: CheckpointRequest): Omit<CheckpointReply, 'id'> {
+function perform(request: CheckpointRequest): CheckpointReply {
   switch (request.op) {
     case 'ready':
       connections(request.path)

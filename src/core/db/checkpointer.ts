@@ -1,15 +1,12 @@
-import { Worker } from 'node:worker_threads'
+import { WorkerThread } from '../async/worker-thread.ts'
 import { DatabaseError } from './database-error.ts'
 
-export type CheckpointRequest = { readonly id: number } & CheckpointCall
-
-type CheckpointCall = { readonly path: string } & (
+export type CheckpointRequest = { readonly path: string } & (
   | { readonly op: 'ready' | 'unlock' | 'forget' }
   | { readonly op: 'passive' | 'lock'; readonly timeoutMs: number }
 )
 
 export interface CheckpointReply {
-  readonly id: number
   readonly busy: boolean
   readonly error?: string
 }
@@ -19,9 +16,7 @@ export interface CheckpointReply {
  * thread for all databases. The thread starts with the first call and does not keep the process alive.
  */
 export class Checkpointer {
-  #worker: Worker | undefined
-  #nextId = 1
-  readonly #waiting = new Map<number, (reply: CheckpointReply) => void>()
+  #thread: CheckpointThread | undefined
 
   /**
    * Starts the thread and opens its connections, so that the next call begins at once. An
@@ -54,7 +49,7 @@ export class Checkpointer {
 
   /** Closes the worker's connections to a database. */
   async forget(path: string): Promise<void> {
-    if (this.#worker !== undefined) await this.#call({ op: 'forget', path })
+    if (this.#thread?.hasEnded === false) await this.#call({ op: 'forget', path })
   }
 
   /**
@@ -62,19 +57,16 @@ export class Checkpointer {
    * would delete the WAL.
    */
   async close(): Promise<void> {
-    await this.#worker?.terminate()
-    this.#worker = undefined
+    await this.#thread?.close()
   }
 
-  async #call(request: CheckpointCall): Promise<CheckpointReply> {
-    this.#worker ??= this.#start()
-    const id = this.#nextId++
-    const reply = await new Promise<CheckpointReply>((resolve) => {
-      this.#waiting.set(id, resolve)
-      this.#worker?.ref()
-      this.#worker?.postMessage({ ...request, id })
-    })
-    if (this.#waiting.size === 0) this.#worker?.unref()
+  async #call(request: CheckpointRequest): Promise<CheckpointReply> {
+    if (this.#thread?.hasEnded !== false) this.#thread = new CheckpointThread()
+    const thread = this.#thread
+    const reply = (await thread.ask(request)) ?? {
+      busy: false,
+      error: thread.failure?.message ?? 'the checkpoint thread has ended',
+    }
     if (reply.error !== undefined && !reply.busy) {
       throw new DatabaseError(
         'Busy',
@@ -84,28 +76,10 @@ export class Checkpointer {
     }
     return reply
   }
+}
 
-  #start(): Worker {
-    const file = import.meta.url.endsWith('.ts')
-      ? './checkpoint-worker.ts'
-      : './checkpoint-worker.js'
-    const worker = new Worker(new URL(file, import.meta.url), {
-      resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 },
-    })
-    worker.unref()
-    worker.on('message', (reply: CheckpointReply) => {
-      const resolve = this.#waiting.get(reply.id)
-      this.#waiting.delete(reply.id)
-      resolve?.(reply)
-    })
-    worker.on('error', (error) => this.#fail(error))
-    worker.on('exit', () => this.#fail(new Error('the checkpoint thread has ended')))
-    return worker
-  }
-
-  #fail(error: Error): void {
-    this.#worker = undefined
-    for (const [id, resolve] of this.#waiting) resolve({ id, busy: false, error: error.message })
-    this.#waiting.clear()
+class CheckpointThread extends WorkerThread<CheckpointRequest, CheckpointReply> {
+  constructor() {
+    super('./checkpoint-worker', import.meta.url)
   }
 }

@@ -30,9 +30,12 @@ export interface RangeSums {
   readonly checksum: bigint
 }
 
-/** Most bytes of a page frame in either encoding. */
+/** Bytes of the end mark and the content checksum of an LZ4 frame. */
+const FRAME_END_SIZE = 8
+
+/** Most bytes of a page frame in either encoding that a reader accepts. */
 export function pageFrameBound(pageSize: number): number {
-  return PAGE_HEADER_SIZE + 2 * frameBound(pageSize)
+  return PAGE_HEADER_SIZE + 2 * frameBound(pageSize) + FRAME_END_SIZE
 }
 
 /**

@@ -50,7 +50,7 @@ export async function applyPlan(
   handle: FileHandle,
   options: ApplyOptions,
 ): Promise<AppliedPlan> {
-  const threads = options.threads ?? decoderThreadsFor(plan.bytes)
+  const threads = options.threads ?? decoderThreadsFor(plan.files.map(({ size }) => size))
   try {
     return await applyWith(threads, client, plan, handle, options)
   } catch (error) {

@@ -57,8 +57,11 @@ export class FileRanges {
       this.#memory ??= await this.#pool.memory()
       const slice = bytes.subarray(at, at + SLICE_BYTES)
       this.#slice = slice
-      this.#orDamaged(() => this.#reader.write(slice))
-      this.#copyRest()
+      try {
+        this.#orDamaged(() => this.#reader.write(slice))
+      } finally {
+        this.#copyRest()
+      }
     }
   }
 
@@ -76,8 +79,9 @@ export class FileRanges {
     for (const { hash } of sums) this.#image.addHash(hash)
   }
 
-  /** Waits for all pages so far. @throws what the first of them threw */
+  /** Has all pages so far decoded. @throws what the first of them threw */
   async settle(): Promise<RangeSums[]> {
+    this.#decode()
     const sums: RangeSums[] = []
     for (const range of this.#sums) sums.push(await range)
     return sums

@@ -14,8 +14,9 @@ const RANGES_PER_THREAD = 4
 /** A smaller range takes less time than its way to another thread and back. */
 const MIN_RANGE_BYTES = 16 << 10
 
-/** How many threads should help to decode this many bytes of files. */
-export function decoderThreadsFor(bytes: number): number {
+/** How many threads should help to decode files of these sizes. */
+export function decoderThreadsFor(sizes: readonly number[]): number {
+  const bytes = sizes.reduce((sum, size) => (size < MIN_RANGE_BYTES ? sum : sum + size), 0)
   return bytes < MIN_BYTES ? 0 : helperThreads(MAX_THREADS)
 }
 

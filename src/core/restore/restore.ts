@@ -78,16 +78,20 @@ export async function restoreReplica(
   options: RestoreOptions = {},
 ): Promise<RestoreResult> {
   const started = performance.now()
-  const { force = false, integrityCheck = 'full', parallelism = 8, onProgress, signal } = options
+  const { force = false, integrityCheck = 'full', parallelism = 8, threads } = options
+  const { onProgress, signal } = options
   if (!Number.isInteger(parallelism) || parallelism < 1) {
     throw new RangeError(`Expected \`parallelism\` to be a positive integer, got ${parallelism}.`)
+  }
+  if (threads !== undefined && (!Number.isInteger(threads) || threads < 0)) {
+    throw new RangeError(`Expected \`threads\` to be 0 or a positive integer, got ${threads}.`)
   }
   signal?.throwIfAborted()
   // Checked before the path is made absolute, which would drop the slash at the end of a folder's
   // name.
   await checkOutput(output, force)
   const path = resolve(output)
-  const { mode, owner, threads } = options
+  const { mode, owner } = options
   const run = { force, mode, owner, integrityCheck, parallelism, threads, onProgress, signal }
   const attempts = new RestoreAttempts(client, target, signal)
   for (;;) {

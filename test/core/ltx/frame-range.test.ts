@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { frameBound, requiredFrameBytes } from '../../../src/core/ltx/codec/lz4-frame.ts'
 import {
   decodeLtx,
   decodeRange,
@@ -18,11 +19,13 @@ import {
   type RangeSums,
   toggleChecksum,
 } from '../../../src/core/ltx/index.ts'
+import { PAGE_HEADER_SIZE } from '../../../src/core/ltx/page-frame.ts'
 import {
   concat,
   errorCode,
   expectSame,
   goldenFiles,
+  hex,
   makeHeader,
   noise,
   PAGE_SIZES,
@@ -182,6 +185,23 @@ describe('a file that is read in ranges', () => {
       'Truncated',
     )
   })
+})
+
+it('has room for the longest LZ4 frame that a reader accepts', () => {
+  // Stored blocks, up to the last byte where one may end, and then the end mark and the checksum.
+  const blocks = 2 * frameBound(512) - 7
+  const sizes = [...Array.from({ length: 3 }, () => 300), blocks - 3 * 304 - 4]
+  const frame = concat([
+    hex('04 22 4d 18 64 40 a7'),
+    ...sizes.map((size) => {
+      const block = new Uint8Array(4 + size)
+      new DataView(block.buffer).setUint32(0, (size | 0x80000000) >>> 0, true)
+      return block
+    }),
+    new Uint8Array(8),
+  ])
+  expect(requiredFrameBytes(frame, 512)).toBe(frame.length)
+  expect(PAGE_HEADER_SIZE + frame.length).toBe(pageFrameBound(512))
 })
 
 interface Content {

@@ -5,9 +5,14 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { FileObjectStore } from '../../../src/backends/file/index.ts'
+import { LTX_HEADER_SIZE } from '../../../src/core/ltx/index.ts'
+import { PAGE_HEADER_SIZE, PAGE_LENGTH_SIZE } from '../../../src/core/ltx/page-frame.ts'
 import { type LtxFileInfo, ReplicaClient } from '../../../src/core/replica/replica-client.ts'
 import { type RestoreOptions, restoreReplica } from '../../../src/core/restore/restore.ts'
 import { RestoreError } from '../../../src/core/restore/restore-error.ts'
+import { SEGMENT_BYTES } from '../../../src/core/restore/segment-reader.ts'
+import { readAll } from '../../../src/core/store/bytes.ts'
+import { StoreError } from '../../../src/core/store/index.ts'
 import { until } from '../../support/until.ts'
 import { databaseStates, level0, putChain } from './chain.ts'
 
@@ -117,6 +122,30 @@ describe('a restore that decodes in threads', () => {
     expect(withThreads!.message).toBe(without!.message)
   })
 
+  it.each([0, 2])(
+    'reports a damaged page before what the store says of later bytes, with %i',
+    async (threads) => {
+      const damaged = await damagedReplica(SEGMENT_BYTES - 20_000)
+      const read = damaged.client.read.bind(damaged.client)
+      let failed = 0
+      vi.spyOn(damaged.client, 'read').mockImplementation(async (file, options) => {
+        if (file.key === damaged.key && options?.range?.start === SEGMENT_BYTES) {
+          failed += 1
+          throw new StoreError('PermissionDenied', 'No.', { op: 'get', key: file.key })
+        }
+        return read(file, options)
+      })
+      await expect(
+        restoreReplica(damaged.client, LATEST, output, { threads }),
+      ).rejects.toMatchObject({ code: 'DamagedObject', key: damaged.key })
+      expect(failed).toBe(1)
+    },
+  )
+
+  it.each([-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])('refuses %d', async (threads) => {
+    await expect(restoreReplica(client, LATEST, output, { threads })).rejects.toThrow(RangeError)
+  })
+
   it.skipIf(process.getuid?.() !== 0)(
     'says that a disk is full (needs root, for a small tmpfs), and leaves nothing',
     async (context) => {
@@ -155,16 +184,21 @@ describe('a restore that decodes in threads', () => {
   })
 })
 
-/** A copy of the replica with one byte in the middle of the full copy changed. */
-async function damagedReplica(): Promise<{ client: ReplicaClient; key: string }> {
+/** A copy of the replica in whose full copy the page before this byte cannot be decompressed. */
+async function damagedReplica(
+  before = SEGMENT_BYTES / 2,
+): Promise<{ client: ReplicaClient; key: string }> {
   const store = new FileObjectStore({ root: mkdtempSync(join(root, 'damaged-')) })
   const copy = new ReplicaClient(store, 'ltx')
   await putChain(copy, states, PAGE_SIZE, level0(1, 4))
   const first = (await copy.list()).find(({ maxTxid }) => maxTxid === 1n) as LtxFileInfo
-  const chunks: Uint8Array[] = []
-  for await (const chunk of (await store.get(first.key)).body) chunks.push(new Uint8Array(chunk))
-  const bytes = Buffer.concat(chunks)
-  bytes[bytes.length >> 1]! ^= 0xff
+  const bytes = Buffer.from(await readAll((await store.get(first.key)).body))
+  expect(bytes.length).toBeGreaterThan(SEGMENT_BYTES)
+  let frame = LTX_HEADER_SIZE
+  const next = () => frame + PAGE_HEADER_SIZE + PAGE_LENGTH_SIZE + bytes.readUInt32BE(frame + 6)
+  while (next() < before) frame = next()
+  // More literals than there are bytes.
+  bytes.fill(0xff, frame + PAGE_HEADER_SIZE + PAGE_LENGTH_SIZE, frame + 50)
   await store.put(first.key, bytes)
   return { client: copy, key: first.key }
 }
