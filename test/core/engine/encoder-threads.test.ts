@@ -18,6 +18,7 @@ import {
   txid,
 } from '../../../src/core/ltx/index.ts'
 import type { PutSource } from '../../../src/core/store/index.ts'
+import { whereNoThreadStarts } from '../../support/no-threads.ts'
 import { until } from '../../support/until.ts'
 
 const PAGE_SIZE = 4096
@@ -95,23 +96,10 @@ describe('encodeInThreads', () => {
   })
 
   it('does without threads where a limit allows none', async () => {
-    let refused = 0
-    vi.resetModules()
-    vi.doMock('node:worker_threads', () => ({
-      Worker: class {
-        constructor() {
-          refused += 1
-          throw Object.assign(new Error('EAGAIN'), { code: 'ERR_WORKER_INIT_FAILED' })
-        }
-      },
-    }))
-    try {
+    const refused = await whereNoThreadStarts(async () => {
       const limited = await import('../../../src/core/engine/capture/encoder-threads.ts')
       await expectAllInOrder(limited.encodeInThreads(2, PAGE_SIZE, numberedRanges))
-    } finally {
-      vi.doUnmock('node:worker_threads')
-      vi.resetModules()
-    }
+    })
     expect(refused).toBe(1)
   })
 })

@@ -13,6 +13,7 @@ import { RestoreError } from '../../../src/core/restore/restore-error.ts'
 import { SEGMENT_BYTES } from '../../../src/core/restore/segment-reader.ts'
 import { readAll } from '../../../src/core/store/bytes.ts'
 import { StoreError } from '../../../src/core/store/index.ts'
+import { whereNoThreadStarts } from '../../support/no-threads.ts'
 import { until } from '../../support/until.ts'
 import { databaseStates, level0, putChain } from './chain.ts'
 
@@ -86,23 +87,10 @@ describe('a restore that decodes in threads', () => {
   })
 
   it('does without threads where a limit allows none', async () => {
-    let refused = 0
-    vi.resetModules()
-    vi.doMock('node:worker_threads', () => ({
-      Worker: class {
-        constructor() {
-          refused += 1
-          throw Object.assign(new Error('EAGAIN'), { code: 'ERR_WORKER_INIT_FAILED' })
-        }
-      },
-    }))
-    try {
+    const refused = await whereNoThreadStarts(async () => {
       const limited = await import('../../../src/core/restore/restore.ts')
       await limited.restoreReplica(client, LATEST, output, { threads: 2 })
-    } finally {
-      vi.doUnmock('node:worker_threads')
-      vi.resetModules()
-    }
+    })
     expect(refused).toBe(1)
     expect(readFileSync(output).equals(newest)).toBe(true)
   })
