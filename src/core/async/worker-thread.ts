@@ -1,10 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 
-export interface WorkerThreadOptions {
-  readonly workerData?: unknown
-}
-
 /**
  * A thread that answers each request, in the order of the requests. It does not keep the process alive
  * while it has none.
@@ -19,9 +15,10 @@ export class WorkerThread<Request, Answer> {
   /**
    * @param script module of the thread without extension, relative to `from`
    * @param from `import.meta.url` of the caller
+   * @param workerData what the thread finds under that name
    * @throws if the thread cannot be started
    */
-  constructor(script: string, from: string, { workerData }: WorkerThreadOptions = {}) {
+  constructor(script: string, from: string, workerData?: unknown) {
     const extension = from.endsWith('.ts') ? 'ts' : 'js'
     this.#worker = new Worker(new URL(`${script}.${extension}`, from), {
       workerData,

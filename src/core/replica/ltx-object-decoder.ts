@@ -8,7 +8,8 @@ import { assertHeaderOf, type LtxFileInfo } from './replica-client.ts'
 const SLICE_BYTES = 64 * 1024
 
 /**
- * Decodes one LTX object of a replica as its bytes arrive: every reader of whole objects uses it. The
+ * Decodes one LTX object of a replica as its bytes arrive, for every reader of whole objects but a restore,
+ * which takes them apart by `LtxRangeReader`. The
  * header is checked against the object's name before any page is handed out.
  */
 export class LtxObjectDecoder {

@@ -63,7 +63,7 @@ const isLinux = process.platform === 'linux'
 const threadsOfProcess = () => readdirSync('/proc/self/task').length
 
 describe('a restore that decodes in threads', () => {
-  it.each([0, 1, 2, 3])('restores the same with %i', async (threads) => {
+  it.each([0, 1, 2, 3])('restores the same with %i threads', async (threads) => {
     expect((await restored({ threads })).equals(newest)).toBe(true)
     if (threads === 0) expect(post).not.toHaveBeenCalled()
     else expect(post.mock.calls.length).toBeGreaterThan(3)
@@ -111,7 +111,7 @@ describe('a restore that decodes in threads', () => {
   })
 
   it.each([0, 2])(
-    'reports a damaged page before what the store says of later bytes, with %i',
+    'reports a damaged page before what the store says of later bytes, with %i threads',
     async (threads) => {
       const damaged = await damagedReplica(SEGMENT_BYTES - 20_000)
       const read = damaged.client.read.bind(damaged.client)
@@ -130,9 +130,12 @@ describe('a restore that decodes in threads', () => {
     },
   )
 
-  it.each([-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])('refuses %d', async (threads) => {
-    await expect(restoreReplica(client, LATEST, output, { threads })).rejects.toThrow(RangeError)
-  })
+  it.each([-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])(
+    'refuses %d as a number of threads',
+    async (threads) => {
+      await expect(restoreReplica(client, LATEST, output, { threads })).rejects.toThrow(RangeError)
+    },
+  )
 
   it.skipIf(process.getuid?.() !== 0)(
     'says that a disk is full (needs root, for a small tmpfs), and leaves nothing',

@@ -66,7 +66,7 @@ export async function* encodeInThreads(
 
 class EncoderThread extends WorkerThread<PageRange, EncodedRange> {
   constructor(pageSize: number) {
-    super('./encode-worker', import.meta.url, { workerData: pageSize })
+    super('./encode-worker', import.meta.url, pageSize)
   }
 }
 
